@@ -1,1 +1,41 @@
-//! Placeholder.
+//! What is true in SAM, without I/O.
+//!
+//! Identifiers, state machines, the wire types of our own protocols, the
+//! catalogue and the conversation reducer. Every program of the system uses
+//! these types, so a field is named once.
+//!
+//! Model: each long-lived thing (a conversation, a task, a node, a pool of
+//! nodes) is a pure machine. `step(state, turn, input)` returns the next state,
+//! the messages to send and the deadline; a shell (a Durable Object, the
+//! vm-agent, the simulator) stores the result in one write and only then
+//! performs what it asks for.
+//!
+//! Invariants:
+//! - No I/O, no clock, no randomness: time and entropy are arguments ([`time::Turn`]).
+//! - Nothing here panics on any input; unknown input is refused or ignored, and says which.
+//! - This crate knows no other crate of the workspace and no runtime.
+//!
+//! | folder | noun | machine |
+//! |---|---|---|
+//! | [`actor`] | addresses, messages, inbox, outbox | the frame every machine runs in |
+//! | [`conversation`] | sessions, rows, prompts, the reducer | [`conversation::session`] |
+//! | [`task`] | tasks and their attempts | [`task::step`] |
+//! | [`node`] | machines, workspaces, agent sessions, commands | [`node::step`] |
+//! | [`pool`] | who gets which node | [`pool::step`] |
+//! | [`link`] | the node link, both ends | [`link::agent_end`], [`link::object_end`] |
+//! | [`feed`] | what browsers and terminals follow | – |
+//! | [`access`] | principals, people, projects, tokens on the wire | – |
+//! | [`catalogue`] | agents and words | – |
+
+pub mod access;
+pub mod actor;
+pub mod catalogue;
+pub mod conversation;
+pub mod error;
+pub mod feed;
+pub mod id;
+pub mod link;
+pub mod node;
+pub mod pool;
+pub mod task;
+pub mod time;

@@ -1,0 +1,176 @@
+//! Every route of the control plane.
+//!
+//! This table feeds the router, the OpenAPI document and the access test. A
+//! route is for one kind of principal; the router refuses everyone else before
+//! the handler runs, and the handler gets the principal as an argument.
+
+use super::principal::PrincipalKind;
+use PrincipalKind::{JoinToken, ModelToken, NodeToken, Public, User, WorkspaceToken};
+use serde::{Deserialize, Serialize};
+
+/// An HTTP method that routes use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Creates or acts.
+    Post,
+    /// Stores at a name.
+    Put,
+    /// Changes.
+    Patch,
+    /// Removes.
+    Delete,
+}
+
+impl Method {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// One route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Its name, by which the router finds the handler.
+    pub id: RouteId,
+    /// The method.
+    pub method: Method,
+    /// The path; `{name}` matches one segment.
+    pub path: &'static str,
+    /// Who may call it.
+    pub principal: PrincipalKind,
+    /// What it does, in a few words.
+    pub summary: &'static str,
+}
+
+macro_rules! routes {
+    ($($id:ident $method:ident $path:literal $principal:ident $summary:literal;)*) => {
+        /// The name of a route.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum RouteId { $(#[doc = $summary] $id,)* }
+
+        /// All routes.
+        pub const ROUTES: &[Route] = &[$(Route {
+            id: RouteId::$id,
+            method: Method::$method,
+            path: $path,
+            principal: $principal,
+            summary: $summary,
+        },)*];
+    };
+}
+
+routes! {
+    Healthz Get "/healthz" Public "Whether the control plane answers";
+    Version Get "/api/version" Public "The running version";
+    OpenApi Get "/api/openapi.json" Public "This API as an OpenAPI document";
+    Catalog Get "/api/catalog" Public "Agents, models and statuses";
+    SetupStatus Get "/api/setup/status" Public "Whether the installation is claimed, and where model calls go";
+    SetupClaim Post "/api/setup/claim" Public "Claim the installation: makes the first admin, once";
+    LinkLogin Post "/api/auth/link-login" Public "Sign in with a single-use link";
+    Me Get "/api/auth/me" User "Who is signed in";
+    Logout Post "/api/auth/logout" User "End this session";
+    CreateSignInLink Post "/api/auth/sign-in-links" User "Mint a single-use sign-in link for oneself";
+    ListProjects Get "/api/projects" User "The projects one is a member of";
+    CreateProject Post "/api/projects" User "Create a project";
+    GetProject Get "/api/projects/{project}" User "One project";
+    SubmitTask Post "/api/projects/{project}/tasks" User "Submit a task";
+    ListTasks Get "/api/projects/{project}/tasks" User "The project's tasks, newest first";
+    ListSessions Get "/api/projects/{project}/sessions" User "The project's conversations, newest first";
+    Feed Get "/api/projects/{project}/feed" User "Follow the project (WebSocket)";
+    GetTask Get "/api/tasks/{task}" User "One task";
+    CancelTask Post "/api/tasks/{task}/cancel" User "Cancel a task";
+    CloseTask Post "/api/tasks/{task}/close" User "Close a conversation-mode task: commit and push";
+    TaskDiff Get "/api/tasks/{task}/diff" User "The task's diff against its base (text)";
+    TaskUsage Get "/api/tasks/{task}/usage" User "Model calls of a task, as the upstream reported them";
+    GetSession Get "/api/projects/{project}/sessions/{session}" User "One conversation";
+    ListMessages Get "/api/projects/{project}/sessions/{session}/messages" User "Rows of a conversation, by page";
+    SendPrompt Post "/api/projects/{project}/sessions/{session}/prompts" User "Send a prompt";
+    RemovePrompt Delete "/api/projects/{project}/sessions/{session}/prompts/{prompt}" User "Take back a queued prompt";
+    CancelTurn Post "/api/projects/{project}/sessions/{session}/cancel" User "Stop the agent's current turn";
+    RowBody Get "/api/projects/{project}/sessions/{session}/bodies/{sha256}" User "A body that a row names";
+    ListNodes Get "/api/nodes" User "One's machines";
+    GetNode Get "/api/nodes/{node}" User "One machine";
+    CreateJoinToken Post "/api/nodes/join-tokens" User "Mint a token that joins one machine";
+    JoinNode Post "/api/nodes/join" JoinToken "Join as a node";
+    NodeLink Get "/api/nodes/{node}/link" NodeToken "The node link (WebSocket)";
+    NodeTokens Post "/api/nodes/{node}/tokens" NodeToken "Short-lived tokens for a workspace placed on the node";
+    PostMessages Post "/api/workspaces/{workspace}/messages" WorkspaceToken "Store rows";
+    LiveSocket Get "/api/workspaces/{workspace}/live" WorkspaceToken "Send deltas (WebSocket)";
+    PutBody Put "/api/workspaces/{workspace}/bodies/{sha256}" WorkspaceToken "Store a body by its SHA-256";
+    ChatCompletions Post "/ai/v1/chat/completions" ModelToken "Chat completions, passed to the configured upstream";
+    ListModels Get "/ai/v1/models" ModelToken "The models this token may use";
+}
+
+/// Finds the route for a method and path, with the values of its `{…}`
+/// segments in order. `Err` lists the methods that the path does have.
+pub fn find(method: Method, path: &str) -> Result<(&'static Route, Vec<String>), Vec<Method>> {
+    let mut allowed = Vec::new();
+    for route in ROUTES {
+        if let Some(values) = matches(route.path, path) {
+            if route.method == method {
+                return Ok((route, values));
+            }
+            allowed.push(route.method);
+        }
+    }
+    Err(allowed)
+}
+
+fn matches(pattern: &str, path: &str) -> Option<Vec<String>> {
+    let mut values = Vec::new();
+    let mut given = path.split('/');
+    for wanted in pattern.split('/') {
+        let segment = given.next()?;
+        if wanted.starts_with('{') {
+            if segment.is_empty() {
+                return None;
+            }
+            values.push(segment.to_owned());
+        } else if wanted != segment {
+            return None;
+        }
+    }
+    given.next().is_none().then_some(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_route_is_found_by_its_own_path_and_no_two_overlap() {
+        let mut seen = BTreeSet::new();
+        for route in ROUTES {
+            assert!(
+                seen.insert((route.method.word(), route.path)),
+                "{} twice",
+                route.path
+            );
+            let path: Vec<_> = route
+                .path
+                .split('/')
+                .map(|s| if s.starts_with('{') { "x1" } else { s })
+                .collect();
+            let (found, _) = find(route.method, &path.join("/")).expect("found");
+            assert_eq!(found.id, route.id);
+        }
+    }
+
+    #[test]
+    fn a_wrong_method_names_the_right_ones() {
+        assert_eq!(find(Method::Delete, "/healthz"), Err(vec![Method::Get]));
+        assert_eq!(find(Method::Get, "/nowhere"), Err(vec![]));
+    }
+}

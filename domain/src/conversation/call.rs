@@ -1,0 +1,174 @@
+//! What the Worker asks of ProjectData.
+//!
+//! Each call is one JSON value `POST`ed to the object and answered with its
+//! reply or an [`ApiError`](crate::error::ApiError). Authorisation happened
+//! before: a call carries who it is for, never a token.
+
+use super::wire::{
+    BatchAnswer, MessageBatch, MessagePage, PromptAccepted, SendPrompt, SessionList, SessionView,
+    SubmitTask, Submitted, TaskList,
+};
+use crate::access::claims::Claims;
+use crate::id::{ProjectId, PromptId, RequestId, RowId, SessionId, TaskId, UserId};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A request that repeats harmlessly: the client's key and the hash of the
+/// body it came with. The same key with another body is 409.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Idempotency {
+    /// The client's key, at most 200 characters; unique per person, project and route.
+    pub key: String,
+    /// Lower-case hexadecimal SHA-256 of the request's body.
+    pub body_sha256: String,
+}
+
+/// A call to ProjectData.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "call", rename_all = "snake_case")]
+pub enum ProjectCall {
+    /// Submit a task. Reply: [`Submitted`].
+    Submit {
+        /// The project.
+        project: ProjectId,
+        /// Who.
+        by: UserId,
+        /// The project's repository.
+        repository: String,
+        /// The agent when the request names none.
+        default_agent: String,
+        /// The client's key.
+        idempotency: Idempotency,
+        /// The request.
+        request: SubmitTask,
+    },
+    /// Send a prompt. Reply: [`PromptAccepted`].
+    SendPrompt {
+        /// The project.
+        project: ProjectId,
+        /// The conversation.
+        session: SessionId,
+        /// Who.
+        by: UserId,
+        /// The client's key.
+        idempotency: Idempotency,
+        /// The request.
+        request: SendPrompt,
+    },
+    /// Take back a queued prompt. Reply: [`Done`]; 409 `already_sent` when it is too late.
+    RemovePrompt {
+        /// The conversation.
+        session: SessionId,
+        /// Which.
+        prompt: PromptId,
+    },
+    /// Stop the current turn. Reply: [`Done`]; 409 `nothing_running`.
+    CancelTurn {
+        /// The conversation.
+        session: SessionId,
+    },
+    /// Reply: [`SessionView`].
+    GetSession {
+        /// Which.
+        session: SessionId,
+    },
+    /// Reply: [`TaskList`].
+    ListTasks {
+        /// Older than this one.
+        before: Option<TaskId>,
+        /// At most 100.
+        limit: u32,
+    },
+    /// Reply: [`SessionList`].
+    ListSessions {
+        /// Older than this one.
+        before: Option<SessionId>,
+        /// At most 100.
+        limit: u32,
+    },
+    /// Reply: [`MessagePage`]. With neither bound: the newest page.
+    ListMessages {
+        /// The conversation.
+        session: SessionId,
+        /// Rows before this row.
+        before: Option<RowId>,
+        /// Rows after this row.
+        after: Option<RowId>,
+        /// At most 500; pages are also bounded by bytes.
+        limit: u32,
+    },
+    /// Store rows. Reply: [`BatchAnswer`].
+    PostMessages {
+        /// From whom; verified.
+        claims: Claims,
+        /// The rows.
+        batch: MessageBatch,
+    },
+    /// Keep what a model call used. Reply: [`Done`]. Repeating it is harmless.
+    RecordModelCall {
+        /// The record.
+        record: ModelCall,
+    },
+    /// Reply: [`UsageSummary`].
+    TaskUsage {
+        /// Which task.
+        task: TaskId,
+    },
+}
+
+/// The reply of a call that has nothing to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {}
+
+/// What one model call used, as the upstream reported it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelCall {
+    /// The request it was.
+    pub request: RequestId,
+    /// In which conversation.
+    pub session: SessionId,
+    /// For which task.
+    pub task: TaskId,
+    /// Under which attempt.
+    pub attempt: u32,
+    /// When it began.
+    pub at: Timestamp,
+    /// The model asked for.
+    pub model: String,
+    /// The upstream's HTTP status; 0 when it could not be reached.
+    pub status: u16,
+    /// Tokens sent; absent when the upstream did not say.
+    pub input_tokens: Option<u64>,
+    /// Tokens written; absent when the upstream did not say.
+    pub output_tokens: Option<u64>,
+    /// Whether the stream ended as it should; false when it was cut or its client left.
+    pub complete: bool,
+}
+
+/// `GET /api/tasks/{task}/usage`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageSummary {
+    /// Model calls.
+    pub calls: u64,
+    /// Calls of which the upstream did not report the usage.
+    pub unreported: u64,
+    /// Tokens sent.
+    pub input_tokens: u64,
+    /// Tokens written.
+    pub output_tokens: u64,
+}
+
+/// Replies, named so that callers and object agree on one type per call.
+pub type SubmitReply = Submitted;
+/// Reply of [`ProjectCall::SendPrompt`].
+pub type SendPromptReply = PromptAccepted;
+/// Reply of [`ProjectCall::GetSession`].
+pub type GetSessionReply = SessionView;
+/// Reply of [`ProjectCall::ListTasks`].
+pub type ListTasksReply = TaskList;
+/// Reply of [`ProjectCall::ListSessions`].
+pub type ListSessionsReply = SessionList;
+/// Reply of [`ProjectCall::ListMessages`].
+pub type ListMessagesReply = MessagePage;
+/// Reply of [`ProjectCall::PostMessages`].
+pub type PostMessagesReply = BatchAnswer;

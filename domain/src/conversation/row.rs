@@ -1,0 +1,376 @@
+//! A row of a conversation.
+//!
+//! The row shown live is the row stored: web, CLI, feed, storage and the
+//! vm-agent share [`Row`]. Rows are upserts keyed by id; the order of versions
+//! is (attempt, rev); the order on the screen is `pos`, given at the first
+//! insert and never changed; the order of the feed is `seq`, given at every
+//! write.
+
+use crate::id::{RowId, SessionId};
+use crate::time::{Millis, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Longest text a row carries inline, in bytes; longer travels as [`BodyRef`].
+pub const INLINE_TEXT_LIMIT: usize = 16 * 1024;
+
+/// Who wrote a row. A workspace can write only as agent or system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Author {
+    /// A person.
+    Person,
+    /// The coding agent.
+    Agent,
+    /// SAM itself.
+    System,
+}
+
+/// One row as stored and shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// Its id.
+    pub id: RowId,
+    /// The conversation it belongs to.
+    pub session: SessionId,
+    /// The session's sequence number of the last write that touched it.
+    pub seq: u64,
+    /// Its place in the conversation; given once, at the first insert.
+    pub pos: u64,
+    /// The task attempt it was written under; 0 for rows of people.
+    pub attempt: u32,
+    /// The version within the attempt; grows with every upsert.
+    pub rev: u32,
+    /// Who wrote it.
+    pub author: Author,
+    /// When it began, by its writer's clock.
+    pub created_at: Timestamp,
+    /// What it says.
+    #[serde(flatten)]
+    pub body: RowBody,
+}
+
+/// What a row says, by kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "body", rename_all = "snake_case")]
+pub enum RowBody {
+    /// Words, as Markdown.
+    Text(TextBody),
+    /// The agent's reasoning.
+    Thought(TextBody),
+    /// One tool call.
+    Tool(Box<ToolBody>),
+    /// The agent's plan; replaced as a whole.
+    Plan(PlanBody),
+    /// Something SAM says: a step, a fault, a question.
+    Notice(NoticeBody),
+    /// Tokens and cost of a turn.
+    Usage(UsageBody),
+}
+
+impl RowBody {
+    /// The growing text that deltas append to, if this kind has one.
+    #[must_use]
+    pub fn growing(&self) -> Option<&str> {
+        match self {
+            Self::Text(body) | Self::Thought(body) => Some(&body.text),
+            Self::Tool(body) => Some(&body.output),
+            Self::Plan(_) | Self::Notice(_) | Self::Usage(_) => None,
+        }
+    }
+
+    /// The same, to append to.
+    pub fn growing_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Text(body) | Self::Thought(body) => Some(&mut body.text),
+            Self::Tool(body) => Some(&mut body.output),
+            Self::Plan(_) | Self::Notice(_) | Self::Usage(_) => None,
+        }
+    }
+
+    /// The kind as a word, as on the wire.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "text",
+            Self::Thought(_) => "thought",
+            Self::Tool(_) => "tool",
+            Self::Plan(_) => "plan",
+            Self::Notice(_) => "notice",
+            Self::Usage(_) => "usage",
+        }
+    }
+}
+
+/// Text that may still grow.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextBody {
+    /// The text, at most [`INLINE_TEXT_LIMIT`] bytes.
+    pub text: String,
+    /// When it stopped growing; absent while it grows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// The whole text, when `text` is only its beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_ref: Option<BodyRef>,
+    /// Bytes that were left out and are nowhere else.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub truncated_bytes: u64,
+    /// The prompt this row is, for rows of people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<crate::id::PromptId>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// A body kept in object storage, named by its content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BodyRef {
+    /// Lower-case hexadecimal SHA-256 of the bytes.
+    pub sha256: String,
+    /// Length in bytes.
+    pub bytes: u64,
+}
+
+/// What a tool does, in ACP's words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolKind {
+    /// Reads files or data.
+    Read,
+    /// Changes files.
+    Edit,
+    /// Removes files.
+    Delete,
+    /// Moves or renames files.
+    Move,
+    /// Searches.
+    Search,
+    /// Runs a command.
+    Execute,
+    /// Reasons.
+    Think,
+    /// Fetches from outside.
+    Fetch,
+    /// Anything else.
+    #[default]
+    #[serde(other)]
+    Other,
+}
+
+/// Where a tool call stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolStatus {
+    /// Announced, not begun.
+    #[default]
+    Pending,
+    /// Running.
+    InProgress,
+    /// Done.
+    Completed,
+    /// Failed, and said so.
+    Failed,
+    /// It was running when its agent ended: nobody knows its outcome.
+    Interrupted,
+}
+
+impl ToolStatus {
+    /// Whether the call is over.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Interrupted)
+    }
+}
+
+/// A tool call with everything a person needs to judge it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolBody {
+    /// The tool's name where the agent says it, e.g. `edit_file`; else empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// One line for people.
+    pub title: String,
+    /// What it does.
+    #[serde(rename = "tool_kind")]
+    pub kind: ToolKind,
+    /// Where it stands.
+    pub status: ToolStatus,
+    /// The arguments as compact JSON, bounded; empty when the agent gave none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub arguments: String,
+    /// Files it touches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub locations: Vec<Location>,
+    /// Changes to files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diffs: Vec<FileDiff>,
+    /// Output so far, at most [`INLINE_TEXT_LIMIT`] bytes.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub output: String,
+    /// The whole output, when `output` is only a part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_ref: Option<BodyRef>,
+    /// Bytes of output that were left out and are nowhere else.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub truncated_bytes: u64,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+}
+
+/// A place in the repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Location {
+    /// Path relative to the repository's root.
+    pub path: String,
+    /// Line, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+}
+
+/// A change to one file, as a unified diff without file headers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileDiff {
+    /// Path relative to the repository's root.
+    pub path: String,
+    /// Hunks (`@@ … @@` and lines), bounded.
+    pub unified: String,
+    /// Lines added.
+    pub added: u32,
+    /// Lines removed.
+    pub removed: u32,
+}
+
+/// The agent's plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanBody {
+    /// Its entries, in order.
+    pub entries: Vec<PlanEntry>,
+}
+
+/// One entry of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanEntry {
+    /// What is to be done.
+    pub content: String,
+    /// How far it is.
+    pub status: PlanStatus,
+}
+
+/// How far a plan's entry is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanStatus {
+    /// Not begun.
+    #[default]
+    Pending,
+    /// Under way.
+    InProgress,
+    /// Done.
+    Completed,
+}
+
+/// How loud a notice is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticeLevel {
+    /// For the record.
+    Info,
+    /// Worth a look.
+    Warning,
+    /// Something failed.
+    Error,
+    /// A person has to answer.
+    Question,
+}
+
+/// Something SAM says in the conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoticeBody {
+    /// How loud.
+    pub level: NoticeLevel,
+    /// A stable snake_case word, e.g. `agent_died`.
+    pub code: String,
+    /// What happened.
+    pub text: String,
+    /// What the person can do next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// Tokens of one turn, as the agent or the model reported them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageBody {
+    /// Tokens sent to the model.
+    pub input_tokens: u64,
+    /// Tokens the model wrote.
+    pub output_tokens: u64,
+    /// How long the turn took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took: Option<Millis>,
+}
+
+/// A row as its writer on a node sends it; ProjectData adds `session`, `seq`
+/// and `pos`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowUpsert {
+    /// The workspace's outbox number of this upsert; grows, with gaps where a
+    /// newer upsert of the same row took an unsent one's place.
+    pub n: u64,
+    /// Its id.
+    pub id: RowId,
+    /// The version within the attempt.
+    pub rev: u32,
+    /// Agent or system; a person's rows are not written from a workspace.
+    pub author: Author,
+    /// When it began, by the node's clock.
+    pub created_at: Timestamp,
+    /// What it says.
+    #[serde(flatten)]
+    pub body: RowBody,
+}
+
+impl RowUpsert {
+    /// The stored row for this upsert.
+    #[must_use]
+    pub fn into_row(self, session: SessionId, attempt: u32, seq: u64, pos: u64) -> Row {
+        Row {
+            id: self.id,
+            session,
+            seq,
+            pos,
+            attempt,
+            rev: self.rev,
+            author: self.author,
+            created_at: self.created_at,
+            body: self.body,
+        }
+    }
+}
+
+/// Whether version `(attempt, rev)` comes after `(held_attempt, held_rev)`.
+#[must_use]
+pub const fn is_newer(attempt: u32, rev: u32, held_attempt: u32, held_rev: u32) -> bool {
+    attempt > held_attempt || (attempt == held_attempt && rev > held_rev)
+}
+
+/// Cuts `text` to at most `limit` bytes at a character boundary and says how
+/// many bytes were left out.
+#[must_use]
+pub fn truncate(text: &str, limit: usize) -> (&str, u64) {
+    if text.len() <= limit {
+        return (text, 0);
+    }
+    let mut end = limit;
+    while end > 0 && !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let kept = text.get(..end).unwrap_or_default();
+    (kept, (text.len() - kept.len()) as u64)
+}

@@ -1,0 +1,238 @@
+//! The HTTP shapes of projects' tasks, sessions, prompts and rows.
+
+use super::row::{BodyRef, Row, RowUpsert};
+use crate::id::{ProjectId, PromptId, RowId, SessionId, TaskId, UserId};
+use crate::task::{TaskMode, TaskView};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Longest prompt that travels inline, in bytes.
+pub const PROMPT_LIMIT: usize = 64 * 1024;
+/// Most rows in one batch.
+pub const BATCH_ROWS: usize = 100;
+/// Most bytes in one batch.
+pub const BATCH_BYTES: usize = 256 * 1024;
+
+/// `POST /api/projects/{project}/tasks`, with an `Idempotency-Key` header.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubmitTask {
+    /// What is to be done, in the person's words.
+    pub prompt: String,
+    /// An agent of the catalogue; the project's default when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// What ends it.
+    #[serde(default)]
+    pub mode: TaskMode,
+    /// The branch, tag or commit to start from; the repository's default when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+}
+
+/// 202 to a submitted task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submitted {
+    /// The task.
+    pub task: TaskId,
+    /// Its conversation.
+    pub session: SessionId,
+    /// The prompt that began it.
+    pub prompt: PromptId,
+    /// The person's row.
+    pub row: RowId,
+}
+
+/// `POST /api/sessions/{session}/prompts`, with an `Idempotency-Key` header.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SendPrompt {
+    /// The words.
+    pub text: String,
+}
+
+/// 202 to a prompt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromptAccepted {
+    /// The prompt.
+    pub prompt: PromptId,
+    /// The person's row.
+    pub row: RowId,
+    /// The task that will carry it; a new one when the last was over.
+    pub task: TaskId,
+}
+
+/// Where a prompt stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PromptState {
+    /// In the conversation's queue.
+    Queued,
+    /// Handed to the task; may not have reached the machine.
+    Sent,
+    /// The agent works on it.
+    Running,
+    /// The agent finished its turn.
+    Finished,
+    /// Cancelled before or while it ran.
+    Cancelled,
+    /// It was running when contact was lost: its effects are unknown, and a
+    /// person decides what happens next. It is never sent again by itself.
+    Unknown,
+}
+
+impl PromptState {
+    /// Whether nothing can change any more.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Finished | Self::Cancelled | Self::Unknown)
+    }
+}
+
+/// A prompt as shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromptView {
+    /// Its id.
+    pub id: PromptId,
+    /// The row that shows its words.
+    pub row: RowId,
+    /// Where it stands.
+    pub state: PromptState,
+    /// Who sent it.
+    pub by: UserId,
+    /// How the agent said it stopped, once finished, e.g. `end_turn`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_reason: Option<String>,
+}
+
+/// What the agent is doing, as last reported. A lease: it says since when, and
+/// its epoch grows with each report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Activity {
+    /// What.
+    pub state: ActivityState,
+    /// Since when.
+    pub since: Timestamp,
+    /// Grows with each report.
+    pub epoch: u64,
+}
+
+/// What an agent can be doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActivityState {
+    /// Nothing runs.
+    #[default]
+    Idle,
+    /// The agent starts.
+    Starting,
+    /// The agent works on a prompt.
+    Prompting,
+    /// A person has to answer.
+    WaitingForPerson,
+    /// The agent ended.
+    Ended,
+}
+
+/// A conversation as shown in lists and in the feed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionView {
+    /// Its id.
+    pub id: SessionId,
+    /// Its project.
+    pub project: ProjectId,
+    /// The first line of its first prompt.
+    pub title: String,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// Its newest task.
+    pub task: TaskId,
+    /// Prompts that are queued or in flight, and the last one that ended.
+    pub prompts: Vec<PromptView>,
+    /// What the agent is doing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activity: Option<Activity>,
+    /// Grows with every change.
+    pub rev: u64,
+}
+
+/// `GET /api/projects/{project}/tasks`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskList {
+    /// Newest first.
+    pub tasks: Vec<TaskView>,
+    /// Pass as `before` for the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<TaskId>,
+}
+
+/// `GET /api/projects/{project}/sessions`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionList {
+    /// Newest first.
+    pub sessions: Vec<SessionView>,
+    /// Pass as `before` for the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<SessionId>,
+}
+
+/// `GET /api/sessions/{session}/messages?before=&after=&limit=`: rows by `pos`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessagePage {
+    /// In order of `pos`; at most 256 KiB.
+    pub rows: Vec<Row>,
+    /// The session's sequence number this page is true for.
+    pub as_of: u64,
+    /// Whether rows before the first one exist.
+    pub has_before: bool,
+    /// Whether rows after the last one exist.
+    pub has_after: bool,
+}
+
+/// `POST /api/workspaces/{workspace}/messages`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageBatch {
+    /// At most [`BATCH_ROWS`], in order of `n`.
+    pub rows: Vec<RowUpsert>,
+}
+
+/// What became of one row of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowOutcome {
+    /// Stored.
+    Accepted,
+    /// This version or a newer one was stored before.
+    Duplicate,
+    /// It cannot be stored: it is malformed or another session's.
+    Refused,
+}
+
+/// The answer to a batch, row by row and in its order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchAnswer {
+    /// One outcome a row.
+    pub outcomes: Vec<RowOutcome>,
+}
+
+/// One frame up the workspace's live socket: text that is not stored yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveDelta {
+    /// The row that grows.
+    pub row: RowId,
+    /// The version it extends.
+    pub rev: u32,
+    /// Length in bytes of the text this appends to.
+    pub at: u64,
+    /// What to append.
+    pub append: String,
+}
+
+/// `GET /api/tasks/{task}/diff`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiffInfo {
+    /// The stored diff.
+    pub body: BodyRef,
+}

@@ -1,0 +1,145 @@
+//! What browsers and terminals follow.
+//!
+//! One WebSocket for a project, `GET /api/projects/{project}/feed`, carries two
+//! kinds of cursor: the project's (tasks and sessions) and each session's
+//! (rows). A client says where it is, is paged up to the present, then gets
+//! what is new. No gaps, no duplicates, no polling.
+//!
+//! Each entity remembers the last sequence number that touched it, so catching
+//! up is "entities with seq > after". `reset` is sent when the cursor is from
+//! another epoch or below the floor: the client forgets and follows from 0.
+//!
+//! Deltas are never the record: they show growing text early and are healed by
+//! the row's next upsert.
+
+use crate::conversation::row::Row;
+use crate::conversation::wire::{Activity, SessionView};
+use crate::id::{ProjectId, RowId, SessionId, TaskId};
+use crate::task::TaskView;
+use serde::{Deserialize, Serialize};
+
+/// Most bytes of entities in one `changes` frame.
+pub const PAGE_BYTES: usize = 256 * 1024;
+
+/// What a cursor runs over.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// The project's tasks and sessions.
+    Project(ProjectId),
+    /// One session's rows.
+    Session(SessionId),
+}
+
+/// A frame from the client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "t", rename_all = "snake_case")]
+pub enum ClientFrame {
+    /// Follow a scope from a cursor. A second follow of a scope replaces the first.
+    Follow {
+        /// What to follow.
+        scope: Scope,
+        /// The last sequence number held; 0 for none.
+        after: u64,
+        /// The epoch that number belongs to; absent with `after` 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        epoch: Option<String>,
+    },
+    /// The page up to `to` was taken in; send the next.
+    Next {
+        /// Which scope.
+        scope: Scope,
+        /// The `to` of the page taken in.
+        to: u64,
+    },
+    /// Follow a scope no more.
+    Unfollow {
+        /// Which scope.
+        scope: Scope,
+    },
+}
+
+/// A frame from the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "t", rename_all = "snake_case")]
+pub enum ServerFrame {
+    /// Answer to `follow`.
+    Hello {
+        /// Which scope.
+        scope: Scope,
+        /// Changes when stored history was replaced (a restore).
+        epoch: String,
+        /// The newest sequence number now.
+        seq: u64,
+        /// Cursors below it cannot be continued.
+        floor: u64,
+    },
+    /// Everything with `from < seq <= to`, as it is now. While catching up,
+    /// `more` asks the client to pull with `next`.
+    Changes {
+        /// Which scope.
+        scope: Scope,
+        /// Exclusive lower end.
+        from: u64,
+        /// Inclusive upper end: the client's new cursor.
+        to: u64,
+        /// The entities, in order of seq.
+        entities: Vec<Entity>,
+        /// Whether more is waiting for `next`.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        more: bool,
+    },
+    /// Text not stored yet; applies only where `rev` and `at` match what is held.
+    Delta {
+        /// The session.
+        session: SessionId,
+        /// The row.
+        row: RowId,
+        /// The attempt of the version it extends.
+        attempt: u32,
+        /// The version it extends.
+        rev: u32,
+        /// Length in bytes of the text held.
+        at: u64,
+        /// What to append.
+        append: String,
+    },
+    /// What a session's agent does. Volatile; the session entity carries the last one.
+    Activity {
+        /// The session, never an agent session.
+        session: SessionId,
+        /// What.
+        activity: Activity,
+    },
+    /// The cursor cannot be continued: forget this scope and follow from 0.
+    Reset {
+        /// Which scope.
+        scope: Scope,
+    },
+    /// The frame was refused; the socket stays open.
+    Refused {
+        /// A stable word, e.g. `not_found`, `malformed`.
+        code: String,
+        /// Which scope, where one was named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scope: Option<Scope>,
+    },
+}
+
+/// Something a cursor runs over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "value", rename_all = "snake_case")]
+pub enum Entity {
+    /// A task (project scope).
+    Task(Box<TaskView>),
+    /// A conversation (project scope).
+    Session(Box<SessionView>),
+    /// A row (session scope).
+    Row(Box<Row>),
+    /// A row that is gone (session scope).
+    RowGone(RowId),
+    /// A task that is gone (project scope).
+    TaskGone(TaskId),
+    /// A conversation that is gone (project scope).
+    SessionGone(SessionId),
+}

@@ -1,0 +1,169 @@
+//! Identifiers that say what they name.
+//!
+//! An id is a prefix and a lower-case ULID (26 characters of Crockford base 32):
+//! `tsk_01jd8x…`. Ids sort by the time they were minted. The server mints an id
+//! once, before any side effect; no function that crosses a boundary takes a
+//! bare string for one.
+
+use crate::time::{Timestamp, Turn};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::str::FromStr;
+
+/// Why a string is not an id of the wanted kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not an id of this kind: expected {expected} followed by 26 characters")]
+pub struct IdError {
+    /// The prefix that was expected, with its underscore.
+    pub expected: &'static str,
+}
+
+/// What all ids have in common.
+pub trait Id: Sized + Clone + Ord + fmt::Display + FromStr<Err = IdError> {
+    /// The prefix, with its underscore.
+    const PREFIX: &'static str;
+
+    /// Mints an id from a moment and 80 bits of entropy.
+    fn mint(now: Timestamp, entropy: u128) -> Self;
+
+    /// Mints an id from a turn.
+    fn draw(turn: &mut Turn) -> Self {
+        let entropy = turn.draw();
+        Self::mint(turn.now, entropy)
+    }
+
+    /// The whole id as text.
+    fn as_str(&self) -> &str;
+
+    /// The last eight characters: enough for a person to tell ids apart.
+    fn short(&self) -> &str {
+        let text = self.as_str();
+        text.get(text.len().saturating_sub(8)..).unwrap_or(text)
+    }
+}
+
+fn parse(prefix: &'static str, text: &str) -> Result<String, IdError> {
+    let error = IdError { expected: prefix };
+    let Some(body) = text.strip_prefix(prefix) else {
+        return Err(error);
+    };
+    let valid = body.len() == 26
+        && body.bytes().all(|b| {
+            b.is_ascii_digit()
+                || (b.is_ascii_lowercase() && !matches!(b, b'i' | b'l' | b'o' | b'u'))
+        });
+    if valid {
+        Ok(text.to_owned())
+    } else {
+        Err(error)
+    }
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident $prefix:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl Id for $name {
+            const PREFIX: &'static str = $prefix;
+
+            fn mint(now: Timestamp, entropy: u128) -> Self {
+                let ulid = ulid::Ulid::from_parts(now.0, entropy).to_string();
+                Self(format!("{}{}", $prefix, ulid.to_ascii_lowercase()))
+            }
+
+            fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                parse($prefix, text).map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A person.
+    UserId "usr_";
+    /// A project: one repository and the conversations about it.
+    ProjectId "prj_";
+    /// A conversation. It outlives tasks and machines.
+    SessionId "ses_";
+    /// One row of a conversation.
+    RowId "row_";
+    /// One prompt a person sent.
+    PromptId "prm_";
+    /// A task: one piece of work with its attempts.
+    TaskId "tsk_";
+    /// A checkout on a node, for one attempt.
+    WorkspaceId "wsp_";
+    /// A machine that runs workspaces.
+    NodeId "nod_";
+    /// One running agent process's session, as the node knows it.
+    AgentSessionId "acp_";
+    /// A command to a node.
+    CommandId "cmd_";
+    /// One HTTP request, named in its error.
+    RequestId "req_";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_id_of_another_kind_is_refused() {
+        let task = TaskId::mint(Timestamp(1), 7);
+        assert!(task.as_str().parse::<TaskId>().is_ok());
+        assert!(task.as_str().parse::<NodeId>().is_err());
+        for bad in [
+            "",
+            "tsk_",
+            "tsk_short",
+            "tsk_01jd8xil0000000000000000000",
+            "tsk_../../../../../../../../..",
+        ] {
+            assert!(bad.parse::<TaskId>().is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn ids_round_trip_and_sort_by_time(a in 0u64..1 << 47, b in 0u64..1 << 47, seed: u128) {
+            let (x, y) = (RowId::mint(Timestamp(a), seed), RowId::mint(Timestamp(b), seed));
+            prop_assert_eq!(x.as_str().parse::<RowId>().unwrap(), x.clone());
+            prop_assert_eq!(a.cmp(&b), x.cmp(&y));
+        }
+    }
+}

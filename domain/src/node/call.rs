@@ -1,0 +1,38 @@
+//! What the Worker asks of a NodeLifecycle.
+
+use crate::id::{NodeId, UserId, WorkspaceId};
+use serde::{Deserialize, Serialize};
+
+/// A call to a NodeLifecycle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "call", rename_all = "snake_case")]
+pub enum NodeCall {
+    /// Create the node, or replace its token when the same store joins again.
+    /// Reply: [`NodeView`](super::wire::NodeView).
+    Join {
+        /// Its id.
+        node: NodeId,
+        /// Whose it is.
+        owner: UserId,
+        /// Its name.
+        name: String,
+        /// HMAC of the new node token, base64url.
+        token_hmac: String,
+    },
+    /// Reply: [`NodeView`](super::wire::NodeView).
+    Get,
+    /// Whether this is the node's token. Reply: [`NodeView`](super::wire::NodeView),
+    /// or 401.
+    Authenticate {
+        /// HMAC of the presented token.
+        token_hmac: String,
+    },
+    /// The scope of a workspace, if it is placed here and not fenced off.
+    /// Reply: [`WorkspaceScope`](crate::access::claims::WorkspaceScope), or 401/404.
+    Scope {
+        /// HMAC of the presented node token.
+        token_hmac: String,
+        /// Which workspace.
+        workspace: WorkspaceId,
+    },
+}

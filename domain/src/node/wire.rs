@@ -1,0 +1,64 @@
+//! What others see of a node.
+
+use crate::id::{NodeId, UserId};
+use crate::link::frame::NodeFacts;
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Where a node stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeState {
+    /// It has a token and never said hello.
+    #[default]
+    Joining,
+    /// Its link is up.
+    Ready,
+    /// Its link was silent for longer than the lease.
+    Away,
+    /// Two agents claim its identity; nothing is placed on it.
+    Contested,
+}
+
+impl NodeState {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Joining => "joining",
+            Self::Ready => "ready",
+            Self::Away => "away",
+            Self::Contested => "contested",
+        }
+    }
+}
+
+/// A node as shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeView {
+    /// Its id.
+    pub id: NodeId,
+    /// Whose it is.
+    pub owner: UserId,
+    /// Its name.
+    pub name: String,
+    /// `own` (a person's machine).
+    pub class: String,
+    /// Where it stands.
+    pub state: NodeState,
+    /// Since when.
+    pub since: Timestamp,
+    /// What it is, as it last said.
+    pub facts: NodeFacts,
+    /// Workspaces on it that are not gone.
+    pub workspaces: u32,
+    /// Grows with every change.
+    pub rev: u64,
+}
+
+/// `GET /api/nodes`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeList {
+    /// In order of name.
+    pub nodes: Vec<NodeView>,
+}

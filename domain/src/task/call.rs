@@ -1,0 +1,23 @@
+//! What the Worker asks of a TaskRunner.
+
+use crate::id::UserId;
+use serde::{Deserialize, Serialize};
+
+/// A call to a TaskRunner. Each is answered with the task's
+/// [`TaskView`](super::TaskView), or 404 when the task does not exist.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "call", rename_all = "snake_case")]
+pub enum TaskCall {
+    /// Read it.
+    Get,
+    /// Cancel it. A task that is over is answered as it is.
+    Cancel {
+        /// Who asked.
+        by: UserId,
+    },
+    /// Close a conversation-mode task; 409 `not_open` unless it awaits input.
+    Close {
+        /// Who asked.
+        by: UserId,
+    },
+}

@@ -1,0 +1,16 @@
+//! Tasks: one piece of work, from a person's words to a branch.
+//!
+//! A task's only writer is its TaskRunner. It owns the attempts: an attempt is
+//! a fence, and what arrives under an older one changes nothing. Terminal
+//! states are final.
+//!
+//! - [`state`]: what a task remembers.
+//! - [`step`]: how it moves.
+//! - [`wire`]: what others see of it.
+
+pub mod call;
+pub mod state;
+pub mod step;
+pub mod wire;
+
+pub use wire::{StepName, TaskMode, TaskState, TaskView};
