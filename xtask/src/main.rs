@@ -1,3 +1,77 @@
-//! Placeholder.
+//! Build steps and tidiness checks of this repository, run as `cargo xtask`.
+//!
+//! Everything a build needs beyond cargo comes from `node_modules` (wasm-opt,
+//! esbuild) or from Cargo.lock (wasm-bindgen, used as a library): nothing is
+//! installed or downloaded here. `scripts/lib/bootstrap.sh` makes sure that
+//! both are in place.
 
-fn main() {}
+mod build_native;
+mod build_web;
+mod build_worker;
+mod error;
+mod paths;
+mod process;
+mod stamp;
+mod wasm;
+
+use std::process::ExitCode;
+
+use error::{Error, Result};
+use paths::Paths;
+
+const USAGE: &str = "\
+cargo xtask <command>
+
+  build all                        everything below
+  build worker [--fault-injection] dist/worker (or dist/worker-fault): the control plane
+  build web                        dist/web: the web app
+  build native                     target/release: sam, sam-vm-agent, sam-harness, sam-sims
+  bundle-worker WASM OUT           the last step of `build worker` alone
+  tidy                             checks on the repository itself
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Error::Usage(what)) => {
+            eprintln!("{what}\n\n{USAGE}");
+            ExitCode::from(2)
+        }
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<()> {
+    let paths = Paths::find()?;
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["build", "worker"] => build_worker::build(&paths, build_worker::Variant::Product),
+        ["build", "worker", "--fault-injection"] => {
+            build_worker::build(&paths, build_worker::Variant::FaultInjection)
+        }
+        ["build", "web"] => build_web::build(&paths),
+        ["build", "native"] => build_native::build(&paths),
+        ["build", "all"] => {
+            build_native::build(&paths)?;
+            build_worker::build(&paths, build_worker::Variant::Product)?;
+            build_worker::build(&paths, build_worker::Variant::FaultInjection)?;
+            build_web::build(&paths)
+        }
+        ["bundle-worker", library, out] => {
+            build_worker::bundle(&paths, library.as_ref(), out.as_ref())
+        }
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        [] => Err(Error::Usage("a command is missing".into())),
+        other => Err(Error::Usage(format!(
+            "unknown command: {}",
+            other.join(" ")
+        ))),
+    }
+}

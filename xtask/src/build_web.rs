@@ -1,0 +1,123 @@
+//! `dist/web`: the web app as static files.
+//!
+//! `web/static/` is copied: files named in `index.html` get the hash of their
+//! content into their names, so that they may be cached for ever while
+//! `index.html` itself is always asked for. Placeholders in `index.html`:
+//!
+//! | placeholder | becomes |
+//! |---|---|
+//! | `{{script}}` | address of the module that starts the app |
+//! | `{{wasm}}` | address of the wasm module |
+//! | `{{asset:NAME}}` | address of `web/static/NAME` |
+//!
+//! Every address is absolute from the root (`/assets/…`), because the app's
+//! own paths are deep. The start module exports nothing; it runs the app.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::error::{Error, Result};
+use crate::paths::{self, Paths};
+use crate::stamp::{self, Inputs};
+use crate::{process, wasm};
+
+/// Compiles the web app and delivers it into `dist/web`.
+pub(crate) fn build(paths: &Paths) -> Result<()> {
+    let library = wasm::compile(paths, "sam-web", &[])?;
+    let fixed = paths.root.join("web/static");
+    let out = paths.dist("web");
+
+    let mut inputs = Inputs::new("web 1");
+    inputs.add(&library)?;
+    inputs.add(&fixed)?;
+    inputs.add(&paths.root.join("package-lock.json"))?;
+    inputs.add(&paths.root.join("Cargo.lock"))?;
+    let inputs = inputs.finish();
+    let stamp = paths.scratch("web.stamp");
+    if stamp::is_current(&stamp, &inputs) && out.join("index.html").exists() {
+        return Ok(());
+    }
+
+    let scratch = paths.scratch("web");
+    let bound = wasm::bind(paths, &library, &scratch)?;
+    paths::fresh_directory(&out)?;
+    let assets = out.join("assets");
+    paths::fresh_directory(&assets)?;
+
+    let module = deliver(&assets, "app", "wasm", &read_bytes(&bound.module)?)?;
+    let script = start_script(paths, &scratch, &module)?;
+    let script = deliver(&assets, "app", "js", &script)?;
+    let mut page = paths::read(&fixed.join("index.html"))?
+        .replace("{{script}}", &script)
+        .replace("{{wasm}}", &module);
+    page = copy_fixed(&fixed, &fixed, &out, page)?;
+    if let Some(rest) = page.split("{{").nth(1) {
+        let name = rest.split("}}").next().unwrap_or(rest);
+        return Err(Error::Refused(format!(
+            "web/static/index.html: no file for the placeholder {{{{{name}}}}}"
+        )));
+    }
+    paths::write(&out.join("index.html"), page)?;
+    stamp::remember(&stamp, &inputs)?;
+    wasm::report(&out.display().to_string(), &stamp::sorted_entries(&assets)?);
+    Ok(())
+}
+
+/// The glue and the two lines that start it, bundled and minified.
+fn start_script(paths: &Paths, scratch: &Path, module: &str) -> Result<Vec<u8>> {
+    let start = scratch.join("start.js");
+    paths::write(
+        &start,
+        format!("import init from \"./index.js\";\ninit({{ module_or_path: \"{module}\" }});\n"),
+    )?;
+    let bundled = scratch.join("app.js");
+    process::run(
+        Command::new(paths.npm_program("esbuild")?)
+            .arg(&start)
+            .args(["--bundle", "--format=esm", "--minify", "--target=es2022"])
+            .arg("--log-level=warning")
+            .arg(format!("--outfile={}", bundled.display())),
+    )?;
+    read_bytes(&bundled)
+}
+
+/// Copies the fixed files; those that the page names get hashed names.
+fn copy_fixed(root: &Path, folder: &Path, out: &Path, mut page: String) -> Result<String> {
+    for entry in stamp::sorted_entries(folder)? {
+        let relative = entry.strip_prefix(root).unwrap_or(&entry);
+        let name = relative.to_string_lossy().into_owned();
+        let placeholder = format!("{{{{asset:{name}}}}}");
+        if entry.is_dir() {
+            page = copy_fixed(root, &entry, out, page)?;
+        } else if page.contains(&placeholder) {
+            let stem = file_part(relative.file_stem());
+            let extension = file_part(relative.extension());
+            let content = read_bytes(&entry)?;
+            let address = deliver(&out.join("assets"), &stem, &extension, &content)?;
+            page = page.replace(&placeholder, &address);
+        } else if name != "index.html" {
+            let target = out.join(relative);
+            if let Some(parent) = target.parent() {
+                std::fs::create_dir_all(parent).map_err(Error::io(parent))?;
+            }
+            paths::copy(&entry, &target)?;
+        }
+    }
+    Ok(page)
+}
+
+/// Writes a file under a name that carries its hash; answers its address.
+fn deliver(assets: &Path, stem: &str, extension: &str, content: &[u8]) -> Result<String> {
+    let name = format!("{stem}-{}.{extension}", stamp::short_hash(content));
+    paths::write(&assets.join(&name), content)?;
+    Ok(format!("/assets/{name}"))
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(Error::io(path))
+}
+
+fn file_part(part: Option<&std::ffi::OsStr>) -> String {
+    part.map(|part| part.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}

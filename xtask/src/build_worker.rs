@@ -1,0 +1,93 @@
+//! `dist/worker`: the control plane as one JavaScript module and one wasm module.
+//!
+//! The glue that wasm-bindgen makes is turned into a function, so that
+//! `worker/entry` can make a fresh instance with fresh glue when one ends:
+//! nothing of an ended instance is ever used again.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::error::Result;
+use crate::paths::{self, Paths};
+use crate::stamp::{self, Inputs};
+use crate::{process, wasm};
+
+/// The names that `worker/entry/generation.mjs` passes to the glue, in order.
+const GLUE_PARAMETERS: &str = "require, WebAssembly, ReadableStream";
+
+/// Which Worker to build.
+#[derive(Clone, Copy)]
+pub(crate) enum Variant {
+    /// What is deployed.
+    Product,
+    /// With forced traps and other faults that tests ask for.
+    FaultInjection,
+}
+
+impl Variant {
+    fn directory(self) -> &'static str {
+        match self {
+            Variant::Product => "worker",
+            Variant::FaultInjection => "worker-fault",
+        }
+    }
+
+    fn features(self) -> &'static [&'static str] {
+        match self {
+            Variant::Product => &[],
+            Variant::FaultInjection => &["fault-injection"],
+        }
+    }
+}
+
+/// Compiles and bundles the Worker into `dist/`.
+pub(crate) fn build(paths: &Paths, variant: Variant) -> Result<()> {
+    let library = wasm::compile(paths, "sam-worker", variant.features())?;
+    bundle(paths, &library, &paths.dist(variant.directory()))
+}
+
+/// Bundles a compiled Worker with the entry; skipped when neither changed.
+pub(crate) fn bundle(paths: &Paths, library: &Path, out: &Path) -> Result<()> {
+    let entry = paths.root.join("worker/entry");
+    let mut inputs = Inputs::new("worker 1");
+    inputs.add(library)?;
+    inputs.add(&entry)?;
+    inputs.add(&paths.root.join("package-lock.json"))?;
+    inputs.add(&paths.root.join("Cargo.lock"))?;
+    let inputs = inputs.finish();
+    let stamp = out.join(".stamp");
+    let (script, module) = (out.join("index.js"), out.join("index_bg.wasm"));
+    if stamp::is_current(&stamp, &inputs) {
+        return Ok(());
+    }
+    let esbuild = paths.npm_program("esbuild")?;
+    let scratch = paths.scratch("worker");
+    let bound = wasm::bind(paths, library, &scratch)?;
+
+    let glue = scratch.join("glue.mjs");
+    process::run(
+        Command::new(&esbuild)
+            .arg(&bound.glue)
+            .args(["--bundle", "--format=cjs", "--platform=neutral"])
+            .args(["--external:cloudflare:*", "--log-level=warning"])
+            .arg(format!(
+                "--banner:js=export default function instantiate({GLUE_PARAMETERS}) {{ const module = {{ exports: {{}} }};"
+            ))
+            .arg("--footer:js=return module.exports; }")
+            .arg(format!("--outfile={}", glue.display())),
+    )?;
+    paths::fresh_directory(out)?;
+    process::run(
+        Command::new(&esbuild)
+            .arg(entry.join("index.mjs"))
+            .args(["--bundle", "--format=esm", "--platform=neutral"])
+            .args(["--external:./index_bg.wasm", "--external:cloudflare:*"])
+            .arg("--log-level=warning")
+            .arg(format!("--alias:sam:glue={}", glue.display()))
+            .arg(format!("--outfile={}", script.display())),
+    )?;
+    paths::copy(&bound.module, &module)?;
+    stamp::remember(&stamp, &inputs)?;
+    wasm::report(&out.display().to_string(), &[script, module]);
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! From a compiled wasm library to an optimised module with its glue.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use wasm_bindgen_cli_support::Bindgen;
+
+use crate::error::{Error, Result};
+use crate::paths::{self, Paths};
+use crate::process;
+
+/// What the target enables in rustc 1.95 and every runtime we run on supports.
+const FEATURES: &[&str] = &[
+    "--enable-mutable-globals",
+    "--enable-sign-ext",
+    "--enable-nontrapping-float-to-int",
+    "--enable-bulk-memory",
+    "--enable-multivalue",
+    "--enable-reference-types",
+    "--enable-exception-handling",
+];
+
+/// A module and the JavaScript that talks to it.
+pub(crate) struct Bound {
+    /// The glue: an ES module for the `web` target, `initSync` included.
+    pub(crate) glue: PathBuf,
+    /// The optimised module.
+    pub(crate) module: PathBuf,
+}
+
+/// Compiles a library of the workspace for wasm32 and returns its path.
+pub(crate) fn compile(paths: &Paths, package: &str, features: &[&str]) -> Result<PathBuf> {
+    let mut cargo = process::cargo(paths);
+    cargo
+        .args(["build", "--profile", "wasm", "--lib", "--package", package])
+        .args(["--target", "wasm32-unknown-unknown"]);
+    if !features.is_empty() {
+        cargo.arg("--features").arg(features.join(","));
+    }
+    process::run(&mut cargo)?;
+    Ok(paths.wasm_library(package))
+}
+
+/// Runs wasm-bindgen and wasm-opt into `scratch`, which is emptied first.
+pub(crate) fn bind(paths: &Paths, library: &Path, scratch: &Path) -> Result<Bound> {
+    let wasm_opt = paths.npm_program("wasm-opt")?;
+    paths::fresh_directory(scratch)?;
+    let refused = |error: &dyn std::fmt::Display| Error::Bindgen {
+        path: library.to_path_buf(),
+        reason: error.to_string(),
+    };
+    Bindgen::new()
+        .input_path(library)
+        .web(true)
+        .map_err(|error| refused(&format!("{error:#}")))?
+        .out_name("index")
+        .typescript(false)
+        .omit_default_module_path(true)
+        .remove_producers_section(true)
+        .generate(scratch)
+        .map_err(|error| refused(&format!("{error:#}")))?;
+    let raw = scratch.join("index_bg.wasm");
+    let module = scratch.join("optimised.wasm");
+    process::run(
+        Command::new(wasm_opt)
+            .arg("-Oz")
+            .args(FEATURES)
+            .arg(&raw)
+            .arg("-o")
+            .arg(&module),
+    )?;
+    Ok(Bound {
+        glue: scratch.join("index.js"),
+        module,
+    })
+}
+
+/// One line on what was delivered, with its size.
+pub(crate) fn report(what: &str, files: &[PathBuf]) {
+    let bytes: u64 = files
+        .iter()
+        .filter_map(|file| file.metadata().ok())
+        .map(|metadata| metadata.len())
+        .sum();
+    eprintln!("{what}: {} KB", bytes / 1024);
+}
