@@ -12,6 +12,8 @@
 //! Deltas are never the record: they show growing text early and are healed by
 //! the row's next upsert.
 
+pub mod cursor;
+
 use crate::conversation::row::Row;
 use crate::conversation::wire::{Activity, SessionView};
 use crate::id::{ProjectId, RowId, SessionId, TaskId};

@@ -1,0 +1,111 @@
+//! A follower's cursor over one scope, without I/O.
+//!
+//! It decides what a frame means for what is held: take it in, it was seen
+//! before, there is a gap, or forget everything. Web, CLI and simulator use it
+//! unchanged.
+
+use super::{ClientFrame, Scope};
+
+/// Where a follower is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    scope: Scope,
+    epoch: Option<String>,
+    seq: u64,
+    /// The newest sequence number the server said there is.
+    target: u64,
+}
+
+/// What to do with a page of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// Take it in; the cursor has moved.
+    Take,
+    /// All of it was taken in before.
+    Seen,
+    /// Something before it is missing: follow again from the cursor.
+    Gap,
+}
+
+impl Cursor {
+    /// A cursor that has seen nothing.
+    #[must_use]
+    pub const fn new(scope: Scope) -> Self {
+        Self {
+            scope,
+            epoch: None,
+            seq: 0,
+            target: 0,
+        }
+    }
+
+    /// The scope it runs over.
+    #[must_use]
+    pub const fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The last sequence number taken in.
+    #[must_use]
+    pub const fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// Whether everything the server spoke of was taken in.
+    #[must_use]
+    pub const fn is_current(&self) -> bool {
+        self.epoch.is_some() && self.seq >= self.target
+    }
+
+    /// The frame that (re)starts following from here.
+    #[must_use]
+    pub fn follow(&self) -> ClientFrame {
+        ClientFrame::Follow {
+            scope: self.scope.clone(),
+            after: self.seq,
+            epoch: self.epoch.clone(),
+        }
+    }
+
+    /// The frame that pulls the next page.
+    #[must_use]
+    pub fn next(&self) -> ClientFrame {
+        ClientFrame::Next {
+            scope: self.scope.clone(),
+            to: self.seq,
+        }
+    }
+
+    /// Takes in a `hello`. Returns true when what is held must be forgotten:
+    /// the server's history is another one, or it no longer reaches back here.
+    pub fn hello(&mut self, epoch: &str, seq: u64, floor: u64) -> bool {
+        let other = self.epoch.as_deref().is_some_and(|held| held != epoch);
+        let forget = other || (self.seq > 0 && self.seq < floor) || self.seq > seq;
+        if forget {
+            self.seq = 0;
+        }
+        self.epoch = Some(epoch.to_owned());
+        self.target = seq;
+        forget
+    }
+
+    /// Judges a page `from < seq <= to`.
+    pub fn changes(&mut self, from: u64, to: u64) -> Page {
+        if to <= self.seq && to != from {
+            return Page::Seen;
+        }
+        if from > self.seq {
+            return Page::Gap;
+        }
+        self.seq = self.seq.max(to);
+        self.target = self.target.max(to);
+        Page::Take
+    }
+
+    /// Takes in a `reset`: back to nothing.
+    pub fn reset(&mut self) {
+        self.epoch = None;
+        self.seq = 0;
+        self.target = 0;
+    }
+}
