@@ -117,7 +117,7 @@ pub enum AcpError {
         /// The method called.
         method: String,
         /// Its error.
-        error: RpcError,
+        error: Box<RpcError>,
     },
     /// The agent answered with something that is not an answer to the method.
     #[error("the agent's answer to {method} cannot be used: {detail}")]

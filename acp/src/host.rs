@@ -316,7 +316,7 @@ impl Host {
             Ok(Ok(Ok(result))) => Ok(result),
             Ok(Ok(Err(error))) => Err(AcpError::Rpc {
                 method: method.to_owned(),
-                error,
+                error: Box::new(error),
             }),
             Ok(Err(_dropped)) => Err(AcpError::Closed(
                 peer.close_reason().unwrap_or(CloseReason::EndOfStream),
@@ -613,7 +613,7 @@ impl Pump {
                     }),
                     Err(error) => Err(AcpError::Rpc {
                         method: method(),
-                        error,
+                        error: Box::new(error),
                     }),
                 };
                 turns

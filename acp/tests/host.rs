@@ -1,5 +1,12 @@
 //! What a host must bear from agents that misbehave, and both sides together.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use std::path::Path;
 use std::time::Duration;
 

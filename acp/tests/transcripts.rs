@@ -6,6 +6,14 @@
 //! out as exactly one event (or complete exactly one call). So nothing can be
 //! lost, doubled or reordered without a test failing.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -207,9 +215,8 @@ impl Replay {
                 }
             }
             AgentUpdate::ToolCall(call) => {
-                if out.calls.insert(call.id.clone(), call.clone()).is_none() {
-                    out.order.push(call.id.clone());
-                }
+                let known = out.calls.insert(call.id.clone(), call.clone());
+                out.order.extend(known.is_none().then(|| call.id.clone()));
             }
             AgentUpdate::ToolCallUpdate(update) => match out.calls.get_mut(&update.id) {
                 Some(call) => call.apply(update.clone()),
@@ -399,7 +406,8 @@ async fn our_reading_agrees_with_the_protocols_types() {
 
 fn agree(ours: &AgentUpdate, theirs: &acp::SessionUpdate) {
     match (ours, theirs) {
-        (AgentUpdate::Message(a), acp::SessionUpdate::AgentMessageChunk(b)) => {
+        (AgentUpdate::Message(a), acp::SessionUpdate::AgentMessageChunk(b))
+        | (AgentUpdate::UserMessage(a), acp::SessionUpdate::UserMessageChunk(b)) => {
             let acp::ContentBlock::Text(b) = &b.content else {
                 panic!("{b:?}")
             };
