@@ -1,1 +1,110 @@
-//! Being written.
+//! The control plane's end of the link, without I/O.
+//!
+//! Model: which connection is the link, which disk is behind it, and how far
+//! that disk's events are stored. It is a part of the node machine's state and
+//! is stored with it, so an event's number moves in the same write as the
+//! event's effects.
+//!
+//! Invariants:
+//! - One connection is the link; a newer hello replaces the older one.
+//! - An event is taken in exactly once and in order within a store id.
+//! - A node whose disk goes back to one that was left behind is contested: two
+//!   agents share its identity.
+
+use serde::{Deserialize, Serialize};
+
+/// Most earlier disks that are remembered.
+const REMEMBERED_STORES: usize = 8;
+
+/// The control plane's end of one node's link.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectEnd {
+    /// The connection that is the link, if one is up. Numbers are given by the
+    /// shell and grow.
+    pub connection: Option<u64>,
+    /// The disk behind the node, once it said hello.
+    pub store_id: Option<String>,
+    /// Disks that were behind it before, newest last.
+    pub former_stores: Vec<String>,
+    /// Events of the current store up to this number are stored with their effects.
+    pub acked_event: u64,
+}
+
+/// What a hello means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hello {
+    /// The disk that was there before, or the first one.
+    Same,
+    /// Another disk: what was on the old one is lost.
+    NewStore,
+    /// A disk that was left behind before: refuse it.
+    Contested,
+}
+
+/// What to do with an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Incoming {
+    /// Take it in; its number counts as stored with its effects.
+    Take,
+    /// It was taken in before: acknowledge it again.
+    Seen,
+    /// One before it is missing, or it is from another connection: ignore it.
+    Ignore,
+}
+
+impl ObjectEnd {
+    /// Takes in a hello on `connection`. Returns what it means and the older
+    /// connection that has to be closed.
+    pub fn hello(
+        &mut self,
+        connection: u64,
+        store_id: &str,
+        next_event: u64,
+    ) -> (Hello, Option<u64>) {
+        if self.former_stores.iter().any(|former| former == store_id) {
+            return (Hello::Contested, None);
+        }
+        let replaced = self.connection.filter(|held| *held != connection);
+        self.connection = Some(connection);
+        let meaning = match &self.store_id {
+            Some(held) if held == store_id => Hello::Same,
+            None => {
+                self.acked_event = next_event.saturating_sub(1);
+                Hello::Same
+            }
+            Some(held) => {
+                self.former_stores.push(held.clone());
+                let excess = self.former_stores.len().saturating_sub(REMEMBERED_STORES);
+                self.former_stores.drain(..excess);
+                self.acked_event = next_event.saturating_sub(1);
+                Hello::NewStore
+            }
+        };
+        self.store_id = Some(store_id.to_owned());
+        (meaning, replaced)
+    }
+
+    /// The connection is gone. Returns whether it was the link.
+    pub fn closed(&mut self, connection: u64) -> bool {
+        let was_link = self.connection == Some(connection);
+        if was_link {
+            self.connection = None;
+        }
+        was_link
+    }
+
+    /// Judges event `n` on `connection`, and counts it when it is taken in.
+    pub fn event(&mut self, connection: u64, n: u64) -> Incoming {
+        if self.connection != Some(connection) {
+            return Incoming::Ignore;
+        }
+        if n <= self.acked_event {
+            return Incoming::Seen;
+        }
+        if n != self.acked_event + 1 {
+            return Incoming::Ignore;
+        }
+        self.acked_event = n;
+        Incoming::Take
+    }
+}
