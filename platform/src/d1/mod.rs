@@ -1,0 +1,192 @@
+//! D1: people, tokens, projects, members, and the cross-project index of tasks and nodes.
+//!
+//! One repository module per table; SQL text of D1 appears in them and nowhere else. Everything is
+//! bound as text or as a double that holds the integer exactly. A batch is one transaction.
+//!
+//! Who wins a race is decided by a single statement (`INSERT … ON CONFLICT DO NOTHING`,
+//! `UPDATE … WHERE not yet … RETURNING`), never by a read followed by a write.
+
+pub mod auth_sessions;
+pub mod installation;
+pub mod join_tokens;
+pub mod node_index;
+pub mod project_members;
+pub mod projects;
+pub mod sign_in_links;
+pub mod task_index;
+pub mod users;
+
+use js_sys::Array;
+use serde::de::DeserializeOwned;
+use wasm_bindgen::prelude::*;
+
+use crate::bindings::BindingError;
+use crate::js::{self, JsFailure};
+use crate::value::{SqlValue, ValueError, to_array};
+
+#[wasm_bindgen]
+extern "C" {
+    type RawDatabase;
+    #[derive(Debug, Clone)]
+    type RawStatement;
+
+    #[wasm_bindgen(structural, method, catch)]
+    fn prepare(this: &RawDatabase, query: &str) -> Result<RawStatement, JsValue>;
+
+    #[wasm_bindgen(structural, method, catch)]
+    fn batch(this: &RawDatabase, statements: Array) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(structural, method, catch, variadic)]
+    fn bind(this: &RawStatement, values: Array) -> Result<RawStatement, JsValue>;
+
+    #[wasm_bindgen(structural, method, catch)]
+    fn all(this: &RawStatement) -> Result<JsValue, JsValue>;
+}
+
+/// What D1 can fail with. None of the texts belongs into a reply.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum D1Error {
+    /// The database is not bound.
+    #[error(transparent)]
+    Binding(#[from] BindingError),
+    /// A parameter that would not be stored as it is.
+    #[error("d1 parameter: {0}")]
+    Value(#[from] ValueError),
+    /// A uniqueness rule was broken.
+    #[error("d1: not unique: {0}")]
+    NotUnique(String),
+    /// A row was named that does not exist, or is still named by another.
+    #[error("d1: foreign key: {0}")]
+    ForeignKey(String),
+    /// The runtime or the statement failed.
+    #[error("d1: {0}")]
+    Runtime(String),
+    /// A row does not fit the type it is read as.
+    #[error("d1 row: {0}")]
+    Row(String),
+}
+
+impl From<JsFailure> for D1Error {
+    fn from(failure: JsFailure) -> Self {
+        let text = failure.message;
+        if text.contains("UNIQUE constraint failed") {
+            Self::NotUnique(text)
+        } else if text.contains("FOREIGN KEY constraint failed") {
+            Self::ForeignKey(text)
+        } else {
+            Self::Runtime(text)
+        }
+    }
+}
+
+impl From<JsValue> for D1Error {
+    fn from(value: JsValue) -> Self {
+        JsFailure::from(value).into()
+    }
+}
+
+/// One bound statement, for a batch.
+#[derive(Debug, Clone)]
+pub struct Statement(RawStatement);
+
+/// The database.
+#[derive(Debug, Clone)]
+pub struct D1 {
+    database: JsValue,
+}
+
+impl D1 {
+    pub(crate) fn new(database: JsValue) -> Self {
+        Self { database }
+    }
+
+    fn raw(&self) -> &RawDatabase {
+        self.database.unchecked_ref()
+    }
+
+    /// Prepares and binds a statement. The text is a constant: values travel as parameters.
+    pub fn statement(
+        &self,
+        query: &'static str,
+        params: &[SqlValue],
+    ) -> Result<Statement, D1Error> {
+        let prepared = self.raw().prepare(query)?;
+        if params.is_empty() {
+            return Ok(Statement(prepared));
+        }
+        Ok(Statement(prepared.bind(to_array(params)?)?))
+    }
+
+    async fn result(&self, statement: &Statement) -> Result<JsValue, D1Error> {
+        Ok(js::settle(statement.0.all()?).await?)
+    }
+
+    /// Every row of a query.
+    pub async fn all<T: DeserializeOwned>(
+        &self,
+        query: &'static str,
+        params: &[SqlValue],
+    ) -> Result<Vec<T>, D1Error> {
+        let result = self.result(&self.statement(query, params)?).await?;
+        rows(&result)
+    }
+
+    /// The first row of a query, if there is one.
+    pub async fn first<T: DeserializeOwned>(
+        &self,
+        query: &'static str,
+        params: &[SqlValue],
+    ) -> Result<Option<T>, D1Error> {
+        Ok(self.all(query, params).await?.into_iter().next())
+    }
+
+    /// Runs a statement and returns how many rows it changed.
+    pub async fn run(&self, query: &'static str, params: &[SqlValue]) -> Result<u64, D1Error> {
+        changes(&self.result(&self.statement(query, params)?).await?)
+    }
+
+    /// Runs statements as one transaction and returns how many rows each changed.
+    pub async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<u64>, D1Error> {
+        let array = Array::new();
+        for statement in &statements {
+            array.push(&statement.0);
+        }
+        let results = js::settle(self.raw().batch(array)?).await?;
+        Array::from(&results)
+            .iter()
+            .map(|result| changes(&result))
+            .collect()
+    }
+}
+
+fn rows<T: DeserializeOwned>(result: &JsValue) -> Result<Vec<T>, D1Error> {
+    let results = js::get(result, "results")?;
+    if results.is_undefined() || results.is_null() {
+        return Ok(Vec::new());
+    }
+    js::decode(&results).map_err(|failure| D1Error::Row(failure.message))
+}
+
+fn changes(result: &JsValue) -> Result<u64, D1Error> {
+    let meta = js::get(result, "meta")?;
+    Ok(js::get(&meta, "changes")?.as_f64().unwrap_or_default() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_rule_is_told_from_a_failure() {
+        let of = |text: &str| D1Error::from(JsFailure::new(text));
+        assert!(matches!(
+            of("Error: D1_ERROR: UNIQUE constraint failed: users.id"),
+            D1Error::NotUnique(_)
+        ));
+        assert!(matches!(
+            of("Error: D1_ERROR: FOREIGN KEY constraint failed"),
+            D1Error::ForeignKey(_)
+        ));
+        assert!(matches!(of("Error: no such table"), D1Error::Runtime(_)));
+    }
+}
