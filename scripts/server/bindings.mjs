@@ -1,0 +1,28 @@
+// What the Worker is bound to, on one machine. `wrangler.toml` says the same
+// for Cloudflare; `cargo xtask tidy` fails when the two disagree.
+
+export const COMPATIBILITY_DATE = "2026-07-30";
+
+export const DURABLE_OBJECTS = {
+  PROJECT_DATA: "ProjectData",
+  TASK_RUNNER: "TaskRunner",
+  NODE_LIFECYCLE: "NodeLifecycle",
+  NODE_POOL: "NodePool",
+};
+
+export const D1 = { binding: "DB", name: "sam" };
+export const KV = { binding: "CACHE", name: "sam-cache" };
+export const R2 = { binding: "BODIES", name: "sam-bodies" };
+
+/** Paths that the Worker answers; everything else is the web app. */
+export const WORKER_PATHS = ["/api/*", "/ai/*", "/mcp/*", "/healthz", "/.well-known/*"];
+
+/** Settings a person may give by environment, env file or `--var`. */
+export const SETTINGS = [
+  "SAM_PUBLIC_URL",
+  "SAM_MODEL_URL",
+  "SAM_MODEL_KEY",
+  "SAM_MODEL",
+  "SAM_MODEL_AUTH",
+  "SAM_MODEL_KIND",
+];

@@ -1,0 +1,180 @@
+// The whole product on one machine: the Worker with D1, KV, R2, Durable
+// Objects and the web app on one origin, 127.0.0.1:PORT.
+//
+// stdout carries one JSON line once everything answers:
+//   {"listening":"http://127.0.0.1:PORT","claim_token_file":"…","pid":…}
+// Everything else goes to stderr. If the runtime dies it is started again on
+// the same port with the same state. Whatever ends this process ends the
+// runtime too.
+
+import { createRequire } from "node:module";
+import { createServer } from "node:net";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { COMPATIBILITY_DATE, D1, DURABLE_OBJECTS, KV, R2, WORKER_PATHS } from "./bindings.mjs";
+import { migrate } from "./migrations.mjs";
+import { parseArguments, USAGE, UsageError } from "./options.mjs";
+import { guardRuntime, InUse, secrets, takeStateDirectory, writePrivate } from "./state.mjs";
+
+const HERE = path.dirname(fileURLToPath(import.meta.url));
+const ROOT = path.resolve(HERE, "../..");
+const HOST = "127.0.0.1";
+
+class PortBusy extends Error {}
+
+const say = (message) => process.stderr.write(`sam server: ${message}\n`);
+
+async function refuseBusyPort(port) {
+  if (port === 0) return;
+  await new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once("error", (error) =>
+      reject(
+        error.code === "EADDRINUSE"
+          ? new PortBusy(`port ${port} is in use by another program; choose another with --port, or --port 0 for any free one`)
+          : error,
+      ),
+    );
+    probe.listen({ host: HOST, port, exclusive: true }, () => probe.close(resolve));
+  });
+}
+
+function requireBuild(directory, file, how) {
+  if (!existsSync(path.join(directory, file))) {
+    throw new Error(`${path.join(directory, file)} is missing; build it with ${how}`);
+  }
+}
+
+function miniflareOptions(options, values, { Log, LogLevel }) {
+  class StderrLog extends Log {
+    log(message) {
+      process.stderr.write(`${message}\n`);
+    }
+  }
+  const persist = (kind) => path.join(options.stateDir, "v3", kind);
+  return {
+    host: HOST,
+    port: options.port,
+    log: new StderrLog(LogLevel.WARN),
+    logRequests: false,
+    // No look-ups of the outside world: no request metadata, no telemetry.
+    cf: false,
+    telemetry: { enabled: false },
+    unsafeTriggerHandlers: options.triggerHandlers,
+    handleRuntimeStdio(stdout, stderr) {
+      stdout.pipe(process.stderr, { end: false });
+      stderr.pipe(process.stderr, { end: false });
+    },
+    unsafeHandleRuntimeRestart() {
+      say("the runtime died and was started again with the same state");
+    },
+    name: "sam",
+    modulesRoot: options.workerDir,
+    modules: [
+      { type: "ESModule", path: path.join(options.workerDir, "index.js") },
+      { type: "CompiledWasm", path: path.join(options.workerDir, "index_bg.wasm") },
+    ],
+    compatibilityDate: COMPATIBILITY_DATE,
+    bindings: values,
+    durableObjects: Object.fromEntries(
+      Object.entries(DURABLE_OBJECTS).map(([binding, className]) => [binding, { className, useSQLite: true }]),
+    ),
+    durableObjectsPersist: persist("do"),
+    d1Databases: { [D1.binding]: D1.name },
+    d1Persist: persist("d1"),
+    kvNamespaces: { [KV.binding]: KV.name },
+    kvPersist: persist("kv"),
+    r2Buckets: { [R2.binding]: R2.name },
+    r2Persist: persist("r2"),
+    ...(options.webDir && {
+      assets: {
+        directory: options.webDir,
+        workerName: "sam",
+        routerConfig: { has_user_worker: true, static_routing: { user_worker: WORKER_PATHS } },
+        assetConfig: { not_found_handling: "single-page-application" },
+      },
+    }),
+  };
+}
+
+async function serve(options) {
+  requireBuild(options.workerDir, "index.js", "`cargo xtask build worker`");
+  if (options.webDir) requireBuild(options.webDir, "index.html", "`cargo xtask build web`");
+  await refuseBusyPort(options.port);
+  const giveBack = takeStateDirectory(options.stateDir);
+  const { values, claimTokenFile } = secrets(options.stateDir);
+
+  // Scratch files go where the next start finds and removes them.
+  const scratch = path.join(options.stateDir, "tmp");
+  rmSync(scratch, { recursive: true, force: true });
+  mkdirSync(scratch);
+  process.env.TMPDIR = scratch;
+
+  // miniflare looks for its runtime when it is loaded.
+  const require = createRequire(import.meta.url);
+  const pidFile = path.join(options.stateDir, "workerd.pid");
+  process.env.SAM_WORKERD_PID_FILE = pidFile;
+  process.env.SAM_WORKERD = createRequire(require.resolve("miniflare"))("workerd").default;
+  process.env.MINIFLARE_WORKERD_PATH = path.join(HERE, "workerd.sh");
+  const library = await import("miniflare");
+
+  const dismissGuard = guardRuntime(pidFile);
+  const miniflare = new library.Miniflare(
+    miniflareOptions(options, { ...values, ...options.settings }, library),
+  );
+
+  let stopping = null;
+  const stop = (why) => {
+    stopping ??= (async () => {
+      say(`stopping (${why})`);
+      await miniflare.dispose().catch((error) => say(`while stopping: ${error.message}`));
+      await dismissGuard();
+      rmSync(pidFile, { force: true });
+      giveBack();
+    })();
+    return stopping;
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+    // miniflare would exit at once, without giving the directory back.
+    process.removeAllListeners(signal);
+    process.on(signal, () => stop(signal).then(() => process.exit(0)));
+  }
+  if (options.exitWithStdin) {
+    process.stdin.resume();
+    process.stdin.on("error", () => {});
+    process.stdin.on("close", () => stop("stdin closed").then(() => process.exit(0)));
+  }
+
+  try {
+    const url = new URL(await miniflare.ready);
+    const applied = await migrate(await miniflare.getD1Database(D1.binding), path.join(ROOT, "migrations"));
+    if (applied.length > 0) say(`applied ${applied.join(", ")}`);
+    if (options.portFile) writePrivate(options.portFile, `${url.origin}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ listening: url.origin, claim_token_file: claimTokenFile, pid: process.pid })}\n`,
+    );
+  } catch (error) {
+    await stop("it did not start");
+    throw error;
+  }
+}
+
+const EXIT_CODES = [
+  [UsageError, 2],
+  [PortBusy, 3],
+  [InUse, 4],
+];
+
+try {
+  const options = parseArguments(process.argv.slice(2), ROOT, process.env);
+  if (options.help) process.stdout.write(USAGE);
+  else await serve(options);
+} catch (error) {
+  say(error.message);
+  if (error instanceof UsageError) process.stderr.write(`\n${USAGE}`);
+  process.exitCode = EXIT_CODES.find(([type]) => error instanceof type)?.[1] ?? 1;
+  // A runtime half started must not keep the process alive.
+  setImmediate(() => process.exit());
+}
