@@ -4,7 +4,7 @@
 //! work run as long as the isolate lives, which is all it could have had.
 
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{future_to_promise, spawn_local};
+use wasm_bindgen_futures::future_to_promise;
 
 #[wasm_bindgen]
 extern "C" {
@@ -41,13 +41,8 @@ impl Background {
 
     /// Runs `work`, and asks the runtime to keep the event alive until it is done.
     pub fn run(&self, work: impl Future<Output = ()> + 'static) {
-        let (done, wait) = futures::channel::oneshot::channel::<()>();
-        spawn_local(async move {
-            work.await;
-            let _ = done.send(());
-        });
         let promise = future_to_promise(async move {
-            let _ = wait.await;
+            work.await;
             Ok(JsValue::UNDEFINED)
         });
         let _ = self
