@@ -19,9 +19,10 @@
 import instantiate from "sam:glue";
 import wasmModule from "./index_bg.wasm";
 import * as sockets from "cloudflare:sockets";
+import * as workers from "cloudflare:workers";
 
 // Modules the glue may import; anything else is a mistake found at start.
-const MODULES = { "cloudflare:sockets": sockets };
+const MODULES = { "cloudflare:sockets": sockets, "cloudflare:workers": workers };
 
 /** Why a call was cut short: its generation ended while it was under way, or before. */
 export class InstanceEnded extends Error {
