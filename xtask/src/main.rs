@@ -12,6 +12,7 @@ mod error;
 mod paths;
 mod process;
 mod stamp;
+mod tidy;
 mod wasm;
 
 use std::process::ExitCode;
@@ -61,6 +62,7 @@ fn run(arguments: &[String]) -> Result<()> {
             build_worker::build(&paths, build_worker::Variant::FaultInjection)?;
             build_web::build(&paths)
         }
+        ["tidy"] => tidy::run(&paths),
         ["bundle-worker", library, out] => {
             build_worker::bundle(&paths, library.as_ref(), out.as_ref())
         }

@@ -22,6 +22,26 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     }
 }
 
+/// Runs a command and returns what it wrote to stdout.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let shown = shown(command);
+    let output = command
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .map_err(|error| Error::Command {
+            command: shown.clone(),
+            status: error.to_string(),
+        })?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(Error::Command {
+            command: shown,
+            status: output.status.to_string(),
+        })
+    }
+}
+
 /// The cargo that runs this xtask, at the repository's root.
 pub(crate) fn cargo(paths: &Paths) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
