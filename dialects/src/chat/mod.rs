@@ -10,6 +10,6 @@ mod request;
 mod stream;
 
 pub use filter::UsageChunkFilter;
-pub use prepare::{PrepareError, PreparedRequest, prepare_request};
+pub use prepare::{PrepareError, PreparedRequest, prepare_request, set_model};
 pub use request::{ChatMessage, ChatRequest, FunctionCall, ToolCallMessage, ToolDefinition};
 pub use stream::{ChatAccumulator, ChatDelta, ChatReply, ChatStreamError, FinishReason, ToolUse};

@@ -111,6 +111,20 @@ pub fn prepare_request(body: &[u8]) -> Result<PreparedRequest, PrepareError> {
     })
 }
 
+/// Makes a request name `model`: in the place of the one it names, or as its
+/// first field. Every other byte stays as it was sent.
+pub fn set_model(body: &[u8], model: &str) -> Result<Vec<u8>, PrepareError> {
+    let not_an_object = |detail: String| PrepareError::NotAnObject(detail);
+    let text = std::str::from_utf8(body).map_err(|error| not_an_object(error.to_string()))?;
+    let fields: Fields<'_> =
+        serde_json::from_str(text).map_err(|error| not_an_object(error.to_string()))?;
+    let model = serde_json::Value::from(model).to_string();
+    Ok(match fields.only("model")? {
+        Some(named) => replace(text, named, &model),
+        None => insert_first(text, &format!("\"model\":{model}"), &fields),
+    })
+}
+
 fn option_fields(options: &RawValue) -> Result<Option<Fields<'_>>, PrepareError> {
     serde_json::from_str(options.get()).map_err(|_| PrepareError::WrongType("stream_options"))
 }
@@ -192,6 +206,20 @@ mod tests {
             r#"{"stream":false,"stream_options":{}}"#,
             false,
         );
+    }
+
+    #[test]
+    fn a_model_is_named_in_place() {
+        let named = |body: &str| {
+            String::from_utf8(set_model(body.as_bytes(), "a\"b").unwrap()).unwrap()
+        };
+        assert_eq!(named("{ }"), r#"{"model":"a\"b" }"#);
+        assert_eq!(named(r#"{"n":1.0}"#), r#"{"model":"a\"b","n":1.0}"#);
+        assert_eq!(
+            named(r#"{"n":1.0, "model" : "sam" }"#),
+            r#"{"n":1.0, "model" : "a\"b" }"#
+        );
+        assert_eq!(named(r#"{"model":null}"#), r#"{"model":"a\"b"}"#);
     }
 
     #[test]
