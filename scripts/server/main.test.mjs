@@ -86,9 +86,13 @@ const isAlive = (pid) => {
   } catch {
     return false;
   }
-  // A zombie waits for a reaper and runs nothing.
-  const status = `/proc/${pid}/stat`;
-  return !existsSync(status) || !readFileSync(status, "utf8").includes(") Z ");
+  if (!existsSync("/proc/self/stat")) return true;
+  try {
+    // A zombie waits for a reaper and runs nothing.
+    return !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
+  } catch {
+    return false;
+  }
 };
 const runtimePid = (stateDir) => Number(readFileSync(path.join(stateDir, "workerd.pid"), "utf8"));
 const text = async (url) => (await fetch(url)).text();
