@@ -1,1 +1,29 @@
-//! Placeholder.
+//! Who owns it: one object per project, task, node and person's pool.
+//!
+//! Each class is a thin shell around a machine of `sam-domain`. A turn loads the machine's actor,
+//! steps it, and stores it together with everything else that turn changes and the alarm, without
+//! awaiting anything outside in between; the runtime commits that as one unit. Messages to other
+//! machines lie in the stored outbox and are delivered afterwards, at least once and in order, and
+//! taken in exactly once ([`mail`]).
+//!
+//! | class | owns |
+//! |---|---|
+//! | `ProjectData` | conversations: sessions, rows, prompts, and the feed of them |
+//! | `TaskRunner` | a task and its attempts |
+//! | `NodeLifecycle` | what is on a machine, and its link |
+//! | `NodePool` | who gets which node |
+//!
+//! Invariants:
+//! - An object never waits for another while that one may wait for it: calls between objects are
+//!   deliveries of messages, answered as soon as they are stored.
+//! - `alarm` never returns an error: what fails is logged and tried again later.
+//! - All four WebSocket handlers are written out in every class that accepts sockets; the binding's
+//!   defaults trap.
+//!
+//! What this crate refuses to know: tokens and people's rights (a call says on whose behalf it is),
+//! and every rule that a machine can decide.
+
+mod mail;
+mod object;
+mod project;
+mod shell;

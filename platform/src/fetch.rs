@@ -143,6 +143,19 @@ impl Incoming {
         self.headers.get(name).ok().flatten()
     }
 
+    /// Every response header as a pair, names in lower case.
+    pub fn headers(&self) -> Vec<(String, String)> {
+        let Ok(Some(pairs)) = js_sys::try_iter(&self.headers) else {
+            return Vec::new();
+        };
+        pairs
+            .filter_map(|pair| {
+                let pair = js_sys::Array::from(&pair.ok()?);
+                Some((pair.get(0).as_string()?, pair.get(1).as_string()?))
+            })
+            .collect()
+    }
+
     /// The body as chunks. Dropping it before its end closes the connection to the other side.
     pub fn into_stream(self) -> Result<Body, JsFailure> {
         let chunks = match self.response.body() {

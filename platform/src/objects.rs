@@ -9,6 +9,8 @@
 
 use std::time::Duration;
 
+use sam_domain::actor::Envelope;
+use sam_domain::actor::inbox::Receipt;
 use sam_domain::error::{ApiError, ErrorBody};
 use sam_domain::id::{Id, NodeId, ProjectId, TaskId, UserId};
 use serde::Serialize;
@@ -44,6 +46,8 @@ pub const CALL_URL: &str = "http://object/call";
 pub const INBOX_URL: &str = "http://object/inbox";
 /// Where a build with `fault-injection` makes an object trap.
 pub const TRAP_URL: &str = "http://object/fault/trap";
+/// Where such a build keeps a request in flight for a minute, to see what a trap does to it.
+pub const HOLD_URL: &str = "http://object/fault/hold";
 /// How long a call may take.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(15);
 /// How long the delivery of one message may take.
@@ -189,12 +193,10 @@ impl Object {
         self.exchange(CALL_URL, call, CALL_DEADLINE).await
     }
 
-    /// Delivers one message of another machine. `Ok` means it is stored with its effects; anything
-    /// else means it must be repeated.
-    pub async fn deliver(&self, envelope: &impl Serialize) -> Result<(), CallError> {
-        self.exchange::<serde_json::Value>(INBOX_URL, envelope, DELIVERY_DEADLINE)
-            .await
-            .map(|_| ())
+    /// Delivers one message of another machine and says what the receiver made of it. An error means
+    /// that this is not known and the delivery must be repeated.
+    pub async fn deliver(&self, envelope: &Envelope) -> Result<Receipt, CallError> {
+        self.exchange(INBOX_URL, envelope, DELIVERY_DEADLINE).await
     }
 
     /// Hands an upgrade request on to the object, with what was found out about its sender in the
@@ -227,6 +229,14 @@ impl Object {
             .ok_or_else(|| CallError::unavailable("no answer"))?
             .map_err(failed)?;
         Ok(response.unchecked_into())
+    }
+
+    /// Keeps a request to the object in flight, in builds with `fault-injection`. Only tests call
+    /// it.
+    pub async fn hold(&self) -> Result<(), CallError> {
+        self.exchange::<serde_json::Value>(HOLD_URL, &(), Duration::from_secs(120))
+            .await
+            .map(|_| ())
     }
 
     /// Makes the object trap, in builds with `fault-injection`. Only tests call it.

@@ -1,0 +1,200 @@
+//! The drain: delivers what lies in the outboxes, one drain at a time in each object.
+//!
+//! Each receiver's messages go in order and one after the other; different receivers at the same
+//! time. At most twenty are under way, each with a deadline. What was answered is removed in one
+//! write afterwards; a crash in between repeats the delivery, which the receiver's inbox recognises.
+//! When a receiver cannot be reached the outbox says when to try again, and the alarm is set to it.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use futures::future::join_all;
+use sam_domain::actor::inbox::Receipt;
+use sam_domain::actor::{Address, Envelope, Machine, Message};
+use sam_domain::id::Id as _;
+use sam_domain::node::wire::NodeView;
+use sam_domain::task::TaskView;
+use sam_platform::d1::node_index::{IndexedNode, NodeIndex};
+use sam_platform::d1::task_index::{IndexedTask, TaskIndex};
+use sam_platform::objects::{self, CallError};
+use sam_platform::{bindings, clock};
+use worker::Env;
+
+use crate::shell::{Shell, ShellError, key_of};
+
+/// Most messages under way at once.
+const AT_ONCE: usize = 20;
+
+/// What became of one delivery. `None`: it is not known, so it must be repeated.
+struct Answer {
+    envelope: Envelope,
+    receipt: Option<Receipt>,
+}
+
+/// Resets the flag however the drain ends.
+struct Draining<M: Machine>(Rc<Shell<M>>);
+
+impl<M: Machine> Drop for Draining<M> {
+    fn drop(&mut self) {
+        self.0.draining.set(false);
+    }
+}
+
+impl<M: Machine + 'static> Shell<M> {
+    /// Starts a drain in the background, unless one runs: it will find the new mail itself.
+    pub(crate) fn deliver_soon(self: &Rc<Self>) {
+        if self.pending.borrow().is_empty() || self.draining.get() {
+            return;
+        }
+        self.background.run(Rc::clone(self).drain());
+    }
+
+    /// Delivers until nothing is due.
+    pub(crate) async fn drain(self: Rc<Self>) {
+        if self.draining.replace(true) {
+            return;
+        }
+        let _draining = Draining(Rc::clone(&self));
+        loop {
+            let keys = std::mem::take(&mut *self.pending.borrow_mut());
+            let mut due = Vec::new();
+            for key in keys {
+                let room = AT_ONCE.saturating_sub(due.len());
+                if room == 0 {
+                    self.pending.borrow_mut().insert(key);
+                    continue;
+                }
+                match self.due(&key, clock::now(), room) {
+                    Ok(envelopes) => due.extend(envelopes),
+                    Err(error) => worker::console_error!("mail of {key}: {error}"),
+                }
+            }
+            if due.is_empty() {
+                return;
+            }
+            let answers = deliver_lanes(&self.env, due).await;
+            if let Err(error) = self.settle(answers) {
+                // The deliveries will be repeated by the alarm, and recognised.
+                worker::console_error!("mail could not be settled: {error}");
+                return;
+            }
+        }
+    }
+
+    /// Removes what was taken in and puts off what could not be delivered, in one turn.
+    fn settle(&self, answers: Vec<Answer>) -> Result<(), ShellError> {
+        let now = clock::now();
+        let mut by_actor: BTreeMap<String, Vec<Answer>> = BTreeMap::new();
+        for answer in answers {
+            by_actor
+                .entry(key_of(&answer.envelope.from))
+                .or_default()
+                .push(answer);
+        }
+        for (key, answers) in by_actor {
+            let Some(mut actor) = self.load(&key)? else {
+                continue;
+            };
+            for Answer { envelope, receipt } in answers {
+                match receipt {
+                    Some(receipt) => {
+                        actor
+                            .outbox
+                            .answered(now, &envelope.to, envelope.ordinal, receipt)
+                    }
+                    None => actor.outbox.failed(now, &envelope.to),
+                };
+            }
+            self.store(&actor)?;
+        }
+        self.arm()
+    }
+}
+
+async fn deliver_lanes(env: &Env, due: Vec<Envelope>) -> Vec<Answer> {
+    let mut lanes: BTreeMap<(Address, Address), Vec<Envelope>> = BTreeMap::new();
+    for envelope in due {
+        lanes
+            .entry((envelope.from.clone(), envelope.to.clone()))
+            .or_default()
+            .push(envelope);
+    }
+    let answers = join_all(lanes.into_values().map(|lane| deliver_lane(env, lane))).await;
+    answers.into_iter().flatten().collect()
+}
+
+/// Delivers one receiver's messages in order, up to the first that is not settled.
+async fn deliver_lane(env: &Env, lane: Vec<Envelope>) -> Vec<Answer> {
+    let mut answers = Vec::with_capacity(lane.len());
+    for envelope in lane {
+        let receipt = match deliver(env, &envelope).await {
+            Ok(receipt) => Some(receipt),
+            Err(error) => {
+                worker::console_warn!(
+                    "message {} of {} to {} waits: {error}",
+                    envelope.ordinal,
+                    key_of(&envelope.from),
+                    key_of(&envelope.to)
+                );
+                None
+            }
+        };
+        let settled = receipt.is_some_and(Receipt::settles);
+        answers.push(Answer { envelope, receipt });
+        if !settled {
+            break;
+        }
+    }
+    answers
+}
+
+async fn deliver(env: &Env, envelope: &Envelope) -> Result<Receipt, CallError> {
+    let object = match &envelope.to {
+        Address::Session { project, .. } => objects::project(env, project)?,
+        Address::Task(id) => objects::task(env, id)?,
+        Address::Node(id) => objects::node(env, id)?,
+        Address::Pool(owner) => objects::pool(env, owner)?,
+        Address::Index => return index(env, &envelope.message).await,
+    };
+    object.deliver(envelope).await
+}
+
+/// Writes the cross-project index. It is ordered by `rev`, so a repeat or an older view changes
+/// nothing; a message that is no view is never taken.
+async fn index(env: &Env, message: &Message) -> Result<Receipt, CallError> {
+    let database = bindings::database(env)?;
+    let written = match message {
+        Message::TaskIndexed(task) => TaskIndex(&database).put(&indexed_task(task)).await,
+        Message::NodeIndexed(node) => NodeIndex(&database).put(&indexed_node(node)).await,
+        _ => return Ok(Receipt::Misaddressed),
+    };
+    written.map(|_| Receipt::Taken).map_err(|error| {
+        CallError::Unavailable(sam_platform::js::JsFailure::new(error.to_string()))
+    })
+}
+
+fn indexed_task(task: &TaskView) -> IndexedTask {
+    IndexedTask {
+        id: task.id.clone(),
+        project_id: task.project.clone(),
+        session_id: task.session.clone(),
+        created_by: task.created_by.clone(),
+        title: task.title.clone(),
+        state: task.state.word().to_owned(),
+        rev: task.rev,
+        created_at: task.created_at,
+        since: task.since,
+    }
+}
+
+fn indexed_node(node: &NodeView) -> IndexedNode {
+    IndexedNode {
+        id: node.id.clone(),
+        owner_id: node.owner.clone(),
+        name: node.name.clone(),
+        state: node.state.word().to_owned(),
+        rev: node.rev,
+        created_at: node.since,
+        updated_at: clock::now(),
+    }
+}

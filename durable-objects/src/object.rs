@@ -1,0 +1,88 @@
+//! What is the same in every object: which requests there are, and how they are answered.
+
+use sam_domain::access::internal::{FEED_URL, HEADER, LINK_URL, LIVE_URL};
+use sam_domain::error::ApiError;
+use sam_platform::http;
+#[cfg(feature = "fault-injection")]
+use sam_platform::objects::TRAP_URL;
+use sam_platform::objects::{CALL_URL, INBOX_URL};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use worker::{Method, Request, Response};
+
+use crate::shell::ShellError;
+
+/// The longest call. A batch of rows is the longest there is, at 256 KiB; the rest is room for the
+/// escaping of its texts.
+const MAX_CALL_BYTES: usize = 2 * 1024 * 1024;
+
+/// What an object is asked.
+pub(crate) enum Asked {
+    /// A call of the Worker's.
+    Call,
+    /// A message of another machine.
+    Inbox,
+    /// A feed socket.
+    Feed,
+    /// A workspace's live socket.
+    Live,
+    /// A node's link.
+    Link,
+}
+
+/// What a request asks; `Err` is the answer to anything else.
+pub(crate) fn asked(request: &Request) -> Result<Asked, ApiError> {
+    let path = request.path();
+    let is = |url: &str| url.strip_prefix("http://object") == Some(path.as_str());
+    match request.method() {
+        Method::Post if is(CALL_URL) => Ok(Asked::Call),
+        Method::Post if is(INBOX_URL) => Ok(Asked::Inbox),
+        Method::Get if is(FEED_URL) => Ok(Asked::Feed),
+        Method::Get if is(LIVE_URL) => Ok(Asked::Live),
+        Method::Get if is(LINK_URL) => Ok(Asked::Link),
+        #[cfg(feature = "fault-injection")]
+        Method::Post if is(TRAP_URL) => trap(),
+        _ => Err(ApiError::not_found("call")),
+    }
+}
+
+#[cfg(feature = "fault-injection")]
+#[expect(clippy::panic, reason = "the fault that tests ask for")]
+fn trap() -> ! {
+    panic!("a trap was asked for");
+}
+
+/// Reads a call or an envelope.
+pub(crate) async fn read<T: DeserializeOwned>(request: &Request) -> Result<T, ApiError> {
+    Ok(http::read_json(request, MAX_CALL_BYTES).await?)
+}
+
+/// What the Worker found out about who opens a socket.
+pub(crate) fn access<T: DeserializeOwned>(request: &Request) -> Result<T, ApiError> {
+    let upgrade = http::header(request, "upgrade");
+    if !upgrade.is_some_and(|value| value.eq_ignore_ascii_case("websocket")) {
+        return Err(
+            ApiError::new(426, "upgrade_required", "This is a WebSocket.")
+                .hint("Connect with a WebSocket client."),
+        );
+    }
+    http::header(request, HEADER)
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .ok_or_else(|| ApiError::new(401, "unauthorised", "Nothing says who this socket is for."))
+}
+
+/// A reply as JSON, or the error it failed with.
+pub(crate) fn answer<T: Serialize>(result: Result<T, ShellError>) -> Response {
+    match result {
+        Ok(reply) => http::json(200, &reply),
+        Err(error) => http::error_from(&error.into(), None),
+    }
+}
+
+/// A reply that is JSON text already, or the error it failed with.
+pub(crate) fn answer_text(result: Result<String, ShellError>) -> Response {
+    match result {
+        Ok(text) => http::reply::bytes(200, "application/json", text.into_bytes()),
+        Err(error) => http::error_from(&error.into(), None),
+    }
+}

@@ -1,0 +1,182 @@
+//! Tasks and conversations as shown: the project's scope of the feed, and its lists.
+//!
+//! Each is stored as JSON under its id with its `rev`; an older or equal `rev` changes nothing.
+
+use sam_domain::conversation::wire::SessionView;
+use sam_domain::id::Id;
+use sam_domain::task::TaskView;
+use sam_platform::params;
+use sam_platform::sql::{Sql, SqlError};
+use serde::Deserialize;
+
+use super::frames::{self, Json};
+use super::rows::Changed;
+use super::scope::{Counters, PROJECT};
+use crate::shell::ShellError;
+
+/// How many entities one call of a reader returns at most; fewer mean that there are no more.
+pub(super) const CHUNK_LEN: usize = 64;
+
+/// Work on the project's entities in one turn.
+pub(super) struct Entities<'a> {
+    sql: &'a Sql,
+    counters: Counters,
+    from: u64,
+    written: Vec<(u64, Json)>,
+}
+
+/// What a piece of work changed, for the feed.
+pub(super) struct EntitiesChanged {
+    /// Exclusive lower end.
+    pub(super) from: u64,
+    /// Inclusive upper end.
+    pub(super) to: u64,
+    /// The entities, in order of seq.
+    pub(super) entities: Vec<Json>,
+}
+
+#[derive(Deserialize)]
+struct Held {
+    seq: u64,
+    rev: u64,
+}
+
+impl<'a> Entities<'a> {
+    pub(super) fn open(sql: &'a Sql) -> Result<Self, SqlError> {
+        let counters = Counters::load(sql, PROJECT)?;
+        Ok(Self {
+            sql,
+            from: counters.seq,
+            counters,
+            written: Vec::new(),
+        })
+    }
+
+    fn put(&mut self, id: &str, rev: u64, view: &str) -> Result<(), SqlError> {
+        let held: Option<Held> = self
+            .sql
+            .first("SELECT seq, rev FROM entities WHERE id = ?", params![id])?;
+        if held.as_ref().is_some_and(|held| held.rev >= rev) {
+            return Ok(());
+        }
+        let seq = self.counters.next_seq();
+        self.sql.run(
+            "INSERT INTO entities (id, seq, rev, view) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT (id) DO UPDATE SET \
+               seq = excluded.seq, rev = excluded.rev, view = excluded.view",
+            params![id, seq, rev, view],
+        )?;
+        if let Some(held) = held {
+            self.written.retain(|(seq, _)| *seq != held.seq);
+        }
+        self.written.push((seq, frames::project_entity(id, view)));
+        Ok(())
+    }
+
+    /// Stores a task as it is now.
+    pub(super) fn put_task(&mut self, task: &TaskView) -> Result<(), ShellError> {
+        let view = to_json(task.id.as_str(), task)?;
+        Ok(self.put(task.id.as_str(), task.rev, &view)?)
+    }
+
+    /// Stores a conversation as it is now.
+    pub(super) fn put_session(&mut self, session: &SessionView) -> Result<(), ShellError> {
+        let view = to_json(session.id.as_str(), session)?;
+        Ok(self.put(session.id.as_str(), session.rev, &view)?)
+    }
+
+    /// Saves the counters and says what changed; `None` when nothing did.
+    pub(super) fn finish(self) -> Result<Option<EntitiesChanged>, SqlError> {
+        if self.counters.seq == self.from {
+            return Ok(None);
+        }
+        self.counters.save(self.sql, PROJECT)?;
+        Ok(Some(EntitiesChanged {
+            from: self.from,
+            to: self.counters.seq,
+            entities: self.written.into_iter().map(|(_, text)| text).collect(),
+        }))
+    }
+}
+
+fn to_json(key: &str, value: &impl serde::Serialize) -> Result<String, ShellError> {
+    serde_json::to_string(value).map_err(|error| ShellError::Stored {
+        key: key.to_owned(),
+        cause: error.to_string(),
+    })
+}
+
+#[derive(Deserialize)]
+struct ViewRow {
+    id: String,
+    view: String,
+}
+
+/// A page of views, newest first, and whether there are older ones.
+pub(super) struct ViewPage {
+    pub(super) views: Vec<Json>,
+    pub(super) last: Option<String>,
+    pub(super) more: bool,
+}
+
+/// The newest views of the kind of id `I`, older than `before`. At most `limit`, itself at most 100.
+pub(super) fn list<I: Id>(sql: &Sql, before: Option<&I>, limit: u32) -> Result<ViewPage, SqlError> {
+    let limit = limit.clamp(1, 100);
+    // Ids of a kind share a prefix and sort by their time; `~` comes after every character of one.
+    let end = format!("{}~", I::PREFIX);
+    let before = before.map_or(end.as_str(), |id| id.as_str());
+    let mut rows: Vec<ViewRow> = sql.rows(
+        "SELECT id, view FROM entities WHERE id > ? AND id < ? ORDER BY id DESC LIMIT ?",
+        params![I::PREFIX, before, limit + 1],
+    )?;
+    let more = rows.len() as u32 > limit;
+    rows.truncate(limit as usize);
+    Ok(ViewPage {
+        last: rows.last().map(|row| row.id.clone()),
+        views: rows.into_iter().map(|row| row.view).collect(),
+        more,
+    })
+}
+
+/// One view by id.
+pub(super) fn get(sql: &Sql, id: &str) -> Result<Option<Json>, SqlError> {
+    let row: Option<ViewRow> =
+        sql.first("SELECT id, view FROM entities WHERE id = ?", params![id])?;
+    Ok(row.map(|row| row.view))
+}
+
+#[derive(Deserialize)]
+struct ChangedEntity {
+    seq: u64,
+    id: String,
+    view: Option<String>,
+}
+
+/// The project's entities after a sequence number, each with its number, ready for a frame.
+pub(super) fn after_seq(sql: &Sql, after: u64) -> Result<Vec<(u64, Option<Json>)>, SqlError> {
+    let rows: Vec<ChangedEntity> = sql.rows(
+        "SELECT seq, id, view FROM entities WHERE seq > ?1 \
+         UNION ALL \
+         SELECT seq, id, NULL AS view FROM tombstones WHERE scope = ?2 AND seq > ?1 \
+         ORDER BY seq LIMIT ?3",
+        params![after, PROJECT, CHUNK_LEN],
+    )?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let entity = match &row.view {
+                Some(view) => Some(frames::project_entity(&row.id, view)),
+                None => frames::gone_entity(&row.id),
+            };
+            (row.seq, entity)
+        })
+        .collect())
+}
+
+/// The session's rows after a sequence number, each with its number, ready for a frame.
+pub(super) fn entities_of_rows(changed: Vec<Changed>) -> Vec<(u64, Option<Json>)> {
+    changed
+        .iter()
+        .map(|changed| (changed.seq, frames::changed_row(changed)))
+        .collect()
+}

@@ -1,0 +1,413 @@
+//! The feed's sockets: who follows what, from where, and what they are sent.
+//!
+//! A follower of a scope is either catching up, pulling page after page with `next`, or live. It
+//! becomes live in the turn in which it is sent the last page, so no change can fall in between: from
+//! then on it is sent each change as it is stored. All of it lies in the socket's attachment and
+//! outlives hibernation.
+//!
+//! Invariants:
+//! - A live follower's cursor is the scope's counter before the change, so one frame fits them all.
+//! - Who is catching up gets no live changes and no deltas.
+//! - Nothing is sent past the moment until which the person was authorised: the socket is closed and
+//!   the client connects again.
+
+use sam_domain::access::internal::FeedAccess;
+use sam_domain::error::ApiError;
+use sam_domain::feed::{ClientFrame, PAGE_BYTES, Scope, ServerFrame};
+use sam_domain::id::{Id as _, ProjectId, SessionId};
+use sam_domain::link::frame::{PING, PONG};
+use sam_domain::time::Timestamp;
+use sam_platform::sockets::{CloseCode, Socket, SocketError, Sockets};
+use sam_platform::sql::Sql;
+use serde::{Deserialize, Serialize};
+
+use super::frames::{self, Json};
+use super::scope::{Counters, PROJECT};
+use super::{entities, rows, scope};
+use crate::shell::ShellError;
+
+/// Tag of every feed socket.
+const TAG: &str = "feed";
+/// Most scopes one socket follows; what keeps its attachment within bounds.
+const MAX_FOLLOWS: usize = 100;
+/// Close code: the authorisation has run out; connect again.
+pub(super) const REAUTHORISE: CloseCode = CloseCode::Application(4001);
+
+/// What a feed socket remembers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Follower {
+    until: Timestamp,
+    follows: Vec<Follow>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Follow {
+    /// `None`: the project.
+    #[serde(rename = "s", skip_serializing_if = "Option::is_none")]
+    session: Option<SessionId>,
+    /// While catching up: up to where pages were sent.
+    #[serde(rename = "p")]
+    paged: u64,
+    #[serde(rename = "l")]
+    live: bool,
+}
+
+impl Follower {
+    fn find(&mut self, session: Option<&SessionId>) -> Option<&mut Follow> {
+        self.follows
+            .iter_mut()
+            .find(|follow| follow.session.as_ref() == session)
+    }
+
+    fn is_live(&self, session: Option<&SessionId>) -> bool {
+        self.follows
+            .iter()
+            .any(|follow| follow.live && follow.session.as_ref() == session)
+    }
+
+    fn forget(&mut self, session: Option<&SessionId>) {
+        self.follows
+            .retain(|follow| follow.session.as_ref() != session);
+    }
+}
+
+/// The feed of one project.
+pub(super) struct Feed<'a> {
+    pub(super) sql: &'a Sql,
+    pub(super) sockets: &'a Sockets,
+    pub(super) project: &'a ProjectId,
+}
+
+impl Feed<'_> {
+    /// Accepts a follower who was authorised.
+    pub(super) fn accept(&self, access: &FeedAccess) -> Result<worker::Response, ApiError> {
+        let follower = Follower {
+            until: access.authorised_until,
+            follows: Vec::new(),
+        };
+        // Tagged by person and by sign-in session, so that ending either can close the socket.
+        let tags = [TAG, access.user.as_str(), access.auth_session.as_str()];
+        self.sockets.set_auto_response(PING, PONG).map_err(failed)?;
+        let (_, response) = self.sockets.accept(&tags, &follower).map_err(failed)?;
+        Ok(response)
+    }
+
+    /// Takes in a client's frame.
+    pub(super) fn receive(
+        &self,
+        socket: &Socket,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<(), ShellError> {
+        let Some(mut follower) = attachment(socket) else {
+            return Ok(());
+        };
+        if follower.until <= now {
+            close_expired(socket);
+            return Ok(());
+        }
+        let Ok(frame) = serde_json::from_str::<ClientFrame>(text) else {
+            refuse(socket, "malformed", None);
+            return Ok(());
+        };
+        match frame {
+            ClientFrame::Follow {
+                scope,
+                after,
+                epoch,
+            } => self.follow(socket, &mut follower, scope, after, epoch.as_deref())?,
+            ClientFrame::Next { scope, to } => self.next(socket, &mut follower, scope, to)?,
+            ClientFrame::Unfollow { scope } => {
+                if let Some(session) = self.session_of(&scope) {
+                    follower.forget(session);
+                }
+            }
+        }
+        if let Err(error) = socket.attach(&follower) {
+            worker::console_error!("feed: {error}");
+            let _ = socket.close(
+                CloseCode::Application(4000),
+                "the follower could not be stored",
+            );
+        }
+        Ok(())
+    }
+
+    /// The session a scope names (`Some(None)` for the project); `None` for another project's.
+    fn session_of<'s>(&self, scope: &'s Scope) -> Option<Option<&'s SessionId>> {
+        match scope {
+            Scope::Project(project) => (project == self.project).then_some(None),
+            Scope::Session(session) => Some(Some(session)),
+        }
+    }
+
+    fn follow(
+        &self,
+        socket: &Socket,
+        follower: &mut Follower,
+        scope: Scope,
+        after: u64,
+        epoch: Option<&str>,
+    ) -> Result<(), ShellError> {
+        let Some(session) = self.session_of(&scope) else {
+            refuse(socket, "not_found", Some(scope));
+            return Ok(());
+        };
+        if let Some(session) = session
+            && entities::get(self.sql, session.as_str())?.is_none()
+        {
+            refuse(socket, "not_found", Some(scope));
+            return Ok(());
+        }
+        follower.forget(session);
+        if follower.follows.len() >= MAX_FOLLOWS {
+            refuse(socket, "too_many_follows", Some(scope));
+            return Ok(());
+        }
+        let counters = Counters::load(self.sql, session.map_or(PROJECT, |id| id.as_str()))?;
+        let current = scope::epoch(self.sql)?;
+        let continues = after == 0
+            || (epoch == Some(current.as_str())
+                && after >= counters.floor
+                && after <= counters.seq);
+        if !continues {
+            send(socket, &ServerFrame::Reset { scope });
+            return Ok(());
+        }
+        send(
+            socket,
+            &ServerFrame::Hello {
+                scope: scope.clone(),
+                epoch: current,
+                seq: counters.seq,
+                floor: counters.floor,
+            },
+        );
+        let (paged, live) = self.send_page(socket, &scope, session, after, counters.seq)?;
+        follower.follows.push(Follow {
+            session: session.cloned(),
+            paged,
+            live,
+        });
+        Ok(())
+    }
+
+    fn next(
+        &self,
+        socket: &Socket,
+        follower: &mut Follower,
+        scope: Scope,
+        to: u64,
+    ) -> Result<(), ShellError> {
+        let followed = self
+            .session_of(&scope)
+            .and_then(|session| follower.find(session).map(|follow| (session, follow)));
+        let Some((session, follow)) = followed else {
+            refuse(socket, "not_followed", Some(scope));
+            return Ok(());
+        };
+        // A repeated or late `next` asks for what was sent.
+        if follow.live || to < follow.paged {
+            return Ok(());
+        }
+        let seq = Counters::load(self.sql, session.map_or(PROJECT, |id| id.as_str()))?.seq;
+        let (paged, live) = self.send_page(socket, &scope, session, follow.paged, seq)?;
+        follow.paged = paged;
+        follow.live = live;
+        Ok(())
+    }
+
+    /// Sends the page after a sequence number and says up to where it went, and whether that is the
+    /// present.
+    fn send_page(
+        &self,
+        socket: &Socket,
+        scope: &Scope,
+        session: Option<&SessionId>,
+        after: u64,
+        present: u64,
+    ) -> Result<(u64, bool), ShellError> {
+        let mut entities: Vec<Json> = Vec::new();
+        let mut bytes = 0;
+        let mut reached = after;
+        let mut more = false;
+        'reading: loop {
+            let (chunk, full_chunk) = match session {
+                Some(session) => {
+                    let chunk = rows::after_seq(self.sql, session, reached)?;
+                    let full = chunk.len() == rows::CHUNK_LEN;
+                    (entities::entities_of_rows(chunk), full)
+                }
+                None => {
+                    let chunk = entities::after_seq(self.sql, reached)?;
+                    let full = chunk.len() == entities::CHUNK_LEN;
+                    (chunk, full)
+                }
+            };
+            for (seq, entity) in chunk {
+                let Some(entity) = entity else {
+                    reached = seq;
+                    continue;
+                };
+                if !entities.is_empty() && bytes + entity.len() > PAGE_BYTES {
+                    more = true;
+                    break 'reading;
+                }
+                bytes += entity.len();
+                reached = seq;
+                entities.push(entity);
+            }
+            if !full_chunk {
+                break;
+            }
+        }
+        let to = if more { reached } else { present };
+        send_text(socket, &frames::changes(scope, after, to, &entities, more));
+        Ok((to, !more))
+    }
+
+    /// Sends a change of the project's entities to everybody who is live on the project.
+    pub(super) fn project_changed(&self, changed: &entities::EntitiesChanged, now: Timestamp) {
+        let scope = Scope::Project(self.project.clone());
+        let text = frames::changes(&scope, changed.from, changed.to, &changed.entities, false);
+        self.broadcast(None, &text, now);
+    }
+
+    /// Sends a change of a session's rows to everybody who is live on it.
+    pub(super) fn rows_changed(
+        &self,
+        session: &SessionId,
+        changed: &rows::RowsChanged,
+        now: Timestamp,
+    ) {
+        let entities: Vec<Json> = changed
+            .rows
+            .iter()
+            .map(|row| frames::row_entity(row))
+            .collect();
+        let scope = Scope::Session(session.clone());
+        let text = frames::changes(&scope, changed.from, changed.to, &entities, false);
+        self.broadcast(Some(session), &text, now);
+    }
+
+    /// Sends something volatile about a session (a delta, an activity) to everybody who is live on
+    /// it.
+    pub(super) fn volatile(&self, session: &SessionId, frame: &ServerFrame, now: Timestamp) {
+        if let Ok(text) = serde_json::to_string(frame) {
+            self.broadcast(Some(session), &text, now);
+        }
+    }
+
+    fn broadcast(&self, session: Option<&SessionId>, text: &str, now: Timestamp) {
+        let sockets = match self.sockets.tagged(TAG) {
+            Ok(sockets) => sockets,
+            Err(error) => {
+                worker::console_error!("feed: {error}");
+                return;
+            }
+        };
+        for socket in sockets {
+            let Some(follower) = attachment(&socket) else {
+                continue;
+            };
+            if !follower.is_live(session) {
+                continue;
+            }
+            if follower.until <= now {
+                close_expired(&socket);
+            } else {
+                send_text(&socket, text);
+            }
+        }
+    }
+}
+
+fn failed(error: SocketError) -> ApiError {
+    worker::console_error!("feed: {error}");
+    ApiError::internal()
+}
+
+fn attachment(socket: &Socket) -> Option<Follower> {
+    match socket.attachment::<Follower>() {
+        Ok(follower) => follower,
+        Err(error) => {
+            worker::console_error!("feed: {error}");
+            None
+        }
+    }
+}
+
+fn close_expired(socket: &Socket) {
+    let _ = socket.close(REAUTHORISE, "authorisation expired; connect again");
+}
+
+fn refuse(socket: &Socket, code: &str, scope: Option<Scope>) {
+    send(
+        socket,
+        &ServerFrame::Refused {
+            code: code.to_owned(),
+            scope,
+        },
+    );
+}
+
+fn send(socket: &Socket, frame: &ServerFrame) {
+    if let Ok(text) = serde_json::to_string(frame) {
+        send_text(socket, &text);
+    }
+}
+
+/// A socket that is gone is no error: its client comes back with its cursor.
+fn send_text(socket: &Socket, text: &str) {
+    let _ = socket.send_text(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sam_platform::sockets::MAX_ATTACHMENT_BYTES;
+
+    #[test]
+    fn the_most_follows_fit_into_an_attachment() {
+        let follower = Follower {
+            until: Timestamp(u64::MAX),
+            follows: (0..MAX_FOLLOWS)
+                .map(|number| Follow {
+                    session: Some(SessionId::mint(Timestamp(1), number as u128)),
+                    paged: u64::MAX,
+                    live: false,
+                })
+                .collect(),
+        };
+        let text = serde_json::to_string(&follower).unwrap();
+        assert!(text.len() < MAX_ATTACHMENT_BYTES, "{}", text.len());
+    }
+
+    #[test]
+    fn a_follower_is_found_by_scope() {
+        let session = SessionId::mint(Timestamp(1), 1);
+        let mut follower = Follower {
+            until: Timestamp(1),
+            follows: vec![
+                Follow {
+                    session: None,
+                    paged: 0,
+                    live: true,
+                },
+                Follow {
+                    session: Some(session.clone()),
+                    paged: 3,
+                    live: false,
+                },
+            ],
+        };
+        assert!(follower.is_live(None));
+        assert!(!follower.is_live(Some(&session)));
+        follower.forget(None);
+        assert!(!follower.is_live(None));
+        assert_eq!(
+            follower.find(Some(&session)).map(|follow| follow.paged),
+            Some(3)
+        );
+    }
+}
