@@ -1,1 +1,49 @@
-//! Placeholder.
+//! The front door of the control plane.
+//!
+//! Model: a request is matched against the one route table of `sam-domain`, the principal that the
+//! table names is established, and the handler runs with that principal as an argument. Handlers
+//! check membership, ask the object that owns a fact, and answer. Model calls are passed on to the
+//! configured upstream by [`proxy`].
+//!
+//! Invariants:
+//! - a handler cannot be called without its principal, and a principal's type that disagrees with
+//!   the route table does not compile ([`router`]);
+//! - what is another tenant's reads as if it did not exist;
+//! - nothing is kept here between two requests;
+//! - neither content nor a secret is logged, or told in an error.
+//!
+//! What it refuses to know: the rules of tasks, conversations and machines. Those are the objects'.
+
+#![cfg_attr(
+    not(target_arch = "wasm32"),
+    expect(
+        dead_code,
+        reason = "the event handler, its only entrance, exists in wasm alone"
+    )
+)]
+
+mod call;
+mod errors;
+#[cfg(feature = "fault-injection")]
+mod faults;
+mod handlers;
+mod membership;
+mod objects;
+mod origin;
+mod principal;
+mod proxy;
+mod router;
+
+// The classes of the objects are exported by their crate; naming it keeps them in the artifact.
+use sam_durable_objects as _;
+
+/// Every HTTP request.
+#[cfg(target_arch = "wasm32")]
+#[worker::event(fetch)]
+async fn fetch(
+    request: worker::Request,
+    env: worker::Env,
+    context: worker::Context,
+) -> worker::Result<worker::Response> {
+    Ok(router::serve(request, env, &context).await)
+}

@@ -127,6 +127,16 @@ pub fn find(method: Method, path: &str) -> Result<(&'static Route, Vec<String>),
     Err(allowed)
 }
 
+/// The methods that a path has; none when there is no such path.
+#[must_use]
+pub fn methods(path: &str) -> Vec<Method> {
+    ROUTES
+        .iter()
+        .filter(|route| matches(route.path, path).is_some())
+        .map(|route| route.method)
+        .collect()
+}
+
 fn matches(pattern: &str, path: &str) -> Option<Vec<String>> {
     let mut values = Vec::new();
     let mut given = path.split('/');

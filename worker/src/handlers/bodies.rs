@@ -1,0 +1,54 @@
+//! Bodies in object storage, named by their content.
+
+use sam_domain::access::wire::ProjectRole;
+use sam_domain::conversation::call::{GetSessionReply, ProjectCall};
+use sam_domain::error::ApiError;
+use sam_platform::http;
+use sam_platform::r2::{Bodies, BodyName, MAX_BODY_BYTES, StoredBody};
+use worker::Response;
+
+use crate::call::Call;
+use crate::errors::Answer;
+use crate::membership;
+use crate::objects;
+use crate::principal::{User, WorkspaceToken};
+
+pub(crate) async fn get(call: &Call, user: User) -> Answer {
+    let membership = membership::of_path(call, &user, ProjectRole::Viewer).await?;
+    let ask = ProjectCall::GetSession {
+        session: call.id(1, "conversation")?,
+    };
+    let _: GetSessionReply = objects::project(call, &membership.project, &ask).await?;
+    let name = BodyName::parse(call.segment(2).unwrap_or_default())?;
+    let stored = Bodies::of(&call.env, &membership.project)?
+        .get(&name)
+        .await?
+        .ok_or_else(|| ApiError::not_found("body"))?;
+    Ok(as_text(stored))
+}
+
+pub(crate) async fn put(call: &Call, workspace: WorkspaceToken) -> Answer {
+    let name = BodyName::parse(call.segment(1).unwrap_or_default())?;
+    let bytes = http::read_body(&call.request, MAX_BODY_BYTES).await?;
+    let stored = Bodies::of(&call.env, &workspace.claims.prj)?
+        .put(&name, &bytes)
+        .await?;
+    Ok(http::json(200, &stored))
+}
+
+/// Passes a body through, as text that no browser takes for anything else: it may hold whatever a
+/// tool printed.
+pub(super) fn as_text(stored: StoredBody) -> Response {
+    let length = stored.bytes.to_string();
+    http::streamed(
+        200,
+        &[
+            ("content-type", "text/plain; charset=utf-8"),
+            ("content-length", &length),
+            ("x-content-type-options", "nosniff"),
+            ("content-security-policy", "sandbox"),
+            ("cache-control", "private, no-store"),
+        ],
+        stored.stream,
+    )
+}

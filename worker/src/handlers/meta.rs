@@ -1,0 +1,60 @@
+//! What the installation is.
+
+use sam_domain::access::wire::VersionInfo;
+use sam_domain::catalogue::{AGENTS, AgentView, Catalog};
+use sam_domain::conversation::call::Done;
+use sam_platform::http;
+use worker::Response;
+
+use crate::call::Call;
+use crate::errors::Answer;
+use crate::principal::Public;
+use crate::proxy::{models, upstream};
+
+/// This API as an OpenAPI document; generated, and kept in step by a test.
+const OPENAPI: &str = include_str!("../../../docs/openapi.json");
+
+pub(crate) async fn healthz(_: &Call, _: Public) -> Answer {
+    Ok(http::json(200, &Done {}))
+}
+
+pub(crate) async fn version(_: &Call, _: Public) -> Answer {
+    Ok(http::json(
+        200,
+        &VersionInfo {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+    ))
+}
+
+pub(crate) async fn openapi(_: &Call, _: Public) -> Answer {
+    Ok(document())
+}
+
+fn document() -> Response {
+    http::reply::bytes(200, "application/json", OPENAPI.as_bytes().to_vec())
+}
+
+pub(crate) async fn catalog(call: &Call, _: Public) -> Answer {
+    let agents = AGENTS
+        .iter()
+        .map(|agent| AgentView {
+            id: agent.id.to_owned(),
+            name: agent.name.to_owned(),
+            status: if agent.verified {
+                "verified"
+            } else {
+                "untested"
+            }
+            .to_owned(),
+        })
+        .collect();
+    Ok(http::json(
+        200,
+        &Catalog {
+            agents,
+            model: upstream::status(&call.env),
+            models: models::listed(call).await,
+        },
+    ))
+}

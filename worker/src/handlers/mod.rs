@@ -1,0 +1,38 @@
+//! What the routes do, one module for each noun.
+
+pub(crate) mod auth;
+pub(crate) mod bodies;
+pub(crate) mod meta;
+pub(crate) mod nodes;
+pub(crate) mod projects;
+pub(crate) mod sessions;
+pub(crate) mod setup;
+pub(crate) mod tasks;
+pub(crate) mod workspaces;
+
+use sam_domain::error::ApiError;
+
+use crate::call::Call;
+
+/// The client's idempotency key.
+pub(crate) fn idempotency_key(call: &Call) -> Result<String, ApiError> {
+    let hint = "Send the header `Idempotency-Key` with a value of your own, 1 to 200 printable \
+                characters, new for each intent and the same when you repeat it.";
+    match call.header("idempotency-key") {
+        None => Err(ApiError::new(
+            400,
+            "idempotency_key_required",
+            "This request needs an Idempotency-Key header.",
+        )
+        .hint(hint)),
+        Some(key) if key.len() > 200 || !key.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Err(ApiError::new(
+                400,
+                "bad_idempotency_key",
+                "The Idempotency-Key header cannot be used.",
+            )
+            .hint(hint))
+        }
+        Some(key) => Ok(key),
+    }
+}

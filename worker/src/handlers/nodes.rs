@@ -1,0 +1,168 @@
+//! Machines: what their owners see, and what the machines themselves call.
+
+use futures::future::join_all;
+use sam_domain::access::claims::{Purpose, WorkspaceScope};
+use sam_domain::access::internal::{LINK_URL, LinkAccess};
+use sam_domain::access::wire::{
+    JoinNode, JoinToken as NewJoinToken, Joined, WorkspaceTokens, WorkspaceTokensRequest,
+};
+use sam_domain::error::ApiError;
+use sam_domain::id::NodeId;
+use sam_domain::node::call::NodeCall;
+use sam_domain::node::wire::{NodeList, NodeView};
+use sam_domain::time::Millis;
+use sam_platform::crypto::random_token;
+use sam_platform::d1::join_tokens::{JoinTokens, Redemption};
+use sam_platform::d1::node_index::{IndexedNode, NodeIndex};
+use sam_platform::{http, objects as platform_objects};
+
+use crate::call::Call;
+use crate::errors::{Answer, Failed, log};
+use crate::objects;
+use crate::principal::{JOIN, JoinToken, NODE, NodeToken, User};
+
+/// How long a join token works.
+const JOIN_LIFETIME: Millis = Millis::hours(1);
+/// How long a workspace's tokens work.
+const WORKSPACE_LIFETIME: Millis = Millis::hours(1);
+/// Longest name of a node, in characters.
+const NAME_LIMIT: usize = 100;
+/// Longest identity of an agent's disk, in bytes.
+const STORE_LIMIT: usize = 100;
+
+pub(crate) async fn list(call: &Call, user: User) -> Answer {
+    let indexed = NodeIndex(&call.database()?).of_owner(user.id()).await?;
+    let asked = indexed
+        .iter()
+        .map(|node| objects::node::<NodeView>(call, &node.id, &NodeCall::Get));
+    let mut nodes = Vec::new();
+    // A node that does not answer is left out rather than hiding all others.
+    for answer in join_all(asked).await {
+        match answer {
+            Ok(node) => nodes.push(node),
+            Err(error) => log(&format!("a node was left out of a list: {}", error.0)),
+        }
+    }
+    nodes.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+    Ok(http::json(200, &NodeList { nodes }))
+}
+
+pub(crate) async fn get(call: &Call, user: User) -> Answer {
+    let node: NodeId = call.id(0, "node")?;
+    let owner = NodeIndex(&call.database()?).owner(&node).await?;
+    if owner.as_ref() != Some(user.id()) {
+        return Err(ApiError::not_found("node").into());
+    }
+    let view: NodeView = objects::node(call, &node, &NodeCall::Get).await?;
+    Ok(http::json(200, &view))
+}
+
+pub(crate) async fn create_join_token(call: &Call, user: User) -> Answer {
+    let token = random_token(JOIN)?;
+    let expires_at = call.now.plus(JOIN_LIFETIME);
+    JoinTokens(&call.database()?)
+        .insert(
+            &call.key()?.hash_token(JOIN, token.expose()),
+            user.id(),
+            call.now,
+            expires_at,
+        )
+        .await?;
+    Ok(http::json(
+        201,
+        &NewJoinToken {
+            token: token.expose().to_owned(),
+            expires_at,
+        },
+    ))
+}
+
+pub(crate) async fn join(call: &Call, token: JoinToken) -> Answer {
+    let request: JoinNode = call.json().await?;
+    let name = request.name.trim();
+    if name.is_empty() || name.chars().count() > NAME_LIMIT {
+        return Err(ApiError::bad_request(format!(
+            "`name` must have 1 to {NAME_LIMIT} characters."
+        ))
+        .into());
+    }
+    if request.store_id.is_empty() || request.store_id.len() > STORE_LIMIT {
+        return Err(ApiError::bad_request(format!(
+            "`store_id` must have 1 to {STORE_LIMIT} bytes."
+        ))
+        .into());
+    }
+    let database = call.database()?;
+    let proposed: NodeId = call.mint()?;
+    let redemption = JoinTokens(&database)
+        .redeem(&token.hash, &request.store_id, &proposed, call.now)
+        .await?;
+    let Redemption::Joined { owner, node } = redemption else {
+        return Err(JoinToken::refused().into());
+    };
+    let secret = random_token(&format!("{NODE}{node}."))?;
+    let ask = NodeCall::Join {
+        node: node.clone(),
+        owner,
+        name: name.to_owned(),
+        token_hmac: call
+            .key()?
+            .hash_token(NODE, secret.expose())
+            .as_str()
+            .to_owned(),
+    };
+    let view: NodeView = objects::node(call, &node, &ask).await?;
+    // A node that joined is listed from the first moment on.
+    NodeIndex(&database).put(&indexed(call, &view)).await?;
+    Ok(http::json(
+        200,
+        &Joined {
+            node,
+            token: secret.expose().to_owned(),
+        },
+    ))
+}
+
+fn indexed(call: &Call, view: &NodeView) -> IndexedNode {
+    IndexedNode {
+        id: view.id.clone(),
+        owner_id: view.owner.clone(),
+        name: view.name.clone(),
+        state: view.state.word().to_owned(),
+        rev: view.rev,
+        created_at: call.now,
+        updated_at: call.now,
+    }
+}
+
+pub(crate) async fn link(call: &Call, token: NodeToken) -> Answer {
+    let access = LinkAccess {
+        node: token.node,
+        token_hmac: token.hash.as_str().to_owned(),
+    };
+    let object = platform_objects::node(&call.env, &access.node)?;
+    objects::upgrade(call, &object, LINK_URL, &access).await
+}
+
+pub(crate) async fn tokens(call: &Call, token: NodeToken) -> Answer {
+    let request: WorkspaceTokensRequest = call.json().await?;
+    let ask = NodeCall::Scope {
+        token_hmac: token.hash.as_str().to_owned(),
+        workspace: request.workspace,
+    };
+    let scope: WorkspaceScope = objects::node(call, &token.node, &ask).await?;
+    let expires_at = call.now.plus(WORKSPACE_LIFETIME);
+    let key = call.key()?;
+    let sign = |purpose: Purpose| -> Result<String, Failed> {
+        let signed = key.sign(purpose.prefix(), &scope.claims(purpose, expires_at))?;
+        Ok(signed.expose().to_owned())
+    };
+    Ok(http::json(
+        200,
+        &WorkspaceTokens {
+            workspace_token: sign(Purpose::Workspace)?,
+            model_token: sign(Purpose::Model)?,
+            expires_at,
+        },
+    ))
+}

@@ -1,0 +1,201 @@
+//! Tasks.
+
+use sam_domain::access::wire::ProjectRole;
+use sam_domain::conversation::call::{
+    Idempotency, ListTasksReply, ProjectCall, SubmitReply, UsageSummary,
+};
+use sam_domain::conversation::wire::{PROMPT_LIMIT, SubmitTask};
+use sam_domain::error::ApiError;
+use sam_domain::task::TaskState;
+use sam_domain::task::call::TaskCall;
+use sam_platform::crypto::sha256_hex;
+use sam_platform::d1::task_index::{IndexedTask, TaskIndex};
+use sam_platform::http::{self, body};
+use sam_platform::r2::{Bodies, BodyName};
+
+use super::{idempotency_key, projects};
+use crate::call::{Call, JSON_LIMIT};
+use crate::errors::{Answer, log};
+use crate::membership;
+use crate::objects;
+use crate::principal::User;
+
+/// Longest branch, tag or commit to start from, in bytes.
+const BASE_LIMIT: usize = 250;
+
+pub(crate) async fn submit(call: &Call, user: User) -> Answer {
+    let membership = membership::of_path(call, &user, ProjectRole::Contributor).await?;
+    let key = idempotency_key(call)?;
+    let bytes = http::read_body(&call.request, JSON_LIMIT).await?;
+    let request: SubmitTask = body::parse_json(&bytes)?;
+    check_prompt("prompt", &request.prompt)?;
+    if let Some(agent) = &request.agent {
+        projects::known_agent(agent)?;
+    }
+    if let Some(base) = &request.base {
+        check_base(base)?;
+    }
+    let project = projects::stored(call, &membership.project).await?;
+    let title = title_of(&request.prompt);
+    let reply: SubmitReply = objects::project(
+        call,
+        &project.id,
+        &ProjectCall::Submit {
+            project: project.id.clone(),
+            by: user.id().clone(),
+            repository: project.repository,
+            default_agent: project.default_agent,
+            idempotency: Idempotency {
+                key,
+                body_sha256: sha256_hex(&bytes),
+            },
+            request,
+        },
+    )
+    .await?;
+    // So that the task is found by its id alone from the first moment on. The task itself writes
+    // newer versions of this row, so a failure here only delays that.
+    let row = IndexedTask {
+        id: reply.task.clone(),
+        project_id: project.id,
+        session_id: reply.session.clone(),
+        created_by: user.id().clone(),
+        title,
+        state: TaskState::Queued.word().to_owned(),
+        rev: 0,
+        created_at: call.now,
+        since: call.now,
+    };
+    if let Err(error) = TaskIndex(&call.database()?).put(&row).await {
+        log(&error.to_string());
+    }
+    Ok(http::json(202, &reply))
+}
+
+/// Refuses words that no agent could be given.
+pub(super) fn check_prompt(field: &str, text: &str) -> Result<(), ApiError> {
+    if text.trim().is_empty() {
+        return Err(ApiError::bad_request(format!("`{field}` is empty.")));
+    }
+    if text.len() > PROMPT_LIMIT {
+        return Err(ApiError::new(
+            413,
+            "prompt_too_long",
+            format!("`{field}` is longer than {PROMPT_LIMIT} bytes."),
+        )
+        .hint("Put long material into a file of the repository and name the file."));
+    }
+    Ok(())
+}
+
+/// Refuses what git would read as an option or as something other than a revision's name.
+fn check_base(base: &str) -> Result<(), ApiError> {
+    let odd =
+        |letter: char| letter.is_control() || letter.is_whitespace() || "~^:?*[\\".contains(letter);
+    if base.is_empty()
+        || base.len() > BASE_LIMIT
+        || base.starts_with('-')
+        || base.contains("..")
+        || base.chars().any(odd)
+    {
+        return Err(ApiError::bad_request(
+            "`base` is not the name of a branch or tag, or a commit.",
+        ));
+    }
+    Ok(())
+}
+
+/// The first line of what was asked.
+fn title_of(prompt: &str) -> String {
+    let line = prompt.trim().lines().next().unwrap_or_default();
+    line.chars().take(200).collect()
+}
+
+pub(crate) async fn list(call: &Call, user: User) -> Answer {
+    let membership = membership::of_path(call, &user, ProjectRole::Viewer).await?;
+    let ask = ProjectCall::ListTasks {
+        before: call.query("before")?,
+        limit: call.limit(100)?,
+    };
+    let reply: ListTasksReply = objects::project(call, &membership.project, &ask).await?;
+    Ok(http::json(200, &reply))
+}
+
+pub(crate) async fn get(call: &Call, user: User) -> Answer {
+    let (_, task) = membership::of_task(call, &user, ProjectRole::Viewer).await?;
+    Ok(http::json(
+        200,
+        &objects::task(call, &task, &TaskCall::Get).await?,
+    ))
+}
+
+pub(crate) async fn cancel(call: &Call, user: User) -> Answer {
+    let (_, task) = membership::of_task(call, &user, ProjectRole::Contributor).await?;
+    let ask = TaskCall::Cancel {
+        by: user.id().clone(),
+    };
+    Ok(http::json(200, &objects::task(call, &task, &ask).await?))
+}
+
+pub(crate) async fn close(call: &Call, user: User) -> Answer {
+    let (_, task) = membership::of_task(call, &user, ProjectRole::Contributor).await?;
+    let ask = TaskCall::Close {
+        by: user.id().clone(),
+    };
+    Ok(http::json(200, &objects::task(call, &task, &ask).await?))
+}
+
+pub(crate) async fn diff(call: &Call, user: User) -> Answer {
+    let (membership, task) = membership::of_task(call, &user, ProjectRole::Viewer).await?;
+    let view = objects::task(call, &task, &TaskCall::Get).await?;
+    let missing = || {
+        ApiError::new(404, "no_diff", "This task has no diff.")
+            .hint("A diff is there once the task has committed changes.")
+    };
+    let body = view
+        .result
+        .and_then(|result| result.diff)
+        .ok_or_else(missing)?;
+    let name = BodyName::parse(&body.sha256)?;
+    let stored = Bodies::of(&call.env, &membership.project)?
+        .get(&name)
+        .await?
+        .ok_or_else(missing)?;
+    Ok(super::bodies::as_text(stored))
+}
+
+pub(crate) async fn usage(call: &Call, user: User) -> Answer {
+    let (membership, task) = membership::of_task(call, &user, ProjectRole::Viewer).await?;
+    let reply: UsageSummary =
+        objects::project(call, &membership.project, &ProjectCall::TaskUsage { task }).await?;
+    Ok(http::json(200, &reply))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_is_a_name_and_not_an_option() {
+        for good in ["main", "v1.2.3", "feature/x", "0123abc"] {
+            assert!(check_base(good).is_ok(), "{good}");
+        }
+        for bad in ["", "--upload-pack=x", "a b", "a..b", "HEAD~1", "x\n", "a:b"] {
+            assert!(check_base(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_title_is_the_first_line() {
+        assert_eq!(title_of("\n Fix it \nand more"), "Fix it ");
+        assert_eq!(title_of(&"x".repeat(500)).len(), 200);
+    }
+
+    #[test]
+    fn an_empty_or_endless_prompt_is_refused() {
+        assert_eq!(check_prompt("text", " \n").unwrap_err().status, 400);
+        let endless = "x".repeat(PROMPT_LIMIT + 1);
+        assert_eq!(check_prompt("text", &endless).unwrap_err().status, 413);
+        assert!(check_prompt("text", "go").is_ok());
+    }
+}

@@ -1,0 +1,323 @@
+//! Who a request comes from, as types.
+//!
+//! Each type can be made only here, by checking a credential. A handler that takes one as an
+//! argument therefore cannot run without it.
+//!
+//! Tokens say by their prefix what they are for. One of another kind is refused as such (403); a
+//! missing, unknown or expired one asks to authenticate (401). A token that is good, but for
+//! another node or workspace than the path names, reads as if that did not exist (404).
+
+use sam_domain::access::claims::{Claims, Purpose};
+use sam_domain::access::principal::PrincipalKind;
+use sam_domain::error::ApiError;
+use sam_domain::id::{NodeId, UserId, WorkspaceId};
+use sam_domain::node::call::NodeCall;
+use sam_domain::node::wire::NodeView;
+use sam_platform::bindings;
+use sam_platform::crypto::{ClaimsError, Secret, TokenHash};
+use sam_platform::d1::auth_sessions::AuthSessions;
+use sam_platform::d1::users;
+use sam_platform::http;
+use url::Url;
+
+use crate::call::Call;
+use crate::errors::Failed;
+use crate::objects;
+use crate::origin::{self, Provenance};
+
+/// Prefix of session tokens.
+pub(crate) const SESSION: &str = "sam_ses_";
+/// Prefix of join tokens.
+pub(crate) const JOIN: &str = "sam_join_";
+/// Prefix of node tokens; the node's id and a dot follow.
+pub(crate) const NODE: &str = "sam_nod_";
+/// The browser's cookie; its value is a session token.
+pub(crate) const COOKIE: &str = "sam_session";
+
+/// Something a request can be authenticated as.
+pub(crate) trait Principal: Sized {
+    /// The kind in the route table.
+    const KIND: PrincipalKind;
+
+    /// Checks the request's credential.
+    async fn authenticate(call: &Call) -> Result<Self, Failed>;
+}
+
+/// Anyone.
+#[derive(Debug)]
+pub(crate) struct Public(());
+
+impl Principal for Public {
+    const KIND: PrincipalKind = PrincipalKind::Public;
+
+    async fn authenticate(_: &Call) -> Result<Self, Failed> {
+        Ok(Self(()))
+    }
+}
+
+/// A signed-in person.
+#[derive(Debug)]
+pub(crate) struct User {
+    /// The person.
+    pub(crate) person: users::User,
+    /// The hash of the session's token; its handle names the session.
+    pub(crate) session: TokenHash,
+}
+
+impl User {
+    /// Their id.
+    pub(crate) fn id(&self) -> &UserId {
+        &self.person.id
+    }
+}
+
+impl Principal for User {
+    const KIND: PrincipalKind = PrincipalKind::User;
+
+    async fn authenticate(call: &Call) -> Result<Self, Failed> {
+        let token = match call.bearer() {
+            Some(token) => token,
+            None => {
+                let token = http::cookie(&call.request, COOKIE)
+                    .map(Secret::new)
+                    .ok_or_else(|| missing(Self::KIND))?;
+                check_origin(call)?;
+                token
+            }
+        };
+        of_kind(&token, SESSION, Self::KIND)?;
+        let session = call.key()?.hash_token(SESSION, token.expose());
+        let person = AuthSessions(&call.database()?)
+            .user(&session, call.now)
+            .await?
+            .ok_or_else(|| invalid(Self::KIND))?;
+        Ok(Self { person, session })
+    }
+}
+
+/// A machine about to join. The token is spent by the handler, in one statement.
+#[derive(Debug)]
+pub(crate) struct JoinToken {
+    /// The hash of the presented token.
+    pub(crate) hash: TokenHash,
+}
+
+impl Principal for JoinToken {
+    const KIND: PrincipalKind = PrincipalKind::JoinToken;
+
+    async fn authenticate(call: &Call) -> Result<Self, Failed> {
+        let token = call.bearer().ok_or_else(|| missing(Self::KIND))?;
+        of_kind(&token, JOIN, Self::KIND)?;
+        Ok(Self {
+            hash: call.key()?.hash_token(JOIN, token.expose()),
+        })
+    }
+}
+
+impl JoinToken {
+    /// The refusal of a token that cannot be redeemed.
+    pub(crate) fn refused() -> ApiError {
+        invalid(PrincipalKind::JoinToken)
+    }
+}
+
+/// A joined machine, acting on the node that the path names.
+#[derive(Debug)]
+pub(crate) struct NodeToken {
+    /// The node.
+    pub(crate) node: NodeId,
+    /// The hash of the presented token.
+    pub(crate) hash: TokenHash,
+}
+
+impl Principal for NodeToken {
+    const KIND: PrincipalKind = PrincipalKind::NodeToken;
+
+    async fn authenticate(call: &Call) -> Result<Self, Failed> {
+        let token = call.bearer().ok_or_else(|| missing(Self::KIND))?;
+        of_kind(&token, NODE, Self::KIND)?;
+        let node = node_of(token.expose()).ok_or_else(|| invalid(Self::KIND))?;
+        if call.id::<NodeId>(0, "node")? != node {
+            return Err(ApiError::not_found("node").into());
+        }
+        let hash = call.key()?.hash_token(NODE, token.expose());
+        let ask = NodeCall::Authenticate {
+            token_hmac: hash.as_str().to_owned(),
+        };
+        match objects::node::<NodeView>(call, &node, &ask).await {
+            Ok(_) => Ok(Self { node, hash }),
+            Err(error) if matches!(error.0.status, 401 | 404) => Err(invalid(Self::KIND).into()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The node that a node token names.
+fn node_of(token: &str) -> Option<NodeId> {
+    let (node, secret) = token.strip_prefix(NODE)?.split_once('.')?;
+    (!secret.is_empty()).then(|| node.parse().ok())?
+}
+
+/// A node on behalf of the workspace that the path names.
+#[derive(Debug)]
+pub(crate) struct WorkspaceToken {
+    /// The verified scope.
+    pub(crate) claims: Claims,
+}
+
+impl Principal for WorkspaceToken {
+    const KIND: PrincipalKind = PrincipalKind::WorkspaceToken;
+
+    async fn authenticate(call: &Call) -> Result<Self, Failed> {
+        let claims = claims_of(call, Purpose::Workspace, Self::KIND)?;
+        if call.id::<WorkspaceId>(0, "workspace")? != claims.wsp {
+            return Err(ApiError::not_found("workspace").into());
+        }
+        Ok(Self { claims })
+    }
+}
+
+/// A node on behalf of one workspace's model calls.
+#[derive(Debug)]
+pub(crate) struct ModelToken {
+    /// The verified scope.
+    pub(crate) claims: Claims,
+}
+
+impl Principal for ModelToken {
+    const KIND: PrincipalKind = PrincipalKind::ModelToken;
+
+    async fn authenticate(call: &Call) -> Result<Self, Failed> {
+        Ok(Self {
+            claims: claims_of(call, Purpose::Model, Self::KIND)?,
+        })
+    }
+}
+
+fn claims_of(call: &Call, purpose: Purpose, kind: PrincipalKind) -> Result<Claims, Failed> {
+    let token = call.bearer().ok_or_else(|| missing(kind))?;
+    of_kind(&token, purpose.prefix(), kind)?;
+    let claims: Claims = call
+        .key()?
+        .verify(purpose.prefix(), token.expose(), call.now)
+        .map_err(|error| match error {
+            ClaimsError::Expired => expired(kind),
+            ClaimsError::Invalid | ClaimsError::Unwritable => invalid(kind),
+        })?;
+    if claims.purpose != purpose {
+        return Err(invalid(kind).into());
+    }
+    Ok(claims)
+}
+
+/// Refuses a token that by its prefix is for something else.
+fn of_kind(token: &Secret, prefix: &str, kind: PrincipalKind) -> Result<(), ApiError> {
+    if token.expose().starts_with(prefix) {
+        Ok(())
+    } else if token.expose().starts_with("sam_") {
+        Err(ApiError::new(
+            403,
+            "wrong_principal",
+            format!(
+                "This route is for {}; the token is for something else.",
+                named(kind)
+            ),
+        ))
+    } else {
+        Err(invalid(kind))
+    }
+}
+
+fn check_origin(call: &Call) -> Result<(), ApiError> {
+    let mut own = vec![call.url.origin().ascii_serialization()];
+    let configured = bindings::setting(&call.env, bindings::SAM_PUBLIC_URL);
+    if let Some(url) = configured.and_then(|text| Url::parse(&text).ok()) {
+        own.push(url.origin().ascii_serialization());
+    }
+    let (csrf, origin) = (call.header(origin::CSRF_HEADER), call.header("origin"));
+    origin::check(
+        Provenance {
+            unsafe_method: !matches!(call.request.method(), worker::Method::Get),
+            upgrade: call.is_upgrade(),
+            csrf: csrf.as_deref(),
+            origin: origin.as_deref(),
+        },
+        &own,
+    )
+}
+
+fn named(kind: PrincipalKind) -> &'static str {
+    match kind {
+        PrincipalKind::Public => "everyone",
+        PrincipalKind::User => "a signed-in person",
+        PrincipalKind::Admin => "an administrator",
+        PrincipalKind::JoinToken => "a join token",
+        PrincipalKind::NodeToken => "a node token",
+        PrincipalKind::WorkspaceToken => "a workspace token",
+        PrincipalKind::ModelToken => "a model token",
+    }
+}
+
+fn hint(kind: PrincipalKind) -> &'static str {
+    match kind {
+        PrincipalKind::Public => "Nothing is needed.",
+        PrincipalKind::User | PrincipalKind::Admin => {
+            "Sign in: with `sam auth login`, or in the browser with a sign-in link."
+        }
+        PrincipalKind::JoinToken => "Mint a join token with POST /api/nodes/join-tokens.",
+        PrincipalKind::NodeToken => "Join again with a new join token.",
+        PrincipalKind::WorkspaceToken | PrincipalKind::ModelToken => {
+            "Fetch a new token with POST /api/nodes/{node}/tokens."
+        }
+    }
+}
+
+fn missing(kind: PrincipalKind) -> ApiError {
+    ApiError::new(
+        401,
+        "unauthenticated",
+        format!("This route is for {}.", named(kind)),
+    )
+    .hint(hint(kind))
+}
+
+fn invalid(kind: PrincipalKind) -> ApiError {
+    ApiError::new(401, "invalid_token", "The token is unknown or was revoked.").hint(hint(kind))
+}
+
+fn expired(kind: PrincipalKind) -> ApiError {
+    ApiError::new(401, "token_expired", "The token has expired.").hint(hint(kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_token_names_its_node() {
+        let node = "nod_01jd8x00000000000000000000";
+        let of = |text: &str| node_of(text).map(|node| node.to_string());
+        assert_eq!(of(&format!("sam_nod_{node}.secret")), Some(node.to_owned()));
+        for bad in [
+            String::new(),
+            format!("sam_nod_{node}"),
+            format!("sam_nod_{node}."),
+            "sam_nod_x.secret".to_owned(),
+            format!("sam_ses_{node}.secret"),
+        ] {
+            assert_eq!(of(&bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_token_of_another_kind_is_refused_as_such() {
+        let status = |token: &str| {
+            of_kind(&Secret::new(token), SESSION, PrincipalKind::User)
+                .err()
+                .map(|error| error.status)
+        };
+        assert_eq!(status("sam_ses_x"), None);
+        assert_eq!(status("sam_mdl_x"), Some(403));
+        assert_eq!(status("something"), Some(401));
+    }
+}

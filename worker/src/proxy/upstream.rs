@@ -1,0 +1,195 @@
+//! Where model calls go.
+
+use sam_domain::access::wire::ModelStatus;
+use sam_domain::error::ApiError;
+use sam_platform::bindings;
+use sam_platform::crypto::Secret;
+use url::{Host, Url};
+use worker::Env;
+
+/// How the key travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Auth {
+    /// `Authorization: Bearer …`.
+    Bearer,
+    /// `cf-aig-authorization: Bearer …`: an AI Gateway that holds the provider's key itself.
+    Gateway,
+    /// Not at all.
+    None,
+}
+
+/// The configured upstream.
+#[derive(Clone, Debug)]
+pub(crate) struct Upstream {
+    base: Url,
+    key: Option<Secret>,
+    /// How the key travels.
+    pub(crate) auth: Auth,
+    /// The model for requests that name none.
+    pub(crate) model: Option<String>,
+}
+
+/// Why the configuration cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+enum Misconfigured {
+    #[error("SAM_MODEL_URL is not a URL")]
+    NotAUrl,
+    #[error("SAM_MODEL_URL must use https, except on this machine")]
+    NotHttps,
+    #[error("SAM_MODEL_AUTH must be `authorization`, `cf-aig-authorization` or `none`")]
+    UnknownAuth,
+}
+
+impl Upstream {
+    /// The upstream, or the error that says what is missing.
+    pub(crate) fn required(env: &Env) -> Result<Self, ApiError> {
+        let url = bindings::setting(env, bindings::SAM_MODEL_URL).ok_or_else(|| {
+            ApiError::new(503, "model_not_configured", "No model is configured.")
+                .hint("Set SAM_MODEL_URL, SAM_MODEL_KEY and SAM_MODEL, and start the server again.")
+        })?;
+        Self::parse(
+            &url,
+            bindings::secret(env, bindings::SAM_MODEL_KEY),
+            bindings::setting(env, bindings::SAM_MODEL_AUTH).as_deref(),
+            bindings::setting(env, bindings::SAM_MODEL),
+        )
+        .map_err(|cause| {
+            ApiError::new(503, "model_misconfigured", format!("{cause}."))
+                .hint("Change the setting and start the server again.")
+        })
+    }
+
+    fn parse(
+        url: &str,
+        key: Option<Secret>,
+        auth: Option<&str>,
+        model: Option<String>,
+    ) -> Result<Self, Misconfigured> {
+        let base = Url::parse(url).map_err(|_| Misconfigured::NotAUrl)?;
+        match base.scheme() {
+            "https" => {}
+            "http" if is_loopback(&base) => {}
+            _ => return Err(Misconfigured::NotHttps),
+        }
+        let auth = match auth {
+            None | Some("authorization") => Auth::Bearer,
+            Some("cf-aig-authorization") => Auth::Gateway,
+            Some("none") => Auth::None,
+            Some(_) => return Err(Misconfigured::UnknownAuth),
+        };
+        Ok(Self {
+            base,
+            key,
+            auth,
+            model,
+        })
+    }
+
+    /// The URL of an endpoint below the base, whose query is kept.
+    pub(crate) fn endpoint(&self, path: &str) -> String {
+        let mut url = self.base.clone();
+        url.set_path(&format!(
+            "{}/{path}",
+            self.base.path().trim_end_matches('/')
+        ));
+        url.set_fragment(None);
+        url.into()
+    }
+
+    /// The header that carries the key.
+    pub(crate) fn authorisation(&self) -> Option<(&'static str, String)> {
+        let key = self.key.as_ref()?;
+        let name = match self.auth {
+            Auth::Bearer => "authorization",
+            Auth::Gateway => "cf-aig-authorization",
+            Auth::None => return None,
+        };
+        Some((name, format!("Bearer {}", key.expose())))
+    }
+
+    /// What tells two upstreams apart in a cache; not a secret.
+    pub(crate) fn cache_name(&self) -> String {
+        format!("{}{}", self.base.authority(), self.base.path())
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+/// Where model calls go, as far as everyone may know.
+pub(crate) fn status(env: &Env) -> ModelStatus {
+    let configured = bindings::setting(env, bindings::SAM_MODEL_URL).is_some();
+    let kind = bindings::setting(env, bindings::SAM_MODEL_KIND);
+    ModelStatus {
+        model: bindings::setting(env, bindings::SAM_MODEL).filter(|_| configured),
+        scripted: configured && kind.as_deref() == Some("scripted"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upstream(url: &str, auth: Option<&str>) -> Result<Upstream, Misconfigured> {
+        Upstream::parse(url, Some(Secret::new("key")), auth, None)
+    }
+
+    #[test]
+    fn plain_http_stays_on_this_machine() {
+        for good in [
+            "https://example.org/v1",
+            "http://127.0.0.1:8080/v1",
+            "http://127.1.2.3/v1",
+            "http://[::1]:1/v1",
+            "http://localhost/v1",
+        ] {
+            assert!(upstream(good, None).is_ok(), "{good}");
+        }
+        for (bad, why) in [
+            ("http://example.org/v1", Misconfigured::NotHttps),
+            ("http://10.0.0.1/v1", Misconfigured::NotHttps),
+            ("http://localhost.example.org/v1", Misconfigured::NotHttps),
+            ("ftp://localhost/", Misconfigured::NotHttps),
+            ("localhost", Misconfigured::NotAUrl),
+        ] {
+            assert_eq!(upstream(bad, None).err(), Some(why), "{bad}");
+        }
+    }
+
+    #[test]
+    fn endpoints_lie_below_the_base() {
+        for (base, endpoint) in [
+            ("https://a.example/v1", "https://a.example/v1/models"),
+            ("https://a.example/v1/", "https://a.example/v1/models"),
+            ("https://a.example", "https://a.example/models"),
+            (
+                "https://a.example/v1?v=2",
+                "https://a.example/v1/models?v=2",
+            ),
+        ] {
+            assert_eq!(upstream(base, None).unwrap().endpoint("models"), endpoint);
+        }
+    }
+
+    #[test]
+    fn the_key_travels_as_configured() {
+        let header = |auth| upstream("https://a.example", auth).unwrap().authorisation();
+        let key = || "Bearer key".to_owned();
+        assert_eq!(header(None), Some(("authorization", key())));
+        assert_eq!(
+            header(Some("cf-aig-authorization")),
+            Some(("cf-aig-authorization", key()))
+        );
+        assert_eq!(header(Some("none")), None);
+        assert_eq!(
+            upstream("https://a.example", Some("x")).err(),
+            Some(Misconfigured::UnknownAuth)
+        );
+    }
+}

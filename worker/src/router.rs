@@ -1,0 +1,177 @@
+//! From a request to its handler.
+//!
+//! The table of `sam-domain` says which path is which route and whom it is for. [`dispatch`] has
+//! one line for each route: an arm that is missing, and an arm whose principal is not the table's,
+//! do not compile.
+
+use sam_domain::access::principal::PrincipalKind;
+use sam_domain::access::route::{self, Method, ROUTES, RouteId};
+use sam_domain::error::ApiError;
+use sam_platform::http;
+use worker::{Env, Request, Response};
+
+use crate::call::Call;
+use crate::errors::{Answer, Failed, log};
+use crate::handlers::{auth, bodies, meta, nodes, projects, sessions, setup, tasks, workspaces};
+use crate::principal::{JoinToken, ModelToken, NodeToken, Principal, Public, User, WorkspaceToken};
+use crate::proxy;
+
+/// Answers a request, whatever happens to it.
+pub(crate) async fn serve(request: Request, env: Env, context: &worker::Context) -> Response {
+    let mut call = match Call::new(request, env, context) {
+        Ok(call) => call,
+        Err(error) => {
+            log(&error.to_string());
+            return http::error(
+                400,
+                "bad_request",
+                "The request's URL cannot be read.",
+                None,
+            );
+        }
+    };
+    match answer(&mut call).await {
+        Ok(response) => response,
+        Err(Failed(error)) => {
+            if error.status >= 500 {
+                log(&format!("{}: {}", call.id, error.code));
+            }
+            render(&call, &error)
+        }
+    }
+}
+
+async fn answer(call: &mut Call) -> Answer {
+    #[cfg(feature = "fault-injection")]
+    if let Some(answer) = crate::faults::answer(call).await {
+        return answer;
+    }
+    let path = call.url.path().to_owned();
+    let asked = method(&call.request.method());
+    let allowed = match asked {
+        Some(asked) => match route::find(asked, &path) {
+            Ok((route, segments)) => {
+                call.segments = segments;
+                return dispatch(call, route.id).await;
+            }
+            Err(allowed) => allowed,
+        },
+        None => route::methods(&path),
+    };
+    if allowed.is_empty() {
+        return Err(ApiError::new(404, "no_such_route", "There is no such route.").into());
+    }
+    let words: Vec<_> = allowed.iter().map(|method| method.word()).collect();
+    let words = words.join(", ");
+    let error = ApiError::new(
+        405,
+        "method_not_allowed",
+        "This route does not know the request's method.",
+    )
+    .hint(format!("It knows: {words}."));
+    let mut response = render(call, &error);
+    response.headers_mut().set("allow", &words)?;
+    Ok(response)
+}
+
+fn render(call: &Call, error: &ApiError) -> Response {
+    let mut response = if call.url.path().starts_with(proxy::openai::PREFIX) {
+        proxy::openai::error(error, &call.id)
+    } else {
+        http::error_from(error, Some(&call.id))
+    };
+    if error.status == 401 {
+        // Both are constants that the runtime takes.
+        let _ = response.headers_mut().set("www-authenticate", "Bearer");
+    }
+    response
+}
+
+fn method(method: &worker::Method) -> Option<Method> {
+    match method {
+        worker::Method::Get => Some(Method::Get),
+        worker::Method::Post => Some(Method::Post),
+        worker::Method::Put => Some(Method::Put),
+        worker::Method::Patch => Some(Method::Patch),
+        worker::Method::Delete => Some(Method::Delete),
+        _ => None,
+    }
+}
+
+/// Whether the table says that the route is for this kind of principal.
+const fn is_for(id: RouteId, kind: PrincipalKind) -> bool {
+    let mut rest = ROUTES;
+    while let Some((route, others)) = rest.split_first() {
+        if route.id as usize == id as usize {
+            return route.principal as usize == kind as usize;
+        }
+        rest = others;
+    }
+    false
+}
+
+macro_rules! dispatch {
+    ($($route:ident => $principal:ident, $handler:path;)*) => {
+        /// Establishes the route's principal and runs its handler.
+        async fn dispatch(call: &Call, id: RouteId) -> Answer {
+            match id {
+                $(RouteId::$route => {
+                    const {
+                        assert!(
+                            is_for(RouteId::$route, <$principal as Principal>::KIND),
+                            "the route table names another principal"
+                        );
+                    }
+                    // Boxed, so that a request costs the memory of its own handler alone.
+                    Box::pin(async {
+                        let principal = $principal::authenticate(call).await?;
+                        $handler(call, principal).await
+                    })
+                    .await
+                })*
+            }
+        }
+    };
+}
+
+dispatch! {
+    Healthz => Public, meta::healthz;
+    Version => Public, meta::version;
+    OpenApi => Public, meta::openapi;
+    Catalog => Public, meta::catalog;
+    SetupStatus => Public, setup::status;
+    SetupClaim => Public, setup::claim;
+    LinkLogin => Public, auth::link_login;
+    Me => User, auth::me;
+    Logout => User, auth::logout;
+    CreateSignInLink => User, auth::create_link;
+    ListProjects => User, projects::list;
+    CreateProject => User, projects::create;
+    GetProject => User, projects::get;
+    SubmitTask => User, tasks::submit;
+    ListTasks => User, tasks::list;
+    ListSessions => User, sessions::list;
+    Feed => User, projects::feed;
+    GetTask => User, tasks::get;
+    CancelTask => User, tasks::cancel;
+    CloseTask => User, tasks::close;
+    TaskDiff => User, tasks::diff;
+    TaskUsage => User, tasks::usage;
+    GetSession => User, sessions::get;
+    ListMessages => User, sessions::messages;
+    SendPrompt => User, sessions::send_prompt;
+    RemovePrompt => User, sessions::remove_prompt;
+    CancelTurn => User, sessions::cancel_turn;
+    RowBody => User, bodies::get;
+    ListNodes => User, nodes::list;
+    GetNode => User, nodes::get;
+    CreateJoinToken => User, nodes::create_join_token;
+    JoinNode => JoinToken, nodes::join;
+    NodeLink => NodeToken, nodes::link;
+    NodeTokens => NodeToken, nodes::tokens;
+    PostMessages => WorkspaceToken, workspaces::messages;
+    LiveSocket => WorkspaceToken, workspaces::live;
+    PutBody => WorkspaceToken, bodies::put;
+    ChatCompletions => ModelToken, proxy::chat_completions;
+    ListModels => ModelToken, proxy::list_models;
+}
