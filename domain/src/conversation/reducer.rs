@@ -404,7 +404,7 @@ impl ProjectState {
 #[must_use]
 pub const fn is_open(row: &Row) -> bool {
     match &row.body {
-        RowBody::Text(body) | RowBody::Thought(body) => body.ended_at.is_none() && row.rev > 0,
+        RowBody::Text(body) | RowBody::Thought(body) => body.ended_at.is_none(),
         RowBody::Tool(body) => !body.status.is_terminal(),
         RowBody::Plan(_) | RowBody::Notice(_) | RowBody::Usage(_) => false,
     }

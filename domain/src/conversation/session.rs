@@ -1,1 +1,755 @@
-//! Being written.
+//! The conversation machine: prompts, their queue, and the task that carries them.
+//!
+//! Hosted per session inside ProjectData, which keeps the rows themselves; this
+//! machine decides which rows SAM writes, which prompt goes next and when a
+//! task is submitted.
+//!
+//! Rules that are decided here and nowhere else:
+//! - One prompt is in flight at a time; the others wait in order.
+//! - A prompt goes to the session's live task. When that is over, a new task in
+//!   the same session carries it, on the same branch.
+//! - When a task fails or is cancelled, prompts that were queued behind it are
+//!   cancelled, visibly: what they built on did not happen.
+//! - A task's rows are taken from its newest attempt's workspace only.
+
+use super::row::{Author, NoticeBody, RowBody, TextBody};
+use super::wire::{Activity, ActivityState, PromptState, PromptView, SessionView};
+use crate::actor::message::TaskIntent;
+use crate::actor::{Address, Input, Machine, Message, Transition};
+use crate::id::{Id, ProjectId, PromptId, RowId, SessionId, TaskId, UserId, WorkspaceId};
+use crate::link::frame::StopReason;
+use crate::task::state::Task;
+use crate::task::{TaskState, TaskView};
+use crate::time::{Timestamp, Turn};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// Most bytes of earlier conversation that a fresh agent is told.
+pub const CONTEXT_LIMIT: usize = 16 * 1024;
+/// Most bytes of one remembered utterance.
+const UTTERANCE_LIMIT: usize = 4 * 1024;
+/// Most workspaces whose rows are still taken.
+const REMEMBERED_WORKSPACES: usize = 32;
+/// Longest title, in characters.
+const TITLE_LIMIT: usize = 80;
+
+/// A conversation's memory, without its rows. The default is one nobody began.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// What it began with; absent until then.
+    pub begun: Option<Begun>,
+    /// The newest task.
+    pub task: Option<LiveTask>,
+    /// Prompts that are queued or in flight, and the last that ended.
+    pub prompts: Vec<Prompt>,
+    /// Workspaces that write rows, newest last.
+    pub workspaces: Vec<BoundWorkspace>,
+    /// Rows a task waits for.
+    pub awaiting: Option<AwaitedRows>,
+    /// What was said, for an agent that starts afresh; bounded.
+    pub said: VecDeque<Utterance>,
+    /// What the agent does.
+    pub activity: Option<Activity>,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// Grows with every visible change.
+    pub rev: u64,
+}
+
+/// What a conversation began with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// The first task's intent; follow-up tasks are made after it.
+    pub intent: TaskIntent,
+}
+
+/// The newest task, as far as the conversation has to know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveTask {
+    /// Which.
+    pub id: TaskId,
+    /// Where it stands, as it last said.
+    pub state: TaskState,
+}
+
+/// A prompt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prompt {
+    /// Its id.
+    pub id: PromptId,
+    /// The row that shows its words.
+    pub row: RowId,
+    /// The words; dropped when it is over.
+    pub text: String,
+    /// Who sent it.
+    pub by: UserId,
+    /// Where it stands.
+    pub state: PromptState,
+    /// How the agent said it stopped.
+    pub stop_reason: Option<String>,
+}
+
+/// A workspace that writes rows of this conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoundWorkspace {
+    /// Which.
+    pub workspace: WorkspaceId,
+    /// For which task.
+    pub task: TaskId,
+    /// Under which attempt.
+    pub attempt: u32,
+}
+
+/// Rows a task waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AwaitedRows {
+    /// The task that waits.
+    pub task: TaskId,
+    /// The prompt they belong to.
+    pub prompt: PromptId,
+    /// The workspace that writes them.
+    pub workspace: WorkspaceId,
+    /// The number to reach.
+    pub through: u64,
+}
+
+/// One thing that was said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Utterance {
+    /// By whom.
+    pub author: Author,
+    /// What, cut to a bound.
+    pub text: String,
+}
+
+/// What ProjectData tells a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionLocal {
+    /// It begins: the first task and its prompt.
+    Submit {
+        /// The task.
+        intent: Box<TaskIntent>,
+        /// The prompt's id.
+        prompt: PromptId,
+        /// The row that shows it.
+        row: RowId,
+        /// The words.
+        text: String,
+    },
+    /// A person said something more.
+    AddPrompt {
+        /// The prompt's id.
+        prompt: PromptId,
+        /// The row that shows it.
+        row: RowId,
+        /// Who.
+        by: UserId,
+        /// The words.
+        text: String,
+    },
+    /// A person took a queued prompt back.
+    RemovePrompt {
+        /// Which.
+        prompt: PromptId,
+    },
+    /// A person wants the current turn stopped.
+    CancelTurn,
+    /// Rows were stored.
+    RowsStored {
+        /// By which workspace.
+        workspace: WorkspaceId,
+        /// All its upserts up to this number are stored.
+        through: u64,
+        /// Texts of the agent that were complete among them.
+        said: Vec<String>,
+    },
+}
+
+/// What a conversation asks of ProjectData, in the same turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionOutput {
+    /// Store a row.
+    PutRow {
+        /// Its id.
+        id: RowId,
+        /// Who says it.
+        author: Author,
+        /// When.
+        at: Timestamp,
+        /// What.
+        body: RowBody,
+    },
+    /// Store a task's view, unless a newer one is stored.
+    PutTask(Box<TaskView>),
+    /// Tell followers what the agent does.
+    Activity(Activity),
+    /// Say with [`SessionLocal::RowsStored`] how far this workspace's rows are stored.
+    CheckRows {
+        /// Which.
+        workspace: WorkspaceId,
+    },
+}
+
+/// The conversation machine.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionMachine;
+
+impl Machine for SessionMachine {
+    type State = Session;
+    type Local = SessionLocal;
+    type Output = SessionOutput;
+
+    fn step(
+        state: &mut Session,
+        turn: &mut Turn,
+        input: Input<SessionLocal>,
+    ) -> Transition<SessionOutput> {
+        let before = state.clone();
+        let mut step = Step {
+            session: state,
+            turn,
+            send: Vec::new(),
+            output: Vec::new(),
+        };
+        step.take(input);
+        let (send, output) = (step.send, step.output);
+        state.bound();
+        let seen = |s: &Session| {
+            (
+                s.prompts.iter().map(Prompt::view).collect::<Vec<_>>(),
+                s.task.clone(),
+                s.activity.clone(),
+            )
+        };
+        if seen(&before) != seen(state) {
+            state.rev += 1;
+            state.updated_at = turn.now;
+        }
+        Transition {
+            send,
+            output,
+            deadline: None,
+        }
+    }
+}
+
+impl Prompt {
+    fn view(&self) -> PromptView {
+        PromptView {
+            id: self.id.clone(),
+            row: self.row.clone(),
+            state: self.state,
+            by: self.by.clone(),
+            stop_reason: self.stop_reason.clone(),
+        }
+    }
+}
+
+impl Session {
+    /// The conversation as others see it; absent until it began.
+    #[must_use]
+    pub fn view(&self) -> Option<SessionView> {
+        let intent = &self.begun.as_ref()?.intent;
+        Some(SessionView {
+            id: intent.session.clone(),
+            project: intent.project.clone(),
+            title: intent.title.clone(),
+            created_at: intent.created_at,
+            updated_at: self.updated_at,
+            task: self
+                .task
+                .as_ref()
+                .map_or_else(|| intent.task.clone(), |task| task.id.clone()),
+            prompts: self.prompts.iter().map(Prompt::view).collect(),
+            activity: self.activity.clone(),
+            rev: self.rev,
+        })
+    }
+
+    /// Whether rows of this workspace are taken under this attempt.
+    #[must_use]
+    pub fn takes_rows_from(&self, workspace: &WorkspaceId, attempt: u32) -> bool {
+        let Some(bound) = self
+            .workspaces
+            .iter()
+            .find(|bound| bound.workspace == *workspace)
+        else {
+            return false;
+        };
+        let newest = self
+            .workspaces
+            .iter()
+            .filter(|b| b.task == bound.task)
+            .map(|b| b.attempt)
+            .max();
+        bound.attempt == attempt && newest == Some(attempt)
+    }
+
+    /// Whether a task waits for rows of this workspace.
+    #[must_use]
+    pub fn awaits_rows_from(&self, workspace: &WorkspaceId) -> bool {
+        self.awaiting
+            .as_ref()
+            .is_some_and(|awaited| awaited.workspace == *workspace)
+    }
+
+    /// The prompt with this id, while it is remembered.
+    #[must_use]
+    pub fn prompt(&self, id: &PromptId) -> Option<&Prompt> {
+        self.prompts.iter().find(|prompt| prompt.id == *id)
+    }
+
+    /// Whether a prompt is on its way or at work.
+    #[must_use]
+    pub fn in_flight(&self) -> Option<&Prompt> {
+        self.prompts
+            .iter()
+            .find(|prompt| matches!(prompt.state, PromptState::Sent | PromptState::Running))
+    }
+
+    fn bound(&mut self) {
+        let ended = self
+            .prompts
+            .iter()
+            .filter(|prompt| prompt.state.is_terminal())
+            .count();
+        let mut drop = ended.saturating_sub(1);
+        self.prompts.retain(|prompt| {
+            let gone = prompt.state.is_terminal() && drop > 0;
+            drop -= usize::from(gone);
+            !gone
+        });
+        let excess = self.workspaces.len().saturating_sub(REMEMBERED_WORKSPACES);
+        self.workspaces.drain(..excess);
+        let mut bytes: usize = self.said.iter().map(|said| said.text.len()).sum();
+        while bytes > CONTEXT_LIMIT {
+            bytes -= self.said.pop_front().map_or(bytes, |said| said.text.len());
+        }
+    }
+
+    fn remember(&mut self, author: Author, text: &str) {
+        let (text, _) = super::row::truncate(text, UTTERANCE_LIMIT);
+        self.said.push_back(Utterance {
+            author,
+            text: text.to_owned(),
+        });
+    }
+
+    /// What was said so far, for an agent that was not there.
+    fn context(&self) -> String {
+        let mut context = String::new();
+        for said in &self.said {
+            let who = match said.author {
+                Author::Person => "Person",
+                Author::Agent | Author::System => "Agent",
+            };
+            context.push_str(who);
+            context.push_str(": ");
+            context.push_str(&said.text);
+            context.push_str("\n\n");
+        }
+        context
+    }
+}
+
+struct Step<'a> {
+    session: &'a mut Session,
+    turn: &'a mut Turn,
+    send: Vec<(Address, Message)>,
+    output: Vec<SessionOutput>,
+}
+
+impl Step<'_> {
+    fn take(&mut self, input: Input<SessionLocal>) {
+        match input {
+            Input::Local(SessionLocal::Submit {
+                intent,
+                prompt,
+                row,
+                text,
+            }) => {
+                if self.session.begun.is_none() {
+                    let by = intent.user.clone();
+                    self.session.begun = Some(Begun {
+                        intent: (*intent).clone(),
+                    });
+                    self.submit_task(*intent);
+                    self.add_prompt(prompt, row, by, text);
+                }
+            }
+            _ if self.session.begun.is_none() => {}
+            Input::Local(SessionLocal::AddPrompt {
+                prompt,
+                row,
+                by,
+                text,
+            }) => {
+                if self
+                    .session
+                    .task
+                    .as_ref()
+                    .is_none_or(|task| task.state.is_terminal())
+                {
+                    self.follow_up(&by, &text);
+                }
+                self.add_prompt(prompt, row, by, text);
+            }
+            Input::Local(SessionLocal::RemovePrompt { prompt }) => {
+                self.change(&prompt, |held| {
+                    if held.state == PromptState::Queued {
+                        held.state = PromptState::Cancelled;
+                    }
+                });
+            }
+            Input::Local(SessionLocal::CancelTurn) => self.cancel_turn(),
+            Input::Local(SessionLocal::RowsStored {
+                workspace,
+                through,
+                said,
+            }) => {
+                for text in said {
+                    self.session.remember(Author::Agent, &text);
+                }
+                self.rows_stored(&workspace, through);
+            }
+            Input::Message {
+                from: Address::Task(task),
+                message,
+            } => self.message(&task, message),
+            Input::Message { .. } | Input::DeadlinePassed => {}
+        }
+    }
+
+    fn message(&mut self, from: &TaskId, message: Message) {
+        match message {
+            Message::TaskChanged(view) => self.task_changed(*view),
+            Message::PromptStarted { prompt } => self.change(&prompt, |held| {
+                if held.state == PromptState::Sent {
+                    held.state = PromptState::Running;
+                }
+            }),
+            Message::PromptEnded {
+                prompt,
+                stop_reason,
+            } => {
+                self.change(&prompt, |held| held.end(&stop_reason));
+                self.dispatch();
+            }
+            Message::PromptReturned { prompt } => {
+                self.change(&prompt, |held| {
+                    if held.state == PromptState::Sent {
+                        held.state = PromptState::Queued;
+                    }
+                });
+                self.settle_queue();
+            }
+            Message::AwaitRows {
+                prompt,
+                workspace,
+                through,
+            } => {
+                let task = from.clone();
+                self.session.awaiting = Some(AwaitedRows {
+                    task,
+                    prompt,
+                    workspace: workspace.clone(),
+                    through,
+                });
+                self.output.push(SessionOutput::CheckRows { workspace });
+            }
+            Message::WorkspaceBound { workspace, attempt } => {
+                let known = self
+                    .session
+                    .workspaces
+                    .iter()
+                    .any(|bound| bound.workspace == workspace);
+                if !known {
+                    self.session.workspaces.push(BoundWorkspace {
+                        workspace,
+                        task: from.clone(),
+                        attempt,
+                    });
+                }
+            }
+            Message::ActivityChanged { state, since } => {
+                if self.is_live(from) {
+                    self.activity(state, since);
+                }
+            }
+            Message::Notice(body) => self.notice(body),
+            _ => {}
+        }
+    }
+
+    fn is_live(&self, task: &TaskId) -> bool {
+        self.session
+            .task
+            .as_ref()
+            .is_some_and(|live| live.id == *task)
+    }
+
+    fn task_changed(&mut self, view: TaskView) {
+        let state = view.state;
+        let live = self.is_live(&view.id);
+        self.output.push(SessionOutput::PutTask(Box::new(view)));
+        if !live {
+            return;
+        }
+        if let Some(task) = self
+            .session
+            .task
+            .as_mut()
+            .filter(|task| !task.state.is_terminal())
+        {
+            task.state = state;
+        }
+        self.settle_queue();
+    }
+
+    /// When the live task is over, decides what becomes of queued prompts.
+    fn settle_queue(&mut self) {
+        let Some(task) = self.session.task.clone() else {
+            return;
+        };
+        match task.state {
+            TaskState::Failed | TaskState::Cancelled => {
+                for prompt in &mut self.session.prompts {
+                    if prompt.state == PromptState::Queued {
+                        prompt.state = PromptState::Cancelled;
+                        prompt.stop_reason = Some("task_over".to_owned());
+                        prompt.text = String::new();
+                    }
+                }
+            }
+            TaskState::Completed => {
+                let next = self
+                    .session
+                    .prompts
+                    .iter()
+                    .find(|prompt| prompt.state == PromptState::Queued);
+                if let Some((by, text)) =
+                    next.map(|prompt| (prompt.by.clone(), prompt.text.clone()))
+                {
+                    self.follow_up(&by, &text);
+                    self.dispatch();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Submits a new task in this session, after the first one's pattern.
+    fn follow_up(&mut self, by: &UserId, text: &str) {
+        let Some(begun) = self.session.begun.as_ref() else {
+            return;
+        };
+        let intent = TaskIntent {
+            task: TaskId::draw(self.turn),
+            user: by.clone(),
+            created_at: self.turn.now,
+            title: title(text),
+            ..begun.intent.clone()
+        };
+        self.submit_task(intent);
+    }
+
+    fn submit_task(&mut self, intent: TaskIntent) {
+        self.session.task = Some(LiveTask {
+            id: intent.task.clone(),
+            state: TaskState::Queued,
+        });
+        self.output
+            .push(SessionOutput::PutTask(Box::new(Task::queued_view(&intent))));
+        self.send.push((
+            Address::Task(intent.task.clone()),
+            Message::TaskSubmitted(Box::new(intent)),
+        ));
+    }
+
+    fn add_prompt(&mut self, id: PromptId, row: RowId, by: UserId, text: String) {
+        if self.session.prompt(&id).is_some() {
+            return;
+        }
+        let now = self.turn.now;
+        let body = TextBody {
+            text: text.clone(),
+            ended_at: Some(now),
+            prompt: Some(id.clone()),
+            ..TextBody::default()
+        };
+        self.output.push(SessionOutput::PutRow {
+            id: row.clone(),
+            author: Author::Person,
+            at: now,
+            body: RowBody::Text(body),
+        });
+        self.session.prompts.push(Prompt {
+            id,
+            row,
+            text,
+            by,
+            state: PromptState::Queued,
+            stop_reason: None,
+        });
+        self.dispatch();
+    }
+
+    /// Hands the next queued prompt to the live task, if none is in flight.
+    fn dispatch(&mut self) {
+        let Some(task) = self
+            .session
+            .task
+            .clone()
+            .filter(|task| !task.state.is_terminal())
+        else {
+            return;
+        };
+        if self.session.in_flight().is_some() {
+            return;
+        }
+        let context = self.session.context();
+        let Some(next) = self
+            .session
+            .prompts
+            .iter_mut()
+            .find(|prompt| prompt.state == PromptState::Queued)
+        else {
+            return;
+        };
+        next.state = PromptState::Sent;
+        let (prompt, text) = (next.id.clone(), next.text.clone());
+        self.session.remember(Author::Person, &text);
+        self.send.push((
+            Address::Task(task.id),
+            Message::PromptDispatched {
+                prompt,
+                text,
+                context,
+            },
+        ));
+    }
+
+    fn cancel_turn(&mut self) {
+        let Some(prompt) = self.session.in_flight().map(|prompt| prompt.id.clone()) else {
+            return;
+        };
+        if let Some(task) = &self.session.task {
+            self.send.push((
+                Address::Task(task.id.clone()),
+                Message::PromptCancelRequested { prompt },
+            ));
+        }
+    }
+
+    fn rows_stored(&mut self, workspace: &WorkspaceId, through: u64) {
+        let done =
+            self.session.awaiting.as_ref().is_some_and(|awaited| {
+                awaited.workspace == *workspace && awaited.through <= through
+            });
+        if done && let Some(awaited) = self.session.awaiting.take() {
+            self.send.push((
+                Address::Task(awaited.task),
+                Message::RowsComplete {
+                    prompt: awaited.prompt,
+                },
+            ));
+        }
+    }
+
+    fn activity(&mut self, state: ActivityState, since: Timestamp) {
+        let epoch = self
+            .session
+            .activity
+            .as_ref()
+            .map_or(1, |activity| activity.epoch + 1);
+        let activity = Activity {
+            state,
+            since,
+            epoch,
+        };
+        self.session.activity = Some(activity.clone());
+        self.output.push(SessionOutput::Activity(activity));
+    }
+
+    fn notice(&mut self, body: NoticeBody) {
+        let id = RowId::draw(self.turn);
+        let at = self.turn.now;
+        self.output.push(SessionOutput::PutRow {
+            id,
+            author: Author::System,
+            at,
+            body: RowBody::Notice(body),
+        });
+    }
+
+    fn change(&mut self, id: &PromptId, change: impl FnOnce(&mut Prompt)) {
+        if let Some(prompt) = self
+            .session
+            .prompts
+            .iter_mut()
+            .find(|prompt| prompt.id == *id && !prompt.state.is_terminal())
+        {
+            change(prompt);
+        }
+    }
+}
+
+impl Prompt {
+    fn end(&mut self, stop_reason: &StopReason) {
+        self.state = match stop_reason {
+            StopReason::Cancelled | StopReason::NeverRan { .. } => PromptState::Cancelled,
+            StopReason::Unknown { .. } => PromptState::Unknown,
+            StopReason::EndTurn
+            | StopReason::MaxTokens
+            | StopReason::MaxTurnRequests
+            | StopReason::Refusal
+            | StopReason::Error { .. } => PromptState::Finished,
+        };
+        self.stop_reason = Some(stop_reason.word().to_owned());
+        self.text = String::new();
+    }
+}
+
+/// The title of a piece of work: the first line of its words, bounded.
+#[must_use]
+pub fn title(text: &str) -> String {
+    let line = text
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or("Untitled");
+    let mut title: String = line
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(TITLE_LIMIT)
+        .collect();
+    if line.chars().count() > TITLE_LIMIT {
+        title.push('…');
+    }
+    title
+}
+
+/// The branch a conversation works on: `sam/<slug>-<short id>`.
+#[must_use]
+pub fn branch(title: &str, session: &SessionId) -> String {
+    let mut slug = String::new();
+    for c in title.chars() {
+        if slug.len() >= 32 {
+            break;
+        }
+        if c.is_ascii_alphanumeric() {
+            slug.push(c.to_ascii_lowercase());
+        } else if !slug.is_empty() && !slug.ends_with('-') {
+            slug.push('-');
+        }
+    }
+    let slug = slug.trim_matches('-');
+    let slug = if slug.is_empty() { "work" } else { slug };
+    format!("sam/{slug}-{}", session.short())
+}
+
+/// The address of a conversation.
+#[must_use]
+pub const fn address(project: ProjectId, session: SessionId) -> Address {
+    Address::Session { project, session }
+}

@@ -1,1 +1,166 @@
-//! Being written.
+//! What a node remembers.
+
+use super::wire::{NodeState, NodeView};
+use crate::access::claims::WorkspaceScope;
+use crate::id::{NodeId, ProjectId, SessionId, TaskId, UserId, WorkspaceId};
+use crate::link::frame::{Action, Command, LEASE, NodeFacts};
+use crate::link::object_end::ObjectEnd;
+use crate::time::{Millis, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A node's whole memory. The default is a node nobody joined.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// Who it is; absent until it joined.
+    pub joined: Option<JoinedNode>,
+    /// Where it stands.
+    pub state: NodeState,
+    /// Since when.
+    pub since: Timestamp,
+    /// When its link was last known to be up.
+    pub last_seen: Timestamp,
+    /// What it is, as it last said.
+    pub facts: NodeFacts,
+    /// This end of the link.
+    pub link: ObjectEnd,
+    /// Commands that are not done, in the order they were asked for.
+    pub commands: Vec<QueuedCommand>,
+    /// What is placed on it.
+    pub workspaces: BTreeMap<WorkspaceId, Placement>,
+    /// Grows with every visible change.
+    pub rev: u64,
+}
+
+/// Who a node is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinedNode {
+    /// Its id.
+    pub id: NodeId,
+    /// Whose it is.
+    pub owner: UserId,
+    /// Its name.
+    pub name: String,
+    /// HMAC of its token.
+    pub token_hmac: String,
+}
+
+/// A command that is not done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueuedCommand {
+    /// The command, without its remaining time.
+    pub command: Command,
+    /// When it gives up, if it was never sent.
+    pub deadline: Timestamp,
+    /// Whether it may have reached the node.
+    pub sent: bool,
+}
+
+/// What is placed on a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placement {
+    /// For which task.
+    pub task: TaskId,
+    /// In which project.
+    pub project: ProjectId,
+    /// In which conversation.
+    pub session: SessionId,
+    /// On whose behalf.
+    pub user: UserId,
+    /// Under which attempt.
+    pub attempt: u32,
+    /// A later attempt took over: it gets no tokens and its events are dropped.
+    pub fenced: bool,
+}
+
+impl Node {
+    /// The node as others see it; absent until it joined.
+    #[must_use]
+    pub fn view(&self) -> Option<NodeView> {
+        let joined = self.joined.as_ref()?;
+        Some(NodeView {
+            id: joined.id.clone(),
+            owner: joined.owner.clone(),
+            name: joined.name.clone(),
+            class: "own".to_owned(),
+            state: self.state,
+            since: self.since,
+            facts: self.facts.clone(),
+            workspaces: u32::try_from(self.live_workspaces()).unwrap_or(u32::MAX),
+            rev: self.rev,
+        })
+    }
+
+    /// Workspaces that a current attempt uses.
+    #[must_use]
+    pub fn live_workspaces(&self) -> usize {
+        self.workspaces
+            .values()
+            .filter(|placement| !placement.fenced)
+            .count()
+    }
+
+    /// The scope of a workspace's tokens, if it is placed here and not fenced off.
+    #[must_use]
+    pub fn scope(&self, workspace: &WorkspaceId) -> Option<WorkspaceScope> {
+        let node = self.joined.as_ref()?.id.clone();
+        let placement = self
+            .workspaces
+            .get(workspace)
+            .filter(|placement| !placement.fenced)?;
+        Some(WorkspaceScope {
+            user: placement.user.clone(),
+            project: placement.project.clone(),
+            session: placement.session.clone(),
+            task: placement.task.clone(),
+            workspace: workspace.clone(),
+            node,
+            attempt: placement.attempt,
+        })
+    }
+
+    /// When the machine wants to be woken: the lease while work is in flight or
+    /// the link is down, and never-sent commands that give up. An idle link
+    /// that is up needs no alarm.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let watched = self.link.connection.is_none() || self.has_work();
+        let lease = (self.state == NodeState::Ready && watched).then(|| self.last_seen.plus(LEASE));
+        let expiry = self
+            .commands
+            .iter()
+            .filter(|queued| !queued.sent)
+            .map(|queued| queued.deadline)
+            .min();
+        match (lease, expiry) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Whether something on the node matters to somebody.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        !self.commands.is_empty() || self.live_workspaces() > 0
+    }
+}
+
+impl QueuedCommand {
+    /// The command with the time it has left at `now`.
+    #[must_use]
+    pub fn at(&self, now: Timestamp) -> Command {
+        Command {
+            remaining: self.deadline.since(now),
+            ..self.command.clone()
+        }
+    }
+
+    /// Whether it makes its workspace.
+    #[must_use]
+    pub const fn makes_workspace(&self) -> bool {
+        matches!(self.command.action, Action::PrepareWorkspace { .. })
+    }
+}
+
+/// How long the clean-up of a fenced attempt may wait for its machine.
+pub const FENCE_LIMIT: Millis = Millis::hours(24 * 7);

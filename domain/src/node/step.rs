@@ -1,1 +1,554 @@
-//! Being written.
+//! How a node moves.
+//!
+//! ```text
+//! joining → ready ⇄ away
+//!             ⇅
+//!         contested
+//! ```
+//!
+//! Rules that are decided here and nowhere else:
+//! - A command waits here until the node says it is done or failed. Only one
+//!   that was never sent gives up by itself.
+//! - An event's number counts as stored in the same write as what it caused.
+//! - A node with another disk has lost its workspaces; their tasks are told.
+//! - `ready` speaks of the link's lease, not of any single ping: a socket that
+//!   closes begins the lease, it does not end it.
+
+use super::state::{FENCE_LIMIT, JoinedNode, Node, Placement, QueuedCommand};
+use super::wire::NodeState;
+use crate::actor::{Address, Input, Machine, Message, Transition};
+use crate::id::{CommandId, Id, NodeId, TaskId, UserId, WorkspaceId};
+use crate::link::frame::{
+    Action, AgentFrame, Command, Event, EventFrame, LEASE, NodeFacts, ObjectFrame, PROTOCOL,
+};
+use crate::link::object_end::{Hello, Incoming};
+use crate::time::{Millis, Timestamp, Turn};
+
+/// The node machine.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeMachine;
+
+/// What NodeLifecycle tells its node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodeLocal {
+    /// It joined, or joined again with a new token.
+    Join {
+        /// Its id.
+        node: NodeId,
+        /// Whose it is.
+        owner: UserId,
+        /// Its name.
+        name: String,
+        /// HMAC of its token.
+        token_hmac: String,
+    },
+    /// A frame came in.
+    Frame {
+        /// On which connection; numbers are given by the shell and grow.
+        connection: u64,
+        /// What it says.
+        frame: AgentFrame,
+    },
+    /// A connection is gone.
+    Closed {
+        /// Which.
+        connection: u64,
+    },
+    /// The link's last automatic answer, read before the deadline is judged.
+    Seen {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// What a node asks of its shell. Lost frames are made good at the next hello.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodeOutput {
+    /// Send a frame.
+    Send {
+        /// On which connection.
+        connection: u64,
+        /// What.
+        frame: Box<ObjectFrame>,
+    },
+    /// Close a connection.
+    Close {
+        /// Which.
+        connection: u64,
+        /// Why, as in `bye`.
+        reason: &'static str,
+    },
+}
+
+impl Machine for NodeMachine {
+    type State = Node;
+    type Local = NodeLocal;
+    type Output = NodeOutput;
+
+    fn step(state: &mut Node, turn: &mut Turn, input: Input<NodeLocal>) -> Transition<NodeOutput> {
+        let before = (state.state, state.facts.clone(), state.live_workspaces());
+        let mut step = Step {
+            node: state,
+            turn,
+            send: Vec::new(),
+            output: Vec::new(),
+        };
+        step.take(input);
+        let (mut send, output) = (step.send, step.output);
+        let pool_sees = before.0 != state.state || before.1 != state.facts || state.rev == 0;
+        if state.joined.is_some() && (pool_sees || before.2 != state.live_workspaces()) {
+            state.rev += 1;
+            if let Some(view) = state.view() {
+                let view = Box::new(view);
+                if pool_sees {
+                    send.push((
+                        Address::Pool(view.owner.clone()),
+                        Message::NodeChanged(view.clone()),
+                    ));
+                }
+                send.push((Address::Index, Message::NodeIndexed(view)));
+            }
+        }
+        Transition {
+            send,
+            output,
+            deadline: state.deadline(),
+        }
+    }
+}
+
+struct Step<'a> {
+    node: &'a mut Node,
+    turn: &'a mut Turn,
+    send: Vec<(Address, Message)>,
+    output: Vec<NodeOutput>,
+}
+
+impl Step<'_> {
+    fn take(&mut self, input: Input<NodeLocal>) {
+        match input {
+            Input::Local(NodeLocal::Join {
+                node,
+                owner,
+                name,
+                token_hmac,
+            }) => {
+                let same = self
+                    .node
+                    .joined
+                    .as_ref()
+                    .is_none_or(|joined| joined.id == node && joined.owner == owner);
+                if same {
+                    self.node.joined = Some(JoinedNode {
+                        id: node,
+                        owner,
+                        name,
+                        token_hmac,
+                    });
+                    self.node.since = self.turn.now;
+                }
+            }
+            _ if self.node.joined.is_none() => {}
+            Input::Local(NodeLocal::Frame { connection, frame }) => self.frame(connection, frame),
+            Input::Local(NodeLocal::Closed { connection }) => {
+                if self.node.link.closed(connection) {
+                    self.node.last_seen = self.turn.now;
+                }
+            }
+            Input::Local(NodeLocal::Seen { at }) => {
+                self.node.last_seen = self.node.last_seen.max(at.min(self.turn.now))
+            }
+            Input::Message {
+                from: Address::Task(task),
+                message,
+            } => self.message(task, message),
+            Input::Message { .. } => {}
+            Input::DeadlinePassed => self.deadline_passed(),
+        }
+    }
+
+    // --- from tasks ----------------------------------------------------------
+
+    fn message(&mut self, task: TaskId, message: Message) {
+        if self.node.link.connection.is_some() && !self.node.has_work() {
+            // The lease begins with the work; an idle link kept no time.
+            self.node.last_seen = self.turn.now;
+        }
+        match message {
+            Message::CommandRequested {
+                command,
+                workspace,
+                project,
+                session,
+                user,
+                attempt,
+                within,
+                action,
+            } => {
+                if matches!(action, Action::PrepareWorkspace { .. }) {
+                    let placement = Placement {
+                        task,
+                        project,
+                        session,
+                        user,
+                        attempt,
+                        fenced: false,
+                    };
+                    self.node
+                        .workspaces
+                        .entry(workspace.clone())
+                        .or_insert(placement);
+                } else if !self
+                    .node
+                    .workspaces
+                    .get(&workspace)
+                    .is_some_and(|p| p.task == task && p.attempt == attempt)
+                {
+                    let event = Event::CommandFailed {
+                        command,
+                        code: "workspace_gone".to_owned(),
+                        message: "The machine no longer has this workspace.".to_owned(),
+                        hint: None,
+                    };
+                    self.send.push((
+                        Address::Task(task),
+                        Message::NodeEvent {
+                            workspace,
+                            attempt,
+                            event,
+                        },
+                    ));
+                    return;
+                }
+                self.enqueue(command, workspace, attempt, within, action);
+            }
+            Message::Fenced { below } => self.fence(&task, below),
+            _ => {}
+        }
+    }
+
+    fn enqueue(
+        &mut self,
+        id: CommandId,
+        workspace: WorkspaceId,
+        attempt: u32,
+        within: Millis,
+        action: Action,
+    ) {
+        if self
+            .node
+            .commands
+            .iter()
+            .any(|queued| queued.command.id == id)
+        {
+            return;
+        }
+        if matches!(action, Action::DeleteWorkspace) {
+            self.node
+                .commands
+                .retain(|queued| queued.sent || queued.command.workspace != workspace);
+        }
+        let command = Command {
+            id,
+            workspace,
+            attempt,
+            remaining: within,
+            action,
+        };
+        let mut queued = QueuedCommand {
+            command,
+            deadline: self.turn.now.plus(within),
+            sent: false,
+        };
+        if let Some(connection) = self.node.link.connection {
+            queued.sent = true;
+            let frame = Box::new(ObjectFrame::Command(queued.at(self.turn.now)));
+            self.output.push(NodeOutput::Send { connection, frame });
+        }
+        self.node.commands.push(queued);
+    }
+
+    fn fence(&mut self, task: &TaskId, below: u32) {
+        let fenced: Vec<_> = self
+            .node
+            .workspaces
+            .iter_mut()
+            .filter(|(_, placement)| {
+                placement.task == *task && placement.attempt < below && !placement.fenced
+            })
+            .map(|(id, placement)| {
+                placement.fenced = true;
+                (id.clone(), placement.attempt)
+            })
+            .collect();
+        for (workspace, attempt) in fenced {
+            let unsent_birth = self.node.commands.iter().any(|queued| {
+                !queued.sent && queued.makes_workspace() && queued.command.workspace == workspace
+            });
+            self.node
+                .commands
+                .retain(|queued| queued.sent || queued.command.workspace != workspace);
+            if unsent_birth {
+                self.node.workspaces.remove(&workspace);
+            } else {
+                let id = CommandId::draw(self.turn);
+                self.enqueue(id, workspace, attempt, FENCE_LIMIT, Action::StopAgent);
+            }
+        }
+    }
+
+    // --- from the node ---------------------------------------------------------
+
+    fn frame(&mut self, connection: u64, frame: AgentFrame) {
+        match frame {
+            AgentFrame::Hello {
+                protocol,
+                store_id,
+                facts,
+                open_commands,
+                next_event,
+                ..
+            } => {
+                if protocol == PROTOCOL {
+                    self.hello(connection, &store_id, facts, &open_commands, next_event);
+                } else {
+                    self.refuse(connection, "protocol");
+                }
+            }
+            AgentFrame::Event(event) => self.event(connection, event),
+            // A command that was sent is not sent again on this connection, and
+            // the next hello says what arrived: an ack needs no write.
+            AgentFrame::Ack { .. } | AgentFrame::Ping => {}
+        }
+    }
+
+    fn refuse(&mut self, connection: u64, reason: &'static str) {
+        let frame = Box::new(ObjectFrame::Bye {
+            reason: reason.to_owned(),
+        });
+        self.output.push(NodeOutput::Send { connection, frame });
+        self.output.push(NodeOutput::Close { connection, reason });
+    }
+
+    fn hello(
+        &mut self,
+        connection: u64,
+        store_id: &str,
+        facts: NodeFacts,
+        open_commands: &[CommandId],
+        next_event: u64,
+    ) {
+        let (meaning, replaced) = self.node.link.hello(connection, store_id, next_event);
+        if meaning == Hello::Contested {
+            self.refuse(connection, "contested");
+            self.enter(NodeState::Contested);
+            return;
+        }
+        if let Some(older) = replaced {
+            self.refuse(older, "replaced");
+        }
+        if meaning == Hello::NewStore {
+            self.disk_lost();
+        }
+        let was_away = self.node.state == NodeState::Away;
+        self.node.facts = facts;
+        self.node.last_seen = self.turn.now;
+        self.enter(NodeState::Ready);
+        if was_away {
+            self.tell_tasks(&Message::NodeBack);
+        }
+        let now = self.turn.now;
+        let mut commands = Vec::new();
+        for queued in &mut self.node.commands {
+            if !open_commands.contains(&queued.command.id) {
+                commands.push(queued.at(now));
+            }
+            queued.sent = true;
+        }
+        let welcome = ObjectFrame::Welcome {
+            acked_event: self.node.link.acked_event,
+            commands,
+        };
+        self.output.push(NodeOutput::Send {
+            connection,
+            frame: Box::new(welcome),
+        });
+    }
+
+    /// Another disk is behind the node: what was on the old one is gone. What
+    /// was never sent was not on it.
+    fn disk_lost(&mut self) {
+        let unborn: Vec<_> = self
+            .node
+            .commands
+            .iter()
+            .filter(|queued| !queued.sent && queued.makes_workspace())
+            .map(|queued| queued.command.workspace.clone())
+            .collect();
+        let lost: Vec<_> = self
+            .node
+            .workspaces
+            .keys()
+            .filter(|id| !unborn.contains(id))
+            .cloned()
+            .collect();
+        for workspace in lost {
+            self.node
+                .commands
+                .retain(|queued| queued.command.workspace != workspace);
+            if let Some(placement) = self.node.workspaces.remove(&workspace)
+                && !placement.fenced
+            {
+                let message = Message::WorkspaceLost {
+                    workspace,
+                    attempt: placement.attempt,
+                };
+                self.send.push((Address::Task(placement.task), message));
+            }
+        }
+    }
+
+    fn event(&mut self, connection: u64, frame: EventFrame) {
+        let n = frame.n;
+        match self.node.link.event(connection, n) {
+            Incoming::Ignore => return,
+            Incoming::Seen => {}
+            Incoming::Take => {
+                self.node.last_seen = self.turn.now;
+                self.take_event(frame);
+            }
+        }
+        if let Some(store_id) = self.node.link.store_id.clone() {
+            let frame = Box::new(ObjectFrame::Acked {
+                store_id,
+                n: self.node.link.acked_event.max(n),
+            });
+            self.output.push(NodeOutput::Send { connection, frame });
+        }
+    }
+
+    fn take_event(&mut self, frame: EventFrame) {
+        let EventFrame {
+            workspace,
+            attempt,
+            event,
+            ..
+        } = frame;
+        if let Event::Facts { facts } = event {
+            self.node.facts = facts;
+            return;
+        }
+        let Some(workspace) = workspace else {
+            return;
+        };
+        let mut deleted = false;
+        if let Event::CommandDone { command } | Event::CommandFailed { command, .. } = &event {
+            let done = self
+                .node
+                .commands
+                .iter()
+                .position(|queued| queued.command.id == *command);
+            if let Some(queued) = done.map(|at| self.node.commands.remove(at)) {
+                let gone = matches!(queued.command.action, Action::DeleteWorkspace);
+                deleted = gone && matches!(event, Event::CommandDone { .. });
+            }
+        }
+        if let Some(placement) = self.node.workspaces.get(&workspace)
+            && placement.attempt == attempt
+            && !placement.fenced
+        {
+            let to = Address::Task(placement.task.clone());
+            self.send.push((
+                to,
+                Message::NodeEvent {
+                    workspace: workspace.clone(),
+                    attempt,
+                    event,
+                },
+            ));
+        }
+        if deleted {
+            self.node.workspaces.remove(&workspace);
+        }
+    }
+
+    // --- time --------------------------------------------------------------------
+
+    fn deadline_passed(&mut self) {
+        let now = self.turn.now;
+        let watched = self.node.link.connection.is_none() || self.node.has_work();
+        if watched && self.node.state == NodeState::Ready && self.node.last_seen.plus(LEASE) <= now
+        {
+            if let Some(connection) = self.node.link.connection.take() {
+                self.output.push(NodeOutput::Close {
+                    connection,
+                    reason: "silent",
+                });
+            }
+            self.enter(NodeState::Away);
+            self.tell_tasks(&Message::NodeAway {
+                since: self.node.last_seen,
+            });
+        }
+        let (expired, kept): (Vec<_>, Vec<_>) = self
+            .node
+            .commands
+            .drain(..)
+            .partition(|queued| !queued.sent && queued.deadline <= now);
+        self.node.commands = kept;
+        for queued in expired {
+            let Command {
+                id,
+                workspace,
+                attempt,
+                action,
+                ..
+            } = queued.command;
+            let Some(placement) = self.node.workspaces.get(&workspace) else {
+                continue;
+            };
+            let task = placement.task.clone();
+            if matches!(action, Action::PrepareWorkspace { .. }) {
+                self.node.workspaces.remove(&workspace);
+            }
+            let event = Event::CommandFailed {
+                command: id,
+                code: "machine_unreachable".to_owned(),
+                message: format!(
+                    "The machine did not come back in time for {}.",
+                    action.word()
+                ),
+                hint: Some("Start the vm-agent on it again.".to_owned()),
+            };
+            self.send.push((
+                Address::Task(task),
+                Message::NodeEvent {
+                    workspace,
+                    attempt,
+                    event,
+                },
+            ));
+        }
+    }
+
+    fn enter(&mut self, state: NodeState) {
+        if self.node.state != state {
+            self.node.state = state;
+            self.node.since = self.turn.now;
+        }
+    }
+
+    fn tell_tasks(&mut self, message: &Message) {
+        let mut tasks: Vec<_> = self
+            .node
+            .workspaces
+            .values()
+            .filter(|p| !p.fenced)
+            .map(|p| p.task.clone())
+            .collect();
+        tasks.dedup();
+        for task in tasks {
+            self.send.push((Address::Task(task), message.clone()));
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Who machines are and what they tell each other.
+
+use crate::conversation::row::NoticeBody;
+use crate::conversation::wire::ActivityState;
+use crate::id::{CommandId, NodeId, ProjectId, PromptId, SessionId, TaskId, UserId, WorkspaceId};
+use crate::link::frame::{Action, Event, StopReason};
+use crate::node::wire::NodeView;
+use crate::task::TaskView;
+use crate::task::wire::TaskMode;
+use crate::time::{Millis, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Who a machine is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Address {
+    /// A conversation, hosted by its project's ProjectData.
+    Session {
+        /// The project whose object hosts it.
+        project: ProjectId,
+        /// The conversation.
+        session: SessionId,
+    },
+    /// A task, in its TaskRunner.
+    Task(TaskId),
+    /// A node, in its NodeLifecycle.
+    Node(NodeId),
+    /// A person's nodes, in their NodePool.
+    Pool(UserId),
+    /// The cross-project index in D1: takes views, answers nothing.
+    Index,
+}
+
+/// A message on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Who sent it.
+    pub from: Address,
+    /// Who it is for.
+    pub to: Address,
+    /// Its number among the messages from this sender to this receiver, from 1.
+    pub ordinal: u64,
+    /// What it says.
+    pub message: Message,
+}
+
+/// A new task, as its conversation hands it to its TaskRunner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskIntent {
+    /// The task.
+    pub task: TaskId,
+    /// Its project.
+    pub project: ProjectId,
+    /// Its conversation.
+    pub session: SessionId,
+    /// Who asked, and whose pool is drawn on.
+    pub user: UserId,
+    /// When.
+    pub created_at: Timestamp,
+    /// The first line of what was asked.
+    pub title: String,
+    /// http(s) URL or absolute path.
+    pub repository: String,
+    /// Branch, tag or commit to start from.
+    pub base: Option<String>,
+    /// The branch to make or to continue.
+    pub branch: String,
+    /// The agent of the catalogue.
+    pub agent: String,
+    /// What ends it.
+    pub mode: TaskMode,
+}
+
+/// What machines tell each other. The name says who tells whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "message", rename_all = "snake_case")]
+pub enum Message {
+    /// Session → task: begin.
+    TaskSubmitted(Box<TaskIntent>),
+    /// Session → task: the next prompt. The task holds it until the agent is ready.
+    PromptDispatched {
+        /// Which.
+        prompt: PromptId,
+        /// The words.
+        text: String,
+        /// Earlier conversation for an agent that starts afresh; may be empty.
+        context: String,
+    },
+    /// Session → task: stop this prompt.
+    PromptCancelRequested {
+        /// Which.
+        prompt: PromptId,
+    },
+    /// Session → task: the rows a prompt ended with are stored.
+    RowsComplete {
+        /// Which prompt.
+        prompt: PromptId,
+    },
+
+    /// Task → session: the task as it is now.
+    TaskChanged(Box<TaskView>),
+    /// Task → session: the agent began to work on it.
+    PromptStarted {
+        /// Which.
+        prompt: PromptId,
+    },
+    /// Task → session: it is over.
+    PromptEnded {
+        /// Which.
+        prompt: PromptId,
+        /// How.
+        stop_reason: StopReason,
+    },
+    /// Task → session: the prompt was not taken (the task is over); queue it again.
+    PromptReturned {
+        /// Which.
+        prompt: PromptId,
+    },
+    /// Task → session: say when rows up to `through` are stored.
+    AwaitRows {
+        /// For which prompt.
+        prompt: PromptId,
+        /// Of which workspace.
+        workspace: WorkspaceId,
+        /// The `n` to wait for.
+        through: u64,
+    },
+    /// Task → session: rows of this workspace are taken from now on.
+    WorkspaceBound {
+        /// Which.
+        workspace: WorkspaceId,
+        /// Under which attempt.
+        attempt: u32,
+    },
+    /// Task → session: what the agent does.
+    ActivityChanged {
+        /// What.
+        state: ActivityState,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Task → session: say this in the conversation.
+    Notice(NoticeBody),
+
+    /// Task → pool: a machine, please. Repeating it is harmless.
+    PlaceRequested {
+        /// Under which attempt.
+        attempt: u32,
+        /// The agent it has to have.
+        agent: String,
+    },
+    /// Task → pool: the attempt needs its machine no more.
+    Released {
+        /// Which attempt.
+        attempt: u32,
+    },
+    /// Pool → task: here it is.
+    Placed {
+        /// For which attempt.
+        attempt: u32,
+        /// Which machine.
+        node: NodeId,
+    },
+    /// Pool → task: not yet, and why.
+    PlacementWaiting {
+        /// For which attempt.
+        attempt: u32,
+        /// Why, for a person.
+        reason: String,
+    },
+
+    /// Task → node: do this. The command's id makes repeating harmless.
+    CommandRequested {
+        /// Its id.
+        command: CommandId,
+        /// The scope of the workspace it is about.
+        workspace: WorkspaceId,
+        /// The project, for the workspace's tokens.
+        project: ProjectId,
+        /// The conversation, for the workspace's tokens.
+        session: SessionId,
+        /// On whose behalf.
+        user: UserId,
+        /// Under which attempt.
+        attempt: u32,
+        /// How long it may take, from now.
+        within: Millis,
+        /// What to do.
+        action: Action,
+    },
+    /// Task → node: older attempts of this task are fenced off; their
+    /// workspaces get no tokens and their agents are stopped.
+    Fenced {
+        /// Attempts below this one are over.
+        below: u32,
+    },
+    /// Node → task: an event of one of its workspaces, in order.
+    NodeEvent {
+        /// Which workspace.
+        workspace: WorkspaceId,
+        /// Under which attempt.
+        attempt: u32,
+        /// What happened.
+        event: Event,
+    },
+    /// Node → task: the machine's disk was lost, with this workspace on it.
+    WorkspaceLost {
+        /// Which.
+        workspace: WorkspaceId,
+        /// Under which attempt.
+        attempt: u32,
+    },
+    /// Node → task: the link has been silent for longer than the lease.
+    NodeAway {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Node → task: the link is back.
+    NodeBack,
+
+    /// Node → pool: the machine as it is now.
+    NodeChanged(Box<NodeView>),
+    /// Node → index: the machine as it is now.
+    NodeIndexed(Box<NodeView>),
+    /// Task → index: the task as it is now.
+    TaskIndexed(Box<TaskView>),
+}
