@@ -471,10 +471,8 @@ impl Step<'_> {
                     });
                 }
             }
-            Message::ActivityChanged { state, since } => {
-                if self.is_live(from) {
-                    self.activity(state, since);
-                }
+            Message::ActivityChanged { state, since } if self.is_live(from) => {
+                self.activity(state, since);
             }
             Message::Notice(body) => self.notice(body),
             _ => {}

@@ -137,10 +137,13 @@ impl Step<'_> {
                 context,
             } => self.prompt_dispatched(prompt, text, context),
             Message::PromptCancelRequested { prompt } => self.cancel_prompt(&prompt),
-            Message::RowsComplete { prompt } => {
-                if self.task.finishing == Some(Finishing::Rows { prompt }) {
-                    self.begin_git();
-                }
+            Message::RowsComplete { prompt }
+                if self.task.finishing
+                    == Some(Finishing::Rows {
+                        prompt: prompt.clone(),
+                    }) =>
+            {
+                self.begin_git();
             }
             Message::Placed { attempt, node } => {
                 if self.task.state == TaskState::Placing && attempt == self.task.attempt {
@@ -150,35 +153,35 @@ impl Step<'_> {
                     self.tell_pool(Message::Released { attempt });
                 }
             }
-            Message::PlacementWaiting { attempt, reason } => {
-                if self.task.state == TaskState::Placing && attempt == self.task.attempt {
-                    self.detail(reason);
-                }
+            Message::PlacementWaiting { attempt, reason }
+                if self.task.state == TaskState::Placing && attempt == self.task.attempt =>
+            {
+                self.detail(reason);
             }
             Message::NodeEvent {
                 workspace,
                 attempt,
                 event,
-            } => {
-                if attempt == self.task.attempt && self.task.workspace.as_ref() == Some(&workspace)
-                {
-                    self.node_event(event);
-                }
+            } if self.is_current(&workspace, attempt) => {
+                self.node_event(event);
             }
-            Message::WorkspaceLost { workspace, attempt } => {
-                if attempt == self.task.attempt && self.task.workspace.as_ref() == Some(&workspace)
-                {
-                    self.machine_lost("The machine lost its disk, and the workspace with it.");
-                }
+            Message::WorkspaceLost { workspace, attempt }
+                if self.is_current(&workspace, attempt) =>
+            {
+                self.machine_lost("The machine lost its disk, and the workspace with it.");
             }
-            Message::NodeAway { since } => {
-                if !self.task.state.is_terminal() && self.task.away_since.is_none() {
-                    self.task.away_since = Some(since);
-                }
+            Message::NodeAway { since }
+                if !self.task.state.is_terminal() && self.task.away_since.is_none() =>
+            {
+                self.task.away_since = Some(since);
             }
             Message::NodeBack => self.node_back(),
             _ => {}
         }
+    }
+
+    fn is_current(&self, workspace: &WorkspaceId, attempt: u32) -> bool {
+        attempt == self.task.attempt && self.task.workspace.as_ref() == Some(workspace)
     }
 
     fn node_back(&mut self) {
