@@ -37,13 +37,15 @@ mod router;
 // The classes of the objects are exported by their crate; naming it keeps them in the artifact.
 use sam_durable_objects as _;
 
-/// Every HTTP request.
+/// Every HTTP request. The crate's own `event` attribute would answer a failure of its own making by
+/// unwrapping.
 #[cfg(target_arch = "wasm32")]
-#[worker::event(fetch)]
-async fn fetch(
-    request: worker::Request,
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub async fn fetch(
+    request: web_sys::Request,
     env: worker::Env,
-    context: worker::Context,
-) -> worker::Result<worker::Response> {
-    Ok(router::serve(request, env, &context).await)
+    context: worker::worker_sys::Context,
+) -> web_sys::Response {
+    let context = worker::Context::new(context);
+    router::serve(request.into(), env, &context).await.into()
 }
