@@ -62,7 +62,7 @@ function miniflareOptions(options, values, { Log, LogLevel }) {
     // No look-ups of the outside world: no request metadata, no telemetry.
     cf: false,
     telemetry: { enabled: false },
-    unsafeTriggerHandlers: options.triggerHandlers,
+    unsafeTriggerHandlers: options.testing,
     handleRuntimeStdio(stdout, stderr) {
       stdout.pipe(process.stderr, { end: false });
       stderr.pipe(process.stderr, { end: false });
@@ -92,7 +92,10 @@ function miniflareOptions(options, values, { Log, LogLevel }) {
       assets: {
         directory: options.webDir,
         workerName: "sam",
-        routerConfig: { has_user_worker: true, static_routing: { user_worker: WORKER_PATHS } },
+        routerConfig: {
+          has_user_worker: true,
+          static_routing: { user_worker: options.testing ? [...WORKER_PATHS, "/__fault/*"] : WORKER_PATHS },
+        },
         assetConfig: { not_found_handling: "single-page-application" },
       },
     }),

@@ -15,7 +15,8 @@ node scripts/server/main.mjs [options]
   --var NAME=VALUE      one setting; repeatable; wins over the file and the environment
   --port-file FILE      writes the address there once it answers
   --exit-with-stdin     stops when stdin closes, so that it never outlives its parent
-  --trigger-handlers    lets /cdn-cgi/handler/scheduled fire cron, for tests
+  --testing             lets tests fire cron at /cdn-cgi/handler/scheduled and, with
+                        dist/worker-fault, reach /__fault/
 
 Settings also come from the environment: ${SETTINGS.join(" ")}.
 Exit codes: 0 stopped, 1 failed, 2 usage, 3 the port is busy, 4 the state directory is in use.
@@ -25,7 +26,7 @@ Exit codes: 0 stopped, 1 failed, 2 usage, 3 the port is busy, 4 the state direct
 export class UsageError extends Error {}
 
 const WITH_VALUE = ["port", "state-dir", "worker-dir", "web-dir", "env-file", "var", "port-file"];
-const SWITCHES = ["exit-with-stdin", "trigger-handlers", "help"];
+const SWITCHES = ["exit-with-stdin", "testing", "help"];
 
 /** Turns arguments into options; paths are relative to `root`. */
 export function parseArguments(words, root, environment) {
@@ -57,7 +58,7 @@ export function parseArguments(words, root, environment) {
     webDir: given["web-dir"] === "none" ? null : resolve(given["web-dir"], "dist/web"),
     portFile: given["port-file"] ? path.resolve(given["port-file"]) : null,
     exitWithStdin: given["exit-with-stdin"] ?? false,
-    triggerHandlers: given["trigger-handlers"] ?? false,
+    testing: given.testing ?? false,
     settings: settings(given, environment),
   };
 }

@@ -10,6 +10,7 @@
 //! | `{{wasm}}` | address of the wasm module |
 //! | `{{asset:NAME}}` | address of `web/static/NAME` |
 //!
+//! `_headers` says how long files may be kept; `web/static/_headers` replaces it.
 //! Every address is absolute from the root (`/assets/…`), because the app's
 //! own paths are deep. The start module exports nothing; it runs the app.
 
@@ -20,6 +21,10 @@ use crate::error::{Error, Result};
 use crate::paths::{self, Paths};
 use crate::stamp::{self, Inputs};
 use crate::{process, wasm};
+
+/// A hashed name never changes its content.
+const DEFAULT_HEADERS: &str = "/assets/*\n  Cache-Control: public, max-age=31536000, immutable\n\
+    /*\n  X-Content-Type-Options: nosniff\n  Referrer-Policy: no-referrer\n";
 
 /// Compiles the web app and delivers it into `dist/web`.
 pub(crate) fn build(paths: &Paths) -> Result<()> {
@@ -58,6 +63,10 @@ pub(crate) fn build(paths: &Paths) -> Result<()> {
         )));
     }
     paths::write(&out.join("index.html"), page)?;
+    let headers = out.join("_headers");
+    if !headers.exists() {
+        paths::write(&headers, DEFAULT_HEADERS)?;
+    }
     stamp::remember(&stamp, &inputs)?;
     wasm::report(&out.display().to_string(), &stamp::sorted_entries(&assets)?);
     Ok(())

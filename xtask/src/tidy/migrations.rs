@@ -1,5 +1,6 @@
 //! Migrations only add: what an older version wrote stays readable, and a
-//! roll-back needs no restore.
+//! roll-back needs no restore. That holds for D1 (`migrations/*.sql`) and for
+//! the statements that the objects carry in their source.
 
 use super::{Finding, Source};
 
@@ -16,6 +17,72 @@ pub(super) fn check(source: &Source) -> Vec<Finding> {
             })
         })
         .collect()
+}
+
+/// Checks the SQL in the string literals of an object's source.
+pub(super) fn check_objects(source: &Source) -> Vec<Finding> {
+    if !source.path.starts_with("durable-objects/src/") {
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    for literal in string_literals(&source.text) {
+        let first = literal.split_whitespace().next().unwrap_or_default();
+        // Rows may be replaced one by one; tables and columns may not go.
+        if !["DROP", "ALTER", "DELETE", "UPDATE"].contains(&first) {
+            continue;
+        }
+        for (_, words) in statements(&literal) {
+            if let Some(what) = objection(&words) {
+                findings.push(Finding::new(
+                    &source.path,
+                    format!("{what} in \"{literal}\"; what an object stored stays"),
+                ));
+            }
+        }
+    }
+    findings
+}
+
+/// The texts between double quotes, without those in line comments.
+fn string_literals(rust: &str) -> Vec<String> {
+    let mut literals = Vec::new();
+    let mut rest = rust.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '/' if rest.peek() == Some(&'/') => {
+                rest.by_ref().find(|c| *c == '\n');
+            }
+            // A quoted character, which may be a quote.
+            '\'' => {
+                let mut ahead = rest.clone();
+                let inner = ahead.next();
+                if inner == Some('\\') {
+                    ahead.next();
+                }
+                if ahead.next() == Some('\'') {
+                    rest = ahead;
+                }
+            }
+            '"' => {
+                let mut literal = String::new();
+                while let Some(c) = rest.next() {
+                    match c {
+                        '"' => break,
+                        '\\' => {
+                            // An escaped character, or a line that goes on.
+                            if rest.next() == Some('\n') {
+                                while rest.next_if(|c| c.is_whitespace()).is_some() {}
+                            }
+                        }
+                        c => literal.push(c),
+                    }
+                }
+                literals.push(literal);
+            }
+            _ => {}
+        }
+    }
+    literals
 }
 
 /// Checks that migration files are numbered without gaps or repetitions.
@@ -169,6 +236,23 @@ mod tests {
         check_sql(
             "CREATE TRIGGER t AFTER INSERT ON a BEGIN DELETE FROM b; END;",
             &["DELETE without WHERE"],
+        );
+    }
+
+    #[test]
+    fn statements_in_an_object_are_found() {
+        let count = |rust: &str| check_objects(&source("durable-objects/src/a.rs", rust)).len();
+        assert_eq!(count("sql(\"DROP TABLE a\")"), 1);
+        assert_eq!(count("sql(\"DELETE FROM a\")"), 1);
+        assert_eq!(count("sql(\"DELETE FROM a \\\n   WHERE b = ?\")"), 0);
+        assert_eq!(count("let q = '\"'; sql(\"UPDATE a SET b = 1\")"), 1);
+        assert_eq!(
+            count("// \"DROP TABLE a\"\nsql(\"INSERT OR REPLACE INTO a\")"),
+            0
+        );
+        assert_eq!(
+            check_objects(&source("cli/src/a.rs", "\"DROP TABLE a\"")),
+            []
         );
     }
 

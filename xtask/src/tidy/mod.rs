@@ -52,6 +52,7 @@ pub(crate) fn run(paths: &Paths) -> Result<()> {
     let mut findings = Vec::new();
     for source in &sources {
         findings.extend(sources::check(source));
+        findings.extend(migrations::check_objects(source));
         if source.path.ends_with(".sql") {
             findings.extend(migrations::check(source));
         }

@@ -17,8 +17,6 @@ const TRACES: &[(&str, &str)] = &[
     (concat!("../sha", "red"), "a path outside the repository"),
     (concat!("/wo", "rk/"), "a path of somebody's machine"),
     (concat!("/ro", "ot/"), "a path of somebody's machine"),
-    (concat!("/ho", "me/"), "a path of somebody's machine"),
-    (concat!("/Us", "ers/"), "a path of somebody's machine"),
     (concat!("registry.npm", "js.org"), "a registry's host"),
     (concat!("index.crat", "es.io"), "a registry's host"),
     (concat!("static.crat", "es.io"), "a registry's host"),
