@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The body of every error answer that no other protocol shapes:
 /// `{"error": {…}}`. It never carries a stack or a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorBody {
     /// The error.
     pub error: ApiError,
@@ -12,6 +13,7 @@ pub struct ErrorBody {
 
 /// What went wrong with a request, for a program (`code`) and a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[error("{message}")]
 pub struct ApiError {
     /// A stable snake_case word, e.g. `not_found`.
@@ -26,6 +28,7 @@ pub struct ApiError {
     pub request_id: Option<String>,
     /// The HTTP status it travels with; not part of the body.
     #[serde(default = "internal_status", skip_serializing_if = "is_internal")]
+    #[cfg_attr(feature = "schema", schemars(skip))]
     pub status: u16,
 }
 
@@ -93,6 +96,7 @@ impl ApiError {
 
 /// Who has to act on a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// A person asked for something that cannot be done as asked.
@@ -105,6 +109,7 @@ pub enum Fault {
 
 /// Why a task failed: at which step, of what class, and what to do next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Failure {
     /// The step that failed.
     pub step: crate::task::StepName,

@@ -4,10 +4,15 @@
 //! - [`claims`]: what a workspace or model token says.
 //! - [`internal`]: what travels beside a socket that is handed to an object.
 //! - [`principal`]: who a request can come from.
+//! - [`expectation`]: what each route answers its right principal, for the access test.
+//! - `openapi` (feature `schema`): the API as a document.
 //! - [`route`]: every route, with the principal it is for.
 
 pub mod claims;
+pub mod expectation;
 pub mod internal;
+#[cfg(feature = "schema")]
+pub mod openapi;
 pub mod principal;
 pub mod route;
 pub mod wire;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// `GET /api/setup/status`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SetupStatus {
     /// Whether somebody claimed this installation.
     pub claimed: bool,
@@ -15,6 +16,7 @@ pub struct SetupStatus {
 
 /// Where model calls go, as far as everyone may know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ModelStatus {
     /// The model's id; absent when none is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -25,6 +27,7 @@ pub struct ModelStatus {
 
 /// `POST /api/setup/claim`: makes the first admin, once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ClaimSetup {
     /// The one-time claim token the server was started with.
@@ -36,6 +39,7 @@ pub struct ClaimSetup {
 
 /// `POST /api/auth/link-login`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LinkLogin {
     /// The `sam_lnk_…` secret from the link's fragment; works once.
@@ -44,6 +48,7 @@ pub struct LinkLogin {
 
 /// Answer to a claim or login. Browsers get the same token as a cookie.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SignedIn {
     /// The session token, `sam_ses_…`.
     pub token: String,
@@ -53,6 +58,7 @@ pub struct SignedIn {
 
 /// A person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserView {
     /// Their id.
     pub id: UserId,
@@ -64,6 +70,7 @@ pub struct UserView {
 
 /// What a person may do in the installation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Runs the installation.
@@ -74,6 +81,7 @@ pub enum Role {
 
 /// `POST /api/auth/sign-in-links`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SignInLink {
     /// The whole URL; the secret sits in its fragment.
     pub url: String,
@@ -83,6 +91,7 @@ pub struct SignInLink {
 
 /// `POST /api/projects`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateProject {
     /// An http(s) URL, or an absolute path on the machine that will run the work.
@@ -97,6 +106,7 @@ pub struct CreateProject {
 
 /// A project.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProjectView {
     /// Its id.
     pub id: ProjectId,
@@ -114,6 +124,7 @@ pub struct ProjectView {
 
 /// What a person may do in a project; each includes the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ProjectRole {
     /// Reads.
@@ -128,6 +139,7 @@ pub enum ProjectRole {
 
 /// `GET /api/projects`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProjectList {
     /// Newest first.
     pub projects: Vec<ProjectView>,
@@ -135,6 +147,7 @@ pub struct ProjectList {
 
 /// `POST /api/nodes/join-tokens`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JoinToken {
     /// `sam_join_…`, shown once; joins one machine.
     pub token: String,
@@ -144,6 +157,7 @@ pub struct JoinToken {
 
 /// `POST /api/nodes/join`, authorised by the join token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JoinNode {
     /// The identity of the agent's disk; a repeated join with it is harmless.
     pub store_id: String,
@@ -153,6 +167,7 @@ pub struct JoinNode {
 
 /// Answer to a join.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Joined {
     /// The node.
     pub node: NodeId,
@@ -162,6 +177,7 @@ pub struct Joined {
 
 /// `POST /api/nodes/{node}/tokens`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WorkspaceTokensRequest {
     /// A workspace placed on the node.
     pub workspace: WorkspaceId,
@@ -169,6 +185,7 @@ pub struct WorkspaceTokensRequest {
 
 /// Short-lived tokens for one workspace. They never enter the workspace.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WorkspaceTokens {
     /// Writes rows and bodies of this workspace's session; nothing else.
     pub workspace_token: String,
@@ -188,6 +205,7 @@ impl std::fmt::Debug for WorkspaceTokens {
 
 /// `GET /api/version`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VersionInfo {
     /// The product's version.
     pub version: String,

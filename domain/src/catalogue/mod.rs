@@ -45,6 +45,7 @@ pub fn agent(id: &str) -> Option<&'static Agent> {
 
 /// `GET /api/catalog`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Catalog {
     /// The agents.
     pub agents: Vec<AgentView>,
@@ -56,6 +57,7 @@ pub struct Catalog {
 
 /// An agent on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AgentView {
     /// Its id.
     pub id: String,

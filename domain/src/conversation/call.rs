@@ -118,6 +118,7 @@ pub enum ProjectCall {
 
 /// The reply of a call that has nothing to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Done {}
 
 /// What one model call used, as the upstream reported it.
@@ -147,6 +148,7 @@ pub struct ModelCall {
 
 /// `GET /api/tasks/{task}/usage`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UsageSummary {
     /// Model calls.
     pub calls: u64,

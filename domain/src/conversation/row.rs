@@ -15,6 +15,7 @@ pub const INLINE_TEXT_LIMIT: usize = 16 * 1024;
 
 /// Who wrote a row. A workspace can write only as agent or system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Author {
     /// A person.
@@ -27,6 +28,7 @@ pub enum Author {
 
 /// One row as stored and shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Row {
     /// Its id.
     pub id: RowId,
@@ -51,6 +53,7 @@ pub struct Row {
 
 /// What a row says, by kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", content = "body", rename_all = "snake_case")]
 pub enum RowBody {
     /// Words, as Markdown.
@@ -103,6 +106,7 @@ impl RowBody {
 
 /// Text that may still grow.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TextBody {
     /// The text, at most [`INLINE_TEXT_LIMIT`] bytes.
     pub text: String,
@@ -130,6 +134,7 @@ fn is_zero(n: &u64) -> bool {
 
 /// A body kept in object storage, named by its content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BodyRef {
     /// Lower-case hexadecimal SHA-256 of the bytes.
     pub sha256: String,
@@ -139,6 +144,7 @@ pub struct BodyRef {
 
 /// What a tool does, in ACP's words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ToolKind {
     /// Reads files or data.
@@ -165,6 +171,7 @@ pub enum ToolKind {
 
 /// Where a tool call stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ToolStatus {
     /// Announced, not begun.
@@ -190,6 +197,7 @@ impl ToolStatus {
 
 /// A tool call with everything a person needs to judge it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ToolBody {
     /// The tool's name where the agent says it, e.g. `edit_file`; else empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -226,6 +234,7 @@ pub struct ToolBody {
 
 /// A place in the repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Location {
     /// Path relative to the repository's root.
     pub path: String,
@@ -236,6 +245,7 @@ pub struct Location {
 
 /// A change to one file, as a unified diff without file headers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FileDiff {
     /// Path relative to the repository's root.
     pub path: String,
@@ -249,6 +259,7 @@ pub struct FileDiff {
 
 /// The agent's plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlanBody {
     /// Its entries, in order.
     pub entries: Vec<PlanEntry>,
@@ -256,6 +267,7 @@ pub struct PlanBody {
 
 /// One entry of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlanEntry {
     /// What is to be done.
     pub content: String,
@@ -265,6 +277,7 @@ pub struct PlanEntry {
 
 /// How far a plan's entry is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PlanStatus {
     /// Not begun.
@@ -278,6 +291,7 @@ pub enum PlanStatus {
 
 /// How loud a notice is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NoticeLevel {
     /// For the record.
@@ -292,6 +306,7 @@ pub enum NoticeLevel {
 
 /// Something SAM says in the conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NoticeBody {
     /// How loud.
     pub level: NoticeLevel,
@@ -306,6 +321,7 @@ pub struct NoticeBody {
 
 /// Tokens of one turn, as the agent or the model reported them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UsageBody {
     /// Tokens sent to the model.
     pub input_tokens: u64,
@@ -319,6 +335,7 @@ pub struct UsageBody {
 /// A row as its writer on a node sends it; ProjectData adds `session`, `seq`
 /// and `pos`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RowUpsert {
     /// The workspace's outbox number of this upsert; grows, with gaps where a
     /// newer upsert of the same row took an unsent one's place.

@@ -15,6 +15,7 @@ pub const BATCH_BYTES: usize = 256 * 1024;
 
 /// `POST /api/projects/{project}/tasks`, with an `Idempotency-Key` header.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SubmitTask {
     /// What is to be done, in the person's words.
@@ -32,6 +33,7 @@ pub struct SubmitTask {
 
 /// 202 to a submitted task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Submitted {
     /// The task.
     pub task: TaskId,
@@ -45,6 +47,7 @@ pub struct Submitted {
 
 /// `POST /api/sessions/{session}/prompts`, with an `Idempotency-Key` header.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SendPrompt {
     /// The words.
@@ -53,6 +56,7 @@ pub struct SendPrompt {
 
 /// 202 to a prompt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PromptAccepted {
     /// The prompt.
     pub prompt: PromptId,
@@ -64,6 +68,7 @@ pub struct PromptAccepted {
 
 /// Where a prompt stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PromptState {
     /// In the conversation's queue.
@@ -91,6 +96,7 @@ impl PromptState {
 
 /// A prompt as shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PromptView {
     /// Its id.
     pub id: PromptId,
@@ -108,6 +114,7 @@ pub struct PromptView {
 /// What the agent is doing, as last reported. A lease: it says since when, and
 /// its epoch grows with each report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Activity {
     /// What.
     pub state: ActivityState,
@@ -119,6 +126,7 @@ pub struct Activity {
 
 /// What an agent can be doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ActivityState {
     /// Nothing runs.
@@ -136,6 +144,7 @@ pub enum ActivityState {
 
 /// A conversation as shown in lists and in the feed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SessionView {
     /// Its id.
     pub id: SessionId,
@@ -160,6 +169,7 @@ pub struct SessionView {
 
 /// `GET /api/projects/{project}/tasks`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TaskList {
     /// Newest first.
     pub tasks: Vec<TaskView>,
@@ -170,6 +180,7 @@ pub struct TaskList {
 
 /// `GET /api/projects/{project}/sessions`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SessionList {
     /// Newest first.
     pub sessions: Vec<SessionView>,
@@ -180,6 +191,7 @@ pub struct SessionList {
 
 /// `GET /api/sessions/{session}/messages?before=&after=&limit=`: rows by `pos`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MessagePage {
     /// In order of `pos`; at most 256 KiB.
     pub rows: Vec<Row>,
@@ -193,6 +205,7 @@ pub struct MessagePage {
 
 /// `POST /api/workspaces/{workspace}/messages`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MessageBatch {
     /// At most [`BATCH_ROWS`], in order of `n`.
     pub rows: Vec<RowUpsert>,
@@ -200,6 +213,7 @@ pub struct MessageBatch {
 
 /// What became of one row of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RowOutcome {
     /// Stored.
@@ -212,6 +226,7 @@ pub enum RowOutcome {
 
 /// The answer to a batch, row by row and in its order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BatchAnswer {
     /// One outcome a row.
     pub outcomes: Vec<RowOutcome>,
@@ -219,6 +234,7 @@ pub struct BatchAnswer {
 
 /// One frame up the workspace's live socket: text that is not stored yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LiveDelta {
     /// The row that grows.
     pub row: RowId,
@@ -232,6 +248,7 @@ pub struct LiveDelta {
 
 /// `GET /api/tasks/{task}/diff`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DiffInfo {
     /// The stored diff.
     pub body: BodyRef,

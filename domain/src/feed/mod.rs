@@ -25,6 +25,7 @@ pub const PAGE_BYTES: usize = 256 * 1024;
 
 /// What a cursor runs over.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// The project's tasks and sessions.
@@ -35,6 +36,7 @@ pub enum Scope {
 
 /// A frame from the client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "t", rename_all = "snake_case")]
 pub enum ClientFrame {
     /// Follow a scope from a cursor. A second follow of a scope replaces the first.
@@ -63,6 +65,7 @@ pub enum ClientFrame {
 
 /// A frame from the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "t", rename_all = "snake_case")]
 pub enum ServerFrame {
     /// Answer to `follow`.
@@ -130,6 +133,7 @@ pub enum ServerFrame {
 
 /// Something a cursor runs over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", content = "value", rename_all = "snake_case")]
 pub enum Entity {
     /// A task (project scope).

@@ -21,6 +21,7 @@ pub const FRAME_LIMIT: usize = 512 * 1024;
 
 /// A frame from the node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "t", rename_all = "snake_case")]
 pub enum AgentFrame {
     /// The first frame of a connection.
@@ -53,6 +54,7 @@ pub enum AgentFrame {
 
 /// An event with its number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EventFrame {
     /// Grows by one within a store id.
     pub n: u64,
@@ -69,6 +71,7 @@ pub struct EventFrame {
 
 /// A frame from the control plane.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "t", rename_all = "snake_case")]
 pub enum ObjectFrame {
     /// Answer to `hello`.
@@ -98,6 +101,7 @@ pub enum ObjectFrame {
 
 /// What a machine is and can do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NodeFacts {
     /// `linux`, `macos`.
     pub os: String,
@@ -121,6 +125,7 @@ pub struct NodeFacts {
 
 /// A command to a node. It is kept until it is done, failed or given up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Command {
     /// Its id.
     pub id: CommandId,
@@ -137,6 +142,7 @@ pub struct Command {
 
 /// What a node can be told to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Action {
     /// Make the workspace: clone and check out a branch of its own.
@@ -209,6 +215,7 @@ impl Action {
 
 /// What a node reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// The command is done; its own event, if it has one, came before.
@@ -288,6 +295,7 @@ pub enum Event {
 
 /// Where an agent session stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum AgentState {
     /// Its process starts.
@@ -311,6 +319,7 @@ pub enum AgentState {
 
 /// How an agent's turn stopped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum StopReason {
     /// The agent was done.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Where a node stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NodeState {
     /// It has a token and never said hello.
@@ -35,6 +36,7 @@ impl NodeState {
 
 /// A node as shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NodeView {
     /// Its id.
     pub id: NodeId,
@@ -58,6 +60,7 @@ pub struct NodeView {
 
 /// `GET /api/nodes`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NodeList {
     /// In order of name.
     pub nodes: Vec<NodeView>,

@@ -1,0 +1,92 @@
+//! What each route answers its right principal, as data for the access test.
+//!
+//! The test calls every route with every kind of principal. The wrong ones must be refused with 401
+//! or 403; the right one must reach its handler, which shows by an answer that only the handler
+//! gives. The match is exhaustive: a route without an expectation does not compile.
+
+use super::route::RouteId;
+
+/// How the access test calls a route with its right principal, and what it must see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expectation {
+    /// The request's body.
+    pub body: &'static str,
+    /// Statuses that only the handler gives for it. Never 401, 403 or 405.
+    pub statuses: &'static [u16],
+    /// The error's code, where the status is one that the router gives as well.
+    pub code: Option<&'static str>,
+}
+
+const fn answers(statuses: &'static [u16]) -> Expectation {
+    Expectation {
+        body: "",
+        statuses,
+        code: None,
+    }
+}
+
+const fn takes(body: &'static str, statuses: &'static [u16]) -> Expectation {
+    Expectation {
+        body,
+        statuses,
+        code: None,
+    }
+}
+
+/// The thing that the path names does not exist; the handler says so in its own words.
+const fn missing() -> Expectation {
+    Expectation {
+        body: "",
+        statuses: &[404],
+        code: Some("not_found"),
+    }
+}
+
+/// The handler's answer to a request that is not a WebSocket.
+const NOT_A_SOCKET: &[u16] = &[426];
+
+/// What the access test expects of a route. Ids in the path are the caller's own project, node and
+/// workspace, and otherwise ids of nothing.
+#[must_use]
+pub const fn expectation(id: RouteId) -> Expectation {
+    match id {
+        RouteId::Healthz
+        | RouteId::Version
+        | RouteId::OpenApi
+        | RouteId::Catalog
+        | RouteId::SetupStatus
+        | RouteId::Me
+        | RouteId::Logout
+        | RouteId::ListProjects
+        | RouteId::GetProject
+        | RouteId::ListTasks
+        | RouteId::ListSessions
+        | RouteId::ListNodes
+        | RouteId::GetNode
+        | RouteId::ListModels => answers(&[200]),
+        RouteId::SetupClaim => takes(r#"{"claim_token":"spent"}"#, &[409]),
+        RouteId::LinkLogin => takes(r#"{"link":"sam_lnk_unknown"}"#, &[410]),
+        RouteId::CreateSignInLink | RouteId::CreateJoinToken => answers(&[201]),
+        RouteId::CreateProject => takes(r#"{"repository":"/nowhere"}"#, &[201]),
+        // Without its Idempotency-Key the handler refuses it, and nothing is begun.
+        RouteId::SubmitTask => takes(r#"{"prompt":"hello"}"#, &[400]),
+        RouteId::SendPrompt => takes(r#"{"text":"hello"}"#, &[400]),
+        RouteId::Feed | RouteId::NodeLink | RouteId::LiveSocket => answers(NOT_A_SOCKET),
+        RouteId::GetTask
+        | RouteId::CancelTask
+        | RouteId::CloseTask
+        | RouteId::TaskDiff
+        | RouteId::TaskUsage
+        | RouteId::GetSession
+        | RouteId::ListMessages
+        | RouteId::RemovePrompt
+        | RouteId::CancelTurn
+        | RouteId::RowBody => missing(),
+        RouteId::JoinNode => takes(r#"{"store_id":"","name":"n"}"#, &[400]),
+        RouteId::NodeTokens => takes(r#"{"workspace":"not an id"}"#, &[400]),
+        RouteId::PostMessages => takes(r#"{"rows":7}"#, &[400]),
+        // The bytes do not have the hash that the path names.
+        RouteId::PutBody => takes("bytes", &[400]),
+        RouteId::ChatCompletions => takes("[]", &[400]),
+    }
+}

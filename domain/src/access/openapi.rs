@@ -1,0 +1,414 @@
+//! The API as an OpenAPI 3.1 document, made from the route table and the wire types.
+//!
+//! [`shape`] says what each route takes and answers. It matches exhaustively, so a route without an
+//! entry does not compile. The document is kept as `docs/openapi.json`; a test fails when that file
+//! is not what [`document`] returns.
+
+use super::principal::PrincipalKind;
+use super::route::{ROUTES, Route, RouteId};
+use super::wire::{
+    ClaimSetup, CreateProject, JoinNode, JoinToken, Joined, LinkLogin, ProjectList, ProjectView,
+    SetupStatus, SignInLink, SignedIn, UserView, VersionInfo, WorkspaceTokens,
+    WorkspaceTokensRequest,
+};
+use crate::catalogue::Catalog;
+use crate::conversation::call::{Done, UsageSummary};
+use crate::conversation::row::BodyRef;
+use crate::conversation::wire::{
+    BatchAnswer, LiveDelta, MessageBatch, MessagePage, PromptAccepted, SendPrompt, SessionList,
+    SessionView, SubmitTask, Submitted, TaskList,
+};
+use crate::error::ErrorBody;
+use crate::feed::{ClientFrame, ServerFrame};
+use crate::id::{NodeId, ProjectId, PromptId, RowId, SessionId, TaskId, WorkspaceId};
+use crate::link::frame::{AgentFrame, ObjectFrame};
+use crate::node::wire::{NodeList, NodeView};
+use crate::task::TaskView;
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+/// What travels in one direction.
+enum Content {
+    /// JSON of one of our types.
+    Json(Value),
+    /// JSON whose shape another protocol fixes.
+    Foreign(&'static str),
+    /// A stream of server-sent events or one JSON value, as the request asks.
+    ForeignStream(&'static str),
+    /// Text.
+    Text,
+    /// Bytes.
+    Bytes,
+}
+
+/// What a route takes and answers.
+struct Shape {
+    query: Vec<(&'static str, Value, &'static str)>,
+    idempotency_key: bool,
+    request: Option<Content>,
+    status: u16,
+    reply: Content,
+    /// What the client and the server send, where the route is a WebSocket.
+    frames: Option<(Value, Value)>,
+}
+
+impl Shape {
+    fn taking(mut self, request: Content) -> Self {
+        self.request = Some(request);
+        self
+    }
+
+    fn created(mut self) -> Self {
+        self.status = 201;
+        self
+    }
+
+    /// Accepted under the client's key, to be worked on afterwards.
+    fn accepted(mut self) -> Self {
+        self.status = 202;
+        self.idempotency_key = true;
+        self
+    }
+
+    fn query(mut self, name: &'static str, schema: Value, what: &'static str) -> Self {
+        self.query.push((name, schema, what));
+        self
+    }
+
+    fn paged<T: JsonSchema>(self, generator: &mut SchemaGenerator, most: u32) -> Self {
+        let cursor = of::<T>(generator);
+        self.query("before", cursor, "Only what is older than this one.")
+            .query(
+                "limit",
+                json!({"type": "integer", "minimum": 1, "maximum": most, "default": most}),
+                "At most this many.",
+            )
+    }
+}
+
+fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
+    generator.subschema_for::<T>().to_value()
+}
+
+fn answers(reply: Content) -> Shape {
+    Shape {
+        query: Vec::new(),
+        idempotency_key: false,
+        request: None,
+        status: 200,
+        reply,
+        frames: None,
+    }
+}
+
+fn json<T: JsonSchema>(generator: &mut SchemaGenerator) -> Shape {
+    answers(Content::Json(of::<T>(generator)))
+}
+
+fn body<T: JsonSchema>(generator: &mut SchemaGenerator) -> Content {
+    Content::Json(of::<T>(generator))
+}
+
+fn socket<Up: JsonSchema, Down: JsonSchema>(generator: &mut SchemaGenerator) -> Shape {
+    let mut shape = answers(Content::Text);
+    shape.status = 101;
+    shape.frames = Some((of::<Up>(generator), of::<Down>(generator)));
+    shape
+}
+
+/// What a route takes and answers.
+fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
+    match id {
+        RouteId::Healthz => json::<Done>(g),
+        RouteId::Version => json::<VersionInfo>(g),
+        RouteId::OpenApi => answers(Content::Foreign("An OpenAPI 3.1 document.")),
+        RouteId::Catalog => json::<Catalog>(g),
+        RouteId::SetupStatus => json::<SetupStatus>(g),
+        RouteId::SetupClaim => json::<SignedIn>(g).taking(body::<ClaimSetup>(g)),
+        RouteId::LinkLogin => json::<SignedIn>(g).taking(body::<LinkLogin>(g)),
+        RouteId::Me => json::<UserView>(g),
+        RouteId::Logout => json::<Done>(g),
+        RouteId::CreateSignInLink => json::<SignInLink>(g).created(),
+        RouteId::ListProjects => json::<ProjectList>(g),
+        RouteId::CreateProject => json::<ProjectView>(g)
+            .created()
+            .taking(body::<CreateProject>(g)),
+        RouteId::GetProject => json::<ProjectView>(g),
+        RouteId::SubmitTask => json::<Submitted>(g)
+            .accepted()
+            .taking(body::<SubmitTask>(g)),
+        RouteId::ListTasks => json::<TaskList>(g).paged::<TaskId>(g, 100),
+        RouteId::ListSessions => json::<SessionList>(g).paged::<SessionId>(g, 100),
+        RouteId::Feed => socket::<ClientFrame, ServerFrame>(g),
+        RouteId::GetTask | RouteId::CancelTask | RouteId::CloseTask => json::<TaskView>(g),
+        RouteId::TaskDiff | RouteId::RowBody => answers(Content::Text),
+        RouteId::TaskUsage => json::<UsageSummary>(g),
+        RouteId::GetSession => json::<SessionView>(g),
+        RouteId::ListMessages => {
+            let after = of::<RowId>(g);
+            json::<MessagePage>(g).paged::<RowId>(g, 500).query(
+                "after",
+                after,
+                "Only what is newer than this one.",
+            )
+        }
+        RouteId::SendPrompt => json::<PromptAccepted>(g)
+            .accepted()
+            .taking(body::<SendPrompt>(g)),
+        RouteId::RemovePrompt | RouteId::CancelTurn => json::<Done>(g),
+        RouteId::ListNodes => json::<NodeList>(g),
+        RouteId::GetNode => json::<NodeView>(g),
+        RouteId::CreateJoinToken => json::<JoinToken>(g).created(),
+        RouteId::JoinNode => json::<Joined>(g).taking(body::<JoinNode>(g)),
+        RouteId::NodeLink => socket::<AgentFrame, ObjectFrame>(g),
+        RouteId::NodeTokens => json::<WorkspaceTokens>(g).taking(body::<WorkspaceTokensRequest>(g)),
+        RouteId::PostMessages => json::<BatchAnswer>(g).taking(body::<MessageBatch>(g)),
+        RouteId::LiveSocket => socket::<LiveDelta, ()>(g),
+        RouteId::PutBody => json::<BodyRef>(g).taking(Content::Bytes),
+        RouteId::ChatCompletions => answers(Content::ForeignStream(
+            "A chat completion, as the upstream answers it.",
+        ))
+        .taking(Content::Foreign(
+            "A chat completion request. `model` may be absent or `sam` for the configured one.",
+        )),
+        RouteId::ListModels => answers(Content::Foreign("A list of models, as in the OpenAI API.")),
+    }
+}
+
+fn content(content: Content) -> Option<Value> {
+    let foreign = |what: &str| json!({"type": "object", "description": what});
+    Some(match content {
+        Content::Json(schema) => json!({"application/json": {"schema": schema}}),
+        Content::Foreign(what) => json!({"application/json": {"schema": foreign(what)}}),
+        Content::ForeignStream(what) => json!({
+            "application/json": {"schema": foreign(what)},
+            "text/event-stream": {"schema": {"type": "string"}},
+        }),
+        Content::Text => json!({"text/plain": {"schema": {"type": "string"}}}),
+        Content::Bytes => json!({"application/octet-stream": {"schema": {}}}),
+    })
+}
+
+/// The schema of a `{…}` segment, by its name.
+fn segment(name: &str, g: &mut SchemaGenerator) -> Value {
+    match name {
+        "project" => of::<ProjectId>(g),
+        "task" => of::<TaskId>(g),
+        "session" => of::<SessionId>(g),
+        "prompt" => of::<PromptId>(g),
+        "node" => of::<NodeId>(g),
+        "workspace" => of::<WorkspaceId>(g),
+        "sha256" => json!({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
+        _ => json!({"type": "string"}),
+    }
+}
+
+fn parameters(route: &Route, shape: &Shape, g: &mut SchemaGenerator) -> Vec<Value> {
+    let mut parameters = Vec::new();
+    for part in route.path.split('/') {
+        if let Some(name) = part.strip_prefix('{').and_then(|p| p.strip_suffix('}')) {
+            let schema = segment(name, g);
+            parameters
+                .push(json!({"name": name, "in": "path", "required": true, "schema": schema}));
+        }
+    }
+    for (name, schema, what) in &shape.query {
+        parameters
+            .push(json!({"name": name, "in": "query", "schema": schema, "description": what}));
+    }
+    if shape.idempotency_key {
+        parameters.push(json!({
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": true,
+            "description": "The client's own key for this intent. Repeating the request with it is \
+                harmless; with another body it is refused (409).",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+        }));
+    }
+    parameters
+}
+
+/// The security requirement of a route; any one of the listed schemes does.
+fn security(kind: PrincipalKind) -> Value {
+    match kind {
+        PrincipalKind::Public => json!([]),
+        PrincipalKind::User | PrincipalKind::Admin => json!([{"session": []}, {"cookie": []}]),
+        PrincipalKind::JoinToken => json!([{"join_token": []}]),
+        PrincipalKind::NodeToken => json!([{"node_token": []}]),
+        PrincipalKind::WorkspaceToken => json!([{"workspace_token": []}]),
+        PrincipalKind::ModelToken => json!([{"model_token": []}]),
+    }
+}
+
+fn schemes() -> Value {
+    let bearer = |what: &str| json!({"type": "http", "scheme": "bearer", "description": what});
+    json!({
+        "session": bearer("A person's session, `sam_ses_…`."),
+        "cookie": {
+            "type": "apiKey", "in": "cookie", "name": "sam_session",
+            "description": "The same session in a browser. Requests that change something also \
+                send the header `x-sam-csrf: 1`; WebSockets come from our own origin.",
+        },
+        "join_token": bearer("A single-use join token, `sam_join_…`."),
+        "node_token": bearer("A node's token, `sam_nod_…`; reaches what is placed on it."),
+        "workspace_token": bearer("One workspace's token, `sam_wsp_…`; an hour."),
+        "model_token": bearer("One workspace's model token, `sam_mdl_…`; an hour."),
+    })
+}
+
+fn operation(route: &Route, g: &mut SchemaGenerator) -> Value {
+    let shape = shape(route.id, g);
+    let error = if route.path.starts_with("/ai/") {
+        json!({"type": "object", "description": "An error in the shape of the OpenAI API."})
+    } else {
+        of::<ErrorBody>(g)
+    };
+    let mut operation = json!({
+        "operationId": format!("{:?}", route.id),
+        "summary": route.summary,
+        "security": security(route.principal),
+    });
+    let parameters = parameters(route, &shape, g);
+    let mut reply = json!({"description": "Done."});
+    if shape.frames.is_none() {
+        set(&mut reply, "content", content(shape.reply));
+    } else {
+        set(&mut reply, "description", Some("A WebSocket.".into()));
+    }
+    let mut responses = json!({
+        "default": {
+            "description": "Refused or failed.",
+            "content": {"application/json": {"schema": error}},
+        },
+    });
+    set(&mut responses, &shape.status.to_string(), Some(reply));
+    if !parameters.is_empty() {
+        set(&mut operation, "parameters", Some(parameters.into()));
+    }
+    if let Some(request) = shape.request {
+        let request = json!({"required": true, "content": content(request)});
+        set(&mut operation, "requestBody", Some(request));
+    }
+    set(&mut operation, "responses", Some(responses));
+    if let Some((client, server)) = shape.frames {
+        let frames = json!({"client": client, "server": server});
+        set(&mut operation, "x-websocket-frames", Some(frames));
+    }
+    operation
+}
+
+fn set(target: &mut Value, key: &str, value: Option<Value>) {
+    if let (Some(map), Some(value)) = (target.as_object_mut(), value) {
+        map.insert(key.to_owned(), value);
+    }
+}
+
+/// The document.
+#[must_use]
+pub fn document() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.definitions_path = "/components/schemas".into();
+        settings.meta_schema = None;
+    });
+    let mut generator = settings.into_generator();
+    let mut paths: Map<String, Value> = Map::new();
+    for route in ROUTES {
+        let operation = operation(route, &mut generator);
+        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        set(path, &route.method.word().to_lowercase(), Some(operation));
+    }
+    let mut document = json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "SAM",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "The control plane's HTTP API.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": generator.take_definitions(true),
+            "securitySchemes": schemes(),
+        },
+    });
+    plain_descriptions(&mut document);
+    document
+}
+
+/// Descriptions come from doc comments; their links into the code mean nothing outside it.
+fn plain_descriptions(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                match value {
+                    Value::String(text) if key == "description" => *text = plain(text),
+                    other => plain_descriptions(other),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(plain_descriptions),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("[`") {
+        let Some((name, after)) = after.split_once("`]") else {
+            break;
+        };
+        out.push_str(before);
+        out.push('`');
+        out.push_str(name);
+        out.push('`');
+        rest = match after
+            .strip_prefix('(')
+            .and_then(|link| link.split_once(')'))
+        {
+            Some((_, after)) => after,
+            None => after,
+        };
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_into_the_code_become_words() {
+        for (given, expected) in [
+            ("see [`A`].", "see `A`."),
+            ("see [`A`](crate::A) and [`B`]", "see `A` and `B`"),
+            ("an array [1]", "an array [1]"),
+            ("open [`x", "open [`x"),
+        ] {
+            assert_eq!(plain(given), expected);
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        fn check(value: &Value, schemas: &Value) {
+            match value {
+                Value::Object(map) => {
+                    if let Some(Value::String(reference)) = map.get("$ref") {
+                        let name = reference
+                            .strip_prefix("#/components/schemas/")
+                            .expect(reference);
+                        assert!(schemas.get(name).is_some(), "{reference}");
+                    }
+                    map.values().for_each(|value| check(value, schemas));
+                }
+                Value::Array(items) => items.iter().for_each(|value| check(value, schemas)),
+                _ => {}
+            }
+        }
+        let document = document();
+        check(&document, &document["components"]["schemas"]);
+    }
+}
