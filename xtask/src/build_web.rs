@@ -44,7 +44,7 @@ pub(crate) fn build(paths: &Paths) -> Result<()> {
     }
 
     let scratch = paths.scratch("web");
-    let bound = wasm::bind(paths, &library, &scratch)?;
+    let bound = wasm::bind(paths, &library, &scratch, wasm::Size::Smallest)?;
     paths::fresh_directory(&out)?;
     let assets = out.join("assets");
     paths::fresh_directory(&assets)?;

@@ -38,18 +38,26 @@ impl Variant {
             Variant::FaultInjection => &["fault-injection"],
         }
     }
+
+    fn size(self) -> wasm::Size {
+        match self {
+            Variant::Product => wasm::Size::Smallest,
+            Variant::FaultInjection => wasm::Size::Quick,
+        }
+    }
 }
 
 /// Compiles and bundles the Worker into `dist/`.
 pub(crate) fn build(paths: &Paths, variant: Variant) -> Result<()> {
     let library = wasm::compile(paths, "sam-worker", variant.features())?;
-    bundle(paths, &library, &paths.dist(variant.directory()))
+    let out = paths.dist(variant.directory());
+    bundle(paths, &library, &out, variant.size())
 }
 
 /// Bundles a compiled Worker with the entry; skipped when neither changed.
-pub(crate) fn bundle(paths: &Paths, library: &Path, out: &Path) -> Result<()> {
+pub(crate) fn bundle(paths: &Paths, library: &Path, out: &Path, size: wasm::Size) -> Result<()> {
     let entry = paths.root.join("worker/entry");
-    let mut inputs = Inputs::new("worker 1");
+    let mut inputs = Inputs::new("worker 2");
     inputs.add(library)?;
     inputs.add(&entry)?;
     inputs.add(&paths.root.join("package-lock.json"))?;
@@ -62,7 +70,7 @@ pub(crate) fn bundle(paths: &Paths, library: &Path, out: &Path) -> Result<()> {
     }
     let esbuild = paths.npm_program("esbuild")?;
     let scratch = paths.scratch("worker");
-    let bound = wasm::bind(paths, library, &scratch)?;
+    let bound = wasm::bind(paths, library, &scratch, size)?;
 
     let glue = scratch.join("glue.mjs");
     process::run(

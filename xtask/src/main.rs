@@ -64,7 +64,7 @@ fn run(arguments: &[String]) -> Result<()> {
         }
         ["tidy"] => tidy::run(&paths),
         ["bundle-worker", library, out] => {
-            build_worker::bundle(&paths, library.as_ref(), out.as_ref())
+            build_worker::bundle(&paths, library.as_ref(), out.as_ref(), wasm::Size::Quick)
         }
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

@@ -41,8 +41,17 @@ pub(crate) fn compile(paths: &Paths, package: &str, features: &[&str]) -> Result
     Ok(paths.wasm_library(package))
 }
 
+/// How much time to spend on a small module.
+#[derive(Clone, Copy)]
+pub(crate) enum Size {
+    /// What people download, and what is billed by its start.
+    Smallest,
+    /// What only tests run.
+    Quick,
+}
+
 /// Runs wasm-bindgen and wasm-opt into `scratch`, which is emptied first.
-pub(crate) fn bind(paths: &Paths, library: &Path, scratch: &Path) -> Result<Bound> {
+pub(crate) fn bind(paths: &Paths, library: &Path, scratch: &Path, size: Size) -> Result<Bound> {
     let wasm_opt = paths.npm_program("wasm-opt")?;
     paths::fresh_directory(scratch)?;
     let refused = |error: &dyn std::fmt::Display| Error::Bindgen {
@@ -63,7 +72,10 @@ pub(crate) fn bind(paths: &Paths, library: &Path, scratch: &Path) -> Result<Boun
     let module = scratch.join("optimised.wasm");
     process::run(
         Command::new(wasm_opt)
-            .arg("-Oz")
+            .arg(match size {
+                Size::Smallest => "-Oz",
+                Size::Quick => "-O1",
+            })
             .args(FEATURES)
             .arg(&raw)
             .arg("-o")
