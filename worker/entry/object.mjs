@@ -25,7 +25,9 @@ export function objectClass(name) {
       try {
         return await living.run(() => {
           if (this.#generation !== living) {
-            this.#rust = new living.glue[name](this.ctx, this.env);
+            const Rust = living.glue[name];
+            if (!Rust) throw new Error(`the Worker has no class ${name}`);
+            this.#rust = new Rust(this.ctx, this.env);
             this.#generation = living;
           }
           return this.#rust[method](...args);
