@@ -1,3 +1,76 @@
-//! Placeholder.
+//! `sam`: the remote control.
+//!
+//! Model: a command parses its arguments, asks the control plane over HTTP and
+//! prints. Following a task opens the feed and draws the conversation with the
+//! same reducer as the web app ([`follow`]).
+//!
+//! Invariants:
+//! - Data goes to stdout, hints and progress to stderr; `--json` makes data JSON.
+//! - The exit code says what happened ([`error::Exit`]); it is the same in every command.
+//! - A secret is printed only by the commands whose purpose it is to hand one
+//!   out (`auth link`, `node join-token`); errors are scrubbed before they show.
+//! - Text from elsewhere is cleaned of terminal escapes before it reaches a terminal.
+//!
+//! This crate does not know how the control plane stores or runs anything.
 
-fn main() {}
+mod api;
+mod args;
+mod commands;
+mod config;
+mod context;
+mod error;
+mod follow;
+mod output;
+mod resolve;
+mod secret;
+
+use clap::Parser;
+use error::{Exit, Failure};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Building a TLS client needs a provider; ring is the one linked in. A
+    // second installation is refused and harmless.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return usage(&error),
+    };
+    let json = args.json;
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return report(&Failure::local("The program could not start", &error), json);
+        }
+    };
+    match runtime.block_on(commands::run(args)) {
+        Ok(exit) => exit.into(),
+        Err(failure) => report(&failure, json),
+    }
+}
+
+/// Prints help and version to stdout, mistakes to stderr without the secrets
+/// that may stand in the arguments.
+fn usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        // Help is cut short when its reader leaves; nothing is lost by that.
+        let _ = error.print();
+        return Exit::Ok.into();
+    }
+    let arguments = std::env::args().skip(1);
+    eprint!(
+        "{}",
+        secret::scrub_arguments(&error.render().to_string(), arguments)
+    );
+    Exit::Usage.into()
+}
+
+fn report(failure: &Failure, json: bool) -> ExitCode {
+    if !failure.is_broken_pipe() {
+        eprint!("{}", output::failure(failure, json));
+    }
+    failure.exit().into()
+}

@@ -1,0 +1,236 @@
+//! The control plane over HTTP.
+//!
+//! Paths come from the shared route table ([`path`]), so a renamed route shows
+//! in the tests. Every acting request carries an idempotency key and is
+//! repeated with the same key when no answer came, which is why repeating is
+//! safe. Redirects are never followed: a token goes to the address one named.
+
+mod path;
+mod socket;
+
+pub(crate) use socket::{FeedError, FeedSocket};
+
+use crate::config::is_private;
+use crate::error::Failure;
+use crate::secret::Secret;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::{RequestBuilder, Response, StatusCode, header};
+use sam_domain::access::route::{Method, RouteId};
+use sam_domain::error::{ApiError, ErrorBody};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+use url::Url;
+
+/// How long an address may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an answer may take, from the first byte sent to the last received.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// Pauses before a request that got no answer is sent again.
+const RETRY_AFTER: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(600)];
+
+/// A server, with our token for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Api {
+    http: reqwest::Client,
+    base: Url,
+    token: Option<Secret>,
+}
+
+/// One request: a route, the values of its segments, and what it carries.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    route: RouteId,
+    segments: &'a [&'a str],
+    query: Vec<(&'static str, String)>,
+    body: Option<String>,
+}
+
+impl<'a> Call<'a> {
+    /// A request without a body.
+    pub(crate) const fn new(route: RouteId, segments: &'a [&'a str]) -> Self {
+        Self {
+            route,
+            segments,
+            query: Vec::new(),
+            body: None,
+        }
+    }
+
+    /// Adds a query parameter.
+    pub(crate) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
+        self
+    }
+
+    /// Adds a JSON body.
+    pub(crate) fn body<T: Serialize>(mut self, body: &T) -> Result<Self, Failure> {
+        let text = serde_json::to_string(body).map_err(|error| {
+            Failure::local("Could not write the request", &std::io::Error::other(error))
+        })?;
+        self.body = Some(text);
+        Ok(self)
+    }
+}
+
+impl Api {
+    /// A server at `base`.
+    pub(crate) fn new(base: Url, token: Option<Secret>) -> Result<Self, Failure> {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("sam/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            // The feed's upgrade is an HTTP/1.1 mechanism.
+            .http1_only()
+            .connect_timeout(CONNECT_TIMEOUT);
+        if is_private(&base) && base.scheme() == "http" {
+            // A proxy for the outside has no way to this machine's loopback.
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().map_err(|error| Failure::Unreachable {
+            message: format!("The HTTP client could not be built: {}.", cause(&error)),
+            hint: None,
+        })?;
+        Ok(Self { http, base, token })
+    }
+
+    /// The server's address.
+    pub(crate) const fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// Performs `call` and reads the JSON answer.
+    pub(crate) async fn json<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, Failure> {
+        let route = call.route;
+        let text = self.text(call).await?;
+        serde_json::from_str(&text).map_err(|error| {
+            Failure::unusable(format!(
+                "The server's answer to {route:?} could not be read: {error}."
+            ))
+        })
+    }
+
+    /// Performs `call` and reads the answer as text.
+    pub(crate) async fn text(&self, call: Call<'_>) -> Result<String, Failure> {
+        let response = self.perform(&call).await?;
+        let response = self.check(response).await?;
+        response
+            .text()
+            .await
+            .map_err(|error| self.no_answer(&error))
+    }
+
+    async fn perform(&self, call: &Call<'_>) -> Result<Response, Failure> {
+        let (method, url) = self.address(call)?;
+        let key = idempotency_key()?;
+        let mut pauses = RETRY_AFTER.iter();
+        loop {
+            let mut request = self.authorised(self.http.request(method.clone(), url.clone()));
+            request = request.timeout(ANSWER_TIMEOUT);
+            if method != reqwest::Method::GET {
+                request = request.header("idempotency-key", &key);
+            }
+            if let Some(body) = &call.body {
+                request = request
+                    .header(header::CONTENT_TYPE, "application/json")
+                    .body(body.clone());
+            }
+            match (request.send().await, pauses.next()) {
+                (Ok(response), _) => return Ok(response),
+                (Err(error), Some(pause)) if error.is_connect() || error.is_request() => {
+                    tokio::time::sleep(*pause).await;
+                }
+                (Err(error), _) => return Err(self.no_answer(&error)),
+            }
+        }
+    }
+
+    fn address(&self, call: &Call<'_>) -> Result<(reqwest::Method, Url), Failure> {
+        let (method, path) = path::of(call.route, call.segments)?;
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        if !call.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&call.query);
+        }
+        let method = match method {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+            Method::Put => reqwest::Method::PUT,
+            Method::Patch => reqwest::Method::PATCH,
+            Method::Delete => reqwest::Method::DELETE,
+        };
+        Ok((method, url))
+    }
+
+    fn authorised(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.token {
+            Some(token) => request.bearer_auth(token.expose()),
+            None => request,
+        }
+    }
+
+    fn no_answer(&self, error: &reqwest::Error) -> Failure {
+        Failure::Unreachable {
+            message: format!("{} does not answer: {}.", self.base, cause(error)),
+            hint: Some(
+                "Is the server running, and is the address right? See `sam auth status`."
+                    .to_owned(),
+            ),
+        }
+    }
+
+    /// Turns an error answer into a failure.
+    async fn check(&self, response: Response) -> Result<Response, Failure> {
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let text = response.text().await.unwrap_or_default();
+        Err(self.refusal(status, &text))
+    }
+
+    fn refusal(&self, status: StatusCode, body: &str) -> Failure {
+        if let Ok(body) = serde_json::from_str::<ErrorBody>(body) {
+            return Failure::Api(ApiError {
+                status: status.as_u16(),
+                ..body.error
+            });
+        }
+        match status.as_u16() {
+            401 => Failure::NotSignedIn {
+                message: "The server does not accept your session.".to_owned(),
+                hint: "Sign in again with `sam auth login`.".to_owned(),
+            },
+            300..=399 => Failure::unusable(format!(
+                "{} answered with a redirect, which is not followed.",
+                self.base
+            )),
+            code => Failure::unusable(format!("{} answered {code} without saying why.", self.base)),
+        }
+    }
+}
+
+/// A fresh idempotency key: 128 random bits.
+fn idempotency_key() -> Result<String, Failure> {
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Failure::local(
+            "The system gave no random numbers",
+            &std::io::Error::other(error.to_string()),
+        )
+    })?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// The innermost reason, which names what happened on the network. The outer
+/// ones repeat the whole URL.
+fn cause(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "it took too long".to_owned();
+    }
+    let mut reason: &dyn std::error::Error = error;
+    while let Some(inner) = reason.source() {
+        reason = inner;
+    }
+    reason.to_string()
+}

@@ -1,0 +1,246 @@
+//! The command line's grammar.
+
+use crate::secret::Secret;
+use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
+use sam_domain::task::TaskMode;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0 done (a followed task completed)   5 refused
+  1 a followed task failed             6 control plane unreachable
+  2 usage                              7 not built yet
+  3 not signed in                      8 a followed task was cancelled
+  4 not found                          9 a followed task waits for your answer
+
+Environment:
+  SAM_API_URL, SAM_API_TOKEN  server and token; with both no file is needed
+  SAM_PROJECT                 the project to work in, by name or id
+  NO_COLOR                    no colour";
+
+/// Describe a piece of work, watch a coding agent do it, get a branch back.
+#[derive(Debug, Parser)]
+#[command(name = "sam", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+pub(crate) struct Args {
+    /// Print data as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The nouns.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Sign in and out
+    #[command(subcommand)]
+    Auth(Auth),
+    /// Projects: a repository and the conversations about it
+    #[command(subcommand, visible_alias = "projects")]
+    Project(Project),
+    /// Submit work and see what became of it
+    #[command(subcommand, visible_alias = "tasks")]
+    Task(Task),
+    /// Machines that do the work
+    #[command(subcommand, visible_alias = "nodes")]
+    Node(Node),
+    /// (not built yet) Install the node agent as a service
+    Runner(Planned),
+    /// (not built yet) What was spent, by project, model and person
+    Usage(Planned),
+    /// (not built yet) Offer a conversation to an editor over ACP
+    Acp(Planned),
+}
+
+/// Whatever follows the name of a planned command.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Planned {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    pub(crate) rest: Vec<String>,
+}
+
+/// `sam auth …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Auth {
+    /// Sign in to a server
+    #[command(group = ArgGroup::new("with").args(["claim", "token", "link"]))]
+    Login(Login),
+    /// Who is signed in, where, and which model answers
+    Status,
+    /// End the session and forget its token
+    Logout,
+    /// Mint a single-use link that signs a browser in
+    Link,
+}
+
+/// `sam auth login`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Login {
+    /// The one-time claim token of a new installation (`-` reads it from stdin)
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) claim: Option<Secret>,
+    /// A token (left out or `-`: read from stdin)
+    #[arg(long, value_name = "TOKEN", num_args = 0..=1, default_missing_value = "-")]
+    pub(crate) token: Option<Secret>,
+    /// A single-use sign-in link (`-` reads it from stdin)
+    #[arg(long, value_name = "LINK")]
+    pub(crate) link: Option<Secret>,
+    /// The server's address
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Your name, when claiming
+    #[arg(long, requires = "claim")]
+    pub(crate) name: Option<String>,
+}
+
+/// `sam project …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Project {
+    /// Create a project and make it the current one
+    Create {
+        /// An http(s) URL, or a path on the machine that will do the work
+        #[arg(long, value_name = "URL|PATH")]
+        repo: String,
+        /// Its name [default: the repository's name]
+        #[arg(long)]
+        name: Option<String>,
+        /// The agent used when a task names none
+        #[arg(long)]
+        agent: Option<String>,
+    },
+    /// List projects
+    List,
+    /// Make a project the current one
+    Use {
+        /// Name or id
+        project: String,
+    },
+    /// Show a project
+    Show {
+        /// Name or id [default: the current one]
+        project: Option<String>,
+    },
+}
+
+/// Which project a command is about.
+#[derive(Debug, clap::Args)]
+pub(crate) struct InProject {
+    /// The project, by name or id [default: the current one]
+    #[arg(long, short = 'p', env = "SAM_PROJECT", value_name = "NAME|ID")]
+    pub(crate) project: Option<String>,
+}
+
+/// A task, and where its short id is looked up.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OneTask {
+    /// The task: its id, or enough of the id's end to tell it apart
+    pub(crate) task: String,
+    #[command(flatten)]
+    pub(crate) within: InProject,
+}
+
+/// A task; the newest one when none is named.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SomeTask {
+    /// The task: its id, or enough of the id's end [default: the newest]
+    pub(crate) task: Option<String>,
+    #[command(flatten)]
+    pub(crate) within: InProject,
+}
+
+/// `sam task …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    /// Submit work in your own words
+    Submit {
+        /// What is to be done (`-` reads it from stdin)
+        prompt: String,
+        #[command(flatten)]
+        within: InProject,
+        /// The agent that does it [default: the project's]
+        #[arg(long)]
+        agent: Option<String>,
+        /// What ends it
+        #[arg(long, value_enum, default_value_t)]
+        mode: Mode,
+        /// The branch, tag or commit to start from
+        #[arg(long, value_name = "REF")]
+        base: Option<String>,
+        /// Watch it live and exit with its outcome
+        #[arg(long, short = 'f')]
+        follow: bool,
+    },
+    /// Send a further prompt into a task's conversation
+    Prompt {
+        #[command(flatten)]
+        which: OneTask,
+        /// The words (`-` reads them from stdin)
+        prompt: String,
+        /// Watch it live and exit with its outcome
+        #[arg(long, short = 'f')]
+        follow: bool,
+    },
+    /// Where a task stands
+    Status(SomeTask),
+    /// The project's tasks, newest first
+    List {
+        #[command(flatten)]
+        within: InProject,
+        /// Most tasks to list
+        #[arg(long, short = 'n', default_value_t = 20)]
+        limit: usize,
+    },
+    /// Watch a task live and exit with its outcome
+    Follow(SomeTask),
+    /// Cancel a task
+    Cancel(OneTask),
+    /// Close a conversation: commit and push what is there
+    Close(OneTask),
+    /// A task's diff against its base
+    Diff(SomeTask),
+}
+
+/// What ends a task, as an argument.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum Mode {
+    /// The agent's completion ends it
+    #[default]
+    Task,
+    /// Each finished prompt waits for your next; you close it
+    Conversation,
+}
+
+impl From<Mode> for TaskMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Task => Self::Task,
+            Mode::Conversation => Self::Conversation,
+        }
+    }
+}
+
+/// `sam node …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Node {
+    /// Your machines
+    List,
+    /// Mint a token that joins one machine
+    JoinToken,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn parsed_secrets_do_not_show() {
+        let args =
+            Args::try_parse_from(["sam", "auth", "login", "--claim", "claim-canary"]).unwrap();
+        assert!(!format!("{args:?}").contains("canary"));
+    }
+}

@@ -1,0 +1,55 @@
+//! What each command does.
+
+mod auth;
+mod node;
+mod project;
+mod task;
+
+pub(crate) use auth::model_line;
+pub(crate) use task::{shape, state_word};
+
+use crate::args::{Args, Command};
+use crate::context::Context;
+use crate::error::{Exit, Failure};
+use std::io::Read;
+
+/// Runs a parsed command line.
+pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
+    let mut context = Context::new(args.json)?;
+    match args.command {
+        Command::Auth(command) => auth::run(&mut context, command).await,
+        Command::Project(command) => project::run(&mut context, command).await,
+        Command::Task(command) => task::run(&context, command).await,
+        Command::Node(command) => node::run(&context, command).await,
+        Command::Runner(_) => Err(planned(
+            "`sam runner`",
+            Some("Start the agent by hand: `sam-vm-agent run --url URL --join-token TOKEN`."),
+        )),
+        Command::Usage(_) => Err(planned(
+            "`sam usage`",
+            Some("`sam task status ID` shows what one task used."),
+        )),
+        Command::Acp(_) => Err(planned("`sam acp`", None)),
+    }
+}
+
+fn planned(what: &str, hint: Option<&str>) -> Failure {
+    Failure::NotBuilt {
+        what: what.to_owned(),
+        hint: hint.map(str::to_owned),
+    }
+}
+
+/// Most bytes read from stdin: well above the longest prompt that is accepted.
+const STDIN_LIMIT: u64 = 1024 * 1024;
+
+/// All of stdin.
+fn stdin() -> Result<String, Failure> {
+    let mut text = String::new();
+    std::io::stdin()
+        .lock()
+        .take(STDIN_LIMIT)
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::local("Could not read stdin", &error))?;
+    Ok(text)
+}

@@ -1,0 +1,90 @@
+//! `sam node …`
+
+use crate::api::Call;
+use crate::args::Node;
+use crate::context::Context;
+use crate::error::{Exit, Failure};
+use crate::output::style::Paint;
+use crate::output::table::{self, Cell};
+use crate::output::{text, time};
+use sam_domain::access::route::RouteId;
+use sam_domain::access::wire::JoinToken;
+use sam_domain::id::Id;
+use sam_domain::node::wire::{NodeList, NodeState};
+
+pub(super) async fn run(context: &Context, command: Node) -> Result<Exit, Failure> {
+    match command {
+        Node::List => list(context).await,
+        Node::JoinToken => join_token(context).await,
+    }
+}
+
+async fn list(context: &Context) -> Result<Exit, Failure> {
+    let api = context.api()?;
+    let list: NodeList = api.json(Call::new(RouteId::ListNodes, &[])).await?;
+    let out = &context.out;
+    if out.json {
+        out.value(&list)?;
+        return Ok(Exit::Ok);
+    }
+    if list.nodes.is_empty() {
+        out.hint("There is no machine yet: sam node join-token");
+        return Ok(Exit::Ok);
+    }
+    let now = time::now();
+    let rows: Vec<Vec<Cell>> = list
+        .nodes
+        .iter()
+        .map(|node| {
+            let facts = &node.facts;
+            let (shape, paint) = shape(node.state);
+            vec![
+                Cell::new(&node.name).paint(Paint::Strong),
+                Cell::new(format!("{shape} {}", node.state.word())).paint(paint),
+                Cell::new(time::ago(node.since, now)),
+                Cell::new(format!("{}/{}", node.workspaces, facts.max_workspaces)),
+                Cell::new(format!(
+                    "{}/{}, {} cpus, {}",
+                    facts.os,
+                    facts.arch,
+                    facts.cpus,
+                    time::size(facts.memory_bytes)
+                )),
+                Cell::new(facts.agents.join(", ")),
+                Cell::new(node.id.short()).paint(Paint::Muted),
+            ]
+        })
+        .collect();
+    let headings = ["NAME", "STATE", "SINCE", "WORK", "MACHINE", "AGENTS", "ID"];
+    for line in table::lines(out.style, &headings, &rows) {
+        out.line(&line)?;
+    }
+    Ok(Exit::Ok)
+}
+
+const fn shape(state: NodeState) -> (&'static str, Paint) {
+    match state {
+        NodeState::Joining => ("○", Paint::Info),
+        NodeState::Ready => ("●", Paint::Ok),
+        NodeState::Away => ("◌", Paint::Warn),
+        NodeState::Contested => ("✗", Paint::Danger),
+    }
+}
+
+async fn join_token(context: &Context) -> Result<Exit, Failure> {
+    let (api, url, _) = context.signed_in()?;
+    let token: JoinToken = api.json(Call::new(RouteId::CreateJoinToken, &[])).await?;
+    let out = &context.out;
+    if out.json {
+        out.value(&token)?;
+    } else {
+        out.line(&text::clean_line(&token.token))?;
+        out.hint(&format!(
+            "On the machine: SAM_JOIN_TOKEN=<this token> sam-vm-agent run --url {} --state-dir <directory>\n\
+             It joins one machine and ends {}.",
+            url.as_str().trim_end_matches('/'),
+            time::until(token.expires_at, time::now())
+        ));
+    }
+    Ok(Exit::Ok)
+}

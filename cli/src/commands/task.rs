@@ -1,0 +1,380 @@
+//! `sam task …`
+
+use super::stdin;
+use crate::api::{Api, Call};
+use crate::args::{InProject, OneTask, SomeTask, Task};
+use crate::context::Context;
+use crate::error::{Exit, Failure};
+use crate::follow::{self, Target};
+use crate::output::style::Paint;
+use crate::output::table::{self, Cell};
+use crate::output::{text, time};
+use crate::resolve;
+use sam_domain::access::route::RouteId;
+use sam_domain::access::wire::SetupStatus;
+use sam_domain::conversation::call::UsageSummary;
+use sam_domain::conversation::wire::{
+    PROMPT_LIMIT, PromptAccepted, SendPrompt, SubmitTask, Submitted,
+};
+use sam_domain::id::{Id, TaskId};
+use sam_domain::task::{TaskState, TaskView};
+use serde::Serialize;
+
+pub(super) async fn run(context: &Context, command: Task) -> Result<Exit, Failure> {
+    match command {
+        Task::Submit {
+            prompt,
+            within,
+            agent,
+            mode,
+            base,
+            follow,
+        } => {
+            let body = SubmitTask {
+                prompt: words(prompt)?,
+                agent,
+                mode: mode.into(),
+                base,
+            };
+            submit(context, &within, &body, follow).await
+        }
+        Task::Prompt {
+            which,
+            prompt,
+            follow,
+        } => {
+            let body = SendPrompt {
+                text: words(prompt)?,
+            };
+            prompt_task(context, &which, &body, follow).await
+        }
+        Task::Status(which) => status(context, &which).await,
+        Task::List { within, limit } => list(context, &within, limit).await,
+        Task::Follow(which) => {
+            let api = context.api()?;
+            let task = newest(context, &api, &which).await?;
+            follow::run(context, &api, Target::task(&task)).await
+        }
+        Task::Cancel(which) => act(context, &which, RouteId::CancelTask).await,
+        Task::Close(which) => act(context, &which, RouteId::CloseTask).await,
+        Task::Diff(which) => diff(context, &which).await,
+    }
+}
+
+/// A prompt's words: the argument, or stdin where that is `-`.
+fn words(prompt: String) -> Result<String, Failure> {
+    let prompt = if prompt == "-" {
+        stdin()?.trim_end().to_owned()
+    } else {
+        prompt
+    };
+    if prompt.trim().is_empty() {
+        return Err(Failure::usage(
+            "The prompt is empty.",
+            "Say what is to be done, in quotes, or pipe it in with `-`.",
+        ));
+    }
+    if prompt.len() > PROMPT_LIMIT {
+        return Err(Failure::usage(
+            format!(
+                "The prompt has {} bytes; at most {} are accepted.",
+                prompt.len(),
+                PROMPT_LIMIT
+            ),
+            "Put the material into the repository and point to it.",
+        ));
+    }
+    Ok(prompt)
+}
+
+async fn newest(context: &Context, api: &Api, which: &SomeTask) -> Result<TaskView, Failure> {
+    let project = which.within.project.as_deref();
+    resolve::task_or_newest(context, api, which.task.as_deref(), project).await
+}
+
+async fn submit(
+    context: &Context,
+    within: &InProject,
+    body: &SubmitTask,
+    follow: bool,
+) -> Result<Exit, Failure> {
+    let api = context.api()?;
+    let project = resolve::project(context, &api, within.project.as_deref()).await?;
+    let segments = [project.id.as_str()];
+    let submitted: Submitted = api
+        .json(Call::new(RouteId::SubmitTask, &segments).body(body)?)
+        .await?;
+    let out = &context.out;
+    if follow {
+        if out.json {
+            out.event(&SubmittedEvent {
+                event: "submitted",
+                submitted: &submitted,
+            })?;
+        }
+        let target = Target {
+            task: submitted.task,
+            project: project.id,
+            session: submitted.session,
+            from: None,
+        };
+        return follow::run(context, &api, target).await;
+    }
+    if out.json {
+        out.value(&submitted)?;
+        return Ok(Exit::Ok);
+    }
+    out.line(&format!(
+        "Submitted {} to {}.",
+        submitted.task,
+        text::clean_line(&project.name)
+    ))?;
+    scripted_hint(context, &api).await;
+    follow_hint(context, &submitted.task);
+    Ok(Exit::Ok)
+}
+
+/// The first event of `--follow --json`.
+#[derive(Debug, Serialize)]
+struct SubmittedEvent<'a> {
+    event: &'static str,
+    #[serde(flatten)]
+    submitted: &'a Submitted,
+}
+
+fn follow_hint(context: &Context, task: &TaskId) {
+    context
+        .out
+        .hint(&format!("Watch it: sam task follow {}", task.short()));
+}
+
+/// Says so where no real model answers.
+async fn scripted_hint(context: &Context, api: &Api) {
+    let status = api
+        .json::<SetupStatus>(Call::new(RouteId::SetupStatus, &[]))
+        .await;
+    if status.is_ok_and(|status| status.model.scripted) {
+        context
+            .out
+            .hint("The model is a scripted stand-in, not a real one.");
+    }
+}
+
+async fn prompt_task(
+    context: &Context,
+    which: &OneTask,
+    body: &SendPrompt,
+    follow: bool,
+) -> Result<Exit, Failure> {
+    let api = context.api()?;
+    let project = which.within.project.as_deref();
+    let task = resolve::task(context, &api, &which.task, project).await?;
+    let segments = [task.project.as_str(), task.session.as_str()];
+    let accepted: PromptAccepted = api
+        .json(Call::new(RouteId::SendPrompt, &segments).body(body)?)
+        .await?;
+    let out = &context.out;
+    if follow {
+        let target = Target {
+            task: accepted.task,
+            project: task.project,
+            session: task.session,
+            from: Some(accepted.row),
+        };
+        return follow::run(context, &api, target).await;
+    }
+    if out.json {
+        out.value(&accepted)?;
+        return Ok(Exit::Ok);
+    }
+    if accepted.task == task.id {
+        out.line(&format!("Sent to {}.", accepted.task))?;
+    } else {
+        out.line(&format!(
+            "Sent; {} was over, so {} continues its conversation.",
+            task.id.short(),
+            accepted.task
+        ))?;
+    }
+    follow_hint(context, &accepted.task);
+    Ok(Exit::Ok)
+}
+
+async fn act(context: &Context, which: &OneTask, route: RouteId) -> Result<Exit, Failure> {
+    let api = context.api()?;
+    let project = which.within.project.as_deref();
+    let task = resolve::task(context, &api, &which.task, project).await?;
+    let segments = [task.id.as_str()];
+    api.text(Call::new(route, &segments)).await?;
+    let task: TaskView = api.json(Call::new(RouteId::GetTask, &segments)).await?;
+    let out = &context.out;
+    if out.json {
+        out.value(&task)?;
+        return Ok(Exit::Ok);
+    }
+    let asked = match route {
+        RouteId::CloseTask => "Closing",
+        _ => "Cancelling",
+    };
+    if task.state.is_terminal() {
+        out.line(&format!("{} is {}.", task.id, task.state.word()))?;
+    } else {
+        out.line(&format!(
+            "{asked} {}; it is still {}.",
+            task.id,
+            task.state.word()
+        ))?;
+        follow_hint(context, &task.id);
+    }
+    Ok(Exit::Ok)
+}
+
+async fn diff(context: &Context, which: &SomeTask) -> Result<Exit, Failure> {
+    let api = context.api()?;
+    let task = newest(context, &api, which).await?;
+    let segments = [task.id.as_str()];
+    let diff = api.text(Call::new(RouteId::TaskDiff, &segments)).await?;
+    let out = &context.out;
+    if out.json {
+        out.value(&serde_json::json!({ "task": task.id, "diff": diff }))?;
+    } else if out.columns.is_none() {
+        // For `git apply`: not a byte more or less.
+        out.raw(&diff)?;
+    } else {
+        for line in diff.lines() {
+            out.line(&out.style.diff_line(&text::clean_line(line)))?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// A state's shape and colour; its word stands beside it.
+pub(crate) const fn shape(state: TaskState) -> (&'static str, Paint) {
+    match state {
+        TaskState::Queued => ("○", Paint::Muted),
+        TaskState::Placing
+        | TaskState::Preparing
+        | TaskState::Starting
+        | TaskState::Running
+        | TaskState::Finishing => ("●", Paint::Info),
+        TaskState::AwaitingInput => ("?", Paint::Warn),
+        TaskState::Completed => ("✓", Paint::Ok),
+        TaskState::Failed => ("✗", Paint::Danger),
+        TaskState::Cancelled => ("■", Paint::Muted),
+    }
+}
+
+/// The state's word for people.
+pub(crate) fn state_word(state: TaskState) -> String {
+    state.word().replace('_', " ")
+}
+
+async fn list(context: &Context, within: &InProject, limit: usize) -> Result<Exit, Failure> {
+    let api = context.api()?;
+    let project = resolve::project(context, &api, within.project.as_deref()).await?;
+    let mut page = resolve::tasks(&api, &project.id, None, Some(limit)).await?;
+    while page.tasks.len() < limit
+        && let Some(before) = page.next.take()
+    {
+        let left = limit - page.tasks.len();
+        let more = resolve::tasks(&api, &project.id, Some(&before), Some(left)).await?;
+        if more.tasks.is_empty() {
+            break;
+        }
+        page.tasks.extend(more.tasks);
+        page.next = more.next;
+    }
+    page.tasks.truncate(limit);
+    let out = &context.out;
+    if out.json {
+        out.value(&page)?;
+        return Ok(Exit::Ok);
+    }
+    if page.tasks.is_empty() {
+        out.hint("There is no task yet: sam task submit \"what is to be done\"");
+        return Ok(Exit::Ok);
+    }
+    let now = time::now();
+    let rows: Vec<Vec<Cell>> = page
+        .tasks
+        .iter()
+        .map(|task| {
+            let (shape, paint) = shape(task.state);
+            vec![
+                Cell::new(task.id.short()).paint(Paint::Muted),
+                Cell::new(format!("{shape} {}", state_word(task.state))).paint(paint),
+                Cell::new(time::ago(task.created_at, now)),
+                Cell::new(&task.agent),
+                Cell::new(text::fit(&text::clean_line(&task.title), 60)),
+            ]
+        })
+        .collect();
+    let headings = ["ID", "STATE", "CREATED", "AGENT", "TITLE"];
+    for line in table::lines(out.style, &headings, &rows) {
+        out.line(&line)?;
+    }
+    if page.next.is_some() {
+        out.hint(&format!(
+            "There are more: sam task list --limit {}",
+            limit * 2
+        ));
+    }
+    Ok(Exit::Ok)
+}
+
+/// What `task status` prints as JSON: the task, and what it used.
+#[derive(Debug, Serialize)]
+struct Status<'a> {
+    #[serde(flatten)]
+    task: &'a TaskView,
+    usage: Option<UsageSummary>,
+}
+
+async fn status(context: &Context, which: &SomeTask) -> Result<Exit, Failure> {
+    let api = context.api()?;
+    let task = newest(context, &api, which).await?;
+    let usage = follow::usage(&api, &task.id).await;
+    let out = &context.out;
+    if out.json {
+        out.value(&Status { task: &task, usage })?;
+        return Ok(Exit::Ok);
+    }
+    let now = time::now();
+    let (shape, paint) = shape(task.state);
+    out.line(&format!(
+        "{}  {}",
+        out.style
+            .paint(paint, &format!("{shape} {}", state_word(task.state))),
+        out.style
+            .paint(Paint::Strong, &text::clean_line(&task.title))
+    ))?;
+    let mut facts = vec![
+        ("task", task.id.to_string()),
+        ("agent", task.agent.clone()),
+        ("created", time::ago(task.created_at, now)),
+    ];
+    if task.attempt > 1 {
+        facts.push(("attempt", task.attempt.to_string()));
+    }
+    if let Some(since) = task.machine_away_since {
+        facts.push(("machine", format!("away since {}", time::ago(since, now))));
+    }
+    facts.extend(follow::result_facts(&task));
+    facts.extend(
+        usage
+            .as_ref()
+            .map(|usage| ("model", follow::usage_line(usage))),
+    );
+    for line in table::facts(out.style, &facts) {
+        out.line(&line)?;
+    }
+    for step in &task.steps {
+        out.line(&follow::step_line(out.style, &task, step, now))?;
+    }
+    if let Some(failure) = &task.failure {
+        for line in follow::failure_lines(out.style, failure) {
+            out.line(&line)?;
+        }
+    }
+    Ok(Exit::Ok)
+}

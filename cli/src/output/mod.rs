@@ -1,0 +1,146 @@
+//! Printing: data to stdout, hints to stderr, colour only where it is seen.
+
+pub(crate) mod style;
+pub(crate) mod table;
+pub(crate) mod text;
+pub(crate) mod time;
+
+use crate::error::Failure;
+use crate::secret::scrub;
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write as _};
+use style::{Paint, Style};
+
+/// How this run prints.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    /// Data as JSON.
+    pub(crate) json: bool,
+    /// Colours of stdout.
+    pub(crate) style: Style,
+    /// Columns of the terminal on stdout; absent when it is no terminal.
+    pub(crate) columns: Option<usize>,
+}
+
+impl Output {
+    /// Looks at stdout and the environment.
+    pub(crate) fn detect(json: bool) -> Self {
+        let stdout = io::stdout();
+        let terminal = stdout.is_terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb");
+        Self {
+            json,
+            style: Style::new(terminal && colour_wanted()),
+            columns: terminal.then(columns),
+        }
+    }
+
+    /// Prints a line of data.
+    pub(crate) fn line(&self, line: &str) -> Result<(), Failure> {
+        self.raw(&format!("{line}\n"))
+    }
+
+    /// Prints text as it is.
+    pub(crate) fn raw(&self, text: &str) -> Result<(), Failure> {
+        let mut stdout = io::stdout().lock();
+        stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush())
+            .map_err(|error| Failure::local("Could not print", &error))
+    }
+
+    /// Prints a value as indented JSON.
+    pub(crate) fn value<T: Serialize>(&self, value: &T) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(value)
+            .map_err(|error| Failure::local("Could not print", &io::Error::other(error)))?;
+        self.line(&text)
+    }
+
+    /// Prints a value as one line of JSON.
+    pub(crate) fn event<T: Serialize>(&self, value: &T) -> Result<(), Failure> {
+        let text = serde_json::to_string(value)
+            .map_err(|error| Failure::local("Could not print", &io::Error::other(error)))?;
+        self.line(&text)
+    }
+
+    /// A remark for people, on stderr; none in JSON mode.
+    pub(crate) fn hint(&self, text: &str) {
+        if !self.json {
+            note(text);
+        }
+    }
+}
+
+/// Prints a remark on stderr. That nobody reads it is no failure.
+pub(crate) fn note(text: &str) {
+    let style = stderr_style();
+    let text = text::clean(&scrub(text));
+    let _ = writeln!(io::stderr(), "{}", style.paint(Paint::Muted, &text));
+}
+
+/// The text that tells of a failure: what failed, what to do, the request's id.
+pub(crate) fn failure(failure: &Failure, json: bool) -> String {
+    let message = scrub(&failure.to_string());
+    let hint = failure.hint().map(scrub);
+    let request = match failure {
+        Failure::Api(error) => error.request_id.clone(),
+        _ => None,
+    };
+    if json {
+        let mut error = serde_json::json!({
+            "code": failure.code(),
+            "message": message,
+            "exit_code": failure.exit().code(),
+        });
+        if let Some(fields) = error.as_object_mut() {
+            fields.extend(hint.map(|h| ("hint".to_owned(), h.into())));
+            fields.extend(request.map(|r| ("request_id".to_owned(), r.into())));
+        }
+        return format!("{}\n", serde_json::json!({ "error": error }));
+    }
+    let style = stderr_style();
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "{} {}",
+        style.paint(Paint::Danger, "error:"),
+        text::clean(&message)
+    );
+    if let Some(hint) = hint {
+        let _ = writeln!(
+            out,
+            "{} {}",
+            style.paint(Paint::Info, "hint:"),
+            text::clean(&hint)
+        );
+    }
+    if let Some(request) = request {
+        let _ = writeln!(out, "request: {}", text::clean(&request));
+    }
+    out
+}
+
+fn colour_wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+fn stderr_style() -> Style {
+    Style::new(io::stderr().is_terminal() && colour_wanted())
+}
+
+/// Columns used where the terminal does not say.
+const DEFAULT_COLUMNS: usize = 80;
+
+#[cfg(unix)]
+fn columns() -> usize {
+    rustix::termios::tcgetwinsize(io::stdout())
+        .ok()
+        .map(|size| usize::from(size.ws_col))
+        .filter(|columns| *columns > 0)
+        .unwrap_or(DEFAULT_COLUMNS)
+}
+
+#[cfg(not(unix))]
+fn columns() -> usize {
+    DEFAULT_COLUMNS
+}

@@ -1,0 +1,215 @@
+//! From what a person types to ids: names, whole ids, the ends of ids.
+
+use crate::api::{Api, Call};
+use crate::context::Context;
+use crate::error::Failure;
+use sam_domain::access::route::RouteId;
+use sam_domain::access::wire::{ProjectList, ProjectView};
+use sam_domain::conversation::wire::TaskList;
+use sam_domain::id::{Id, ProjectId, TaskId};
+use sam_domain::task::TaskView;
+
+/// Fewest characters of an id that may stand for it.
+const SHORTEST: usize = 4;
+/// Pages of tasks that are searched for a short id.
+const PAGES: usize = 10;
+
+/// The project a command is about: the named one, else the current one, else
+/// the only one there is.
+pub(crate) async fn project(
+    context: &Context,
+    api: &Api,
+    named: Option<&str>,
+) -> Result<ProjectView, Failure> {
+    if let Some(id) = named.and_then(|name| name.parse::<ProjectId>().ok()) {
+        return api
+            .json(Call::new(RouteId::GetProject, &[id.as_str()]))
+            .await;
+    }
+    let list: ProjectList = api.json(Call::new(RouteId::ListProjects, &[])).await?;
+    if let Some(name) = named {
+        return pick_project(name, list.projects);
+    }
+    let current = context.settings.project(api.base());
+    let mut projects = list.projects;
+    if let Some(id) = current
+        && let Some(index) = projects.iter().position(|p| p.id == *id)
+    {
+        return Ok(projects.swap_remove(index));
+    }
+    match projects.len() {
+        0 => Err(Failure::usage(
+            "There is no project yet.",
+            "Create one with `sam project create --repo <url|path>`.",
+        )),
+        1 => Ok(projects.swap_remove(0)),
+        _ => Err(Failure::usage(
+            "Which project?",
+            "Choose one with `sam project use <name>`, or pass --project <name>.",
+        )),
+    }
+}
+
+fn pick_project(name: &str, projects: Vec<ProjectView>) -> Result<ProjectView, Failure> {
+    let exact: Vec<ProjectView> = projects
+        .iter()
+        .filter(|p| p.name.eq_ignore_ascii_case(name))
+        .cloned()
+        .collect();
+    let found = if exact.is_empty() {
+        projects
+            .into_iter()
+            .filter(|p| stands_for(name, &p.id))
+            .collect()
+    } else {
+        exact
+    };
+    one(found, name, "project", |p| format!("{} {}", p.id, p.name)).map_err(|failure| match failure
+    {
+        Failure::NotFound { message, .. } => Failure::NotFound {
+            message,
+            hint: Some("See `sam project list`.".to_owned()),
+        },
+        other => other,
+    })
+}
+
+/// The task a command is about: by whole id, or by the end of its id among the
+/// project's tasks.
+pub(crate) async fn task(
+    context: &Context,
+    api: &Api,
+    named: &str,
+    within: Option<&str>,
+) -> Result<TaskView, Failure> {
+    if let Ok(id) = named.parse::<TaskId>() {
+        return api.json(Call::new(RouteId::GetTask, &[id.as_str()])).await;
+    }
+    if bare(named).len() < SHORTEST {
+        return Err(Failure::usage(
+            format!("`{named}` is too short for a task's id."),
+            format!("Give at least {SHORTEST} characters; see `sam task list`."),
+        ));
+    }
+    let project = project(context, api, within).await?;
+    let mut found = Vec::new();
+    let mut before = None;
+    for _ in 0..PAGES {
+        let page = tasks(api, &project.id, before.as_ref(), None).await?;
+        found.extend(page.tasks.into_iter().filter(|t| stands_for(named, &t.id)));
+        before = page.next;
+        if before.is_none() {
+            break;
+        }
+    }
+    one(found, named, "task", |t| format!("{} {}", t.id, t.title)).map_err(
+        |failure| match failure {
+            Failure::NotFound { message, .. } => Failure::NotFound {
+                message: format!(
+                    "{} It was looked for in the project {}.",
+                    message, project.name
+                ),
+                hint: Some("See `sam task list`; name another project with --project.".to_owned()),
+            },
+            other => other,
+        },
+    )
+}
+
+/// The named task, else the project's newest.
+pub(crate) async fn task_or_newest(
+    context: &Context,
+    api: &Api,
+    named: Option<&str>,
+    within: Option<&str>,
+) -> Result<TaskView, Failure> {
+    if let Some(named) = named {
+        return task(context, api, named, within).await;
+    }
+    let project = project(context, api, within).await?;
+    let page = tasks(api, &project.id, None, Some(1)).await?;
+    page.tasks
+        .into_iter()
+        .next()
+        .ok_or_else(|| Failure::NotFound {
+            message: format!("The project {} has no tasks yet.", project.name),
+            hint: Some("Submit one with `sam task submit \"…\"`.".to_owned()),
+        })
+}
+
+/// One page of a project's tasks, newest first.
+pub(crate) async fn tasks(
+    api: &Api,
+    project: &ProjectId,
+    before: Option<&TaskId>,
+    limit: Option<usize>,
+) -> Result<TaskList, Failure> {
+    let segments = [project.as_str()];
+    let mut call = Call::new(RouteId::ListTasks, &segments);
+    if let Some(before) = before {
+        call = call.query("before", before.as_str());
+    }
+    if let Some(limit) = limit {
+        call = call.query("limit", limit.to_string());
+    }
+    api.json(call).await
+}
+
+/// An id's characters without its prefix.
+fn bare(text: &str) -> &str {
+    text.split_once('_').map_or(text, |(_, body)| body)
+}
+
+/// Whether `text` is the end or the beginning of `id`.
+fn stands_for<I: Id>(text: &str, id: &I) -> bool {
+    let text = text.to_ascii_lowercase();
+    let text = text.strip_prefix(I::PREFIX).unwrap_or(&text);
+    let body = bare(id.as_str());
+    text.len() >= SHORTEST && (body.ends_with(text) || body.starts_with(text))
+}
+
+fn one<T>(
+    mut found: Vec<T>,
+    named: &str,
+    kind: &str,
+    show: impl Fn(&T) -> String,
+) -> Result<T, Failure> {
+    match found.len() {
+        0 => Err(Failure::NotFound {
+            message: format!("There is no {kind} `{named}`."),
+            hint: None,
+        }),
+        1 => Ok(found.swap_remove(0)),
+        _ => {
+            let names: Vec<String> = found.iter().map(show).collect();
+            Err(Failure::usage(
+                format!(
+                    "`{named}` could be several {kind}s:\n  {}",
+                    names.join("\n  ")
+                ),
+                "Give more of the id.",
+            ))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_and_beginnings_stand_for_an_id() {
+        let id: TaskId = "tsk_01jd8x0000000000000000abcd".parse().unwrap();
+        for (text, wanted) in [
+            ("abcd", true),
+            ("0ABCD", true),
+            ("tsk_01jd8x", true),
+            ("01jd8x", true),
+            ("bcd", false),
+            ("abce", false),
+            ("prj_01jd8x", false),
+        ] {
+            assert_eq!(stands_for(text, &id), wanted, "{text}");
+        }
+    }
+}
