@@ -1,3 +1,69 @@
-//! Placeholder.
+//! `sam-harness`: a coding agent.
+//!
+//! One conversation is a list of chat messages. A turn asks the model, runs
+//! the tools it calls, sends it their results, and ends when it calls none.
+//! The agent is served over the Agent Client Protocol (`sam-harness acp`) or
+//! run once from a shell (`sam-harness run`).
+//!
+//! Invariants: file tools reach nothing outside the workspace root, through
+//! whatever symlink or `..`; a tool runs only for a reply that arrived whole,
+//! so that a cut or repeated stream never doubles an effect; a command's whole
+//! process group ends with its time limit, the turn's cancellation or the
+//! agent's end; every call in the conversation has its result, so that it can
+//! always be continued.
+//!
+//! It knows nothing of tasks, nodes or the control plane: a model endpoint and
+//! a directory are all it gets.
 
-fn main() {}
+mod cli;
+mod model;
+mod prompt;
+mod run;
+mod serve;
+mod tools;
+mod turn;
+mod visible;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+/// The turn ended by itself.
+const COMPLETE: u8 = 0;
+/// Something failed.
+const FAILED: u8 = 1;
+/// A limit of the turn was reached.
+const LIMIT: u8 = 3;
+/// Cancelled by a signal.
+const CANCELLED: u8 = 130;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("cannot start: {error}")),
+    };
+    let code = runtime.block_on(async {
+        match cli.command {
+            Command::Acp(args) => serve::serve(args).await,
+            Command::Run(args) => run::run(args).await,
+        }
+    });
+    // A blocking read of stdin must not keep the process.
+    runtime.shutdown_background();
+    match code {
+        Ok(code) => ExitCode::from(code),
+        Err(message) => fail(&message),
+    }
+}
+
+fn fail(message: &str) -> ExitCode {
+    eprintln!("sam-harness: {message}");
+    ExitCode::from(FAILED)
+}

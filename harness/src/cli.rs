@@ -1,0 +1,96 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A coding agent that works in one directory with one model.
+#[derive(Debug, Parser)]
+#[command(name = "sam-harness", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the Agent Client Protocol over stdin and stdout.
+    Acp(AcpArgs),
+    /// Work on one prompt and exit: 0 complete, 1 error, 2 usage, 3 limit, 130 cancelled.
+    Run(RunArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AcpArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// What to do.
+    #[arg(short, long, value_name = "TEXT")]
+    pub(crate) prompt: String,
+    /// The workspace; nothing outside it is read or written by the file tools.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) dir: PathBuf,
+    /// What stdout gets; steps always go to stderr.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// The answer's text as it arrives.
+    Text,
+    /// One JSON object at the end.
+    Json,
+    /// One JSON object a line for each event.
+    StreamJson,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ModelArgs {
+    /// The model API, including its version path (…/v1).
+    #[arg(long, value_name = "URL", env = "SAM_MODEL_URL")]
+    pub(crate) base_url: String,
+    /// The API key; better given by the environment, where other users cannot see it.
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "SAM_MODEL_KEY",
+        hide_env_values = true
+    )]
+    pub(crate) api_key: Option<String>,
+    /// The model's id.
+    #[arg(long, value_name = "ID", env = "SAM_MODEL")]
+    pub(crate) model: String,
+    /// The dialect of the model API.
+    #[arg(long, value_enum, default_value_t = Provider::Chat)]
+    pub(crate) provider: Provider,
+    /// The header that carries the key: those ending in "authorization" as a
+    /// bearer token, others bare; "none" sends no key.
+    #[arg(long, value_name = "NAME", default_value = "authorization")]
+    pub(crate) auth_header: String,
+    /// The most model requests in one turn.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_turns: u32,
+    /// The model's context in tokens, reported to the host beside what is used.
+    #[arg(long, value_name = "TOKENS", default_value_t = 128_000)]
+    pub(crate) context_window: u64,
+    /// Seconds for which a model API that is unreachable or busy is tried again.
+    #[arg(long, value_name = "SECONDS", default_value_t = 180)]
+    pub(crate) retry_for: u64,
+    /// Seconds without a byte after which a reply counts as cut off.
+    #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) idle_timeout: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Provider {
+    /// OpenAI-compatible chat completions.
+    #[value(alias = "openai-proxy")]
+    Chat,
+}

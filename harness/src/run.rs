@@ -1,0 +1,176 @@
+//! `sam-harness run`: one prompt from a shell.
+//!
+//! Stdout carries the result in the form asked for, stderr the steps. An
+//! interrupt cancels the turn; a second one ends the process at once.
+
+use std::io::{self, Write};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use sam_acp::{ToolCall, ToolCallUpdate, ToolStatus};
+use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{Output, RunArgs};
+use crate::model::ModelClient;
+use crate::tools::ProcessGroups;
+use crate::turn::{Conversation, Observer, TurnEnd, TurnSummary};
+use crate::workspace::Workspace;
+use crate::{CANCELLED, COMPLETE, FAILED, LIMIT};
+
+/// Works on the prompt; the exit code.
+pub(crate) async fn run(args: RunArgs) -> Result<u8, String> {
+    let model = ModelClient::new(&args.model)?;
+    let workspace = Workspace::open(&args.dir)
+        .map_err(|error| format!("{} cannot be opened: {error}", args.dir.display()))?;
+    let groups = ProcessGroups::default();
+    let mut conversation = Conversation::new(workspace, groups.clone(), args.model.max_turns);
+    let cancel = CancellationToken::new();
+    cancel_on_signal(cancel.clone())?;
+    let printer = Printer {
+        output: args.output,
+        on_new_line: Mutex::new(true),
+    };
+    let ended = conversation
+        .turn(&model, args.prompt, &printer, &cancel)
+        .await;
+    groups.kill();
+    let code = match &ended {
+        Ok(summary) => match summary.end {
+            TurnEnd::Complete => COMPLETE,
+            TurnEnd::MaxTokens | TurnEnd::MaxTurns => LIMIT,
+            TurnEnd::Refused => FAILED,
+            TurnEnd::Cancelled => CANCELLED,
+        },
+        Err(_) => FAILED,
+    };
+    printer.end(&ended.map_err(|error| error.to_string()));
+    Ok(code)
+}
+
+fn cancel_on_signal(cancel: CancellationToken) -> Result<(), String> {
+    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        cancel.cancel();
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        std::process::exit(i32::from(CANCELLED));
+    });
+    Ok(())
+}
+
+/// Prints a turn.
+struct Printer {
+    output: Output,
+    /// Whether the text on stdout is at the beginning of a line.
+    on_new_line: Mutex<bool>,
+}
+
+impl Printer {
+    /// A reader that has left must not end the work.
+    fn stdout(&self, text: &str) {
+        let mut stdout = io::stdout().lock();
+        let _ = stdout.write_all(text.as_bytes());
+        let _ = stdout.flush();
+    }
+
+    fn event(&self, event: &Value) {
+        if self.output == Output::StreamJson {
+            self.stdout(&format!("{event}\n"));
+        }
+    }
+
+    fn step(&self, text: &str) {
+        self.end_line();
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+
+    fn end_line(&self) {
+        let mut on_new_line = match self.on_new_line.lock() {
+            Ok(guard) => guard,
+            Err(poisoned) => poisoned.into_inner(),
+        };
+        if !std::mem::replace(&mut *on_new_line, true) {
+            self.stdout("\n");
+        }
+    }
+
+    fn end(&self, ended: &Result<TurnSummary, String>) {
+        self.end_line();
+        let result = match ended {
+            Ok(summary) => json!({
+                "type": "result",
+                "stop_reason": stop_reason(summary.end),
+                "text": summary.text,
+                "model_requests": summary.requests,
+                "tool_calls": summary.tool_calls,
+                "usage": summary.usage,
+            }),
+            Err(message) => json!({"type": "result", "stop_reason": "error", "error": message}),
+        };
+        match self.output {
+            Output::Text => {}
+            Output::Json | Output::StreamJson => self.stdout(&format!("{result}\n")),
+        }
+        match ended {
+            Ok(summary) => match summary.end {
+                TurnEnd::Complete => {}
+                end => self.step(&format!("sam-harness: stopped: {}", stop_reason(end))),
+            },
+            Err(message) => self.step(&format!("sam-harness: {message}")),
+        }
+    }
+}
+
+fn stop_reason(end: TurnEnd) -> &'static str {
+    match end {
+        TurnEnd::Complete => "end_turn",
+        TurnEnd::MaxTokens => "max_tokens",
+        TurnEnd::MaxTurns => "max_turns",
+        TurnEnd::Refused => "refusal",
+        TurnEnd::Cancelled => "cancelled",
+    }
+}
+
+impl Observer for Printer {
+    fn text(&self, message: &str, text: &str) {
+        self.event(&json!({"type": "text", "message": message, "text": text}));
+        if self.output == Output::Text {
+            self.stdout(text);
+            if let Ok(mut on_new_line) = self.on_new_line.lock() {
+                *on_new_line = text.ends_with('\n');
+            }
+        }
+    }
+
+    fn thought(&self, message: &str, text: &str) {
+        self.event(&json!({"type": "thought", "message": message, "text": text}));
+    }
+
+    fn tool_started(&self, call: &ToolCall) {
+        self.event(&json!({"type": "tool_call", "call": call}));
+        self.step(&format!("→ {}", call.title));
+    }
+
+    fn tool_changed(&self, update: &ToolCallUpdate) {
+        self.event(&json!({"type": "tool_update", "update": update}));
+        if update.status == Some(ToolStatus::Failed) {
+            self.step("  failed");
+        }
+    }
+
+    fn retrying(&self, reason: &str, wait: Duration) {
+        let seconds = wait.as_secs_f64();
+        self.event(&json!({"type": "retry", "reason": reason, "seconds": seconds}));
+        self.step(&format!("  {reason}; trying again in {seconds:.1} s"));
+    }
+}

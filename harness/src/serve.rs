@@ -1,0 +1,291 @@
+//! `sam-harness acp`: the agent behind the Agent Client Protocol.
+//!
+//! A session is a conversation in one directory; one turn at a time. The loop
+//! here never waits for a turn, so a cancellation is heard at once. When the
+//! host goes away, or asks the process to end, every turn is cancelled and
+//! every command ended before the process exits. Sessions live as long as the
+//! process; none can be loaded.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sam_acp::{
+    AcpSessionId, AgentDescription, AgentLink, AgentRequest, AgentServer, AgentUpdate, Block,
+    Chunk, ContextUsage, PromptOutcome, PromptReply, RpcError, StopReason, TokenUsage, ToolCall,
+    ToolCallUpdate,
+};
+use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{AcpArgs, ModelArgs};
+use crate::model::ModelClient;
+use crate::tools::ProcessGroups;
+use crate::turn::{Conversation, Observer, TurnEnd, TurnSummary};
+use crate::workspace::Workspace;
+use crate::{CANCELLED, COMPLETE};
+
+/// For turns to end after the host has gone.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Serves one host until it goes away; the exit code.
+pub(crate) async fn serve(args: AcpArgs) -> Result<u8, String> {
+    let mut server = Server {
+        model: Arc::new(ModelClient::new(&args.model)?),
+        args: args.model,
+        groups: ProcessGroups::default(),
+        sessions: HashMap::new(),
+        turns: JoinSet::new(),
+    };
+    let description = AgentDescription {
+        name: "sam-harness".to_owned(),
+        title: "SAM Harness".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        load_session: false,
+    };
+    let (link, mut requests) =
+        AgentServer::connect(tokio::io::stdin(), tokio::io::stdout(), description);
+    let mut terminate = signal(SignalKind::terminate())
+        .map_err(|error| format!("cannot listen for signals: {error}"))?;
+    let code = loop {
+        tokio::select! {
+            request = requests.recv() => match request {
+                None | Some(AgentRequest::Closed(_)) => break COMPLETE,
+                Some(request) => server.take(request, &link),
+            },
+            _ = terminate.recv() => break CANCELLED,
+            Some(_) = server.turns.join_next() => {}
+        }
+    };
+    server.end().await;
+    Ok(code)
+}
+
+struct Server {
+    model: Arc<ModelClient>,
+    args: ModelArgs,
+    groups: ProcessGroups,
+    sessions: HashMap<AcpSessionId, Session>,
+    turns: JoinSet<()>,
+}
+
+struct Session {
+    conversation: Arc<tokio::sync::Mutex<Conversation>>,
+    /// Of the turn in progress.
+    cancel: Arc<Mutex<Option<CancellationToken>>>,
+}
+
+impl Server {
+    fn take(&mut self, request: AgentRequest, link: &AgentLink) {
+        match request {
+            AgentRequest::NewSession { cwd, reply } => match self.open(&cwd) {
+                Ok(session) => reply.opened(&session),
+                Err(error) => reply.failed(error),
+            },
+            AgentRequest::LoadSession { session, reply, .. } => {
+                reply.failed(RpcError::session_not_found(session.as_str()));
+            }
+            AgentRequest::Prompt {
+                session,
+                blocks,
+                reply,
+            } => self.prompt(session, &blocks, reply, link),
+            AgentRequest::Cancel { session } => {
+                if let Some(session) = self.sessions.get(&session) {
+                    session.cancel();
+                }
+            }
+            AgentRequest::Closed(_) => {}
+        }
+    }
+
+    fn open(&mut self, cwd: &Path) -> Result<AcpSessionId, RpcError> {
+        let workspace = Workspace::open(cwd).map_err(|error| {
+            RpcError::invalid_params(format!("{} cannot be opened: {error}", cwd.display()))
+        })?;
+        let number = self.sessions.len() + 1;
+        let session = AcpSessionId(format!("harness-{}-{number}", std::process::id()));
+        let conversation = Conversation::new(workspace, self.groups.clone(), self.args.max_turns);
+        self.sessions.insert(
+            session.clone(),
+            Session {
+                conversation: Arc::new(tokio::sync::Mutex::new(conversation)),
+                cancel: Arc::default(),
+            },
+        );
+        Ok(session)
+    }
+
+    fn prompt(&mut self, id: AcpSessionId, blocks: &[Block], reply: PromptReply, link: &AgentLink) {
+        let Some(session) = self.sessions.get(&id) else {
+            return reply.failed(RpcError::session_not_found(id.as_str()));
+        };
+        let Some(cancel) = session.begin() else {
+            let message = "a turn of this session is in progress";
+            return reply.failed(RpcError::new(RpcError::INVALID_REQUEST, message));
+        };
+        let prompt = prompt_text(blocks);
+        let conversation = Arc::clone(&session.conversation);
+        let model = Arc::clone(&self.model);
+        let running = Arc::clone(&session.cancel);
+        let link = link.clone();
+        let window = self.args.context_window;
+        self.turns.spawn(async move {
+            let watcher = Watcher { link, session: id };
+            let ended = {
+                let mut conversation = conversation.lock().await;
+                conversation.turn(&model, prompt, &watcher, &cancel).await
+            };
+            *lock(&running) = None;
+            match ended {
+                Ok(summary) => {
+                    watcher.context(&summary, window);
+                    reply.finished(&outcome(&summary));
+                }
+                Err(error) => {
+                    let mut refusal = RpcError::internal("the model gave no reply");
+                    refusal.message = error.to_string();
+                    reply.failed(refusal);
+                }
+            }
+        });
+    }
+
+    async fn end(mut self) {
+        for session in self.sessions.values() {
+            session.cancel();
+        }
+        let _ = tokio::time::timeout(LAST_WORDS, async {
+            while self.turns.join_next().await.is_some() {}
+        })
+        .await;
+        self.groups.kill();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Session {
+    /// A token for a new turn; none while another runs.
+    fn begin(&self) -> Option<CancellationToken> {
+        let mut running = lock(&self.cancel);
+        if running.is_some() {
+            return None;
+        }
+        let cancel = CancellationToken::new();
+        *running = Some(cancel.clone());
+        Some(cancel)
+    }
+
+    fn cancel(&self) {
+        if let Some(cancel) = lock(&self.cancel).as_ref() {
+            cancel.cancel();
+        }
+    }
+}
+
+/// The prompt as one text: linked resources by their address, embedded ones
+/// with their text.
+fn prompt_text(blocks: &[Block]) -> String {
+    let text = |raw: &Value, pointer: &str| {
+        raw.pointer(pointer)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
+    let parts: Vec<String> = blocks
+        .iter()
+        .map(|block| match block {
+            Block::Text { text } => text.clone(),
+            Block::Other { raw } => {
+                let address = text(raw, "/uri").or_else(|| text(raw, "/resource/uri"));
+                match (address, text(raw, "/resource/text")) {
+                    (Some(address), Some(content)) => format!("[{address}]\n{content}"),
+                    (Some(address), None) => format!("[{address}]"),
+                    (None, _) => "[an attachment that cannot be read here]".to_owned(),
+                }
+            }
+        })
+        .collect();
+    parts.join("\n")
+}
+
+fn outcome(summary: &TurnSummary) -> PromptOutcome {
+    let usage = summary.usage;
+    PromptOutcome {
+        stop_reason: match summary.end {
+            TurnEnd::Complete => StopReason::EndTurn,
+            TurnEnd::MaxTokens => StopReason::MaxTokens,
+            TurnEnd::MaxTurns => StopReason::MaxTurnRequests,
+            TurnEnd::Refused => StopReason::Refusal,
+            TurnEnd::Cancelled => StopReason::Cancelled,
+        },
+        usage: (usage.total > 0).then_some(TokenUsage {
+            input: usage.input,
+            output: usage.output,
+            total: usage.total,
+            thought: Some(usage.reasoning).filter(|tokens| *tokens > 0),
+            cached_read: Some(usage.cached_input).filter(|tokens| *tokens > 0),
+            cached_write: None,
+        }),
+    }
+}
+
+/// Tells the host what happens in a turn.
+struct Watcher {
+    link: AgentLink,
+    session: AcpSessionId,
+}
+
+impl Watcher {
+    fn send(&self, update: AgentUpdate) {
+        self.link.update(&self.session, &update);
+    }
+
+    fn context(&self, summary: &TurnSummary, window: u64) {
+        if let Some(used) = summary.context {
+            self.send(AgentUpdate::ContextUsage(ContextUsage {
+                used,
+                size: window.max(used),
+                cost: None,
+            }));
+        }
+    }
+}
+
+fn chunk(message: &str, text: &str) -> Chunk {
+    Chunk {
+        message_id: Some(message.to_owned()),
+        block: Block::text(text),
+    }
+}
+
+impl Observer for Watcher {
+    fn text(&self, message: &str, text: &str) {
+        self.send(AgentUpdate::Message(chunk(message, text)));
+    }
+
+    fn thought(&self, message: &str, text: &str) {
+        self.send(AgentUpdate::Thought(chunk(message, text)));
+    }
+
+    fn tool_started(&self, call: &ToolCall) {
+        self.send(AgentUpdate::ToolCall(call.clone()));
+    }
+
+    fn tool_changed(&self, update: &ToolCallUpdate) {
+        self.send(AgentUpdate::ToolCallUpdate(update.clone()));
+    }
+
+    fn retrying(&self, reason: &str, wait: Duration) {
+        // Stderr is the agent's log; the protocol has no place for this.
+        eprintln!(
+            "sam-harness: {reason}; trying again in {:.1} s",
+            wait.as_secs_f64()
+        );
+    }
+}

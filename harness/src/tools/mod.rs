@@ -1,0 +1,283 @@
+//! The tools: what the model may do in the workspace.
+//!
+//! A call is parsed first ([`Call::parse`]), described for people and hosts,
+//! and only then run. Whatever goes wrong is text for the model, never an
+//! error of the turn. Outputs are bounded.
+
+mod bash;
+mod files;
+mod output;
+mod search;
+
+use std::sync::Arc;
+
+use sam_acp::{Location, ToolContent, ToolKind};
+use sam_dialects::chat::ToolDefinition;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use bash::ProcessGroups;
+
+use crate::workspace::Workspace;
+
+/// What a tool gave back.
+#[derive(Debug, Default)]
+pub(crate) struct ToolOutput {
+    /// For the model.
+    pub(crate) text: String,
+    /// For the host, when it is not just the text.
+    pub(crate) shown: Option<Vec<ToolContent>>,
+    /// Whether it failed.
+    pub(crate) failed: bool,
+}
+
+impl ToolOutput {
+    fn ok(text: String) -> Self {
+        Self {
+            text,
+            ..Self::default()
+        }
+    }
+
+    /// A failure, in words for the model.
+    pub(crate) fn failed(message: impl AsRef<str>) -> Self {
+        Self {
+            text: format!("error: {}", message.as_ref()),
+            shown: None,
+            failed: true,
+        }
+    }
+
+    /// What a host shows.
+    pub(crate) fn content(&self) -> Vec<ToolContent> {
+        let text = || {
+            vec![ToolContent::Text {
+                text: self.text.clone(),
+            }]
+        };
+        self.shown.clone().unwrap_or_else(text)
+    }
+}
+
+impl From<Result<String, String>> for ToolOutput {
+    fn from(result: Result<String, String>) -> Self {
+        match result {
+            Ok(text) => Self::ok(text),
+            Err(message) => Self::failed(message),
+        }
+    }
+}
+
+/// What a tool may use.
+pub(crate) struct ToolContext<'a> {
+    pub(crate) workspace: &'a Arc<Workspace>,
+    pub(crate) groups: &'a ProcessGroups,
+    pub(crate) cancel: &'a CancellationToken,
+    /// Hears the output so far of a tool that takes its time.
+    pub(crate) progress: &'a (dyn Fn(&str) + Sync),
+}
+
+/// A call with arguments that could be read.
+#[derive(Debug)]
+pub(crate) enum Call {
+    ReadFile(files::ReadFile),
+    WriteFile(files::WriteFile),
+    EditFile(files::EditFile),
+    Bash(bash::Bash),
+    Glob(search::Glob),
+    Grep(search::Grep),
+}
+
+/// A call as people see it.
+#[derive(Debug)]
+pub(crate) struct Description {
+    pub(crate) title: String,
+    pub(crate) kind: ToolKind,
+    pub(crate) locations: Vec<Location>,
+}
+
+/// The tools offered to the model.
+pub(crate) fn definitions() -> Vec<ToolDefinition> {
+    let object = |properties: Value, required: &[&str]| json!({"type": "object", "properties": properties, "required": required});
+    let path =
+        json!({"type": "string", "description": "Path of a file, relative to the workspace."});
+    let directory =
+        json!({"type": "string", "description": "Directory to search in; default: the workspace."});
+    vec![
+        ToolDefinition::function(
+            "read_file",
+            "Reads a text file with line numbers. Long files are read in parts by offset and limit.",
+            object(
+                json!({
+                    "path": path,
+                    "offset": {"type": "integer", "description": "First line, from 1."},
+                    "limit": {"type": "integer", "description": "Number of lines; default 2000."},
+                }),
+                &["path"],
+            ),
+        ),
+        ToolDefinition::function(
+            "write_file",
+            "Writes a whole file, creating it and its directories or replacing what it held.",
+            object(
+                json!({"path": path, "content": {"type": "string"}}),
+                &["path", "content"],
+            ),
+        ),
+        ToolDefinition::function(
+            "edit_file",
+            "Replaces one piece of a file. old_text must occur exactly once, without the line numbers of read_file; give enough lines around it.",
+            object(
+                json!({
+                    "path": path,
+                    "old_text": {"type": "string", "description": "The exact text to replace."},
+                    "new_text": {"type": "string", "description": "The text to put there."},
+                }),
+                &["path", "old_text", "new_text"],
+            ),
+        ),
+        ToolDefinition::function(
+            "bash",
+            "Runs a command with bash in the workspace and returns its output and exit code. There is no terminal and no input.",
+            object(
+                json!({
+                    "command": {"type": "string"},
+                    "timeout_seconds": {"type": "integer", "description": "Time limit; default 120, at most 600."},
+                }),
+                &["command"],
+            ),
+        ),
+        ToolDefinition::function(
+            "glob",
+            "Lists files whose path matches a pattern, such as **/*.rs or src/**/test_*.py. Ignored files are left out.",
+            object(
+                json!({"pattern": {"type": "string"}, "path": directory}),
+                &["pattern"],
+            ),
+        ),
+        ToolDefinition::function(
+            "grep",
+            "Searches file contents for a regular expression and returns path:line:text. Ignored and binary files are left out.",
+            object(
+                json!({
+                    "pattern": {"type": "string", "description": "Regular expression (Rust syntax)."},
+                    "path": {"type": "string", "description": "File or directory to search in; default: the workspace."},
+                    "glob": {"type": "string", "description": "Only files whose path matches, such as *.rs."},
+                    "ignore_case": {"type": "boolean"},
+                }),
+                &["pattern"],
+            ),
+        ),
+    ]
+}
+
+impl Call {
+    /// Reads a call's arguments, given as JSON text.
+    pub(crate) fn parse(name: &str, arguments: &str) -> Result<Self, String> {
+        Ok(match name {
+            "read_file" => Self::ReadFile(read(arguments)?),
+            "write_file" => Self::WriteFile(read(arguments)?),
+            "edit_file" => Self::EditFile(read(arguments)?),
+            "bash" => Self::Bash(read(arguments)?),
+            "glob" => Self::Glob(read(arguments)?),
+            "grep" => Self::Grep(read(arguments)?),
+            other => {
+                let known: Vec<_> = definitions().iter().map(ToolDefinition::name).collect();
+                return Err(format!(
+                    "there is no tool {other}; there are {}",
+                    known.join(", ")
+                ));
+            }
+        })
+    }
+
+    /// The call for people.
+    pub(crate) fn describe(&self, workspace: &Workspace) -> Description {
+        match self {
+            Self::ReadFile(call) => call.describe(workspace),
+            Self::WriteFile(call) => call.describe(workspace),
+            Self::EditFile(call) => call.describe(workspace),
+            Self::Bash(call) => call.describe(),
+            Self::Glob(call) => call.describe(),
+            Self::Grep(call) => call.describe(),
+        }
+    }
+
+    /// Runs the call.
+    pub(crate) async fn run(self, context: &ToolContext<'_>) -> ToolOutput {
+        match self {
+            Self::ReadFile(call) => call.run(context.workspace).into(),
+            Self::WriteFile(call) => call.run(context.workspace),
+            Self::EditFile(call) => call.run(context.workspace),
+            Self::Bash(call) => call.run(context).await,
+            Self::Glob(call) => search::in_background(context, move |w, s| call.run(w, s)).await,
+            Self::Grep(call) => search::in_background(context, move |w, s| call.run(w, s)).await,
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(arguments: &str) -> Result<T, String> {
+    let arguments = arguments.trim();
+    let arguments = if arguments.is_empty() {
+        "{}"
+    } else {
+        arguments
+    };
+    serde_json::from_str(arguments)
+        .map_err(|error| format!("the arguments cannot be read: {error}"))
+}
+
+/// A number, also when a model wrote it as text or with a fraction.
+fn lenient_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let text = match &value {
+        Value::Null => return Ok(None),
+        Value::String(text) if text.trim().is_empty() => return Ok(None),
+        Value::String(text) => text.trim().to_owned(),
+        other => other.to_string(),
+    };
+    let whole = text.strip_suffix(".0").unwrap_or(&text);
+    let number = whole.parse();
+    number
+        .map(Some)
+        .map_err(|_| serde::de::Error::custom(format!("{text} is not a whole number from 0")))
+}
+
+/// At most `max` bytes of a title or line, cut at a character.
+fn shorten(text: &str, max: usize) -> String {
+    if text.len() <= max {
+        return text.to_owned();
+    }
+    let mut end = max;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", text.get(..end).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_read_leniently_and_refused_with_words() {
+        let call = Call::parse(
+            "read_file",
+            r#"{"path":"a","offset":"3","limit":2.0,"x":1}"#,
+        );
+        assert!(matches!(call, Ok(Call::ReadFile(_))));
+        let check = |name: &str, arguments: &str, expected: &str| {
+            let error = Call::parse(name, arguments).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        };
+        check("read_file", "", "path");
+        check("read_file", r#"{"path":"a","offset":-1}"#, "-1");
+        check("read_file", r#"{"path":"#, "cannot be read");
+        check(
+            "fly",
+            "{}",
+            "there is no tool fly; there are read_file, write_file",
+        );
+    }
+}

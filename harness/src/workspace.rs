@@ -1,0 +1,139 @@
+//! The directory the agent works in, and nothing else.
+//!
+//! Files are opened relative to a handle on the root (`cap-std`), one path
+//! component at a time: `..`, absolute paths and symlinks that lead out are
+//! refused by the way of opening, not by a check before it. Absolute paths
+//! below the root are understood, because models like to write them.
+
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+
+/// An open workspace.
+#[derive(Debug)]
+pub(crate) struct Workspace {
+    root: PathBuf,
+    given: PathBuf,
+    dir: Dir,
+}
+
+impl Workspace {
+    /// Opens a directory.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let root = path.canonicalize()?;
+        let dir = Dir::open_ambient_dir(&root, ambient_authority())?;
+        Ok(Self {
+            root,
+            given: path.to_owned(),
+            dir,
+        })
+    }
+
+    /// The root without symlinks.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The handle below which everything lies.
+    pub(crate) fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// A path a model wrote, relative to the root; `.` for the root itself.
+    /// Symlinks are not resolved here.
+    pub(crate) fn relative(&self, path: &str) -> Result<PathBuf, String> {
+        let outside = || format!("{path} is outside the workspace {}", self.root.display());
+        let mut wanted = Path::new(path);
+        if path.is_empty() {
+            return Err("the path is empty".to_owned());
+        }
+        if wanted.is_absolute() {
+            wanted = [&self.root, &self.given]
+                .iter()
+                .find_map(|root| wanted.strip_prefix(root).ok())
+                .ok_or_else(outside)?;
+        }
+        let mut relative = PathBuf::new();
+        for component in wanted.components() {
+            match component {
+                Component::Normal(name) => relative.push(name),
+                Component::CurDir => {}
+                Component::ParentDir if relative.pop() => {}
+                Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
+                    return Err(outside());
+                }
+            }
+        }
+        if relative.as_os_str().is_empty() {
+            relative.push(".");
+        }
+        Ok(relative)
+    }
+
+    /// Like [`Self::relative`], with every symlink resolved; the path must
+    /// exist.
+    pub(crate) fn resolved(&self, path: &str) -> Result<PathBuf, String> {
+        let relative = self.relative(path)?;
+        self.dir
+            .canonicalize(&relative)
+            .map_err(|error| explain(path, &error))
+    }
+
+    /// The absolute path of a relative one, for people and hosts.
+    pub(crate) fn absolute(&self, relative: &Path) -> String {
+        if relative == Path::new(".") {
+            return self.root.display().to_string();
+        }
+        self.root.join(relative).display().to_string()
+    }
+}
+
+/// What went wrong with a path, in words a model can act on.
+pub(crate) fn explain(path: &str, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("{path} does not exist"),
+        io::ErrorKind::IsADirectory => format!("{path} is a directory"),
+        io::ErrorKind::NotADirectory => format!("a part of {path} is not a directory"),
+        io::ErrorKind::PermissionDenied if error.raw_os_error().is_none() => {
+            // cap-std's own refusal carries no system error.
+            format!("{path} leads outside the workspace")
+        }
+        _ => format!("{path}: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_below_the_root_in_every_spelling() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("link");
+        let real = dir.path().join("real");
+        std::fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let workspace = Workspace::open(&link).unwrap();
+        let check = |path: &str, expected: &str| {
+            assert_eq!(
+                workspace.relative(path).unwrap(),
+                Path::new(expected),
+                "{path}"
+            );
+        };
+        check("a/b", "a/b");
+        check("./a//b/.", "a/b");
+        check("a/../b", "b");
+        check(".", ".");
+        check(real.join("a").to_str().unwrap(), "a");
+        check(link.join("a").to_str().unwrap(), "a");
+        check(real.to_str().unwrap(), ".");
+        for outside in ["..", "a/../../b", "/etc/passwd", "/", "../real/a"] {
+            let error = workspace.relative(outside).unwrap_err();
+            assert!(error.contains("outside"), "{outside}: {error}");
+        }
+        assert!(workspace.relative("").is_err());
+    }
+}

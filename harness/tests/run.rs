@@ -1,0 +1,502 @@
+//! `sam-harness run`, the built binary against a chat server.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use support::{
+    Reply, Server, Step, answer, arguments, call, calls, finish, has_ended, result_of, text,
+    thought, until, usage,
+};
+
+struct Harness {
+    dir: tempfile::TempDir,
+    url: String,
+    arguments: Vec<String>,
+}
+
+impl Harness {
+    fn new(server: &Server) -> Self {
+        Self::at(&server.url)
+    }
+
+    fn at(url: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("w")).unwrap();
+        Self {
+            dir,
+            url: url.to_owned(),
+            arguments: Vec::new(),
+        }
+    }
+
+    fn with(mut self, arguments: &[&str]) -> Self {
+        self.arguments
+            .extend(arguments.iter().map(|a| (*a).to_owned()));
+        self
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join("w").join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    fn start(&self) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_sam-harness"))
+            .args(["run", "-p", "do it", "--dir", "w"])
+            .args(&self.arguments)
+            .current_dir(self.dir.path())
+            .env("SAM_MODEL_URL", &self.url)
+            .env("SAM_MODEL_KEY", "k-123")
+            .env("SAM_MODEL", "m")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    fn run(&self) -> Output {
+        self.start().wait_with_output().unwrap()
+    }
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn check_code(output: &Output, code: i32) {
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{}{}",
+        out(output),
+        err(output)
+    );
+}
+
+#[test]
+fn an_answer_is_printed_and_the_request_is_what_it_should_be() {
+    let server = Server::start(vec![Reply::Stream(vec![
+        thought("hm"),
+        text("Hel"),
+        text("lo"),
+        finish("stop"),
+        usage(3, 2),
+        Step::Done,
+    ])]);
+    let output = Harness::new(&server).run();
+    check_code(&output, 0);
+    assert_eq!(out(&output), "Hello\n");
+    let request = &server.requests()[0];
+    let head = request["_head"].as_str().unwrap().to_ascii_lowercase();
+    assert!(head.starts_with("post /v1/chat/completions "), "{head}");
+    assert!(head.contains("authorization: bearer k-123"), "{head}");
+    assert_eq!(request["model"], "m");
+    assert_eq!(request["stream_options"]["include_usage"], true);
+    let names: Vec<_> = request["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|t| &t["function"]["name"])
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "read_file",
+            "write_file",
+            "edit_file",
+            "bash",
+            "glob",
+            "grep"
+        ]
+    );
+    assert_eq!(
+        request["messages"][1],
+        json!({"role": "user", "content": "do it"})
+    );
+}
+
+#[test]
+fn the_key_goes_into_the_header_chosen() {
+    for (name, line) in [
+        ("cf-aig-authorization", "cf-aig-authorization: bearer k-123"),
+        ("x-api-key", "x-api-key: k-123"),
+    ] {
+        let server = Server::start(vec![answer("ok")]);
+        let output = Harness::new(&server)
+            .with(&["--auth-header", name, "--provider", "openai-proxy"])
+            .run();
+        check_code(&output, 0);
+        let head = server.requests()[0]["_head"]
+            .as_str()
+            .unwrap()
+            .to_ascii_lowercase();
+        assert!(
+            head.contains(line) && !head.contains("\nauthorization:"),
+            "{head}"
+        );
+    }
+    let server = Server::start(vec![answer("ok")]);
+    check_code(
+        &Harness::new(&server).with(&["--auth-header", "none"]).run(),
+        0,
+    );
+    assert!(
+        !server.requests()[0]["_head"]
+            .as_str()
+            .unwrap()
+            .contains("k-123")
+    );
+}
+
+#[test]
+fn calls_in_pieces_run_in_order_and_their_results_go_back() {
+    let server = Server::start(vec![
+        Reply::Stream(vec![
+            text("Working."),
+            call(0, "a", "write_file"),
+            arguments(0, "{\"path\":\"f.txt\",\"con"),
+            call(1, "b", "bash"),
+            arguments(1, "{\"command\":\"cat f.txt; env\"}"),
+            arguments(0, "tent\":\"one\\n\"}"),
+            finish("tool_calls"),
+            usage(10, 5),
+            Step::Done,
+        ]),
+        calls(
+            "c",
+            "edit_file",
+            &json!({"path": "f.txt", "old_text": "one", "new_text": "two"}),
+        ),
+        calls("d", "read_file", &json!({"path": "../secret"})),
+        answer("Done."),
+    ]);
+    let harness = Harness::new(&server).with(&["--output", "json"]);
+    std::fs::write(harness.dir.path().join("secret"), "hunter2").unwrap();
+    let output = harness.run();
+    check_code(&output, 0);
+    let result: Value = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!(result["stop_reason"], "end_turn");
+    assert_eq!(result["text"], "Done.");
+    assert_eq!(
+        (&result["model_requests"], &result["tool_calls"]),
+        (&json!(4), &json!(4))
+    );
+    assert_eq!(result["usage"]["total"], 15 + 12 + 12 + 12);
+    assert_eq!(harness.read("f.txt"), "two\n");
+    let requests = server.requests();
+    let last = &requests[3];
+    assert_eq!(result_of(last, "a"), "f.txt created, 1 lines");
+    let shell = result_of(last, "b");
+    assert!(shell.starts_with("one\n"), "{shell}");
+    assert!(
+        !shell.contains("k-123") && !shell.contains("SAM_MODEL_URL"),
+        "{shell}"
+    );
+    assert!(result_of(last, "d").contains("outside the workspace"));
+    // What was sent once is sent again as it was.
+    for pair in requests.windows(2) {
+        let (earlier, later) = (&pair[0]["messages"], &pair[1]["messages"]);
+        let earlier = earlier.as_array().unwrap();
+        assert_eq!(&later.as_array().unwrap()[..earlier.len()], earlier);
+    }
+}
+
+#[test]
+fn a_call_that_cannot_be_read_is_answered_and_the_turn_goes_on() {
+    let server = Server::start(vec![
+        Reply::Stream(vec![
+            call(0, "a", "bash"),
+            arguments(0, "{\"command\": "),
+            finish("tool_calls"),
+            Step::Done,
+        ]),
+        calls("b", "fly", &json!({})),
+        answer("ok"),
+    ]);
+    check_code(&Harness::new(&server).run(), 0);
+    let last = &server.requests()[2];
+    assert!(result_of(last, "a").contains("cannot be read"));
+    assert!(result_of(last, "b").contains("there is no tool fly"));
+    assert_eq!(
+        last["messages"][2]["tool_calls"][0]["function"]["arguments"], "{}",
+        "valid JSON goes back"
+    );
+}
+
+/// Every way in which a reply may break off, followed by the same reply
+/// whole: the call's effect is there once.
+#[test]
+fn a_cut_reply_is_asked_for_again_and_no_effect_is_doubled() {
+    let begun = || {
+        vec![
+            text("Appending."),
+            call(0, "a", "bash"),
+            arguments(0, "{\"command\":\"echo x >> effects\"}"),
+        ]
+    };
+    let cut_by = |last: Vec<Step>| {
+        let mut steps = begun();
+        steps.extend(last);
+        Reply::Stream(steps)
+    };
+    let server = Server::start(vec![
+        cut_by(vec![Step::Cut]),
+        cut_by(vec![]),
+        cut_by(vec![Step::HalfEvent]),
+        Reply::Hangup,
+        cut_by(vec![finish("tool_calls"), usage(1, 1), Step::Done]),
+        answer("Done."),
+    ]);
+    let harness = Harness::new(&server).with(&["--output", "stream-json"]);
+    let output = harness.run();
+    check_code(&output, 0);
+    assert_eq!(harness.read("effects"), "x\n");
+    let events: Vec<Value> = out(&output)
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    let of = |kind: &str| {
+        events
+            .iter()
+            .filter(|e| e["type"] == kind)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of("retry").len(), 4, "the faults happened");
+    assert_eq!(of("tool_call").len(), 1);
+    let shown: String = of("text")
+        .iter()
+        .map(|e| e["text"].as_str().unwrap())
+        .collect();
+    assert_eq!(shown, "Appending.Done.", "repeated text is shown once");
+    assert_eq!(
+        server.requests()[1]["messages"],
+        server.requests()[4]["messages"]
+    );
+}
+
+#[test]
+fn a_busy_server_is_given_the_time_it_asks_for() {
+    let server = Server::start(vec![
+        Reply::Answer(
+            429,
+            "retry-after: 2\r\n",
+            r#"{"error":{"message":"slow down"}}"#.to_owned(),
+        ),
+        Reply::Answer(503, "", "<html>".to_owned()),
+        answer("ok"),
+    ]);
+    let begun = Instant::now();
+    let output = Harness::new(&server).run();
+    check_code(&output, 0);
+    assert!(begun.elapsed() >= Duration::from_secs(2));
+    let steps = err(&output);
+    assert!(
+        steps.contains("slow down (status 429); trying again in 2.0 s"),
+        "{steps}"
+    );
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[test]
+fn what_will_not_mend_is_not_tried_again() {
+    for (status, body, expected) in [
+        (
+            401,
+            r#"{"error":{"message":"bad key"}}"#,
+            "bad key (status 401); check SAM_MODEL_KEY",
+        ),
+        (404, "{}", "check SAM_MODEL_URL"),
+        (
+            429,
+            r#"{"error":{"message":"pay","code":"insufficient_quota"}}"#,
+            "pay",
+        ),
+    ] {
+        let server = Server::start(vec![Reply::Answer(status, "", body.to_owned())]);
+        let output = Harness::new(&server).run();
+        check_code(&output, 1);
+        assert!(err(&output).contains(expected), "{}", err(&output));
+    }
+    let server = Server::start(vec![Reply::Answer(
+        200,
+        "content-type: text/html\r\n",
+        "<html>hi".to_owned(),
+    )]);
+    let output = Harness::new(&server).run();
+    check_code(&output, 1);
+    assert!(
+        err(&output).contains("not a chat completion"),
+        "{}",
+        err(&output)
+    );
+}
+
+#[test]
+fn the_budget_for_trying_again_ends() {
+    let refuse = || Reply::Answer(429, "retry-after: 600\r\n", String::new());
+    let server = Server::start(vec![refuse()]);
+    let output = Harness::new(&server).with(&["--output", "json"]).run();
+    check_code(&output, 1);
+    let result: Value = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!(result["stop_reason"], "error");
+    assert!(result["error"].as_str().unwrap().contains("tried 1 times"));
+}
+
+#[test]
+fn a_server_that_is_not_there_yet_is_waited_for() {
+    // A port that nobody listens on, kept from others until then.
+    let reserved = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = reserved.local_addr().unwrap();
+    drop(reserved);
+    let harness = Harness::at(&format!("http://{address}/v1"));
+    let mut child = harness.start();
+    let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut stderr, &mut line).unwrap();
+    assert!(
+        line.contains("Connection refused") && line.contains("trying again"),
+        "{line}"
+    );
+    let server = Server::on(
+        std::net::TcpListener::bind(address).unwrap(),
+        vec![answer("here")],
+    );
+    let output = child.wait_with_output().unwrap();
+    check_code(&output, 0);
+    assert_eq!(
+        (out(&output).as_str(), server.requests().len()),
+        ("here\n", 1)
+    );
+}
+
+#[test]
+fn a_silent_stream_is_given_up_and_asked_for_again() {
+    let server = Server::start(vec![
+        Reply::Stream(vec![text("He"), Step::Hold]),
+        answer("Hello"),
+    ]);
+    let output = Harness::new(&server).with(&["--idle-timeout", "1"]).run();
+    check_code(&output, 0);
+    server.wait_for_departure();
+    assert_eq!(out(&output), "Hello\n");
+    assert!(err(&output).contains("silent for 1 s"));
+}
+
+#[test]
+fn limits_end_the_turn_with_code_3() {
+    let server = Server::start(vec![
+        calls("a", "glob", &json!({"pattern": "*"})),
+        calls("b", "glob", &json!({"pattern": "*"})),
+    ]);
+    let output = Harness::new(&server).with(&["--max-turns", "2"]).run();
+    check_code(&output, 3);
+    assert!(err(&output).contains("stopped: max_turns"));
+    let server = Server::start(vec![Reply::Stream(vec![
+        text("and so"),
+        finish("length"),
+        Step::Done,
+    ])]);
+    check_code(&Harness::new(&server).run(), 3);
+}
+
+#[test]
+fn calls_of_a_reply_that_ran_out_of_output_are_not_run() {
+    let server = Server::start(vec![
+        Reply::Stream(vec![
+            call(0, "a", "bash"),
+            arguments(0, "{\"command\":\"touch f\"}"),
+            finish("length"),
+            Step::Done,
+        ]),
+        answer("ok"),
+    ]);
+    let harness = Harness::new(&server);
+    check_code(&harness.run(), 0);
+    assert!(!harness.path("f").exists());
+    assert!(result_of(&server.requests()[1], "a").contains("output limit"));
+}
+
+fn interrupt(child: &Child) {
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    assert!(sent.success());
+}
+
+#[test]
+fn an_interrupt_ends_the_command_and_all_its_processes() {
+    let command = "sleep 1000 & echo $! > child.tmp; mv child.tmp child; wait";
+    let server = Server::start(vec![calls("a", "bash", &json!({"command": command}))]);
+    let harness = Harness::new(&server);
+    let child = harness.start();
+    until("the command", || harness.path("child").exists());
+    assert!(!has_ended(&harness.read("child")));
+    interrupt(&child);
+    check_code(&child.wait_with_output().unwrap(), 130);
+    until("the end of its child", || has_ended(&harness.read("child")));
+}
+
+#[test]
+fn an_interrupt_ends_the_stream() {
+    let server = Server::start(vec![Reply::Stream(vec![text("He"), Step::Hold])]);
+    let harness = Harness::new(&server);
+    let child = harness.start();
+    server.wait_for_hold();
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    check_code(&output, 130);
+    server.wait_for_departure();
+    assert_eq!(out(&output), "He\n");
+}
+
+#[test]
+fn what_was_left_running_ends_with_the_run() {
+    let server = Server::start(vec![
+        calls(
+            "a",
+            "bash",
+            &json!({"command": "sleep 1000 & echo $! > child"}),
+        ),
+        answer("ok"),
+    ]);
+    let harness = Harness::new(&server);
+    check_code(&harness.run(), 0);
+    until("the end of what was left", || {
+        has_ended(&harness.read("child"))
+    });
+}
+
+#[test]
+fn usage_errors_have_code_2_and_a_missing_directory_is_named() {
+    let server = Server::start(vec![]);
+    check_code(&Harness::new(&server).with(&["--output", "xml"]).run(), 2);
+    check_code(&Harness::new(&server).with(&["--max-turns", "0"]).run(), 2);
+    let output = Command::new(env!("CARGO_BIN_EXE_sam-harness"))
+        .args(["run", "-p", "x"])
+        .env_remove("SAM_MODEL_URL")
+        .output()
+        .unwrap();
+    check_code(&output, 2);
+    let mut harness = Harness::new(&server);
+    std::fs::remove_dir(harness.path("")).unwrap();
+    check_code(&harness.run(), 1);
+    assert!(err(&harness.run()).contains("w cannot be opened"));
+    harness.url = "ftp://x".to_owned();
+    assert!(err(&harness.run()).contains("neither http nor https"));
+}
