@@ -1,3 +1,102 @@
-//! Placeholder.
+//! `sam-sims`: stand-ins as programs.
 
-fn main() {}
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use sam_sims::gateway::{self, Fault, Options};
+use tokio::net::TcpListener;
+
+/// Stand-ins that speak real protocols over real sockets, for tests and for a demo without keys.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// An OpenAI-compatible model gateway on 127.0.0.1 that serves the model `scripted`.
+    ///
+    /// The first line on stdout is `{"listening":"http://127.0.0.1:PORT"}`; the base URL for clients is that and `/v1`.
+    Gateway {
+        /// Port; 0 takes a free one.
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+        /// File to write the port to, once it listens.
+        #[arg(long)]
+        port_file: Option<PathBuf>,
+        /// Key that requests must carry as `Authorization: Bearer` or `cf-aig-authorization: Bearer`.
+        #[arg(long, env = "SAM_SIMS_KEY", hide_env_values = true)]
+        key: Option<String>,
+        /// Milliseconds between two chunks of a stream.
+        #[arg(long, default_value_t = 15)]
+        chunk_delay_ms: u64,
+        /// Faults that wait from the start, as a JSON list in the form of `POST /control/fault`.
+        #[arg(long, value_parser = parse_faults)]
+        faults: Option<FaultList>,
+    },
+}
+
+type FaultList = std::sync::Arc<Vec<Fault>>;
+
+fn parse_faults(text: &str) -> Result<FaultList, serde_json::Error> {
+    serde_json::from_str::<Vec<Fault>>(text).map(std::sync::Arc::new)
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(problem) => return failed(&problem),
+    };
+    let Command::Gateway {
+        port,
+        port_file,
+        key,
+        chunk_delay_ms,
+        faults,
+    } = cli.command;
+    let options = Options {
+        key,
+        chunk_delay: Duration::from_millis(chunk_delay_ms),
+        faults: faults.map(|faults| faults.to_vec()).unwrap_or_default(),
+    };
+    match runtime.block_on(run_gateway(port, port_file, options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => failed(&problem),
+    }
+}
+
+async fn run_gateway(
+    port: u16,
+    port_file: Option<PathBuf>,
+    options: Options,
+) -> std::io::Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    let address = listener.local_addr()?;
+    if let Some(file) = port_file {
+        // Renamed into place, so that a reader never sees half a number.
+        let draft = file.with_extension("draft");
+        std::fs::write(&draft, address.port().to_string())?;
+        std::fs::rename(&draft, &file)?;
+    }
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{{\"listening\":\"http://{address}\"}}")?;
+    stdout.flush()?;
+    tokio::select! {
+        served = gateway::serve(listener, options) => served,
+        stopped = tokio::signal::ctrl_c() => stopped,
+    }
+}
+
+fn failed(problem: &std::io::Error) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "sam-sims: {problem}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,497 @@
+//! The small changes that could be the repair: one operator, number, call or condition at a time.
+
+use super::project::{Project, UnitRef};
+use crate::javascript::{Kind, Token};
+
+/// What kind of mistake a change would undo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Class {
+    /// The limit itself belongs to the wrong side: `<` and `<=`.
+    Boundary,
+    /// A comparison points the wrong way.
+    Direction,
+    /// `===` and `!==`.
+    Equality,
+    /// `&&` and `||`.
+    Logic,
+    /// `+` and `-`, `*` and `/`.
+    Arithmetic,
+    /// Two operands or arguments in the wrong order.
+    Order,
+    /// One too many or too few.
+    Offset,
+    /// A number is wrong.
+    Number,
+    /// Rounding in the wrong direction.
+    Rounding,
+    /// `min` and `max`.
+    Extreme,
+    /// `true` and `false`.
+    Truth,
+    /// A condition turned around.
+    Negation,
+    /// A method's counterpart: `startsWith` and `endsWith`.
+    Counterpart,
+    /// A counter that runs the wrong way.
+    Counter,
+}
+
+impl Class {
+    /// How often mistakes of this kind are the cause, before anything is known: a rough order, not a measurement.
+    pub(crate) fn prior(self) -> i32 {
+        match self {
+            Self::Boundary => 60,
+            Self::Arithmetic => 40,
+            Self::Logic | Self::Rounding | Self::Extreme => 36,
+            Self::Equality | Self::Offset => 32,
+            Self::Direction | Self::Order => 28,
+            Self::Counterpart | Self::Negation => 24,
+            Self::Number | Self::Truth => 20,
+            Self::Counter => 0,
+        }
+    }
+}
+
+/// One possible change: the bytes to replace, and by what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mutation {
+    /// The file's number in the project.
+    pub(crate) source: usize,
+    pub(crate) unit: UnitRef,
+    /// First byte.
+    pub(crate) start: usize,
+    /// First byte behind.
+    pub(crate) end: usize,
+    pub(crate) replacement: String,
+    pub(crate) class: Class,
+}
+
+impl Mutation {
+    /// The file's text with the change.
+    pub(crate) fn apply(&self, text: &str) -> String {
+        let (before, after) = (
+            text.get(..self.start).unwrap_or_default(),
+            text.get(self.end..).unwrap_or_default(),
+        );
+        format!("{before}{}{after}", self.replacement)
+    }
+
+    /// The text that is replaced.
+    pub(crate) fn original<'t>(&self, text: &'t str) -> &'t str {
+        text.get(self.start..self.end).unwrap_or_default()
+    }
+}
+
+/// Method pairs, each a mistake for the other.
+const COUNTERPARTS: &[(&str, &str)] = &[
+    ("some", "every"),
+    ("startsWith", "endsWith"),
+    ("indexOf", "lastIndexOf"),
+    ("find", "findLast"),
+    ("push", "unshift"),
+    ("pop", "shift"),
+    ("padStart", "padEnd"),
+    ("trimStart", "trimEnd"),
+    ("toUpperCase", "toLowerCase"),
+    ("keys", "values"),
+    ("getUTCDate", "getUTCDay"),
+];
+
+/// Every change to the definitions in `reached`.
+pub(crate) fn mutations(
+    project: &Project<'_>,
+    reached: impl Fn(UnitRef) -> bool,
+    numbers: &[String],
+) -> Vec<Mutation> {
+    let mut all = Vec::new();
+    for (at, source) in project.sources.iter().enumerate() {
+        let code: Vec<(usize, Token<'_>)> = source
+            .tokens
+            .iter()
+            .enumerate()
+            .filter(|(_, token)| token.kind != Kind::Comment)
+            .map(|(index, token)| (index, *token))
+            .collect();
+        let plain: Vec<Token<'_>> = code.iter().map(|(_, token)| *token).collect();
+        for (position, (index, _)) in code.iter().enumerate() {
+            let Some(unit) = source
+                .unit_at(*index)
+                .map(|unit| (at, unit))
+                .filter(|unit| reached(*unit))
+            else {
+                continue;
+            };
+            let site = Site {
+                source: at,
+                unit,
+                tokens: &plain,
+                at: position,
+                text: source.text,
+            };
+            site.changes(numbers, &mut all);
+        }
+    }
+    all
+}
+
+struct Site<'a> {
+    source: usize,
+    unit: UnitRef,
+    tokens: &'a [Token<'a>],
+    at: usize,
+    text: &'a str,
+}
+
+impl<'a> Site<'a> {
+    fn token(&self, offset: isize) -> Option<Token<'a>> {
+        self.tokens
+            .get(self.at.checked_add_signed(offset)?)
+            .copied()
+    }
+
+    fn is(&self, offset: isize, text: &str) -> bool {
+        self.token(offset).is_some_and(|token| token.is(text))
+    }
+
+    fn changes(&self, numbers: &[String], all: &mut Vec<Mutation>) {
+        let Some(token) = self.token(0) else { return };
+        let mut replace = |class: Class, text: &str| {
+            all.push(self.mutation(token.start, token.end(), text, class))
+        };
+        match (token.kind, token.text) {
+            (Kind::Mark, "<") => {
+                replace(Class::Boundary, "<=");
+                replace(Class::Direction, ">");
+            }
+            (Kind::Mark, "<=") => {
+                replace(Class::Boundary, "<");
+                replace(Class::Direction, ">=");
+            }
+            (Kind::Mark, ">") => {
+                replace(Class::Boundary, ">=");
+                replace(Class::Direction, "<");
+            }
+            (Kind::Mark, ">=") => {
+                replace(Class::Boundary, ">");
+                replace(Class::Direction, "<=");
+            }
+            (Kind::Mark, "===") => replace(Class::Equality, "!=="),
+            (Kind::Mark, "!==") => replace(Class::Equality, "==="),
+            (Kind::Mark, "==") => replace(Class::Equality, "!="),
+            (Kind::Mark, "!=") => replace(Class::Equality, "=="),
+            (Kind::Mark, "&&") => replace(Class::Logic, "||"),
+            (Kind::Mark, "||") => replace(Class::Logic, "&&"),
+            (Kind::Mark, "+=") => replace(Class::Arithmetic, "-="),
+            (Kind::Mark, "-=") => replace(Class::Arithmetic, "+="),
+            (Kind::Mark, "*=") => replace(Class::Arithmetic, "/="),
+            (Kind::Mark, "/=") => replace(Class::Arithmetic, "*="),
+            (Kind::Mark, "++") => replace(Class::Counter, "--"),
+            (Kind::Mark, "--") => replace(Class::Counter, "++"),
+            (Kind::Mark, "+" | "-" | "*" | "/" | "%") => self.arithmetic(token, all),
+            (Kind::Mark, "!") => replace(Class::Negation, ""),
+            (Kind::Word, "true") => replace(Class::Truth, "false"),
+            (Kind::Word, "false") => replace(Class::Truth, "true"),
+            (Kind::Word, "if") => self.condition(all),
+            (Kind::Number, _) => self.number(token, numbers, all),
+            (Kind::Word, name) if self.is(-1, ".") => self.member(name, token, all),
+            _ => {}
+        }
+        if token.is("(") {
+            self.arguments(all);
+        }
+    }
+
+    fn mutation(&self, start: usize, end: usize, replacement: &str, class: Class) -> Mutation {
+        Mutation {
+            source: self.source,
+            unit: self.unit,
+            start,
+            end,
+            replacement: replacement.to_owned(),
+            class,
+        }
+    }
+
+    fn arithmetic(&self, token: Token<'a>, all: &mut Vec<Mutation>) {
+        let (Some(left), Some(right)) = (self.token(-1), self.token(1)) else {
+            return;
+        };
+        let value = |token: Token<'_>| match token.kind {
+            Kind::Word => !matches!(
+                token.text,
+                "return" | "function" | "import" | "export" | "yield" | "case"
+            ),
+            Kind::Number => true,
+            Kind::Mark => matches!(token.text, ")" | "]"),
+            Kind::Text | Kind::Regex | Kind::Comment => false,
+        };
+        if !value(left) || right.kind == Kind::Text {
+            if token.text == "-" && right.kind != Kind::Text {
+                all.push(self.mutation(token.start, token.end(), "", Class::Arithmetic));
+            }
+            return;
+        }
+        let swapped: &[&str] = match token.text {
+            "+" => &["-"],
+            "-" => &["+"],
+            "*" => &["/"],
+            "/" => &["*", "%"],
+            _ => &["/", "*"],
+        };
+        for other in swapped {
+            all.push(self.mutation(token.start, token.end(), other, Class::Arithmetic));
+        }
+        let ends = self
+            .token(2)
+            .is_none_or(|next| !next.is(".") && !next.is("(") && !next.is("["));
+        if matches!(token.text, "+" | "-") && right.text == "1" {
+            all.push(self.mutation(left.end(), right.end(), "", Class::Offset));
+        } else if token.text == "-" && right.kind == Kind::Word && ends {
+            all.push(self.mutation(right.end(), right.end(), " + 1", Class::Offset));
+        }
+        if matches!(token.text, "-" | "/" | "%") {
+            self.swap(
+                self.chain_before(self.at),
+                self.chain_after(self.at + 1),
+                all,
+            );
+        }
+    }
+
+    /// `if (name)` and `if (call(…))`, turned around.
+    fn condition(&self, all: &mut Vec<Mutation>) {
+        let Some(open) = self.token(1).filter(|open| open.is("(")) else {
+            return;
+        };
+        let Some(close) = crate::javascript::matching(self.tokens, self.at + 1) else {
+            return;
+        };
+        let inner = self.tokens.get(self.at + 2..close).unwrap_or_default();
+        let compares = |token: &Token<'_>| {
+            matches!(
+                token.text,
+                "<" | "<=" | ">" | ">=" | "===" | "!==" | "==" | "!=" | "&&" | "||" | "!"
+            ) && token.kind == Kind::Mark
+        };
+        if !inner.iter().any(compares) {
+            all.push(self.mutation(open.end(), open.end(), "!", Class::Negation));
+        }
+    }
+
+    fn number(&self, token: Token<'a>, numbers: &[String], all: &mut Vec<Mutation>) {
+        let mut values: Vec<String> = Vec::new();
+        if let Ok(value) = token.text.parse::<i64>() {
+            values.extend(
+                [value + 1, value - 1]
+                    .iter()
+                    .filter(|value| **value >= 0)
+                    .map(ToString::to_string),
+            );
+            if value >= 10 {
+                values.push((value * 10).to_string());
+                if value % 10 == 0 {
+                    values.push((value / 10).to_string());
+                }
+            }
+        }
+        for value in numbers {
+            if !values.contains(value) && value != token.text {
+                values.push(value.clone());
+            }
+        }
+        for value in values {
+            all.push(self.mutation(token.start, token.end(), &value, Class::Number));
+        }
+    }
+
+    fn member(&self, name: &str, token: Token<'a>, all: &mut Vec<Mutation>) {
+        let called = self.is(1, "(");
+        let mut replace =
+            |class, text: &str| all.push(self.mutation(token.start, token.end(), text, class));
+        match name {
+            "floor" | "ceil" | "round" | "trunc" if called => {
+                for other in ["round", "floor", "ceil"]
+                    .iter()
+                    .filter(|other| **other != name)
+                {
+                    replace(Class::Rounding, other);
+                }
+            }
+            "min" if called => replace(Class::Extreme, "max"),
+            "max" if called => replace(Class::Extreme, "min"),
+            "length" if !self.is(1, "-") && !self.is(1, "+") => {
+                replace(Class::Offset, "length - 1")
+            }
+            "localeCompare" if called && self.at >= 2 => {
+                self.swap(
+                    self.chain_before(self.at - 1),
+                    self.chain_after(self.at + 2),
+                    all,
+                );
+            }
+            "getMonth" | "getUTCMonth" if called && self.is(2, ")") && !self.is(3, "+") => {
+                if let Some(close) = self.token(2) {
+                    all.push(self.mutation(close.end(), close.end(), " + 1", Class::Offset));
+                }
+            }
+            _ if called => {
+                for (one, other) in COUNTERPARTS {
+                    if name == *one {
+                        replace(Class::Counterpart, other);
+                    } else if name == *other {
+                        replace(Class::Counterpart, one);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// `f(a, b)` with its two plain arguments exchanged.
+    fn arguments(&self, all: &mut Vec<Mutation>) {
+        let called = self.token(-1).is_some_and(|name| {
+            name.kind == Kind::Word
+                && !matches!(
+                    name.text,
+                    "if" | "for" | "while" | "switch" | "function" | "catch"
+                )
+        });
+        let Some((first, after)) = self.chain_after(self.at + 1).filter(|_| called) else {
+            return;
+        };
+        let definition = self.at >= 2 && self.is(-2, "function");
+        if definition || !self.tokens.get(after).is_some_and(|comma| comma.is(",")) {
+            return;
+        }
+        let second = self.chain_after(after + 1);
+        let closes = second
+            .as_ref()
+            .and_then(|(_, after)| self.tokens.get(*after))
+            .is_some_and(|close| close.is(")"));
+        let opens_body = second
+            .as_ref()
+            .and_then(|(_, after)| self.tokens.get(after + 1))
+            .is_some_and(|next| next.is("{") || next.is("=>"));
+        if closes && !opens_body {
+            self.swap(Some((first, after)), second, all);
+        }
+    }
+
+    /// The bytes of `a.b.c` (or a number) that ends before token `end`.
+    fn chain_before(&self, end: usize) -> Option<(std::ops::Range<usize>, usize)> {
+        let mut first = end.checked_sub(1)?;
+        let last = self.tokens.get(first)?;
+        if !matches!(last.kind, Kind::Word | Kind::Number) {
+            return None;
+        }
+        while first >= 2
+            && self.tokens.get(first - 1).is_some_and(|dot| dot.is("."))
+            && self
+                .tokens
+                .get(first - 2)
+                .is_some_and(|name| name.kind == Kind::Word)
+        {
+            first -= 2;
+        }
+        Some((self.tokens.get(first)?.start..last.end(), end))
+    }
+
+    /// The bytes of `a.b.c` (or a number) that begins at token `start`, and the token behind it.
+    fn chain_after(&self, start: usize) -> Option<(std::ops::Range<usize>, usize)> {
+        let mut last = start;
+        let first = self.tokens.get(start)?;
+        if !matches!(first.kind, Kind::Word | Kind::Number) {
+            return None;
+        }
+        while self.tokens.get(last + 1).is_some_and(|dot| dot.is("."))
+            && self
+                .tokens
+                .get(last + 2)
+                .is_some_and(|name| name.kind == Kind::Word)
+        {
+            last += 2;
+        }
+        if self
+            .tokens
+            .get(last + 1)
+            .is_some_and(|next| next.is("(") || next.is("["))
+        {
+            return None;
+        }
+        Some((first.start..self.tokens.get(last)?.end(), last + 1))
+    }
+
+    fn swap(
+        &self,
+        left: Option<(std::ops::Range<usize>, usize)>,
+        right: Option<(std::ops::Range<usize>, usize)>,
+        all: &mut Vec<Mutation>,
+    ) {
+        let (Some((left, _)), Some((right, _))) = (left, right) else {
+            return;
+        };
+        let parts = (
+            self.text.get(left.clone()),
+            self.text.get(left.end..right.start),
+            self.text.get(right.clone()),
+        );
+        if let (Some(one), Some(between), Some(other)) = parts {
+            if one != other {
+                all.push(self.mutation(
+                    left.start,
+                    right.end,
+                    &format!("{other}{between}{one}"),
+                    Class::Order,
+                ));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn check(code: &str, expect: &[&str]) {
+        let text = format!("function f(a, b) {{ {code} }}");
+        let files = BTreeMap::from([("src/a.js".to_owned(), text.clone())]);
+        let project = Project::new(&files);
+        let found: Vec<String> = mutations(&project, |_| true, &[])
+            .iter()
+            .map(|mutation| {
+                let changed = mutation.apply(&text);
+                changed
+                    .trim_start_matches("function f(a, b) { ")
+                    .trim_end_matches(" }")
+                    .to_owned()
+            })
+            .collect();
+        assert_eq!(found, expect);
+    }
+
+    #[test]
+    fn each_mistake_has_its_repair() {
+        check("return a < b;", &["return a <= b;", "return a > b;"]);
+        check(
+            "return a === b && c;",
+            &["return a !== b && c;", "return a === b || c;"],
+        );
+        check("x = a.n - b.n", &["x = a.n + b.n", "x = b.n - a.n"]);
+        check("x = a - b", &["x = a + b", "x = a - b + 1", "x = b - a"]);
+        check(
+            "x = a + 1",
+            &["x = a - 1", "x = a", "x = a + 2", "x = a + 0"],
+        );
+        check("x = 'a' + b + 'c'", &[]);
+        check("Math.floor(a)", &["Math.round(a)", "Math.ceil(a)"]);
+        check("Math.max(a, b)", &["Math.min(a, b)", "Math.max(b, a)"]);
+        check("if (a) {}", &["if (!a) {}"]);
+        check("if (!a) {}", &["if (a) {}"]);
+        check("a.x.localeCompare(b.x)", &["b.x.localeCompare(a.x)"]);
+        check("return a.some(b)", &["return a.every(b)"]);
+        check("x = 30", &["x = 31", "x = 29", "x = 300", "x = 3"]);
+        check("x = '<' /* < */", &[]);
+    }
+}

@@ -1,0 +1,512 @@
+//! Which change to try next.
+//!
+//! Each change has a score: how common its kind of mistake is, how close its place is to the failing tests, and what
+//! the failure itself suggests (two numbers that differ by one speak for an offset, a test named "the last day" for a
+//! boundary). Every attempt teaches: a change that altered the failure is in the right neighbourhood, one that left it
+//! as it was is not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::mutations::{Class, Mutation, mutations};
+use super::project::{Project, UnitRef, is_test};
+use super::report::{Failure, Report};
+use crate::javascript::{Kind, Token, UnitKind};
+
+/// What became of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// The failing tests fail as before.
+    None,
+    /// They fail in another way.
+    Changed,
+    /// They still fail, and others do now.
+    Worse,
+    /// It could not be tried.
+    Untried,
+}
+
+/// The changes with their scores.
+#[derive(Debug)]
+pub(crate) struct Ranking {
+    waiting: Vec<(Mutation, i32, usize)>,
+}
+
+/// What the failing tests say, gathered once.
+struct Clues {
+    words: BTreeSet<String>,
+    topics: Vec<Class>,
+    test_numbers: BTreeSet<String>,
+    values: Vec<(String, String)>,
+}
+
+impl Ranking {
+    /// Ranks every change to code that the failing tests reach.
+    pub(crate) fn new(project: &Project<'_>, report: &Report) -> Self {
+        let mut depths: BTreeMap<UnitRef, usize> = BTreeMap::new();
+        let mut clues = Clues::new(&report.failures);
+        for failure in &report.failures {
+            for (unit, depth) in reach(project, failure, &mut clues) {
+                depths
+                    .entry(unit)
+                    .and_modify(|known| *known = depth.min(*known))
+                    .or_insert(depth);
+            }
+        }
+        let passing: BTreeSet<UnitRef> = report
+            .passing
+            .iter()
+            .filter_map(|name| project.test(name))
+            .flat_map(|(source, range)| project.reach(source, range).into_keys())
+            .collect();
+        let thrown = thrown_lines(project, &report.failures);
+        let numbers: Vec<String> = documented_numbers(project, &depths);
+
+        let all = mutations(project, |unit| depths.contains_key(&unit), &numbers);
+        let mut waiting: Vec<(Mutation, i32, usize)> = Vec::new();
+        for mutation in all {
+            let Some((source, unit)) = project.unit(mutation.unit) else {
+                continue;
+            };
+            let mut score = mutation.class.prior() + clues.score(project, &mutation);
+            let depth = depths.get(&mutation.unit).copied().unwrap_or(1);
+            score -= i32::try_from(depth).unwrap_or(0) * 2;
+            if !passing.contains(&mutation.unit) {
+                score += 15;
+            }
+            if unit.kind == UnitKind::Class {
+                score -= 10;
+            }
+            if thrown.contains(&(mutation.source, source.line(mutation.start))) {
+                score += 30;
+            }
+            if mutation.class == Class::Number && numbers.contains(&mutation.replacement) {
+                score -= 6;
+            }
+            let order = waiting.len();
+            waiting.push((mutation, score, order));
+        }
+        let mut ranking = Self { waiting };
+        ranking.sort();
+        ranking
+    }
+
+    fn sort(&mut self) {
+        self.waiting
+            .sort_by_key(|(_, score, order)| (std::cmp::Reverse(*score), *order));
+    }
+
+    /// How many changes are left.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Takes the most likely change.
+    pub(crate) fn next(&mut self) -> Option<Mutation> {
+        (!self.waiting.is_empty()).then(|| self.waiting.remove(0).0)
+    }
+
+    /// The definitions that the first changes lie in, each once, the likeliest first.
+    pub(crate) fn suspects(&self, most: usize) -> Vec<UnitRef> {
+        let mut found: Vec<UnitRef> = Vec::new();
+        for (mutation, _, _) in &self.waiting {
+            if !found.contains(&mutation.unit) {
+                found.push(mutation.unit);
+            }
+        }
+        found.truncate(most);
+        found
+    }
+
+    /// Learns from an attempt.
+    pub(crate) fn learn(&mut self, tried: &Mutation, effect: Effect) {
+        for (other, score, _) in &mut self.waiting {
+            let same_place = other.source == tried.source && other.start.abs_diff(tried.start) < 40;
+            let same_unit = other.unit == tried.unit;
+            *score += match effect {
+                Effect::Changed if same_unit => 8,
+                Effect::Worse if same_unit => 2,
+                Effect::None if same_place => -8,
+                Effect::None if same_unit => -4,
+                _ => 0,
+            };
+            if effect == Effect::None && other.class == tried.class && same_unit {
+                *score -= 2;
+            }
+        }
+        self.sort();
+    }
+}
+
+fn reach(project: &Project<'_>, failure: &Failure, clues: &mut Clues) -> BTreeMap<UnitRef, usize> {
+    let place = project.test(&failure.name).or_else(|| {
+        // A test whose name is computed: its whole file.
+        let frame = failure.location.iter().chain(&failure.frames).next()?;
+        let at = project
+            .sources
+            .iter()
+            .position(|source| is_test(source.path) && frame.file.ends_with(source.path))?;
+        Some((at, 0..project.sources.get(at)?.tokens.len()))
+    });
+    let Some((source, range)) = place else {
+        return BTreeMap::new();
+    };
+    if let Some(tokens) = project
+        .sources
+        .get(source)
+        .and_then(|source| source.tokens.get(range.clone()))
+    {
+        let numbers = tokens.iter().filter(|token| token.kind == Kind::Number);
+        clues
+            .test_numbers
+            .extend(numbers.map(|token| token.text.to_owned()));
+    }
+    project.reach(source, range)
+}
+
+/// Lines of the code that stand in the failures' stacks.
+fn thrown_lines(project: &Project<'_>, failures: &[Failure]) -> BTreeSet<(usize, usize)> {
+    let frames = failures.iter().flat_map(|failure| &failure.frames);
+    frames
+        .filter_map(|frame| {
+            let ends = |path: &str| {
+                frame
+                    .file
+                    .strip_suffix(path)
+                    .is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+            };
+            let at = project
+                .sources
+                .iter()
+                .position(|source| ends(source.path) && !is_test(source.path))?;
+            Some((at, frame.line))
+        })
+        .collect()
+}
+
+/// Numbers that the comments of the reached definitions name.
+fn documented_numbers(project: &Project<'_>, depths: &BTreeMap<UnitRef, usize>) -> Vec<String> {
+    let mut numbers: Vec<String> = Vec::new();
+    for unit in depths.keys() {
+        let Some((_, unit)) = project.unit(*unit) else {
+            continue;
+        };
+        for word in unit.doc.split(|c: char| !c.is_ascii_digit()) {
+            if !word.is_empty() && word.len() < 8 && !numbers.iter().any(|known| known == word) {
+                numbers.push(word.to_owned());
+            }
+        }
+    }
+    numbers
+}
+
+/// Words in a test's name or a comment that speak for a kind of mistake.
+const TOPICS: &[(Class, &[&str])] = &[
+    (
+        Class::Boundary,
+        &[
+            "exactly",
+            "boundary",
+            "inclusive",
+            "exclusive",
+            "least",
+            "most",
+            "up to",
+            "last",
+            "limit",
+            "edge",
+            "until",
+            "first",
+            "within",
+            "belongs",
+            "starts at",
+            "threshold",
+            "or more",
+            "or less",
+            "or fewer",
+            "reaches",
+            "itself",
+        ],
+    ),
+    (
+        Class::Rounding,
+        &["round", "half", "nearest", "whole", "cent", "up to a"],
+    ),
+    (
+        Class::Order,
+        &[
+            "order",
+            "sort",
+            "oldest",
+            "newest",
+            "earliest",
+            "latest",
+            "ascending",
+            "descending",
+            "rank",
+        ],
+    ),
+    (
+        Class::Extreme,
+        &[
+            "largest", "smallest", "at most", "at least", "cap", "maximum", "minimum", "never",
+            "below", "above",
+        ],
+    ),
+    (
+        Class::Negation,
+        &["not", "without", "unless", "except", "ignore", "skip"],
+    ),
+    (
+        Class::Logic,
+        &[
+            "both", "either", "neither", "unless", "only", "also", "open",
+        ],
+    ),
+    (
+        Class::Arithmetic,
+        &[
+            "total",
+            "sum",
+            "difference",
+            "after",
+            "before",
+            "adds",
+            "lower",
+            "subtract",
+            "balance",
+        ],
+    ),
+    (
+        Class::Offset,
+        &["off by", "count", "index", "length", "number of", "days"],
+    ),
+];
+
+impl Clues {
+    fn new(failures: &[Failure]) -> Self {
+        let names: String = failures
+            .iter()
+            .map(|f| f.name.to_lowercase())
+            .collect::<Vec<_>>()
+            .join(" / ");
+        Self {
+            words: stems(&names),
+            topics: topics(&names),
+            test_numbers: BTreeSet::new(),
+            values: failures
+                .iter()
+                .map(|f| (f.expected.clone(), f.actual.clone()))
+                .collect(),
+        }
+    }
+
+    fn score(&self, project: &Project<'_>, mutation: &Mutation) -> i32 {
+        let Some((source, unit)) = project.unit(mutation.unit) else {
+            return 0;
+        };
+        let mut score = 0;
+        let mut known = stems(&unit.doc);
+        known.extend(stems(&unit.name));
+        let shared = self.words.intersection(&known).count();
+        score += i32::try_from(shared).unwrap_or(0).min(4) * 4;
+        let line = source.text.lines().nth(source.line(mutation.start) - 1);
+        let on_line = self.words.intersection(&stems(line.unwrap_or_default())).count();
+        score += i32::try_from(on_line).unwrap_or(0).min(3) * 5;
+        if self.topics.contains(&mutation.class) {
+            score += 12;
+        }
+        if topics(&unit.doc.to_lowercase()).contains(&mutation.class) {
+            score += 8;
+        }
+        if matches!(mutation.class, Class::Boundary)
+            && self.compares_a_tested_number(project, source, mutation)
+        {
+            score += 15;
+        }
+        score
+            + self
+                .values
+                .iter()
+                .map(|(expected, actual)| values_speak_for(mutation.class, expected, actual))
+                .sum::<i32>()
+    }
+
+    /// Whether a number that the test writes stands beside the comparison, by itself or as a named constant.
+    fn compares_a_tested_number(
+        &self,
+        project: &Project<'_>,
+        source: &super::project::Source<'_>,
+        mutation: &Mutation,
+    ) -> bool {
+        let at = source
+            .tokens
+            .iter()
+            .position(|token| token.start == mutation.start);
+        let around = at
+            .map(|at| at.saturating_sub(3)..at + 4)
+            .and_then(|range| source.tokens.get(range));
+        around
+            .unwrap_or_default()
+            .iter()
+            .any(|token: &Token<'_>| match token.kind {
+                Kind::Number => token.text.len() > 1 && self.test_numbers.contains(token.text),
+                Kind::Word => project
+                    .number(token.text)
+                    .is_some_and(|number| self.test_numbers.contains(number)),
+                _ => false,
+            })
+    }
+}
+
+fn values_speak_for(class: Class, expected: &str, actual: &str) -> i32 {
+    if let (Some(expected), Some(actual)) = (number(expected), number(actual)) {
+        let difference = (expected - actual).abs();
+        let near_one = (difference - 1.0).abs() < 1e-9;
+        return match class {
+            Class::Offset | Class::Number if near_one => 14,
+            Class::Rounding if difference <= 1.0 => 20,
+            Class::Boundary if near_one => 6,
+            Class::Arithmetic | Class::Order if expected == -actual && expected != 0.0 => 24,
+            Class::Arithmetic if difference > 1.0 => 8,
+            Class::Rounding if difference > 5.0 => -16,
+            Class::Extreme if difference > 1.0 => 4,
+            _ => 0,
+        };
+    }
+    if matches!((expected, actual), ("true", "false") | ("false", "true")) {
+        return match class {
+            Class::Boundary | Class::Logic | Class::Equality => 12,
+            Class::Truth | Class::Negation | Class::Direction => 8,
+            Class::Rounding | Class::Arithmetic => -8,
+            _ => 0,
+        };
+    }
+    let sorted = |text: &str| {
+        let mut items: Vec<String> = text
+            .split([',', '\n'])
+            .map(|item| {
+                item.trim()
+                    .trim_start_matches(|c: char| c.is_ascii_digit() || c == ':')
+                    .trim()
+                    .to_owned()
+            })
+            .collect();
+        items.sort();
+        items
+    };
+    if !expected.is_empty() && expected != actual && sorted(expected) == sorted(actual) {
+        return if class == Class::Order { 36 } else { -8 };
+    }
+    if actual == "undefined" || expected == "undefined" {
+        return if matches!(
+            class,
+            Class::Boundary | Class::Offset | Class::Direction | Class::Equality
+        ) {
+            6
+        } else {
+            0
+        };
+    }
+    0
+}
+
+fn number(text: &str) -> Option<f64> {
+    text.trim().trim_end_matches('n').parse().ok()
+}
+
+fn topics(text: &str) -> Vec<Class> {
+    let speaks = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    TOPICS
+        .iter()
+        .filter(|(_, words)| speaks(words))
+        .map(|(class, _)| *class)
+        .collect()
+}
+
+/// The words of a text or of a name like `daysLate`, without endings, so that `rounds` meets `rounding`.
+fn stems(text: &str) -> BTreeSet<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut word = String::new();
+    let mut lower_before = false;
+    for c in text.chars() {
+        if !c.is_alphanumeric() || (c.is_uppercase() && lower_before) {
+            words.push(std::mem::take(&mut word));
+        }
+        if c.is_alphanumeric() {
+            word.extend(c.to_lowercase());
+        }
+        lower_before = c.is_lowercase();
+    }
+    words.push(word);
+    let common = [
+        "the", "and", "for", "with", "that", "from", "this", "its", "are", "one", "has", "not",
+    ];
+    words
+        .into_iter()
+        .filter(|word| word.len() > 2 && !common.contains(&word.as_str()))
+        .map(|word| {
+            let stem = ["ings", "ing", "ies", "es", "ed", "s"]
+                .iter()
+                .find_map(|ending| {
+                    word.strip_suffix(ending)
+                        .filter(|stem| stem.len() > 2)
+                        .map(str::to_owned)
+                });
+            stem.unwrap_or(word)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ranked(code: &str, test: &str, failure: Failure) -> Vec<String> {
+        let files = BTreeMap::from([
+            ("src/a.js".to_owned(), code.to_owned()),
+            ("test/a.test.js".to_owned(), test.to_owned()),
+        ]);
+        let project = Project::new(&files);
+        let report = Report {
+            failed: 1,
+            failures: vec![failure],
+            ..Report::default()
+        };
+        let mut ranking = Ranking::new(&project, &report);
+        std::iter::from_fn(|| ranking.next())
+            .map(|mutation| mutation.apply(code))
+            .collect()
+    }
+
+    #[test]
+    fn a_boundary_is_tried_first_when_the_test_speaks_of_it() {
+        let code = "export const f = (x) => x * 2 < 10 && x > 0;";
+        let failure = Failure {
+            name: "exactly ten is still small".into(),
+            expected: "true".into(),
+            actual: "false".into(),
+            ..Failure::default()
+        };
+        let first = ranked(
+            code,
+            "test('exactly ten is still small', () => f(10))",
+            failure,
+        )
+        .remove(0);
+        assert_eq!(first, "export const f = (x) => x * 2 <= 10 && x > 0;");
+    }
+
+    #[test]
+    fn a_wrong_order_is_tried_first_when_the_items_are_the_same() {
+        let code =
+            "export const f = (all, n) => all.filter((x) => x.n > n).sort((a, b) => b.n - a.n);";
+        let failure = Failure {
+            name: "all of them".into(),
+            expected: "0: 1\n1: 2".into(),
+            actual: "0: 2\n1: 1".into(),
+            ..Failure::default()
+        };
+        let first = ranked(code, "test('all of them', () => f())", failure).remove(0);
+        assert_eq!(first, code.replace("b.n - a.n", "a.n - b.n"));
+    }
+}

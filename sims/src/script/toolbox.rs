@@ -1,0 +1,492 @@
+//! Which of the client's tools can do what.
+//!
+//! Clients name their tools and arguments differently (`bash` or `shell`; `old_text`, `before` or `old_string`). A
+//! tool is recognised by the properties of its argument schema and, where those say too little, by its name. What no
+//! tool does by itself is done through the shell.
+
+use serde_json::{Map, Value, json};
+
+use crate::wire::ToolDefinition;
+
+const PATHS: &[&str] = &[
+    "path",
+    "file_path",
+    "filePath",
+    "filepath",
+    "filename",
+    "file",
+    "target_file",
+    "absolute_path",
+    "relative_path",
+];
+const OLD: &[&str] = &[
+    "old_text",
+    "old_string",
+    "old_str",
+    "oldText",
+    "oldString",
+    "before",
+    "search",
+    "find",
+    "old",
+    "old_content",
+];
+const NEW: &[&str] = &[
+    "new_text",
+    "new_string",
+    "new_str",
+    "newText",
+    "newString",
+    "after",
+    "replacement",
+    "replace",
+    "new",
+    "new_content",
+];
+const CONTENT: &[&str] = &["content", "contents", "file_text", "text", "body"];
+const COMMAND: &[&str] = &["command", "cmd", "script"];
+const PATTERN: &[&str] = &[
+    "pattern",
+    "query",
+    "regex",
+    "glob",
+    "glob_pattern",
+    "search",
+];
+
+/// Seconds that a command may run: mutated code may never end by itself.
+const COMMAND_SECONDS: u64 = 60;
+
+/// Something to do in the work tree, whatever the client calls it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Run a shell command.
+    Shell(String),
+    /// Read a whole file.
+    Read(String),
+    /// Replace the one occurrence of `old` by `new`; `whole` is what the file then holds.
+    Edit {
+        path: String,
+        old: String,
+        new: String,
+        whole: String,
+    },
+    /// List every file that belongs to the repository.
+    List,
+    /// Find lines that match a regular expression, ignoring case.
+    Search(String),
+}
+
+/// A tool call without its id.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Call {
+    pub(crate) name: String,
+    pub(crate) arguments: Value,
+}
+
+#[derive(Debug)]
+struct Tool<'a> {
+    name: &'a str,
+    properties: &'a Map<String, Value>,
+    required: Vec<&'a str>,
+}
+
+impl<'a> Tool<'a> {
+    fn new(definition: &'a ToolDefinition) -> Option<Self> {
+        let parameters = &definition.function.parameters;
+        let required = parameters.get("required").and_then(Value::as_array);
+        Some(Self {
+            name: &definition.function.name,
+            properties: parameters.get("properties")?.as_object()?,
+            required: required
+                .map(|names| names.iter().filter_map(Value::as_str).collect())
+                .unwrap_or_default(),
+        })
+    }
+
+    fn one_of(&self, names: &[&'static str]) -> Option<&'static str> {
+        names
+            .iter()
+            .copied()
+            .find(|name| self.properties.contains_key(*name))
+    }
+
+    /// The name without the prefix of an extension, as in `developer__shell`, in lower case.
+    fn plain_name(&self) -> String {
+        self.name
+            .rsplit("__")
+            .next()
+            .unwrap_or(self.name)
+            .to_ascii_lowercase()
+    }
+
+    fn named(&self, parts: &[&str]) -> bool {
+        let name = self.plain_name();
+        parts.iter().any(|part| name.contains(part))
+    }
+
+    /// The call with these arguments; other required ones get a harmless value by their type.
+    fn call(&self, arguments: &[(&'static str, &str)]) -> Call {
+        let mut object = Map::new();
+        for (name, value) in arguments {
+            object.insert((*name).to_owned(), json!(value));
+        }
+        for name in &self.required {
+            if !object.contains_key(*name) {
+                object.insert((*name).to_owned(), self.filler(name));
+            }
+        }
+        for (name, schema) in self.properties {
+            let limit = name.to_ascii_lowercase();
+            if limit.contains("timeout") && !schema.is_null() {
+                let seconds =
+                    if limit.contains("ms") || limit.contains("milli") || limit == "timeout" {
+                        milliseconds_unless_described(schema)
+                    } else {
+                        COMMAND_SECONDS
+                    };
+                object.insert(name.clone(), json!(seconds));
+            }
+        }
+        Call {
+            name: self.name.to_owned(),
+            arguments: Value::Object(object),
+        }
+    }
+
+    fn filler(&self, name: &str) -> Value {
+        let schema = self.properties.get(name);
+        if let Some(first) = schema
+            .and_then(|schema| schema.get("enum"))
+            .and_then(|values| values.get(0))
+        {
+            return first.clone();
+        }
+        match schema
+            .and_then(|schema| schema.get("type"))
+            .and_then(Value::as_str)
+        {
+            Some("boolean") => json!(false),
+            Some("integer" | "number") => json!(1),
+            Some("array") => json!([]),
+            Some("object") => json!({}),
+            _ if PATHS.contains(&name) => json!("."),
+            _ => json!("next step"),
+        }
+    }
+}
+
+/// A limit without a unit in its name is in seconds if its description says so.
+fn milliseconds_unless_described(schema: &Value) -> u64 {
+    let description = schema
+        .get("description")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    if description.contains("second") && !description.contains("milli") {
+        COMMAND_SECONDS
+    } else {
+        COMMAND_SECONDS * 1000
+    }
+}
+
+/// The client's tools by what they do.
+#[derive(Debug, Default)]
+pub(crate) struct Toolbox<'a> {
+    shell: Option<Tool<'a>>,
+    read: Option<Tool<'a>>,
+    edit: Option<Tool<'a>>,
+    write: Option<Tool<'a>>,
+    glob: Option<Tool<'a>>,
+    grep: Option<Tool<'a>>,
+}
+
+impl<'a> Toolbox<'a> {
+    /// Sorts the tools of a request.
+    pub(crate) fn new(definitions: &'a [ToolDefinition]) -> Self {
+        let mut toolbox = Self::default();
+        for tool in definitions.iter().filter_map(Tool::new) {
+            let path = tool.one_of(PATHS).is_some();
+            let (old, new) = (tool.one_of(OLD).is_some(), tool.one_of(NEW).is_some());
+            let content = tool.one_of(CONTENT).is_some();
+            let pattern = tool.one_of(PATTERN).is_some();
+            let slot = if path && old && new {
+                &mut toolbox.edit
+            } else if path && content && tool.named(&["write", "create", "save"]) {
+                &mut toolbox.write
+            } else if tool.one_of(COMMAND).is_some()
+                && tool.named(&["bash", "shell", "exec", "run", "term", "command"])
+            {
+                &mut toolbox.shell
+            } else if pattern && tool.named(&["grep", "search_file", "rg", "search_content"]) {
+                &mut toolbox.grep
+            } else if pattern && tool.named(&["glob", "find_file", "file_search"]) {
+                &mut toolbox.glob
+            } else if path
+                && tool.named(&["read", "view", "open", "cat"])
+                && !tool.named(&["image", "dir"])
+            {
+                &mut toolbox.read
+            } else {
+                continue;
+            };
+            slot.get_or_insert(tool);
+        }
+        toolbox
+    }
+
+    /// Whether commands can be run.
+    pub(crate) fn has_shell(&self) -> bool {
+        self.shell.is_some()
+    }
+
+    /// Whether files can be listed by a tool of their own.
+    pub(crate) fn has_glob(&self) -> bool {
+        self.glob.is_some()
+    }
+
+    /// The call that does `action`, if some tool can.
+    pub(crate) fn call(&self, action: &Action) -> Option<Call> {
+        let direct = match action {
+            Action::Shell(command) => self.shell_call(command),
+            Action::Read(path) => self
+                .read
+                .as_ref()
+                .and_then(|tool| Some(tool.call(&[(tool.one_of(PATHS)?, path)]))),
+            Action::Edit {
+                path,
+                old,
+                new,
+                whole,
+            } => self.edit_call(path, old, new, whole),
+            Action::List => self
+                .glob
+                .as_ref()
+                .and_then(|tool| Some(tool.call(&[(tool.one_of(PATTERN)?, "**/*")]))),
+            Action::Search(pattern) => self.grep.as_ref().and_then(|tool| {
+                Some(tool.call(&[(tool.one_of(PATTERN)?, &format!("(?i){pattern}"))]))
+            }),
+        };
+        direct.or_else(|| self.shell_call(&shell_command(action)))
+    }
+
+    /// The call that does `action` through the shell, for when the tool of its own did not help.
+    pub(crate) fn through_shell(&self, action: &Action) -> Option<Call> {
+        self.shell_call(&shell_command(action))
+    }
+
+    fn shell_call(&self, command: &str) -> Option<Call> {
+        let tool = self.shell.as_ref()?;
+        Some(tool.call(&[(tool.one_of(COMMAND)?, command)]))
+    }
+
+    fn edit_call(&self, path: &str, old: &str, new: &str, whole: &str) -> Option<Call> {
+        if let Some(tool) = &self.edit {
+            let mut call = tool.call(&[
+                (tool.one_of(PATHS)?, path),
+                (tool.one_of(OLD)?, old),
+                (tool.one_of(NEW)?, new),
+            ]);
+            // Editors with sub-commands name the one that replaces text.
+            let commands = tool
+                .properties
+                .get("command")
+                .and_then(|schema| schema.get("enum"));
+            if let (Some(commands), Some(arguments)) = (commands, call.arguments.as_object_mut()) {
+                let replace = commands.as_array().and_then(|all| {
+                    all.iter()
+                        .find(|name| name.as_str().is_some_and(|name| name.contains("replace")))
+                });
+                if let Some(replace) = replace {
+                    arguments.insert("command".to_owned(), replace.clone());
+                }
+            }
+            return Some(call);
+        }
+        let tool = self.write.as_ref()?;
+        Some(tool.call(&[(tool.one_of(PATHS)?, path), (tool.one_of(CONTENT)?, whole)]))
+    }
+}
+
+fn shell_command(action: &Action) -> String {
+    match action {
+        Action::Shell(command) => command.clone(),
+        Action::Read(path) => format!("cat {}", quote(path)),
+        Action::Edit { path, whole, .. } => {
+            format!("printf '%s' {} > {}", quote(whole), quote(path))
+        }
+        Action::List => "git ls-files --cached --others --exclude-standard 2>/dev/null \
+            || find . -type f -not -path '*/node_modules/*' -not -path './.git/*'"
+            .to_owned(),
+        Action::Search(pattern) => {
+            format!(
+                "grep -rniIE --exclude-dir=node_modules --exclude-dir=.git -e {} .",
+                quote(pattern)
+            )
+        }
+    }
+}
+
+/// Quotes a word for the shell where it needs quoting.
+pub(crate) fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._/-@%+=:,".contains(c);
+    if !word.is_empty() && !word.starts_with('-') && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tool(name: &str, properties: &[&str], required: &[&str]) -> ToolDefinition {
+        let properties: Map<String, Value> = properties
+            .iter()
+            .map(|name| ((*name).to_owned(), json!({ "type": "string" })))
+            .collect();
+        serde_json::from_value(json!({ "type": "function", "function": { "name": name,
+            "parameters": { "type": "object", "properties": properties, "required": required } } }))
+        .unwrap()
+    }
+
+    fn check(tools: &[ToolDefinition], action: &Action, name: &str, arguments: Value) {
+        let call = Toolbox::new(tools).call(action).unwrap();
+        assert_eq!(
+            call,
+            Call {
+                name: name.into(),
+                arguments
+            }
+        );
+    }
+
+    fn edit() -> Action {
+        Action::Edit {
+            path: "a.js".into(),
+            old: "<".into(),
+            new: "<=".into(),
+            whole: "x <= 'y'".into(),
+        }
+    }
+
+    #[test]
+    fn tools_are_recognised_by_their_schemas() {
+        let harness = [
+            tool("read_file", &["path", "offset", "limit"], &["path"]),
+            tool("write_file", &["path", "content"], &["path", "content"]),
+            tool(
+                "edit_file",
+                &["path", "old_text", "new_text"],
+                &["path", "old_text", "new_text"],
+            ),
+            tool("bash", &["command"], &["command"]),
+            tool("glob", &["pattern"], &["pattern"]),
+            tool("grep", &["pattern", "path"], &["pattern"]),
+        ];
+        check(
+            &harness,
+            &Action::Read("a.js".into()),
+            "read_file",
+            json!({ "path": "a.js" }),
+        );
+        check(
+            &harness,
+            &edit(),
+            "edit_file",
+            json!({ "path": "a.js", "old_text": "<", "new_text": "<=" }),
+        );
+        check(
+            &harness,
+            &Action::Shell("ls".into()),
+            "bash",
+            json!({ "command": "ls" }),
+        );
+        check(
+            &harness,
+            &Action::List,
+            "glob",
+            json!({ "pattern": "**/*" }),
+        );
+        check(
+            &harness,
+            &Action::Search("a|b".into()),
+            "grep",
+            json!({ "pattern": "(?i)a|b" }),
+        );
+    }
+
+    #[test]
+    fn goose_reads_through_its_shell() {
+        let goose = [
+            tool("apps__create_app", &["prd"], &[]),
+            tool(
+                "edit",
+                &["path", "before", "after"],
+                &["path", "before", "after"],
+            ),
+            tool("read_image", &["source"], &["source"]),
+            tool("shell", &["command"], &["command"]),
+            tool("tree", &["path"], &["path"]),
+            tool("write", &["path", "content"], &["path", "content"]),
+        ];
+        check(
+            &goose,
+            &Action::Read("it's.js".into()),
+            "shell",
+            json!({ "command": r"cat 'it'\''s.js'" }),
+        );
+        check(
+            &goose,
+            &edit(),
+            "edit",
+            json!({ "path": "a.js", "before": "<", "after": "<=" }),
+        );
+    }
+
+    #[test]
+    fn what_no_tool_does_goes_through_the_shell() {
+        let tools = [tool(
+            "run_command",
+            &["cmd", "explanation"],
+            &["cmd", "explanation"],
+        )];
+        let command = r"printf '%s' 'x <= '\''y'\''' > a.js";
+        check(
+            &tools,
+            &edit(),
+            "run_command",
+            json!({ "cmd": command, "explanation": "next step" }),
+        );
+        let editor = [ToolDefinition::clone(&tool(
+            "Edit",
+            &["file_path", "old_string", "new_string"],
+            &[],
+        ))];
+        check(
+            &editor,
+            &edit(),
+            "Edit",
+            json!({ "file_path": "a.js", "old_string": "<", "new_string": "<=" }),
+        );
+        assert_eq!(Toolbox::new(&editor).call(&Action::List), None);
+    }
+
+    #[test]
+    fn commands_get_a_time_limit_in_the_unit_of_the_schema() {
+        let tools = [tool("shell", &["command", "timeout_secs"], &["command"])];
+        check(
+            &tools,
+            &Action::Shell("ls".into()),
+            "shell",
+            json!({ "command": "ls", "timeout_secs": 60 }),
+        );
+        let tools = [tool("bash", &["command", "timeout_ms"], &["command"])];
+        check(
+            &tools,
+            &Action::Shell("ls".into()),
+            "bash",
+            json!({ "command": "ls", "timeout_ms": 60_000 }),
+        );
+    }
+}
