@@ -1,0 +1,74 @@
+//! Where the built programs are.
+
+use std::path::{Path, PathBuf};
+
+use crate::{Result, failure};
+
+/// The repository's root.
+#[must_use]
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
+
+fn present(path: PathBuf, how: &str) -> Result<PathBuf> {
+    if path.exists() {
+        Ok(path)
+    } else {
+        Err(failure(format!(
+            "{} is missing; make it with `{how}`",
+            path.display()
+        )))
+    }
+}
+
+/// A release binary of this workspace, e.g. `sam-sims`.
+///
+/// # Errors
+/// When it was not built.
+pub fn native(name: &str) -> Result<PathBuf> {
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    present(
+        target.join("release").join(name),
+        "cargo xtask build native",
+    )
+}
+
+/// The directory of release binaries.
+///
+/// # Errors
+/// When nothing was built.
+pub fn native_directory() -> Result<PathBuf> {
+    let mut path = native("sam-harness")?;
+    path.pop();
+    Ok(path)
+}
+
+/// A built Worker: the product, or the one with faults on demand.
+///
+/// # Errors
+/// When it was not built.
+pub fn worker(fault_injection: bool) -> Result<PathBuf> {
+    let (directory, how) = if fault_injection {
+        (
+            "dist/worker-fault",
+            "cargo xtask build worker --fault-injection",
+        )
+    } else {
+        ("dist/worker", "cargo xtask build worker")
+    };
+    present(root().join(directory).join("index.js"), how)?;
+    Ok(root().join(directory))
+}
+
+/// The Node.js that the repository pins, or the one on the PATH before `npm ci` ran.
+#[must_use]
+pub fn node() -> PathBuf {
+    let pinned = root().join("node_modules/.bin/node");
+    if pinned.exists() {
+        pinned
+    } else {
+        PathBuf::from("node")
+    }
+}

@@ -1,0 +1,379 @@
+//! The local server with the scripted gateway behind it, and the machines that joined it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use sam_domain::access::wire::{JoinToken, ProjectView, SignedIn};
+use sam_domain::conversation::wire::Submitted;
+use sam_domain::id::{ProjectId, TaskId};
+use sam_domain::node::wire::{NodeList, NodeState, NodeView};
+use sam_domain::task::TaskView;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::gateway::Gateway;
+use crate::process::Process;
+use crate::{Client, Result, failure, programs, wait_until};
+
+const STARTS_WITHIN: Duration = Duration::from_secs(60);
+/// The key between the server and the gateway.
+pub const MODEL_KEY: &str = "key-of-the-scripted-gateway";
+
+/// What a stack is started with.
+#[derive(Clone, Debug, Default)]
+pub struct StackOptions {
+    /// Use the Worker with faults on demand.
+    pub fault_injection: bool,
+    /// Serve the built web app as well.
+    pub web: bool,
+    /// Settings that replace those of the gateway, e.g. `("SAM_MODEL_URL", "")` for no model.
+    pub settings: Vec<(String, String)>,
+}
+
+/// A running stack. Everything it started ends with it.
+#[derive(Debug)]
+pub struct Stack {
+    /// Machines, real ones; stopped first.
+    nodes: Vec<Process>,
+    server: Option<Process>,
+    gateway: Gateway,
+    options: StackOptions,
+    url: String,
+    port: u16,
+    admin: Option<Client>,
+    directory: TempDir,
+}
+
+impl Stack {
+    /// Starts a stack and claims it.
+    ///
+    /// # Errors
+    /// When a program is missing or does not start.
+    pub async fn start() -> Result<Self> {
+        Self::start_with(StackOptions::default()).await
+    }
+
+    /// The same with options.
+    ///
+    /// # Errors
+    /// When a program is missing or does not start.
+    pub async fn start_with(options: StackOptions) -> Result<Self> {
+        let mut stack = Self::start_unclaimed(options).await?;
+        let token = std::fs::read_to_string(stack.state_directory().join("claim-token"))?;
+        let signed_in: SignedIn = stack
+            .anyone()?
+            .post("/api/setup/claim", &json!({"claim_token": token.trim()}))
+            .await?
+            .json()?;
+        stack.admin = Some(stack.anyone()?.with_token(&signed_in.token));
+        Ok(stack)
+    }
+
+    /// Starts a stack that nobody has claimed.
+    ///
+    /// # Errors
+    /// When a program is missing or does not start.
+    pub async fn start_unclaimed(options: StackOptions) -> Result<Self> {
+        let directory = tempfile::Builder::new().prefix("sam-e2e-").tempdir()?;
+        let gateway = Gateway::start(directory.path(), MODEL_KEY)?;
+        let mut stack = Self {
+            nodes: Vec::new(),
+            server: None,
+            gateway,
+            options,
+            url: String::new(),
+            port: 0,
+            admin: None,
+            directory,
+        };
+        stack.start_server().await?;
+        Ok(stack)
+    }
+
+    /// Starts the server again where it was, with the same state.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start_server(&mut self) -> Result {
+        let mut command = Command::new(programs::node());
+        command
+            .arg(programs::root().join("scripts/server/main.mjs"))
+            .args(["--port", &self.port.to_string(), "--exit-with-stdin"])
+            .arg("--state-dir")
+            .arg(self.state_directory())
+            .arg("--worker-dir")
+            .arg(programs::worker(self.options.fault_injection)?);
+        if self.options.fault_injection {
+            command.arg("--testing");
+        }
+        if !self.options.web {
+            command.args(["--web-dir", "none"]);
+        }
+        for (name, value) in self.settings() {
+            command.arg("--var").arg(format!("{name}={value}"));
+        }
+        let mut server = Process::start("server", command, self.directory.path())?;
+        let said = server.listening(STARTS_WITHIN)?;
+        let url = said
+            .get("listening")
+            .and_then(Value::as_str)
+            .ok_or_else(|| failure("the server does not say where it listens"))?;
+        self.port = url
+            .rsplit(':')
+            .next()
+            .and_then(|port| port.parse().ok())
+            .ok_or_else(|| failure(format!("no port in {url}")))?;
+        url.clone_into(&mut self.url);
+        self.server = Some(server);
+        let anyone = self.anyone()?;
+        wait_until("the server answers", STARTS_WITHIN, || async {
+            Ok((anyone.get("/healthz").await?.status == 200).then_some(()))
+        })
+        .await
+    }
+
+    fn settings(&self) -> Vec<(String, String)> {
+        let mut settings = vec![
+            ("SAM_MODEL_URL".to_owned(), self.gateway.model_url()),
+            ("SAM_MODEL_KEY".to_owned(), MODEL_KEY.to_owned()),
+            ("SAM_MODEL".to_owned(), "scripted".to_owned()),
+            ("SAM_MODEL_KIND".to_owned(), "scripted".to_owned()),
+        ];
+        for (name, value) in &self.options.settings {
+            settings.retain(|(held, _)| held != name);
+            settings.push((name.clone(), value.clone()));
+        }
+        settings
+    }
+
+    /// Where the server listens.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A directory of this stack alone, gone with it.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Where the server keeps everything.
+    #[must_use]
+    pub fn state_directory(&self) -> PathBuf {
+        self.directory.path().join("server-state")
+    }
+
+    /// The gateway.
+    #[must_use]
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// The server's process: the one that supervises workerd.
+    ///
+    /// # Errors
+    /// While it is stopped.
+    pub fn server(&mut self) -> Result<&mut Process> {
+        self.server
+            .as_mut()
+            .ok_or_else(|| failure("the server is stopped"))
+    }
+
+    /// Stops the server.
+    ///
+    /// # Errors
+    /// When it is stopped already.
+    pub fn stop_server(&mut self) -> Result {
+        self.server()?.stop()?;
+        self.server = None;
+        Ok(())
+    }
+
+    /// The process id of workerd itself.
+    ///
+    /// # Errors
+    /// When the server has not written it.
+    pub fn workerd_id(&self) -> Result<u32> {
+        let text = std::fs::read_to_string(self.state_directory().join("workerd.pid"))?;
+        Ok(text.trim().parse()?)
+    }
+
+    /// Somebody without a credential.
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    pub fn anyone(&self) -> Result<Client> {
+        Client::new(&self.url)
+    }
+
+    /// The person who claimed the stack.
+    ///
+    /// # Errors
+    /// When nobody did.
+    pub fn admin(&self) -> Result<&Client> {
+        self.admin
+            .as_ref()
+            .ok_or_else(|| failure("nobody has claimed this stack"))
+    }
+
+    /// Starts a real vm-agent on this machine and waits until its node is ready. `paths` are
+    /// searched for coding agents before the built harness.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn start_node(&mut self, name: &str, paths: &[&Path]) -> Result<NodeView> {
+        let token: JoinToken = self
+            .admin()?
+            .post("/api/nodes/join-tokens", &json!({}))
+            .await?
+            .json()?;
+        self.spawn_node(name, Some(&token.token), paths)?;
+        self.ready_node(name).await
+    }
+
+    /// Starts the vm-agent of this name again, on the disk it had.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn restart_node(&mut self, name: &str, paths: &[&Path]) -> Result {
+        self.spawn_node(name, None, paths)
+    }
+
+    fn spawn_node(&mut self, name: &str, join: Option<&str>, paths: &[&Path]) -> Result {
+        let home = self.directory.path().join(format!("{name}-home"));
+        std::fs::create_dir_all(&home)?;
+        let mut command = Command::new(programs::native("sam-vm-agent")?);
+        command
+            .args(["run", "--url", &self.url, "--name", name])
+            .arg("--state-dir")
+            .arg(self.node_directory(name))
+            .env("HOME", &home);
+        for path in paths {
+            command.arg("--agent-path").arg(path);
+        }
+        command
+            .arg("--agent-path")
+            .arg(programs::native_directory()?);
+        match join {
+            // Not in the arguments, which everybody on the machine can read.
+            Some(token) => command.env("SAM_JOIN_TOKEN", token),
+            None => command.env_remove("SAM_JOIN_TOKEN"),
+        };
+        let process = Process::start(name, command, self.directory.path())?;
+        self.nodes.push(process);
+        Ok(())
+    }
+
+    /// Where a vm-agent keeps everything.
+    #[must_use]
+    pub fn node_directory(&self, name: &str) -> PathBuf {
+        self.directory.path().join(format!("{name}-state"))
+    }
+
+    /// The newest vm-agent's process.
+    ///
+    /// # Errors
+    /// When none was started.
+    pub fn node_process(&mut self) -> Result<&mut Process> {
+        self.nodes
+            .last_mut()
+            .ok_or_else(|| failure("no vm-agent was started"))
+    }
+
+    /// Waits until the node of this name is ready.
+    ///
+    /// # Errors
+    /// When it is not within the time; with the end of the vm-agent's log.
+    pub async fn ready_node(&mut self, name: &str) -> Result<NodeView> {
+        let admin = self.admin()?.clone();
+        let ready = wait_until("the node is ready", STARTS_WITHIN, || async {
+            let nodes: NodeList = admin.get("/api/nodes").await?.json()?;
+            Ok(nodes
+                .nodes
+                .into_iter()
+                .find(|node| node.name == name && node.state == NodeState::Ready))
+        })
+        .await;
+        match ready {
+            Ok(node) => Ok(node),
+            Err(error) => {
+                let log = self.nodes.last().map(Process::log_tail).unwrap_or_default();
+                Err(failure(format!("{error}\n{log}")))
+            }
+        }
+    }
+
+    /// Creates a project of the admin's.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn create_project(&self, repository: &str) -> Result<ProjectView> {
+        self.admin()?
+            .post("/api/projects", &json!({"repository": repository}))
+            .await?
+            .json()
+    }
+
+    /// Submits a task with fields of [`sam_domain::conversation::wire::SubmitTask`].
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn submit(&self, project: &ProjectId, key: &str, task: &Value) -> Result<Submitted> {
+        self.admin()?
+            .intend(&format!("/api/projects/{project}/tasks"), key, task)
+            .await?
+            .json()
+    }
+
+    /// A task as it is now.
+    ///
+    /// # Errors
+    /// When it does not exist.
+    pub async fn task(&self, task: &TaskId) -> Result<TaskView> {
+        self.admin()?
+            .get(&format!("/api/tasks/{task}"))
+            .await?
+            .json()
+    }
+
+    /// Waits until a task satisfies the condition.
+    ///
+    /// # Errors
+    /// Names `what`, and shows the task, when it does not within the time.
+    pub async fn until_task(
+        &self,
+        what: &str,
+        task: &TaskId,
+        deadline: Duration,
+        condition: impl Fn(&TaskView) -> bool,
+    ) -> Result<TaskView> {
+        let found = wait_until(what, deadline, || async {
+            Ok(Some(self.task(task).await?).filter(|view| condition(view)))
+        })
+        .await;
+        match found {
+            Ok(view) => Ok(view),
+            Err(error) => {
+                let now = self.task(task).await;
+                Err(failure(format!("{error}; the task is now {now:#?}")))
+            }
+        }
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // Machines first, so that they do not log a server that went away.
+        self.nodes.clear();
+        self.server = None;
+        if std::thread::panicking() || std::env::var_os("SAM_E2E_KEEP").is_some() {
+            for name in ["server", "gateway"] {
+                let log = self.directory.path().join(format!("{name}.log"));
+                let text = std::fs::read_to_string(log).unwrap_or_default();
+                eprintln!("--- {name}.log\n{text}");
+            }
+        }
+    }
+}
