@@ -30,6 +30,8 @@ pub const CONTEXT_LIMIT: usize = 16 * 1024;
 const UTTERANCE_LIMIT: usize = 4 * 1024;
 /// Most workspaces whose rows are still taken.
 const REMEMBERED_WORKSPACES: usize = 32;
+/// Most prompts that are over and still shown with their outcome.
+const REMEMBERED_PROMPTS: usize = 20;
 /// Longest title, in characters.
 const TITLE_LIMIT: usize = 80;
 
@@ -40,7 +42,7 @@ pub struct Session {
     pub begun: Option<Begun>,
     /// The newest task.
     pub task: Option<LiveTask>,
-    /// Prompts that are queued or in flight, and the last that ended.
+    /// Prompts that are queued or in flight, and the last ones that ended.
     pub prompts: Vec<Prompt>,
     /// Workspaces that write rows, newest last.
     pub workspaces: Vec<BoundWorkspace>,
@@ -313,7 +315,7 @@ impl Session {
             .iter()
             .filter(|prompt| prompt.state.is_terminal())
             .count();
-        let mut drop = ended.saturating_sub(1);
+        let mut drop = ended.saturating_sub(REMEMBERED_PROMPTS);
         self.prompts.retain(|prompt| {
             let gone = prompt.state.is_terminal() && drop > 0;
             drop -= usize::from(gone);

@@ -158,7 +158,7 @@ pub struct SessionView {
     pub updated_at: Timestamp,
     /// Its newest task.
     pub task: TaskId,
-    /// Prompts that are queued or in flight, and the last one that ended.
+    /// Prompts that are queued or in flight, and the last ones that ended.
     pub prompts: Vec<PromptView>,
     /// What the agent is doing.
     #[serde(default, skip_serializing_if = "Option::is_none")]

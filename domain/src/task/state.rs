@@ -49,6 +49,8 @@ pub struct Task {
     pub agent_is_fresh: bool,
     /// The prompt the task holds or has given to the agent.
     pub prompt: Option<HeldPrompt>,
+    /// The last prompt that ended, and the rows it ended with.
+    pub rows_mark: Option<(PromptId, u64)>,
     /// How far finishing is.
     pub finishing: Option<Finishing>,
     /// Commands whose outcome decides a step.

@@ -238,6 +238,7 @@ impl Step<'_> {
         self.task.agent = AgentBinding::None;
         self.task.awaited.clear();
         self.task.away_since = None;
+        self.task.rows_mark = None;
     }
 
     fn prepare(&mut self) {
@@ -414,6 +415,7 @@ impl Step<'_> {
             return;
         }
         self.end_prompt(stop_reason.clone());
+        self.task.rows_mark = Some((prompt.clone(), rows_through));
         let mode = self
             .task
             .intent
@@ -543,9 +545,14 @@ impl Step<'_> {
             );
             return;
         }
-        self.enter(TaskState::Finishing, None);
-        self.begin(StepName::Finishing);
-        self.begin_git();
+        match self.task.rows_mark.clone() {
+            Some((prompt, through)) => self.await_rows(prompt, through),
+            None => {
+                self.enter(TaskState::Finishing, None);
+                self.begin(StepName::Finishing);
+                self.begin_git();
+            }
+        }
     }
 
     fn git_result(&mut self, event: Event) {
@@ -651,11 +658,18 @@ impl Step<'_> {
         let (Event::CommandDone { command } | Event::CommandFailed { command, .. }) = event else {
             return;
         };
+        if self.task.awaited.iter().any(|(id, _)| id == command) {
+            self.release_after_end();
+        }
+    }
+
+    /// Nothing of a task that is over is left on its machine.
+    fn release_after_end(&mut self) {
         if self
             .task
             .awaited
             .iter()
-            .any(|(id, what)| id == command && *what == Awaited::Cleanup)
+            .any(|(_, what)| *what == Awaited::Cleanup)
         {
             self.task.awaited.clear();
             self.tell_pool(Message::Released {
@@ -774,6 +788,7 @@ impl Step<'_> {
 
     fn machine_lost(&mut self, why: &str) {
         if self.task.state.is_terminal() {
+            self.release_after_end();
             return;
         }
         let in_flight = self
