@@ -1,0 +1,166 @@
+//! HTTP calls to the control plane.
+//!
+//! Same origin, authorised by the session cookie. A request that changes
+//! something carries `x-sam-csrf`, which a foreign page cannot send; one that
+//! must not happen twice carries an `Idempotency-Key`, so that repeating it
+//! after a lost answer is harmless.
+
+use crate::browser;
+use leptos::prelude::window;
+use sam_domain::access::route::Method;
+use sam_domain::error::{ApiError, ErrorBody};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::JsFuture;
+
+/// Why a call has no answer to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// Nobody answered.
+    Unreachable,
+    /// The control plane refused or failed, and said why.
+    Refused(ApiError),
+}
+
+impl Trouble {
+    /// The HTTP status; 0 when nobody answered.
+    pub(crate) const fn status(&self) -> u16 {
+        match self {
+            Self::Unreachable => 0,
+            Self::Refused(error) => error.status,
+        }
+    }
+
+    /// What failed.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::Unreachable => "The control plane does not answer.".to_owned(),
+            Self::Refused(error) => error.message.clone(),
+        }
+    }
+
+    /// What one can do about it.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unreachable => Some("Check that it runs, then try again.".to_owned()),
+            Self::Refused(error) => error.hint.clone(),
+        }
+    }
+}
+
+/// An answer, or why there is none.
+pub(crate) type Answer<T> = Result<T, Trouble>;
+
+/// Reads JSON.
+pub(crate) async fn get<T: DeserializeOwned>(path: &str) -> Answer<T> {
+    decode(&send(Method::Get, path, None, None).await?)
+}
+
+/// Reads text.
+pub(crate) async fn get_text(path: &str) -> Answer<String> {
+    send(Method::Get, path, None, None).await
+}
+
+/// Acts, without a body and without an answer to keep.
+pub(crate) async fn act(method: Method, path: &str) -> Answer<()> {
+    send(method, path, None, None).await.map(drop)
+}
+
+/// Sends JSON, reads JSON.
+pub(crate) async fn post<B: Serialize, T: DeserializeOwned>(path: &str, body: &B) -> Answer<T> {
+    let body = serde_json::to_string(body).unwrap_or_default();
+    decode(&send(Method::Post, path, Some(body), None).await?)
+}
+
+/// Sends JSON under an idempotency key, once more if the first answer was lost.
+pub(crate) async fn submit<B: Serialize, T: DeserializeOwned>(path: &str, body: &B) -> Answer<T> {
+    let body = serde_json::to_string(body).unwrap_or_default();
+    let key = browser::random_key();
+    let first = send(Method::Post, path, Some(body.clone()), Some(&key)).await;
+    let answer = match first {
+        Err(Trouble::Unreachable) => send(Method::Post, path, Some(body), Some(&key)).await,
+        first => first,
+    };
+    decode(&answer?)
+}
+
+async fn send(
+    method: Method,
+    path: &str,
+    body: Option<String>,
+    key: Option<&str>,
+) -> Answer<String> {
+    let init = web_sys::RequestInit::new();
+    init.set_method(method.word());
+    let headers = web_sys::Headers::new().map_err(|_| Trouble::Unreachable)?;
+    let set = |name: &str, value: &str| headers.set(name, value).map_err(|_| Trouble::Unreachable);
+    set("accept", "application/json")?;
+    if method != Method::Get {
+        set("x-sam-csrf", "1")?;
+    }
+    if let Some(body) = &body {
+        set("content-type", "application/json")?;
+        init.set_body(&body.into());
+    }
+    if let Some(key) = key {
+        set("idempotency-key", key)?;
+    }
+    init.set_headers(&headers);
+    let response = JsFuture::from(window().fetch_with_str_and_init(path, &init))
+        .await
+        .map_err(|_| Trouble::Unreachable)?;
+    let response: web_sys::Response = response.dyn_into().map_err(|_| Trouble::Unreachable)?;
+    let text = response.text().map_err(|_| Trouble::Unreachable)?;
+    let text = JsFuture::from(text)
+        .await
+        .map_err(|_| Trouble::Unreachable)?
+        .as_string()
+        .unwrap_or_default();
+    if response.ok() {
+        return Ok(text);
+    }
+    Err(Trouble::Refused(refusal(response.status(), &text)))
+}
+
+/// The error a response carries; a plain one where it has no body of ours.
+fn refusal(status: u16, text: &str) -> ApiError {
+    match serde_json::from_str::<ErrorBody>(text) {
+        Ok(body) => ApiError {
+            status,
+            ..body.error
+        },
+        Err(_) => ApiError::new(
+            status,
+            "unexpected",
+            format!("The control plane answered {status}."),
+        ),
+    }
+}
+
+fn decode<T: DeserializeOwned>(text: &str) -> Answer<T> {
+    serde_json::from_str(text).map_err(|_| {
+        Trouble::Refused(
+            ApiError::new(
+                200,
+                "unreadable",
+                "The control plane's answer could not be read.",
+            )
+            .hint("This page may be older than the control plane: reload it."),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_keep_their_words_and_status() {
+        let text = r#"{"error":{"code":"already_sent","message":"Too late.","hint":"Stop the turn.","request_id":"req_1"}}"#;
+        let error = refusal(409, text);
+        assert_eq!((error.status, error.code.as_str()), (409, "already_sent"));
+        assert_eq!(Trouble::Refused(error).hint().unwrap(), "Stop the turn.");
+        assert_eq!(refusal(502, "<html>").status, 502);
+    }
+}

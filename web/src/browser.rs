@@ -1,0 +1,119 @@
+//! The few things asked of the browser itself, each of which may be missing.
+
+use leptos::prelude::{document, window};
+use sam_domain::time::Timestamp;
+use wasm_bindgen::JsCast;
+
+/// The moment by the browser's clock.
+pub(crate) fn now() -> Timestamp {
+    let millis = js_sys::Date::now();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "milliseconds since 1970 fit"
+    )]
+    Timestamp(millis.max(0.0) as u64)
+}
+
+/// A number from 0 to 1.
+pub(crate) fn chance() -> f64 {
+    js_sys::Math::random()
+}
+
+/// 128 random bits as hexadecimal: an idempotency key.
+pub(crate) fn random_key() -> String {
+    let mut bytes = [0_u8; 16];
+    let drawn = window()
+        .crypto()
+        .and_then(|crypto| crypto.get_random_values_with_u8_array(&mut bytes));
+    if drawn.is_err() {
+        for byte in &mut bytes {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "between 0 and 255"
+            )]
+            let drawn = (chance() * 256.0) as u8;
+            *byte = drawn;
+        }
+    }
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A remembered word, if storage is allowed.
+pub(crate) fn recall(name: &str) -> Option<String> {
+    window().local_storage().ok()??.get_item(name).ok()?
+}
+
+/// Remembers a word, or forgets it; silently nothing where storage is refused.
+pub(crate) fn remember(name: &str, value: Option<&str>) {
+    if let Ok(Some(storage)) = window().local_storage() {
+        let _ = match value {
+            Some(value) => storage.set_item(name, value),
+            None => storage.remove_item(name),
+        };
+    }
+}
+
+/// Puts text on the clipboard.
+pub(crate) fn copy(text: &str) {
+    let clipboard = window().navigator().clipboard();
+    // Absent on insecure origins.
+    if !clipboard.is_undefined() {
+        drop(clipboard.write_text(text));
+    }
+}
+
+/// The origin the page came from, e.g. `http://127.0.0.1:8787`.
+pub(crate) fn origin() -> String {
+    window().location().origin().unwrap_or_default()
+}
+
+/// Whether the page can be seen.
+pub(crate) fn visible() -> bool {
+    document().visibility_state() == web_sys::VisibilityState::Visible
+}
+
+/// The element that has the focus.
+pub(crate) fn focused() -> Option<web_sys::HtmlElement> {
+    document().active_element()?.dyn_into().ok()
+}
+
+/// Gives the focus to the first element that matches; says whether there was one.
+pub(crate) fn focus(selector: &str) -> bool {
+    let found = document().query_selector(selector).ok().flatten();
+    match found.and_then(|found| found.dyn_into::<web_sys::HtmlElement>().ok()) {
+        Some(element) => element.focus().is_ok(),
+        None => false,
+    }
+}
+
+/// A moment as the person's own clock and calendar say it.
+pub(crate) fn exact(at: Timestamp) -> String {
+    String::from(date(at).to_locale_string("default", &wasm_bindgen::JsValue::UNDEFINED))
+}
+
+/// A moment as hours and minutes.
+pub(crate) fn clock(at: Timestamp) -> String {
+    let date = date(at);
+    format!("{:02}:{:02}", date.get_hours(), date.get_minutes())
+}
+
+/// A moment as hours, minutes and seconds.
+pub(crate) fn clock_seconds(at: Timestamp) -> String {
+    format!("{}:{:02}", clock(at), date(at).get_seconds())
+}
+
+/// A moment for `<time datetime>`.
+pub(crate) fn iso(at: Timestamp) -> String {
+    String::from(date(at).to_iso_string())
+}
+
+fn date(at: Timestamp) -> js_sys::Date {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "milliseconds since 1970 are far below 2^53"
+    )]
+    let millis = at.0.min(8_640_000_000_000_000) as f64;
+    js_sys::Date::new(&millis.into())
+}

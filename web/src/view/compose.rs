@@ -1,0 +1,217 @@
+//! A new task.
+
+use crate::api::{self, Trouble};
+use crate::live::Link;
+use crate::nav;
+use crate::route::Route;
+use crate::state::{App, app};
+use crate::view::icon::{self, icon};
+use crate::view::list::BackLink;
+use crate::view::part::{Scripted, blank, trouble_note};
+use leptos::ev::{KeyboardEvent, SubmitEvent};
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use sam_domain::conversation::wire::{SubmitTask, Submitted};
+use sam_domain::id::ProjectId;
+use sam_domain::task::TaskMode;
+
+/// The pane in which work is described.
+#[component]
+pub(crate) fn Compose() -> impl IntoView {
+    let app = app();
+    let gone = Memo::new(move |_| {
+        app.live.link.with(|link| match link {
+            Link::Gone(trouble) => Some(trouble.clone()),
+            _ => None,
+        })
+    });
+    view! {
+        {move || match gone.get() {
+            Some(trouble) => {
+                blank(
+                        "This project is not here",
+                        trouble.message(),
+                        view! {
+                            <a class="button" href="/">
+                                "Go to projects"
+                            </a>
+                        },
+                    )
+                    .into_any()
+            }
+            None => view! { <Form /> }.into_any(),
+        }}
+    }
+}
+
+#[component]
+fn Form() -> impl IntoView {
+    let app = app();
+    let prompt = RwSignal::new(String::new());
+    let agent = RwSignal::new(None::<String>);
+    let mode = RwSignal::new(TaskMode::Task);
+    let busy = RwSignal::new(false);
+    let trouble = RwSignal::new(None::<Trouble>);
+    let send = move || {
+        let text = prompt.get_untracked().trim().to_owned();
+        let project = app.route.with_untracked(|route| route.project().cloned());
+        let Some(project) = project.filter(|_| !text.is_empty() && !busy.get_untracked()) else {
+            return;
+        };
+        busy.set(true);
+        trouble.set(None);
+        let request = SubmitTask {
+            prompt: text,
+            agent: agent.get_untracked(),
+            mode: mode.get_untracked(),
+            base: None,
+        };
+        spawn_local(async move {
+            let refused = submit(app, project, request).await.err();
+            busy.set(false);
+            trouble.set(refused);
+        });
+    };
+    let project = Memo::new(move |_| app.project());
+    let default_agent = move || project.with(|p| p.as_ref().map(|p| p.default_agent.clone()));
+    view! {
+        <div class="page compose">
+            <header class="page-head">
+                <BackLink />
+                <h1 tabindex="-1">"New task"</h1>
+                <Scripted />
+            </header>
+            <p class="lead">
+                {move || {
+                    project
+                        .with(|p| {
+                            p.as_ref()
+                                .map(|p| {
+                                    view! {
+                                        "Describe a piece of work in "
+                                        <strong>{p.name.clone()}</strong>
+                                        ". An agent does it in a checkout of its own and hands back a branch."
+                                    }
+                                })
+                        })
+                }}
+            </p>
+            <form
+                class="composer"
+                on:submit=move |event: SubmitEvent| {
+                    event.prevent_default();
+                    send();
+                }
+            >
+                <label class="sr-only" for="prompt">
+                    "What is to be done"
+                </label>
+                <textarea
+                    id="prompt"
+                    rows="5"
+                    placeholder="What is to be done?"
+                    prop:value=move || prompt.get()
+                    on:input=move |event| prompt.set(event_target_value(&event))
+                    on:keydown=move |event| {
+                        if sends(&event) {
+                            event.prevent_default();
+                            send();
+                        }
+                    }
+                ></textarea>
+                <div class="controls">
+                    <label class="choice">
+                        <span>"Agent"</span>
+                        <AgentChoice agent default_agent=Signal::derive(default_agent) />
+                    </label>
+                    <label class="choice">
+                        <span>"Ends"</span>
+                        <select on:change=move |event| {
+                            mode.set(
+                                if event_target_value(&event) == "conversation" {
+                                    TaskMode::Conversation
+                                } else {
+                                    TaskMode::Task
+                                },
+                            );
+                        }>
+                            <option value="task">"when the agent is done"</option>
+                            <option value="conversation">"when I finish it"</option>
+                        </select>
+                    </label>
+                    <span class="gap"></span>
+                    <button
+                        type="submit"
+                        class="primary"
+                        disabled=move || busy.get() || prompt.with(|p| p.trim().is_empty())
+                    >
+                        {icon(icon::SEND)}
+                        {move || if busy.get() { "Starting\u{2026}" } else { "Start task" }}
+                    </button>
+                </div>
+            </form>
+            <p class="muted small under">
+                <kbd>"\u{2318}\u{21b5}"</kbd>
+                " or "
+                <kbd>"Ctrl \u{21b5}"</kbd>
+                " starts it."
+            </p>
+            {move || trouble.get().map(|t| trouble_note(&t))}
+        </div>
+    }
+}
+
+/// The catalogue's agents; the project's own choice comes first.
+#[component]
+fn AgentChoice(
+    agent: RwSignal<Option<String>>,
+    default_agent: Signal<Option<String>>,
+) -> impl IntoView {
+    let app = app();
+    let agents = Memo::new(move |_| {
+        let default = default_agent.get();
+        app.catalog.with(|catalog| {
+            catalog
+                .iter()
+                .flat_map(|catalog| catalog.agents.iter())
+                .map(|agent| {
+                    let is_default = default.as_deref() == Some(agent.id.as_str());
+                    let mut label = agent.name.clone();
+                    if agent.status != "verified" {
+                        label = format!("{label} ({})", agent.status);
+                    }
+                    (agent.id.clone(), label, is_default)
+                })
+                .collect::<Vec<_>>()
+        })
+    });
+    view! {
+        <select on:change=move |event| agent.set(Some(event_target_value(&event)))>
+            {move || {
+                agents
+                    .get()
+                    .into_iter()
+                    .map(|(id, label, is_default)| {
+                        view! {
+                            <option value=id selected=is_default>
+                                {label}
+                            </option>
+                        }
+                    })
+                    .collect_view()
+            }}
+        </select>
+    }
+}
+
+async fn submit(app: App, project: ProjectId, request: SubmitTask) -> Result<(), Trouble> {
+    let answer: Submitted =
+        api::submit(&format!("/api/projects/{project}/tasks"), &request).await?;
+    nav::go(app, Route::Session(project, answer.session));
+    Ok(())
+}
+
+/// Whether a key press sends what is written.
+pub(crate) fn sends(event: &KeyboardEvent) -> bool {
+    event.key() == "Enter" && (event.meta_key() || event.ctrl_key()) && !event.is_composing()
+}

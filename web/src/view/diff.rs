@@ -1,0 +1,90 @@
+//! Diffs: numbered lines with their signs.
+
+use crate::text::diff::{DiffFile, DiffLine};
+use crate::text::terminal;
+use crate::text::words;
+use crate::view::icon::{self, icon};
+use leptos::prelude::*;
+
+/// A diff of at most this many lines is shown without asking.
+pub(crate) const SHORT_DIFF: usize = 60;
+/// A diff longer than this is drawn only in part, until asked for.
+const DRAWN: usize = 1_000;
+
+/// The lines of one file's diff.
+#[component]
+pub(crate) fn DiffLines(lines: Vec<DiffLine>) -> impl IntoView {
+    let count = lines.len();
+    let whole = RwSignal::new(false);
+    let lines = StoredValue::new(lines);
+    view! {
+        <div class="diff" tabindex="0" role="region" aria-label="Changed lines">
+            <div class="lines">
+                {move || {
+                    let shown = if whole.get() { count } else { DRAWN };
+                    lines
+                        .with_value(|lines| {
+                            lines.iter().take(shown).map(line).collect_view()
+                        })
+                }}
+            </div>
+        </div>
+        <Show when=move || { count > DRAWN && !whole.get() }>
+            <button type="button" class="quiet" on:click=move |_| whole.set(true)>
+                {format!("Show all {} lines", words::number(count as u64))}
+            </button>
+        </Show>
+    }
+}
+
+fn line(line: &DiffLine) -> impl IntoView + use<> {
+    let number = |n: Option<u32>| n.map(|n| n.to_string());
+    view! {
+        <div class=line.kind.class()>
+            <span class="number">{number(line.old)}</span>
+            <span class="number">{number(line.new)}</span>
+            <span class="sign">{line.kind.sign()}</span>
+            <code>{terminal::plain(&line.text)}</code>
+        </div>
+    }
+}
+
+/// Several files, each with a fold of its own.
+#[component]
+pub(crate) fn DiffFiles(files: Vec<DiffFile>) -> impl IntoView {
+    files
+        .into_iter()
+        .enumerate()
+        .map(|(index, file)| {
+            let open = RwSignal::new(file.lines.len() <= SHORT_DIFF * 5);
+            let body = format!("diff-file-{index}");
+            let controls = body.clone();
+            let lines = StoredValue::new(file.lines);
+            view! {
+                <section class="file">
+                    <button
+                        type="button"
+                        class="fold"
+                        aria-expanded=move || open.get().to_string()
+                        aria-controls=controls
+                        on:click=move |_| open.update(|open| *open = !*open)
+                    >
+                        <span class="label path">{terminal::plain(&file.path)}</span>
+                        {(!file.note.is_empty()).then(|| view! { <span class="kind">{file.note}</span> })}
+                        <span class="counts">
+                            <span class="plus">{format!("+{}", file.added)}</span>
+                            " "
+                            <span class="minus">{format!("\u{2212}{}", file.removed)}</span>
+                        </span>
+                        <span class="chevron">{icon(icon::CHEVRON)}</span>
+                    </button>
+                    <div id=body hidden=move || !open.get()>
+                        <Show when=move || open.get()>
+                            <DiffLines lines=lines.get_value() />
+                        </Show>
+                    </div>
+                </section>
+            }
+        })
+        .collect_view()
+}

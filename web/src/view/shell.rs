@@ -1,0 +1,334 @@
+//! The frame around every view: who may see what, the panes, the banner, the
+//! dialogs and what a screen reader is told.
+
+use crate::live::Link;
+use crate::route::Route;
+use crate::state::{App, Who, app};
+use crate::text::words;
+use crate::view::compose::Compose;
+use crate::view::conversation::ConversationPane;
+use crate::view::dialogs::Dialogs;
+use crate::view::home::Home;
+use crate::view::list::ListPane;
+use crate::view::nodes::Nodes;
+use crate::view::part::{blank, skeleton, trouble_note};
+use crate::view::rail::Rail;
+use crate::view::sign_in::{Claim, SignIn};
+use crate::{action, browser, keys, nav};
+use leptos::ev;
+use leptos::prelude::*;
+use sam_domain::task::TaskState;
+use std::time::Duration;
+
+/// What may be shown at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gate {
+    Waiting,
+    Unreachable,
+    Claim,
+    SignIn,
+    In,
+}
+
+/// The app.
+#[component]
+pub(crate) fn Shell() -> impl IntoView {
+    let app = App::new(nav::here());
+    provide_context(app);
+    nav::listen(app);
+    keys::listen(app);
+    follow_time(app);
+    follow_route(app);
+    app.ask();
+
+    let gate = Memo::new(move |_| {
+        let claimed = app
+            .status
+            .with(|status| status.as_ref().is_none_or(|status| status.claimed));
+        let on = app.route.with(|route| match route {
+            Route::SignIn => Some(Gate::SignIn),
+            Route::Claim => Some(Gate::Claim),
+            _ => None,
+        });
+        app.who.with(|who| match who {
+            Who::Unknown => Gate::Waiting,
+            Who::Unreachable => Gate::Unreachable,
+            Who::Person(_) => Gate::In,
+            Who::Nobody if !claimed => on.unwrap_or(Gate::Claim),
+            Who::Nobody => on.unwrap_or(Gate::SignIn),
+        })
+    });
+    view! {
+        {move || match gate.get() {
+            Gate::Waiting => view! { <main class="alone">{skeleton(3)}</main> }.into_any(),
+            Gate::Unreachable => view! { <Unreachable /> }.into_any(),
+            Gate::Claim => view! { <Claim /> }.into_any(),
+            Gate::SignIn => view! { <SignIn /> }.into_any(),
+            Gate::In => view! { <Frame /> }.into_any(),
+        }}
+        <Dialogs />
+        <p class="sr-only" role="status" aria-live="polite">
+            {move || app.said.get()}
+        </p>
+    }
+}
+
+#[component]
+fn Unreachable() -> impl IntoView {
+    let app = app();
+    view! {
+        <main class="alone">
+            {blank(
+                "The control plane does not answer",
+                "This page is here, but what it speaks to is not. It may be starting, or stopped.",
+                view! {
+                    <button type="button" class="primary" on:click=move |_| app.ask()>
+                        "Try again"
+                    </button>
+                },
+            )}
+        </main>
+    }
+}
+
+/// Which main pane is drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Pane {
+    Home,
+    Nodes,
+    Compose,
+    Conversation(sam_domain::id::SessionId),
+    Unknown,
+}
+
+#[component]
+fn Frame() -> impl IntoView {
+    let app = app();
+    // A fresh sign-in has no business on the sign-in pages.
+    Effect::new(move |_| {
+        if app
+            .route
+            .with(|route| matches!(route, Route::SignIn | Route::Claim))
+        {
+            nav::go_instead(app, Route::Home);
+        }
+    });
+    let pane = Memo::new(move |_| {
+        app.route.with(|route| match route {
+            Route::Home | Route::SignIn | Route::Claim => Pane::Home,
+            Route::Nodes => Pane::Nodes,
+            Route::Project(_) | Route::Compose(_) => Pane::Compose,
+            Route::Session(_, session) => Pane::Conversation(session.clone()),
+            Route::Unknown => Pane::Unknown,
+        })
+    });
+    let shown = move || {
+        app.route.with(|route| match route {
+            Route::Project(_) => "list",
+            Route::Compose(_) => "compose",
+            Route::Session(..) => "conversation",
+            _ => "page",
+        })
+    };
+    let in_project = Memo::new(move |_| app.route.with(|route| route.project().is_some()));
+    view! {
+        <div class="frame" data-shown=shown>
+            <a class="skip" href="#main">
+                "Skip to the main part"
+            </a>
+            <Banner />
+            <Rail />
+            <Show when=move || in_project.get()>
+                <ListPane />
+            </Show>
+            <main id="main" tabindex="-1">
+                {move || match pane.get() {
+                    Pane::Home => view! { <Home /> }.into_any(),
+                    Pane::Nodes => view! { <Nodes /> }.into_any(),
+                    Pane::Compose => view! { <Compose /> }.into_any(),
+                    Pane::Conversation(session) => {
+                        view! { <ConversationPane session /> }.into_any()
+                    }
+                    Pane::Unknown => {
+                        blank(
+                                "There is nothing at this address",
+                                "It may have been mistyped, or what was here is gone.",
+                                view! {
+                                    <a class="button" href="/">
+                                        "Go to projects"
+                                    </a>
+                                },
+                            )
+                            .into_any()
+                    }
+                }}
+            </main>
+        </div>
+    }
+}
+
+/// What is true of the connection, when it is not plainly up; and what failed.
+#[component]
+fn Banner() -> impl IntoView {
+    let app = app();
+    let lost = Memo::new(move |_| {
+        app.live.link.with(|link| match link {
+            Link::Lost { since, .. } => Some(*since),
+            _ => None,
+        })
+    });
+    let next = move || {
+        app.live.link.with(|link| match link {
+            Link::Lost {
+                next_try: Some(at), ..
+            } => {
+                let left = at.since(app.now.get());
+                if left.0 < 1_000 {
+                    "Reconnecting now.".to_owned()
+                } else {
+                    format!("Next try in {}.", words::elapsed(left))
+                }
+            }
+            _ => "Reconnecting now.".to_owned(),
+        })
+    };
+    view! {
+        <div class="banners">
+            <div role="status">
+                {move || {
+                    lost.get()
+                        .map(|since| {
+                            view! {
+                                <div class="banner offline">
+                                    <p>
+                                        <strong>"Offline. "</strong>
+                                        "Reconnecting since "
+                                        {browser::clock_seconds(since)}
+                                        ". What you see was true then. "
+                                        <span aria-live="off">{next}</span>
+                                    </p>
+                                    <button type="button" on:click=move |_| app.live.retry_now()>
+                                        "Try now"
+                                    </button>
+                                </div>
+                            }
+                        })
+                }}
+            </div>
+            {move || {
+                app.trouble
+                    .get()
+                    .map(|trouble| {
+                        view! {
+                            <div class="banner">
+                                {trouble_note(&trouble)}
+                                <button type="button" on:click=move |_| app.trouble.set(None)>
+                                    "Dismiss"
+                                </button>
+                            </div>
+                        }
+                    })
+            }}
+        </div>
+    }
+}
+
+/// Moves the clock while the page is seen, and notices when it is seen again.
+fn follow_time(app: App) {
+    let tick = set_interval_with_handle(
+        move || {
+            if browser::visible() {
+                app.now.set(browser::now());
+            }
+        },
+        Duration::from_secs(1),
+    );
+    let seen = window_event_listener(
+        ev::Custom::<web_sys::Event>::new("visibilitychange"),
+        move |_| {
+            if browser::visible() {
+                app.now.set(browser::now());
+                app.live.probe();
+            }
+        },
+    );
+    let online = window_event_listener(ev::online, move |_| app.live.probe());
+    on_cleanup(move || {
+        if let Ok(tick) = tick {
+            tick.clear();
+        }
+        seen.remove();
+        online.remove();
+    });
+}
+
+/// Follows what the address names, titles the page and moves the focus.
+fn follow_route(app: App) {
+    let place = Memo::new(move |_| {
+        let signed_in = app.signed_in();
+        app.route.with(|route| {
+            (
+                signed_in,
+                route.project().cloned(),
+                route.session().cloned(),
+            )
+        })
+    });
+    Effect::new(move |_| {
+        let (signed_in, project, session) = place.get();
+        if signed_in {
+            app.live.follow(project.as_ref(), session.as_ref());
+        } else {
+            app.live.follow(None, None);
+        }
+    });
+    Effect::new(move |_| {
+        if app.live.signed_out.get() {
+            app.forget_person();
+        }
+    });
+    let state = Memo::new(move |_| app.task().map(|task| (task.id.clone(), task.state)));
+    Effect::new(move |before: Option<Option<(_, TaskState)>>| {
+        let now = state.get();
+        if let (Some(Some((old, was))), Some((id, is))) = (&before, &now)
+            && old == id
+            && was != is
+        {
+            app.said.set(action::state_sentence(*is));
+        }
+        now
+    });
+    Effect::new(move |_| document().set_title(&title(app)));
+    Effect::new(move |before: Option<Route>| {
+        let now = app.route.get();
+        // At the start the focus belongs to the browser.
+        if before.is_some_and(|before| before != now) {
+            request_animation_frame(|| {
+                if !browser::focused().is_some_and(|f| f.tag_name() == "TEXTAREA") {
+                    browser::focus("main h1");
+                }
+            });
+        }
+        now
+    });
+}
+
+fn title(app: App) -> String {
+    let place = app.route.with(|route| match route {
+        Route::Nodes => Some("Nodes".to_owned()),
+        Route::SignIn => Some("Sign in".to_owned()),
+        Route::Claim => Some("Claim".to_owned()),
+        Route::Session(..) => None,
+        Route::Project(_) | Route::Compose(_) => app.project().map(|project| project.name),
+        Route::Home | Route::Unknown => Some("Projects".to_owned()),
+    });
+    let place = place.or_else(|| {
+        let task = app.task()?;
+        let (word, _) = words::task_state(task.state);
+        Some(format!("{} ({word})", task.title))
+    });
+    match place {
+        Some(place) => format!("{place} \u{b7} SAM"),
+        None => "SAM".to_owned(),
+    }
+}

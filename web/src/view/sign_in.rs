@@ -1,0 +1,166 @@
+//! Before one is in: claiming the installation, and signing in by link.
+
+use crate::api::Trouble;
+use crate::nav;
+use crate::route::Route;
+use crate::state::app;
+use crate::view::icon::{self, icon};
+use crate::view::part::{Scripted, trouble_note};
+use leptos::ev::SubmitEvent;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use sam_domain::access::wire::ClaimSetup;
+
+/// The start of a sign-in link's secret.
+const LINK_PREFIX: &str = "sam_lnk_";
+
+/// The page that redeems a sign-in link.
+#[component]
+pub(crate) fn SignIn() -> impl IntoView {
+    let app = app();
+    let link = RwSignal::new(String::new());
+    let busy = RwSignal::new(false);
+    let trouble = RwSignal::new(None::<Trouble>);
+    let redeem = move |secret: String| {
+        busy.set(true);
+        trouble.set(None);
+        spawn_local(async move {
+            let answer = app.redeem(secret).await;
+            busy.set(false);
+            if let Err(refused) = answer {
+                trouble.set(Some(refused));
+            }
+        });
+    };
+    // The secret leaves the address bar before it is used.
+    if let Some(secret) =
+        nav::take_fragment().filter(|_| app.route.with_untracked(|r| *r == Route::SignIn))
+    {
+        redeem(secret);
+    }
+    let submit = move |event: SubmitEvent| {
+        event.prevent_default();
+        let given = link.get_untracked();
+        // The whole link or its secret alone.
+        let secret = given
+            .rsplit('#')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned();
+        if secret.starts_with(LINK_PREFIX) {
+            redeem(secret);
+        } else {
+            trouble.set(Some(Trouble::Refused(
+                sam_domain::error::ApiError::bad_request("This is not a sign-in link.")
+                    .hint("A link looks like \u{2026}/sign-in#sam_lnk_\u{2026}"),
+            )));
+        }
+    };
+    view! {
+        <main class="alone">
+            <div class="card">
+                <Brand />
+                <h1>"Sign in"</h1>
+                <p>
+                    "Open a sign-in link. The program that started this control plane prints one; whoever is signed in can make another. A link works once, for 15 minutes."
+                </p>
+                <form class="stack" on:submit=submit>
+                    <label for="link">"Sign-in link"</label>
+                    <input
+                        id="link"
+                        type="text"
+                        autocomplete="off"
+                        spellcheck="false"
+                        placeholder="\u{2026}/sign-in#sam_lnk_\u{2026}"
+                        required
+                        prop:value=move || link.get()
+                        on:input=move |event| link.set(event_target_value(&event))
+                    />
+                    <button type="submit" class="primary" disabled=move || busy.get()>
+                        {move || if busy.get() { "Signing in\u{2026}" } else { "Sign in" }}
+                    </button>
+                </form>
+                {move || trouble.get().map(|t| trouble_note(&t))}
+            </div>
+        </main>
+    }
+}
+
+/// The page that makes the first admin.
+#[component]
+pub(crate) fn Claim() -> impl IntoView {
+    let app = app();
+    let fragment =
+        nav::take_fragment().filter(|_| app.route.with_untracked(|r| *r == Route::Claim));
+    let token = RwSignal::new(fragment.unwrap_or_default());
+    let name = RwSignal::new(String::new());
+    let busy = RwSignal::new(false);
+    let trouble = RwSignal::new(None::<Trouble>);
+    let submit = move |event: SubmitEvent| {
+        event.prevent_default();
+        let typed = name.get_untracked().trim().to_owned();
+        let claim = ClaimSetup {
+            claim_token: token.get_untracked().trim().to_owned(),
+            name: (!typed.is_empty()).then_some(typed),
+        };
+        busy.set(true);
+        trouble.set(None);
+        spawn_local(async move {
+            let answer = app.claim(claim).await;
+            busy.set(false);
+            if let Err(refused) = answer {
+                trouble.set(Some(refused));
+            }
+        });
+    };
+    view! {
+        <main class="alone">
+            <div class="card">
+                <Brand />
+                <h1>"Claim this installation"</h1>
+                <p>
+                    "Nobody runs it yet. Whoever holds the claim token becomes its admin. The token is in the output of the program that started this control plane, and works once."
+                </p>
+                <form class="stack" on:submit=submit>
+                    <label for="token">"Claim token"</label>
+                    <input
+                        id="token"
+                        type="password"
+                        autocomplete="off"
+                        required
+                        prop:value=move || token.get()
+                        on:input=move |event| token.set(event_target_value(&event))
+                    />
+                    <label for="name">"Your name " <span class="muted">"(optional)"</span></label>
+                    <input
+                        id="name"
+                        type="text"
+                        autocomplete="name"
+                        placeholder="admin"
+                        prop:value=move || name.get()
+                        on:input=move |event| name.set(event_target_value(&event))
+                    />
+                    <button type="submit" class="primary" disabled=move || busy.get()>
+                        {move || if busy.get() { "Claiming\u{2026}" } else { "Claim and sign in" }}
+                    </button>
+                </form>
+                {move || trouble.get().map(|t| trouble_note(&t))}
+                <p class="muted">
+                    "Already claimed? " <a href="/sign-in">"Sign in with a link"</a>
+                </p>
+            </div>
+        </main>
+    }
+}
+
+#[component]
+fn Brand() -> impl IntoView {
+    view! {
+        <p class="brand">
+            <span class="mark">{icon(icon::MARK)}</span>
+            <span>"SAM"</span>
+            <Scripted />
+        </p>
+    }
+}
