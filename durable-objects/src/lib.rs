@@ -24,6 +24,14 @@
 //! and every rule that a machine can decide.
 
 mod mail;
+mod node;
 mod object;
+mod pool;
 mod project;
 mod shell;
+mod task;
+
+pub use node::NodeLifecycle;
+pub use pool::NodePool;
+pub use project::ProjectData;
+pub use task::TaskRunner;

@@ -10,10 +10,11 @@ use std::rc::Rc;
 
 use futures::future::join_all;
 use sam_domain::actor::inbox::Receipt;
-use sam_domain::actor::{Address, Envelope, Machine, Message};
-use sam_domain::id::Id as _;
+use sam_domain::actor::{Actor, Address, Envelope, Machine, Message};
+
 use sam_domain::node::wire::NodeView;
 use sam_domain::task::TaskView;
+use sam_domain::time::{Timestamp, Turn};
 use sam_platform::d1::node_index::{IndexedNode, NodeIndex};
 use sam_platform::d1::task_index::{IndexedTask, TaskIndex};
 use sam_platform::objects::{self, CallError};
@@ -41,6 +42,27 @@ impl<M: Machine> Drop for Draining<M> {
 }
 
 impl<M: Machine + 'static> Shell<M> {
+    /// Takes in a message of another machine and says what the sender is to be told. `perform` does
+    /// what the machine asks of its shell, in the same transaction.
+    pub(crate) fn take_in<T: Default>(
+        self: &Rc<Self>,
+        envelope: Envelope,
+        perform: impl FnOnce(&mut Actor<M::State>, &mut Turn, Vec<M::Output>) -> Result<T, ShellError>,
+    ) -> Result<(Receipt, T), ShellError> {
+        if !self.is_mine(&envelope.to) {
+            return Ok((Receipt::Misaddressed, T::default()));
+        }
+        let to = envelope.to.clone();
+        let taken = self.turn(&to, |actor, turn| {
+            let handled = actor.deliver::<M>(turn, envelope);
+            let receipt = handled.receipt.unwrap_or(Receipt::Misaddressed);
+            let done = perform(actor, turn, handled.output)?;
+            Ok((handled.changed, (receipt, done)))
+        })?;
+        self.deliver_soon();
+        Ok(taken)
+    }
+
     /// Starts a drain in the background, unless one runs: it will find the new mail itself.
     pub(crate) fn deliver_soon(self: &Rc<Self>) {
         if self.pending.borrow().is_empty() || self.draining.get() {
@@ -107,7 +129,7 @@ impl<M: Machine + 'static> Shell<M> {
             }
             self.store(&actor)?;
         }
-        self.arm()
+        self.arm(Timestamp(0))
     }
 }
 

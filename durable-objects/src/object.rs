@@ -3,9 +3,9 @@
 use sam_domain::access::internal::{FEED_URL, HEADER, LINK_URL, LIVE_URL};
 use sam_domain::error::ApiError;
 use sam_platform::http;
-#[cfg(feature = "fault-injection")]
-use sam_platform::objects::TRAP_URL;
 use sam_platform::objects::{CALL_URL, INBOX_URL};
+#[cfg(feature = "fault-injection")]
+use sam_platform::objects::{HOLD_TIME, HOLD_URL, TRAP_URL};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use worker::{Method, Request, Response};
@@ -28,6 +28,9 @@ pub(crate) enum Asked {
     Live,
     /// A node's link.
     Link,
+    /// To stay in flight for a while.
+    #[cfg(feature = "fault-injection")]
+    Hold,
 }
 
 /// What a request asks; `Err` is the answer to anything else.
@@ -42,6 +45,8 @@ pub(crate) fn asked(request: &Request) -> Result<Asked, ApiError> {
         Method::Get if is(LINK_URL) => Ok(Asked::Link),
         #[cfg(feature = "fault-injection")]
         Method::Post if is(TRAP_URL) => trap(),
+        #[cfg(feature = "fault-injection")]
+        Method::Post if is(HOLD_URL) => Ok(Asked::Hold),
         _ => Err(ApiError::not_found("call")),
     }
 }
@@ -50,6 +55,12 @@ pub(crate) fn asked(request: &Request) -> Result<Asked, ApiError> {
 #[expect(clippy::panic, reason = "the fault that tests ask for")]
 fn trap() -> ! {
     panic!("a trap was asked for");
+}
+
+#[cfg(feature = "fault-injection")]
+pub(crate) async fn hold() -> Response {
+    worker::Delay::from(HOLD_TIME).await;
+    http::json(200, &())
 }
 
 /// Reads a call or an envelope.
@@ -71,18 +82,44 @@ pub(crate) fn access<T: DeserializeOwned>(request: &Request) -> Result<T, ApiErr
         .ok_or_else(|| ApiError::new(401, "unauthorised", "Nothing says who this socket is for."))
 }
 
-/// A reply as JSON, or the error it failed with.
-pub(crate) fn answer<T: Serialize>(result: Result<T, ShellError>) -> Response {
-    match result {
-        Ok(reply) => http::json(200, &reply),
-        Err(error) => http::error_from(&error.into(), None),
-    }
+/// A reply as JSON text.
+pub(crate) fn text(value: &impl Serialize) -> Result<String, ShellError> {
+    serde_json::to_string(value).map_err(|error| ShellError::Stored {
+        key: "reply".to_owned(),
+        cause: error.to_string(),
+    })
 }
 
-/// A reply that is JSON text already, or the error it failed with.
-pub(crate) fn answer_text(result: Result<String, ShellError>) -> Response {
+/// A response with a reply that is JSON text already, or with the error it failed with.
+pub(crate) fn answer(result: Result<String, ShellError>) -> Response {
     match result {
         Ok(text) => http::reply::bytes(200, "application/json", text.into_bytes()),
         Err(error) => http::error_from(&error.into(), None),
     }
+}
+
+/// The same for something that builds its own response.
+pub(crate) fn response(result: Result<Response, ShellError>) -> Response {
+    result.unwrap_or_else(|error| http::error_from(&error.into(), None))
+}
+
+/// The answer of an object whose storage could not be opened.
+pub(crate) fn broken(cause: &str) -> Response {
+    worker::console_error!("object cannot start: {cause}");
+    http::error_from(&ApiError::internal(), None)
+}
+
+/// The answer to what is refused before a turn.
+pub(crate) fn refused(error: &ApiError) -> Response {
+    http::error_from(error, None)
+}
+
+/// What an alarm answers.
+pub(crate) fn done() -> Response {
+    http::empty(204)
+}
+
+/// What a raw connection is told.
+pub(crate) fn no_connections() -> worker::Error {
+    worker::Error::RustError("objects take no raw connections".to_owned())
 }

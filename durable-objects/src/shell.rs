@@ -10,6 +10,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
+use std::rc::Rc;
 
 use sam_domain::actor::{Actor, Address, Envelope, Machine};
 use sam_domain::error::ApiError;
@@ -23,6 +24,8 @@ use sam_platform::{clock, entropy, params};
 use serde::Deserialize;
 use worker::{Env, State};
 
+/// The alarm after an alarm comes no sooner than this, so that work in progress is not chased.
+const ALARM_PAUSE: Millis = Millis::seconds(1);
 /// How long an actor that could not be woken is left alone.
 const BROKEN_PAUSE: Millis = Millis::minutes(1);
 
@@ -80,6 +83,8 @@ pub(crate) struct Shell<M> {
     /// Actors that have mail to deliver, as far as this instance knows; the alarm finds the rest.
     pub(crate) pending: RefCell<BTreeSet<String>>,
     pub(crate) draining: Cell<bool>,
+    /// The object's name: the id of what it owns.
+    name: Option<String>,
     machine: PhantomData<fn() -> M>,
 }
 
@@ -123,8 +128,44 @@ impl<M: Machine> Shell<M> {
             background: Background::of_object(state),
             pending: RefCell::new(BTreeSet::new()),
             draining: Cell::new(false),
+            name: state.as_raw().id().ok().and_then(|id| id.name()),
             machine: PhantomData,
         })
+    }
+
+    /// Whether an actor with this address lives in this object. The runtime may not know the
+    /// object's name; then whoever reached it is believed.
+    pub(crate) fn is_mine(&self, address: &Address) -> bool {
+        let name = match address {
+            Address::Session { project, .. } => project.as_str(),
+            Address::Task(id) => id.as_str(),
+            Address::Node(id) => id.as_str(),
+            Address::Pool(id) => id.as_str(),
+            Address::Index => return false,
+        };
+        self.name.as_deref().is_none_or(|mine| mine == name)
+    }
+
+    /// One turn of an actor: loads it, lets `body` step it, stores it when `body` says that it
+    /// changed, and sets the alarm. An error undoes everything that the turn wrote.
+    pub(crate) fn turn<T>(
+        &self,
+        address: &Address,
+        body: impl FnOnce(&mut Actor<M::State>, &mut Turn) -> Result<(bool, T), ShellError>,
+    ) -> Result<T, ShellError> {
+        let (changed, out) = self.sql.transaction(|| {
+            let mut actor = self.load_or_new(address)?;
+            let mut turn = self.begin()?;
+            let (changed, out) = body(&mut actor, &mut turn)?;
+            if changed {
+                self.store(&actor)?;
+            }
+            Ok::<_, ShellError>((changed, out))
+        })?;
+        if changed {
+            self.arm(Timestamp(0))?;
+        }
+        Ok(out)
     }
 
     /// A turn that begins now.
@@ -144,6 +185,12 @@ impl<M: Machine> Shell<M> {
             })
         })
         .transpose()
+    }
+
+    /// The key of the one actor of an object that hosts a single one.
+    pub(crate) fn only_key(&self) -> Result<Option<String>, ShellError> {
+        let row: Option<KeyRow> = self.sql.first("SELECT key FROM actors LIMIT 1", &[])?;
+        Ok(row.map(|row| row.key))
     }
 
     /// The stored actor, or one that nobody has spoken to.
@@ -186,12 +233,12 @@ impl<M: Machine> Shell<M> {
         Ok(())
     }
 
-    /// Sets the alarm to the earliest stored moment, unless an earlier alarm is set already. An
-    /// alarm that turns out to be too early finds nothing to do and sets the next.
-    pub(crate) fn arm(&self) -> Result<(), ShellError> {
+    /// Sets the alarm to the earliest stored moment, but not before `floor`, unless an earlier alarm
+    /// is set already. An alarm that turns out to be too early finds nothing to do and sets the next.
+    pub(crate) fn arm(&self, floor: Timestamp) -> Result<(), ShellError> {
         let row: Option<EarliestRow> = self.sql.first("SELECT MIN(at) AS at FROM wakes", &[])?;
         if let Some(at) = row.and_then(|row| row.at) {
-            self.alarm.set_if_earlier(at)?;
+            self.alarm.set_if_earlier(at.max(floor))?;
         }
         Ok(())
     }
@@ -203,6 +250,35 @@ impl<M: Machine> Shell<M> {
             params![now],
         )?;
         Ok(rows.into_iter().map(|row| row.key).collect())
+    }
+
+    /// What an alarm does: wakes every actor whose moment has come, delivers what is due, and sets
+    /// the next alarm. `wake` runs one actor's turn. Nothing here fails: what cannot be done is
+    /// logged and comes again.
+    pub(crate) async fn alarmed(self: Rc<Self>, wake: impl Fn(&str) -> Result<(), ShellError>)
+    where
+        M: 'static,
+    {
+        self.alarm.fired();
+        let now = clock::now();
+        match self.woken(now) {
+            Ok(keys) => {
+                for key in keys {
+                    if let Err(error) = wake(&key) {
+                        worker::console_error!("alarm of {key}: {error}");
+                        self.set_aside(&key, now);
+                    }
+                    self.pending.borrow_mut().insert(key);
+                }
+            }
+            Err(error) => worker::console_error!("alarm: {error}"),
+        }
+        Rc::clone(&self).drain().await;
+        let floor = clock::now().plus(ALARM_PAUSE);
+        if let Err(error) = self.arm(floor) {
+            worker::console_error!("alarm: {error}");
+            let _ = self.alarm.set(floor);
+        }
     }
 
     /// Leaves an actor alone for a while whose stored value cannot be read, so that it silences no

@@ -48,6 +48,8 @@ pub const INBOX_URL: &str = "http://object/inbox";
 pub const TRAP_URL: &str = "http://object/fault/trap";
 /// Where such a build keeps a request in flight for a minute, to see what a trap does to it.
 pub const HOLD_URL: &str = "http://object/fault/hold";
+/// How long it is kept.
+pub const HOLD_TIME: Duration = Duration::from_secs(60);
 /// How long a call may take.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(15);
 /// How long the delivery of one message may take.

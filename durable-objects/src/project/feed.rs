@@ -270,7 +270,7 @@ impl Feed<'_> {
     pub(super) fn project_changed(&self, changed: &entities::EntitiesChanged, now: Timestamp) {
         let scope = Scope::Project(self.project.clone());
         let text = frames::changes(&scope, changed.from, changed.to, &changed.entities, false);
-        self.broadcast(None, &text, now);
+        self.broadcast(|follower| follower.is_live(None), &text, now);
     }
 
     /// Sends a change of a session's rows to everybody who is live on it.
@@ -287,18 +287,26 @@ impl Feed<'_> {
             .collect();
         let scope = Scope::Session(session.clone());
         let text = frames::changes(&scope, changed.from, changed.to, &entities, false);
-        self.broadcast(Some(session), &text, now);
+        self.broadcast(|follower| follower.is_live(Some(session)), &text, now);
     }
 
-    /// Sends something volatile about a session (a delta, an activity) to everybody who is live on
-    /// it.
-    pub(super) fn volatile(&self, session: &SessionId, frame: &ServerFrame, now: Timestamp) {
+    /// Sends a session's delta to everybody who is live on the session.
+    pub(super) fn delta(&self, session: &SessionId, frame: &ServerFrame, now: Timestamp) {
         if let Ok(text) = serde_json::to_string(frame) {
-            self.broadcast(Some(session), &text, now);
+            self.broadcast(|follower| follower.is_live(Some(session)), &text, now);
         }
     }
 
-    fn broadcast(&self, session: Option<&SessionId>, text: &str, now: Timestamp) {
+    /// Sends what a session's agent does to everybody who is live on the session or the project.
+    pub(super) fn activity(&self, session: &SessionId, frame: &ServerFrame, now: Timestamp) {
+        if let Ok(text) = serde_json::to_string(frame) {
+            let watches =
+                |follower: &Follower| follower.is_live(Some(session)) || follower.is_live(None);
+            self.broadcast(watches, &text, now);
+        }
+    }
+
+    fn broadcast(&self, watches: impl Fn(&Follower) -> bool, text: &str, now: Timestamp) {
         let sockets = match self.sockets.tagged(TAG) {
             Ok(sockets) => sockets,
             Err(error) => {
@@ -310,7 +318,7 @@ impl Feed<'_> {
             let Some(follower) = attachment(&socket) else {
                 continue;
             };
-            if !follower.is_live(session) {
+            if !watches(&follower) {
                 continue;
             }
             if follower.until <= now {

@@ -7,6 +7,7 @@ use sam_domain::conversation::wire::MessagePage;
 use sam_domain::feed::{Entity, Scope, ServerFrame};
 use sam_domain::id::{Id as _, RowId, SessionId, TaskId};
 
+use super::entities::ViewPage;
 use super::rows::Changed;
 
 /// What is worth a name: a JSON text that will be part of another.
@@ -91,6 +92,15 @@ pub(super) fn message_page(rows: &[Json], as_of: u64, has_before: bool, has_afte
     text.replacen("\"rows\":[]", &format!("\"rows\":[{}]", join(rows)), 1)
 }
 
+/// A page of a list: `{"<field>":[…],"next":…}`, `next` absent on the last page.
+pub(super) fn view_page(field: &str, page: &ViewPage) -> Json {
+    let next = match &page.last {
+        Some(last) if page.more => format!(",\"next\":\"{last}\""),
+        _ => String::new(),
+    };
+    format!("{{\"{field}\":[{}]{next}}}", join(&page.views))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,6 +176,22 @@ mod tests {
                 has_after: false,
             }
         );
+    }
+
+    #[test]
+    fn a_list_page_reads_back_as_the_wire_type() {
+        use sam_domain::conversation::wire::SessionList;
+        let last = SessionId::mint(Timestamp(1), 1);
+        let mut page = ViewPage {
+            views: Vec::new(),
+            last: Some(last.to_string()),
+            more: true,
+        };
+        let list: SessionList = serde_json::from_str(&view_page("sessions", &page)).unwrap();
+        assert_eq!(list.next, Some(last));
+        page.more = false;
+        let list: SessionList = serde_json::from_str(&view_page("sessions", &page)).unwrap();
+        assert_eq!(list.next, None);
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub(super) fn receive(feed: &Feed<'_>, socket: &Socket, text: &str, now: Timesta
         at: delta.at,
         append: delta.append,
     };
-    feed.volatile(&claims.ses, &frame, now);
+    feed.delta(&claims.ses, &frame, now);
 }
 
 fn failed(error: SocketError) -> ApiError {

@@ -1,5 +1,22 @@
 //! ProjectData: a project's conversations.
+//!
+//! It hosts one session machine per conversation and keeps what the machines only decide about:
+//! rows, the views of tasks and conversations, replies to repeated requests, model calls. Rows come
+//! in batches from workspaces, as a person's words, and as notices; each change is told to whoever
+//! follows ([`feed`]).
+//!
+//! Invariants:
+//! - A request's work, the reply kept for its repetition, and the messages it causes are one
+//!   transaction.
+//! - What followers are sent was stored before, in the same turn.
+//! - Everything here is bounded: rows when they are written, pages by bytes and by count.
 
+#![expect(
+    missing_docs,
+    reason = "the attribute of the class writes methods without documentation"
+)]
+
+mod calls;
 mod entities;
 mod feed;
 mod frames;
@@ -9,3 +26,244 @@ mod rows;
 mod schema;
 mod scope;
 mod usage;
+mod work;
+
+use std::rc::Rc;
+
+use sam_domain::access::internal::{FeedAccess, LiveAccess};
+use sam_domain::actor::{Address, Envelope};
+use sam_domain::conversation::session::SessionMachine;
+use sam_domain::error::ApiError;
+use sam_domain::id::{Id as _, ProjectId};
+use sam_platform::sockets::{Socket, Sockets};
+use sam_platform::{clock, params};
+use serde::Deserialize;
+use worker::{DurableObject, Env, Request, Response, State, durable_object};
+
+use self::feed::Feed;
+use self::work::Work;
+use crate::object::{self, Asked};
+use crate::shell::{Shell, ShellError};
+
+/// The object of one project, named by its id.
+#[durable_object]
+pub struct ProjectData {
+    inner: Result<Rc<Project>, String>,
+}
+
+/// What the object holds.
+struct Project {
+    shell: Rc<Shell<SessionMachine>>,
+    sockets: Sockets,
+}
+
+impl DurableObject for ProjectData {
+    fn new(state: State, env: Env) -> Self {
+        Self {
+            inner: Project::open(&state, env)
+                .map(Rc::new)
+                .map_err(|error| error.to_string()),
+        }
+    }
+
+    async fn fetch(&self, request: Request) -> worker::Result<Response> {
+        Ok(match &self.inner {
+            Ok(inner) => inner.serve(&request).await,
+            Err(cause) => object::broken(cause),
+        })
+    }
+
+    async fn alarm(&self) -> worker::Result<Response> {
+        if let Ok(inner) = &self.inner {
+            let woken = Rc::clone(inner);
+            Rc::clone(&inner.shell)
+                .alarmed(move |key| woken.wake(key))
+                .await;
+        }
+        Ok(object::done())
+    }
+
+    async fn websocket_message(
+        &self,
+        socket: worker::WebSocket,
+        message: worker::WebSocketIncomingMessage,
+    ) -> worker::Result<()> {
+        if let (Ok(inner), worker::WebSocketIncomingMessage::String(text)) = (&self.inner, message)
+            && let Err(error) = inner.received(&Socket::from(socket), &text)
+        {
+            worker::console_error!("socket: {error}");
+        }
+        Ok(())
+    }
+
+    async fn websocket_close(
+        &self,
+        socket: worker::WebSocket,
+        _code: usize,
+        _reason: String,
+        _was_clean: bool,
+    ) -> worker::Result<()> {
+        Socket::from(socket).answer_close();
+        Ok(())
+    }
+
+    async fn websocket_error(
+        &self,
+        socket: worker::WebSocket,
+        _error: worker::Error,
+    ) -> worker::Result<()> {
+        Socket::from(socket).answer_close();
+        Ok(())
+    }
+
+    async fn connect(&self, _socket: worker::Socket) -> worker::Result<()> {
+        Err(object::no_connections())
+    }
+}
+
+#[derive(Deserialize)]
+struct MetaRow {
+    value: String,
+}
+
+impl Project {
+    fn open(state: &State, env: Env) -> Result<Self, ShellError> {
+        let shell = Rc::new(Shell::open(state, env)?);
+        schema::create(&shell.sql)?;
+        Ok(Self {
+            shell,
+            sockets: Sockets::of(state),
+        })
+    }
+
+    async fn serve(&self, request: &Request) -> Response {
+        match object::asked(request) {
+            Ok(Asked::Call) => match object::read(request).await {
+                Ok(call) => object::answer(self.call(call)),
+                Err(error) => object::refused(&error),
+            },
+            Ok(Asked::Inbox) => match object::read(request).await {
+                Ok(envelope) => object::answer(self.inbox(envelope)),
+                Err(error) => object::refused(&error),
+            },
+            Ok(Asked::Feed) => match object::access(request) {
+                Ok(access) => object::response(self.open_feed(&access)),
+                Err(error) => object::refused(&error),
+            },
+            Ok(Asked::Live) => match object::access(request) {
+                Ok(access) => object::response(self.open_live(&access)),
+                Err(error) => object::refused(&error),
+            },
+            #[cfg(feature = "fault-injection")]
+            Ok(Asked::Hold) => object::hold().await,
+            Ok(Asked::Link) => object::refused(&ApiError::not_found("socket")),
+            Err(error) => object::refused(&error),
+        }
+    }
+
+    /// Which project this is; known from the first call that names it.
+    fn project(&self) -> Result<ProjectId, ShellError> {
+        let row: Option<MetaRow> = self
+            .shell
+            .sql
+            .first("SELECT value FROM meta WHERE key = 'project'", &[])?;
+        row.and_then(|row| row.value.parse().ok())
+            .ok_or_else(|| ApiError::not_found("conversation").into())
+    }
+
+    /// Remembers which project this is.
+    fn remember(&self, project: &ProjectId) -> Result<(), ShellError> {
+        match self.project() {
+            Ok(held) if held == *project => Ok(()),
+            Ok(_) => Err(ApiError::not_found("project").into()),
+            Err(ShellError::Refused(_)) => {
+                self.shell.sql.run(
+                    "INSERT INTO meta (key, value) VALUES ('project', ?)",
+                    params![project],
+                )?;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn feed<'a>(&'a self, project: &'a ProjectId) -> Feed<'a> {
+        Feed {
+            sql: &self.shell.sql,
+            sockets: &self.sockets,
+            project,
+        }
+    }
+
+    fn open_feed(&self, access: &FeedAccess) -> Result<Response, ShellError> {
+        self.remember(&access.project)?;
+        Ok(self.feed(&access.project).accept(access)?)
+    }
+
+    fn open_live(&self, access: &LiveAccess) -> Result<Response, ShellError> {
+        let claims = &access.claims;
+        let takes = self
+            .shell
+            .load(claims.ses.as_str())?
+            .is_some_and(|actor| actor.state.takes_rows_from(&claims.wsp, claims.attempt));
+        if !takes {
+            return Err(ApiError::new(
+                409,
+                "workspace_not_bound",
+                "This workspace does not write this conversation.",
+            )
+            .hint("Connect again in a moment; a later attempt may have taken over.")
+            .into());
+        }
+        Ok(live::accept(&self.sockets, access)?)
+    }
+
+    fn inbox(&self, envelope: Envelope) -> Result<String, ShellError> {
+        let Address::Session { session, .. } = envelope.to.clone() else {
+            return object::text(&sam_domain::actor::inbox::Receipt::Misaddressed);
+        };
+        let sql = &self.shell.sql;
+        let (receipt, changed) = self.shell.take_in(envelope, |actor, turn, output| {
+            let mut work = Work::open(sql, &session)?;
+            let handled = sam_domain::actor::Handled {
+                output,
+                receipt: None,
+                changed: true,
+            };
+            work.perform(actor, turn, handled)?;
+            Ok(Some((work.finish(actor)?, turn.now)))
+        })?;
+        if let Some((changes, now)) = changed {
+            let project = self.project()?;
+            changes.announce(&self.feed(&project), &session, now);
+        }
+        object::text(&receipt)
+    }
+
+    fn wake(&self, key: &str) -> Result<(), ShellError> {
+        let Some(actor) = self.shell.load(key)? else {
+            return Ok(());
+        };
+        let Address::Session { project, session } = &actor.address else {
+            return Ok(());
+        };
+        self.work(project, session, |actor, turn, work| {
+            let handled = actor.wake::<SessionMachine>(turn);
+            Ok((work.perform(actor, turn, handled)?, ()))
+        })
+    }
+
+    fn received(&self, socket: &Socket, text: &str) -> Result<(), ShellError> {
+        let project = self.project()?;
+        let feed = self.feed(&project);
+        let tags = self
+            .sockets
+            .tags(socket)
+            .map_err(|error| sam_platform::js::JsFailure::new(error.to_string()))?;
+        if tags.iter().any(|tag| tag == live::TAG) {
+            live::receive(&feed, socket, text, clock::now());
+            return Ok(());
+        }
+        feed.receive(socket, text, clock::now())
+    }
+}

@@ -2,7 +2,7 @@
 
 use sam_platform::sql::{Sql, SqlError};
 
-const STATEMENTS: [&str; 11] = [
+const STATEMENTS: [&str; 12] = [
     "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     // Counters of what a cursor runs over: `project`, or a session's id.
     "CREATE TABLE IF NOT EXISTS scopes (scope TEXT PRIMARY KEY, seq INTEGER NOT NULL, \
@@ -13,6 +13,9 @@ const STATEMENTS: [&str; 11] = [
        author TEXT NOT NULL, row TEXT NOT NULL) WITHOUT ROWID",
     "CREATE UNIQUE INDEX IF NOT EXISTS rows_by_seq ON rows (session, seq)",
     "CREATE UNIQUE INDEX IF NOT EXISTS rows_by_pos ON rows (session, pos)",
+    // How far a workspace's upserts are stored, by its own numbers.
+    "CREATE TABLE IF NOT EXISTS workspaces (workspace TEXT PRIMARY KEY, through INTEGER NOT NULL) \
+       WITHOUT ROWID",
     // Tasks and conversations as shown. Their ids' prefixes tell them apart.
     "CREATE TABLE IF NOT EXISTS entities (id TEXT PRIMARY KEY, seq INTEGER NOT NULL, \
        rev INTEGER NOT NULL, view TEXT NOT NULL) WITHOUT ROWID",

@@ -110,6 +110,15 @@ pub fn random_token(prefix: &str) -> Result<Secret, EntropyError> {
     Ok(Secret::new(format!("{prefix}{}", base64url(&random))))
 }
 
+/// Whether two hashes are the same text, in a time that does not tell where they differ.
+pub fn same_hash(left: &str, right: &str) -> bool {
+    let differing = left
+        .bytes()
+        .zip(right.bytes())
+        .fold(0u8, |differing, (a, b)| differing | (a ^ b));
+    left.len() == right.len() && !left.is_empty() && differing == 0
+}
+
 /// The SHA-256 of some bytes in lower-case hexadecimal: the name of a body.
 pub fn sha256_hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(64);
@@ -171,6 +180,19 @@ mod tests {
         assert!(key.secrets_equal(&claim, &Secret::new("claim-token")));
         assert!(!key.secrets_equal(&claim, &Secret::new("claim-toke")));
         assert!(!key.secrets_equal(&claim, &Secret::new("")));
+    }
+
+    #[test]
+    fn hashes_compare_whole() {
+        for (left, right, same) in [
+            ("abc", "abc", true),
+            ("abc", "abd", false),
+            ("abc", "ab", false),
+            ("ab", "abc", false),
+            ("", "", false),
+        ] {
+            assert_eq!(same_hash(left, right), same, "{left:?} {right:?}");
+        }
     }
 
     #[test]

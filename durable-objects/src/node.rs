@@ -1,0 +1,486 @@
+//! NodeLifecycle: what is on a machine, and its link.
+//!
+//! A connection is a hibernating socket with a number that grows; the number is its tag and its
+//! attachment, and the machine speaks of connections by it. The runtime answers the node's pings by
+//! itself, so an idle link never wakes this object; when somebody asks, or a lease is judged, the time
+//! of the last such answer is read.
+//!
+//! A connection that the machine believes in but whose socket is gone (the runtime was killed) is
+//! reported closed at the next turn.
+
+#![expect(
+    missing_docs,
+    reason = "the attribute of the class writes methods without documentation"
+)]
+
+use std::rc::Rc;
+
+use sam_domain::access::internal::LinkAccess;
+use sam_domain::actor::{Actor, Address, Envelope};
+use sam_domain::error::ApiError;
+use sam_domain::id::NodeId;
+use sam_domain::link::frame::{AgentFrame, FRAME_LIMIT, LEASE, ObjectFrame, PING, PONG};
+use sam_domain::node::call::NodeCall;
+use sam_domain::node::state::Node;
+use sam_domain::node::step::{NodeLocal, NodeMachine, NodeOutput};
+use sam_domain::node::wire::NodeView;
+use sam_domain::time::{Timestamp, Turn};
+use sam_platform::crypto::same_hash;
+use sam_platform::sockets::{CloseCode, Socket, Sockets};
+use sam_platform::{clock, params};
+use serde::Deserialize;
+use worker::{DurableObject, Env, Request, Response, State, durable_object};
+
+use crate::object::{self, Asked};
+use crate::shell::{Shell, ShellError};
+
+const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS connections (id INTEGER PRIMARY KEY CHECK (id = 1), \
+     last INTEGER NOT NULL)";
+
+/// Close code for whatever the machine decides; the reason is the word of its `bye`.
+const BYE: CloseCode = CloseCode::Application(4000);
+
+/// The object of one node, named by its id.
+#[durable_object]
+pub struct NodeLifecycle {
+    inner: Result<Rc<Lifecycle>, String>,
+}
+
+struct Lifecycle {
+    shell: Rc<Shell<NodeMachine>>,
+    sockets: Sockets,
+}
+
+impl DurableObject for NodeLifecycle {
+    fn new(state: State, env: Env) -> Self {
+        Self {
+            inner: Lifecycle::open(&state, env)
+                .map(Rc::new)
+                .map_err(|error| error.to_string()),
+        }
+    }
+
+    async fn fetch(&self, request: Request) -> worker::Result<Response> {
+        Ok(match &self.inner {
+            Ok(inner) => inner.serve(&request).await,
+            Err(cause) => object::broken(cause),
+        })
+    }
+
+    async fn alarm(&self) -> worker::Result<Response> {
+        if let Ok(inner) = &self.inner {
+            let woken = Rc::clone(inner);
+            Rc::clone(&inner.shell)
+                .alarmed(move |key| woken.wake(key))
+                .await;
+        }
+        Ok(object::done())
+    }
+
+    async fn websocket_message(
+        &self,
+        socket: worker::WebSocket,
+        message: worker::WebSocketIncomingMessage,
+    ) -> worker::Result<()> {
+        if let Ok(inner) = &self.inner {
+            let socket = Socket::from(socket);
+            match message {
+                worker::WebSocketIncomingMessage::String(text) => inner.received(&socket, &text),
+                worker::WebSocketIncomingMessage::Binary(_) => bye(&socket, "malformed"),
+            }
+        }
+        Ok(())
+    }
+
+    async fn websocket_close(
+        &self,
+        socket: worker::WebSocket,
+        _code: usize,
+        _reason: String,
+        _was_clean: bool,
+    ) -> worker::Result<()> {
+        let socket = Socket::from(socket);
+        socket.answer_close();
+        if let Ok(inner) = &self.inner {
+            inner.closed(&socket);
+        }
+        Ok(())
+    }
+
+    async fn websocket_error(
+        &self,
+        socket: worker::WebSocket,
+        _error: worker::Error,
+    ) -> worker::Result<()> {
+        let socket = Socket::from(socket);
+        socket.answer_close();
+        if let Ok(inner) = &self.inner {
+            inner.closed(&socket);
+        }
+        Ok(())
+    }
+
+    async fn connect(&self, _socket: worker::Socket) -> worker::Result<()> {
+        Err(object::no_connections())
+    }
+}
+
+#[derive(Deserialize)]
+struct LastRow {
+    last: u64,
+}
+
+/// The tag of a connection.
+fn tag(connection: u64) -> String {
+    format!("connection-{connection}")
+}
+
+fn bye(socket: &Socket, reason: &str) {
+    let _ = socket.send_json(&ObjectFrame::Bye {
+        reason: reason.to_owned(),
+    });
+    let _ = socket.close(BYE, reason);
+}
+
+impl Lifecycle {
+    fn open(state: &State, env: Env) -> Result<Self, ShellError> {
+        let shell = Rc::new(Shell::open(state, env)?);
+        shell.sql.run(SCHEMA, &[])?;
+        Ok(Self {
+            shell,
+            sockets: Sockets::of(state),
+        })
+    }
+
+    async fn serve(self: &Rc<Self>, request: &Request) -> Response {
+        match object::asked(request) {
+            Ok(Asked::Call) => match object::read(request).await {
+                Ok(call) => object::answer(self.call(call)),
+                Err(error) => object::refused(&error),
+            },
+            Ok(Asked::Inbox) => match object::read(request).await {
+                Ok(envelope) => object::answer(self.inbox(envelope)),
+                Err(error) => object::refused(&error),
+            },
+            Ok(Asked::Link) => match object::access(request) {
+                Ok(access) => object::response(self.link(&access)),
+                Err(error) => object::refused(&error),
+            },
+            #[cfg(feature = "fault-injection")]
+            Ok(Asked::Hold) => object::hold().await,
+            Ok(Asked::Feed | Asked::Live) => object::refused(&ApiError::not_found("socket")),
+            Err(error) => object::refused(&error),
+        }
+    }
+
+    /// One turn of the node: what is known of the link first, then `body`; what the machine asks for
+    /// is performed when all of it is stored.
+    fn turn<T>(
+        &self,
+        address: &Address,
+        body: impl FnOnce(
+            &mut Actor<Node>,
+            &mut Turn,
+            &mut Vec<NodeOutput>,
+        ) -> Result<(bool, T), ShellError>,
+    ) -> Result<T, ShellError> {
+        let (out, outputs) = self.shell.turn(address, |actor, turn| {
+            let mut outputs = Vec::new();
+            let noticed = self.notice(actor, turn, &mut outputs)?;
+            let (changed, out) = body(actor, turn, &mut outputs)?;
+            Ok((noticed || changed, (out, outputs)))
+        })?;
+        self.perform(outputs);
+        self.shell.deliver_soon();
+        Ok(out)
+    }
+
+    /// Tells the machine what became of its connection since the last turn: that its socket is gone,
+    /// or was last heard of so long ago that it cannot be alive.
+    fn notice(
+        &self,
+        actor: &mut Actor<Node>,
+        turn: &mut Turn,
+        outputs: &mut Vec<NodeOutput>,
+    ) -> Result<bool, ShellError> {
+        let Some(connection) = actor.state.link.connection else {
+            return Ok(false);
+        };
+        let socket = self
+            .sockets
+            .tagged(&tag(connection))
+            .map_err(socket_failed)?
+            .pop();
+        let mut tell = |actor: &mut Actor<Node>, local| {
+            let handled = actor.local::<NodeMachine>(turn, local);
+            outputs.extend(handled.output);
+            handled.changed
+        };
+        let Some(socket) = socket else {
+            return Ok(tell(actor, NodeLocal::Closed { connection }));
+        };
+        let Ok(Some(at)) = self.sockets.auto_response_at(&socket) else {
+            return Ok(false);
+        };
+        // Storing every ping would cost a write each time somebody asks; the lease is what matters.
+        let stale = at.since(actor.state.last_seen) >= sam_domain::time::Millis(LEASE.0 / 3);
+        Ok(stale && tell(actor, NodeLocal::Seen { at }))
+    }
+
+    fn perform(&self, outputs: Vec<NodeOutput>) {
+        for output in outputs {
+            let (connection, frame, reason) = match output {
+                NodeOutput::Send { connection, frame } => (connection, Some(frame), None),
+                NodeOutput::Close { connection, reason } => (connection, None, Some(reason)),
+            };
+            let Ok(sockets) = self.sockets.tagged(&tag(connection)) else {
+                continue;
+            };
+            // A frame that cannot be sent is made good at the next hello.
+            for socket in sockets {
+                if let Some(frame) = &frame
+                    && let Err(error) = socket.send_json(frame)
+                {
+                    worker::console_warn!("link: {error}");
+                }
+                if let Some(reason) = reason {
+                    let _ = socket.close(BYE, reason);
+                }
+            }
+        }
+    }
+
+    fn inbox(self: &Rc<Self>, envelope: Envelope) -> Result<String, ShellError> {
+        let (receipt, outputs) = self.shell.take_in(envelope, |_, _, outputs| Ok(outputs))?;
+        self.perform(outputs);
+        object::text(&receipt)
+    }
+
+    fn wake(&self, key: &str) -> Result<(), ShellError> {
+        let Some(actor) = self.shell.load(key)? else {
+            return Ok(());
+        };
+        self.turn(&actor.address, |actor, turn, outputs| {
+            let handled = actor.wake::<NodeMachine>(turn);
+            outputs.extend(handled.output);
+            Ok((handled.changed, ()))
+        })
+    }
+
+    /// The address of the node that joined here; 404 before that.
+    fn address(&self) -> Result<Address, ShellError> {
+        let missing = || ShellError::from(ApiError::not_found("node"));
+        let key = self.shell.only_key()?.ok_or_else(missing)?;
+        let id: NodeId = key.parse().map_err(|_| missing())?;
+        Ok(Address::Node(id))
+    }
+
+    fn call(&self, call: NodeCall) -> Result<String, ShellError> {
+        match call {
+            NodeCall::Join {
+                node,
+                owner,
+                name,
+                token_hmac,
+            } => {
+                let address = Address::Node(node.clone());
+                if !self.shell.is_mine(&address) {
+                    return Err(ApiError::not_found("node").into());
+                }
+                let replaced = self.shell.load(&crate::shell::key_of(&address))?.is_some();
+                let view = self.turn(&address, |actor, turn, outputs| {
+                    let local = NodeLocal::Join {
+                        node,
+                        owner,
+                        name,
+                        token_hmac,
+                    };
+                    let handled = actor.local::<NodeMachine>(turn, local);
+                    outputs.extend(handled.output);
+                    Ok((handled.changed, view(actor)?))
+                })?;
+                if replaced {
+                    // The older token is worth nothing now, and so are its connections.
+                    self.close_all("revoked");
+                }
+                object::text(&view)
+            }
+            NodeCall::Get => {
+                let view = self.turn(&self.address()?, |actor, turn, outputs| {
+                    let changed = self.give_up_silent(actor, turn, outputs);
+                    Ok((changed, view(actor)?))
+                })?;
+                object::text(&view)
+            }
+            NodeCall::Authenticate { token_hmac } => {
+                let actor = self.stored()?;
+                authenticate(&actor, &token_hmac)?;
+                object::text(&view(&actor)?)
+            }
+            NodeCall::Scope {
+                token_hmac,
+                workspace,
+            } => {
+                let actor = self.stored()?;
+                authenticate(&actor, &token_hmac)?;
+                let scope = actor
+                    .state
+                    .scope(&workspace)
+                    .ok_or_else(|| ApiError::not_found("workspace"))?;
+                object::text(&scope)
+            }
+        }
+    }
+
+    fn stored(&self) -> Result<Actor<Node>, ShellError> {
+        let key = self.shell.only_key()?;
+        key.map(|key| self.shell.load(&key))
+            .transpose()?
+            .flatten()
+            .filter(|actor| actor.state.joined.is_some())
+            .ok_or_else(|| unauthorised().into())
+    }
+
+    /// An idle link keeps no alarm; when somebody looks, one that has been silent for longer than
+    /// the lease is closed, which begins the lease.
+    fn give_up_silent(
+        &self,
+        actor: &mut Actor<Node>,
+        turn: &mut Turn,
+        outputs: &mut Vec<NodeOutput>,
+    ) -> bool {
+        let Some(connection) = actor.state.link.connection else {
+            return false;
+        };
+        if turn.now.since(self.last_sign(actor, connection)) <= LEASE {
+            return false;
+        }
+        outputs.push(NodeOutput::Close {
+            connection,
+            reason: "silent",
+        });
+        let handled = actor.local::<NodeMachine>(turn, NodeLocal::Closed { connection });
+        outputs.extend(handled.output);
+        handled.changed
+    }
+
+    /// When the link was last known to be up.
+    fn last_sign(&self, actor: &Actor<Node>, connection: u64) -> Timestamp {
+        self.sockets
+            .tagged(&tag(connection))
+            .ok()
+            .and_then(|mut sockets| sockets.pop())
+            .and_then(|socket| self.sockets.auto_response_at(&socket).ok().flatten())
+            .map_or(actor.state.last_seen, |at| at.max(actor.state.last_seen))
+    }
+
+    /// Accepts a node's link. The token is compared in the turn that accepts, so a token that was
+    /// replaced a moment ago opens nothing.
+    fn link(&self, access: &LinkAccess) -> Result<Response, ShellError> {
+        let actor = self.stored()?;
+        if actor.address != Address::Node(access.node.clone()) {
+            return Err(unauthorised().into());
+        }
+        authenticate(&actor, &access.token_hmac)?;
+        let connection = self.next_connection()?;
+        self.sockets
+            .set_auto_response(PING, PONG)
+            .map_err(socket_failed)?;
+        let (_, response) = self
+            .sockets
+            .accept(&[&tag(connection)], &connection)
+            .map_err(socket_failed)?;
+        Ok(response)
+    }
+
+    fn next_connection(&self) -> Result<u64, ShellError> {
+        let row: Option<LastRow> = self.shell.sql.first(
+            "INSERT INTO connections (id, last) VALUES (1, 1) \
+             ON CONFLICT (id) DO UPDATE SET last = last + 1 RETURNING last",
+            params![],
+        )?;
+        Ok(row.map_or(1, |row| row.last))
+    }
+
+    fn close_all(&self, reason: &'static str) {
+        for socket in self.sockets.all().unwrap_or_default() {
+            bye(&socket, reason);
+        }
+    }
+
+    fn received(&self, socket: &Socket, text: &str) {
+        let Ok(Some(connection)) = socket.attachment::<u64>() else {
+            return;
+        };
+        if text.len() > FRAME_LIMIT {
+            bye(socket, "malformed");
+            return;
+        }
+        let frame = match serde_json::from_str::<AgentFrame>(text) {
+            Ok(AgentFrame::Ping) => {
+                // Only a ping in other words than the agreed text comes here.
+                let _ = socket.send_json(&ObjectFrame::Pong);
+                return;
+            }
+            Ok(frame) => frame,
+            Err(error) => {
+                worker::console_warn!("link: a frame cannot be read: {error}");
+                bye(socket, "malformed");
+                return;
+            }
+        };
+        self.tell(NodeLocal::Frame { connection, frame });
+    }
+
+    fn closed(&self, socket: &Socket) {
+        if let Ok(Some(connection)) = socket.attachment::<u64>() {
+            self.tell(NodeLocal::Closed { connection });
+        }
+    }
+
+    /// Tells the machine what the link saw. A failure is logged: the node repeats what was not
+    /// acknowledged.
+    fn tell(&self, local: NodeLocal) {
+        let told = self.address().and_then(|address| {
+            let (outputs, ()) = self.shell.turn(&address, |actor, turn| {
+                let handled = actor.local::<NodeMachine>(turn, local);
+                Ok((handled.changed, (handled.output, ())))
+            })?;
+            self.perform(outputs);
+            self.shell.deliver_soon();
+            Ok(())
+        });
+        if let Err(error) = told {
+            worker::console_error!("link at {}: {error}", clock::now().0);
+        }
+    }
+}
+
+fn unauthorised() -> ApiError {
+    ApiError::new(401, "unauthorised", "This is not the token of this node.")
+        .hint("Join again with a new join token.")
+}
+
+fn authenticate(actor: &Actor<Node>, token_hmac: &str) -> Result<(), ShellError> {
+    let held = actor
+        .state
+        .joined
+        .as_ref()
+        .map(|joined| joined.token_hmac.as_str());
+    if held.is_some_and(|held| same_hash(held, token_hmac)) {
+        Ok(())
+    } else {
+        Err(unauthorised().into())
+    }
+}
+
+fn view(actor: &Actor<Node>) -> Result<NodeView, ShellError> {
+    actor
+        .state
+        .view()
+        .ok_or_else(|| ApiError::not_found("node").into())
+}
+
+fn socket_failed(error: sam_platform::sockets::SocketError) -> ShellError {
+    ShellError::Runtime(sam_platform::js::JsFailure::new(error.to_string()))
+}

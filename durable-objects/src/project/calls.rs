@@ -1,0 +1,382 @@
+//! What the Worker asks of a project.
+
+use sam_domain::access::claims::Claims;
+use sam_domain::actor::Actor;
+use sam_domain::actor::message::TaskIntent;
+use sam_domain::conversation::call::{Done, Idempotency, ProjectCall};
+use sam_domain::conversation::row::{Author, RowBody, RowUpsert};
+use sam_domain::conversation::session::{self, Session, SessionLocal, SessionMachine};
+use sam_domain::conversation::wire::{
+    BATCH_ROWS, BatchAnswer, MessageBatch, PromptAccepted, PromptState, RowOutcome, SendPrompt,
+    SubmitTask, Submitted,
+};
+use sam_domain::error::ApiError;
+use sam_domain::id::{Id, ProjectId, PromptId, RowId, SessionId, TaskId, UserId};
+use sam_domain::time::Turn;
+
+use super::idempotency::Once;
+use super::work::{Changes, Work};
+use super::{Project, entities, frames, rows, scope, usage};
+use crate::object;
+use crate::shell::ShellError;
+
+/// Most rows of one page of messages.
+const PAGE_ROWS: u32 = 500;
+
+/// A task as it was asked for.
+pub(super) struct Submission {
+    project: ProjectId,
+    by: UserId,
+    repository: String,
+    default_agent: String,
+    request: SubmitTask,
+}
+
+impl Project {
+    /// Performs a call and returns its reply as JSON.
+    pub(super) fn call(&self, call: ProjectCall) -> Result<String, ShellError> {
+        match call {
+            ProjectCall::Submit {
+                project,
+                by,
+                repository,
+                default_agent,
+                idempotency,
+                request,
+            } => self.submit(
+                Submission {
+                    project,
+                    by,
+                    repository,
+                    default_agent,
+                    request,
+                },
+                &idempotency,
+            ),
+            ProjectCall::SendPrompt {
+                project,
+                session,
+                by,
+                idempotency,
+                request,
+            } => self.send_prompt(&project, &session, by, request, &idempotency),
+            ProjectCall::RemovePrompt { session, prompt } => self.remove_prompt(&session, prompt),
+            ProjectCall::CancelTurn { session } => self.cancel_turn(&session),
+            ProjectCall::GetSession { session } => self.view(&session),
+            ProjectCall::ListTasks { before, limit } => {
+                let page = entities::list::<TaskId>(&self.shell.sql, before.as_ref(), limit)?;
+                Ok(frames::view_page("tasks", &page))
+            }
+            ProjectCall::ListSessions { before, limit } => {
+                let page = entities::list::<SessionId>(&self.shell.sql, before.as_ref(), limit)?;
+                Ok(frames::view_page("sessions", &page))
+            }
+            ProjectCall::ListMessages {
+                session,
+                before,
+                after,
+                limit,
+            } => self.messages(&session, before.as_ref(), after.as_ref(), limit),
+            ProjectCall::PostMessages { claims, batch } => self.post_messages(&claims, batch),
+            ProjectCall::RecordModelCall { record } => {
+                usage::record(&self.shell.sql, &record)?;
+                object::text(&Done {})
+            }
+            ProjectCall::TaskUsage { task } => {
+                object::text(&usage::of_task(&self.shell.sql, &task)?)
+            }
+        }
+    }
+
+    fn submit(
+        &self,
+        submission: Submission,
+        idempotency: &Idempotency,
+    ) -> Result<String, ShellError> {
+        self.remember(&submission.project)?;
+        let once = Once::of(&self.shell.sql, &submission.by, "submit", idempotency)?;
+        if let Some(reply) = once.earlier_reply()? {
+            return Ok(reply);
+        }
+        if submission.request.prompt.trim().is_empty() {
+            return Err(ApiError::bad_request("The prompt is empty.").into());
+        }
+        let mut ids = self.shell.begin()?;
+        let submitted = Submitted {
+            task: TaskId::draw(&mut ids),
+            session: SessionId::draw(&mut ids),
+            prompt: PromptId::draw(&mut ids),
+            row: RowId::draw(&mut ids),
+        };
+        let text = submission.request.prompt.clone();
+        let local = SessionLocal::Submit {
+            intent: Box::new(intent(submission, &submitted, &ids)),
+            prompt: submitted.prompt.clone(),
+            row: submitted.row.clone(),
+            text,
+        };
+        let project = self.project()?;
+        self.work(&project, &submitted.session, |actor, turn, work| {
+            let handled = actor.local::<SessionMachine>(turn, local);
+            let changed = work.perform(actor, turn, handled)?;
+            let reply = object::text(&submitted)?;
+            once.keep(&reply, turn.now)?;
+            Ok((changed, reply))
+        })
+    }
+
+    fn send_prompt(
+        &self,
+        project: &ProjectId,
+        session: &SessionId,
+        by: UserId,
+        request: SendPrompt,
+        idempotency: &Idempotency,
+    ) -> Result<String, ShellError> {
+        // One key is one request of this route, whichever conversation it names.
+        let once = Once::of(&self.shell.sql, &by, "prompt", idempotency)?;
+        if let Some(reply) = once.earlier_reply()? {
+            return Ok(reply);
+        }
+        if request.text.trim().is_empty() {
+            return Err(ApiError::bad_request("The prompt is empty.").into());
+        }
+        let mut ids = self.shell.begin()?;
+        let (prompt, row) = (PromptId::draw(&mut ids), RowId::draw(&mut ids));
+        self.work(project, session, |actor, turn, work| {
+            begun(actor)?;
+            let local = SessionLocal::AddPrompt {
+                prompt: prompt.clone(),
+                row: row.clone(),
+                by,
+                text: request.text,
+            };
+            let handled = actor.local::<SessionMachine>(turn, local);
+            let changed = work.perform(actor, turn, handled)?;
+            let task = actor
+                .state
+                .task
+                .as_ref()
+                .map(|task| task.id.clone())
+                .ok_or_else(|| ApiError::not_found("conversation"))?;
+            let reply = object::text(&PromptAccepted { prompt, row, task })?;
+            once.keep(&reply, turn.now)?;
+            Ok((changed, reply))
+        })
+    }
+
+    fn remove_prompt(&self, session: &SessionId, prompt: PromptId) -> Result<String, ShellError> {
+        self.work(&self.project()?, session, |actor, turn, work| {
+            begun(actor)?;
+            let held = actor
+                .state
+                .prompt(&prompt)
+                .ok_or_else(|| ApiError::not_found("prompt"))?;
+            match held.state {
+                PromptState::Queued => {}
+                PromptState::Cancelled => return Ok((false, object::text(&Done {})?)),
+                PromptState::Sent
+                | PromptState::Running
+                | PromptState::Finished
+                | PromptState::Unknown => {
+                    return Err(ApiError::conflict(
+                        "already_sent",
+                        "This prompt has been handed to the agent and cannot be taken back.",
+                    )
+                    .hint("Cancel the agent's current turn instead.")
+                    .into());
+                }
+            }
+            let handled =
+                actor.local::<SessionMachine>(turn, SessionLocal::RemovePrompt { prompt });
+            let changed = work.perform(actor, turn, handled)?;
+            Ok((changed, object::text(&Done {})?))
+        })
+    }
+
+    fn cancel_turn(&self, session: &SessionId) -> Result<String, ShellError> {
+        self.work(&self.project()?, session, |actor, turn, work| {
+            begun(actor)?;
+            if actor.state.in_flight().is_none() {
+                return Err(ApiError::conflict(
+                    "nothing_running",
+                    "The agent is not working on a prompt.",
+                )
+                .into());
+            }
+            let handled = actor.local::<SessionMachine>(turn, SessionLocal::CancelTurn);
+            let changed = work.perform(actor, turn, handled)?;
+            Ok((changed, object::text(&Done {})?))
+        })
+    }
+
+    fn view(&self, session: &SessionId) -> Result<String, ShellError> {
+        entities::get(&self.shell.sql, session.as_str())?
+            .ok_or_else(|| ApiError::not_found("conversation").into())
+    }
+
+    fn messages(
+        &self,
+        session: &SessionId,
+        before: Option<&RowId>,
+        after: Option<&RowId>,
+        limit: u32,
+    ) -> Result<String, ShellError> {
+        let sql = &self.shell.sql;
+        self.view(session)?;
+        let position = |row: &RowId| {
+            rows::position(sql, session, row)?
+                .ok_or_else(|| ShellError::from(ApiError::not_found("row")))
+        };
+        let from = match (before, after) {
+            (None, None) => rows::From::Newest,
+            (Some(before), None) => rows::From::Before(position(before)?),
+            (None, Some(after)) => rows::From::After(position(after)?),
+            (Some(_), Some(_)) => {
+                return Err(ApiError::bad_request("Give `before` or `after`, not both.").into());
+            }
+        };
+        let page = rows::page(sql, session, from, limit.clamp(1, PAGE_ROWS))?;
+        let as_of = scope::Counters::load(sql, session.as_str())?.seq;
+        Ok(frames::message_page(
+            &page.rows,
+            as_of,
+            page.has_before,
+            page.has_after,
+        ))
+    }
+
+    fn post_messages(&self, claims: &Claims, batch: MessageBatch) -> Result<String, ShellError> {
+        if batch.rows.len() > BATCH_ROWS {
+            return Err(ApiError::new(
+                413,
+                "batch_too_large",
+                format!("A batch holds at most {BATCH_ROWS} rows."),
+            )
+            .into());
+        }
+        self.work(&claims.prj, &claims.ses, |actor, turn, work| {
+            let bound = actor
+                .state
+                .workspaces
+                .iter()
+                .any(|bound| bound.workspace == claims.wsp);
+            if !bound {
+                // Its task tells this conversation of it a moment after it was placed.
+                return Err(ApiError::new(
+                    503,
+                    "workspace_not_bound",
+                    "This workspace is not known to the conversation yet.",
+                )
+                .hint("Send the batch again in a moment.")
+                .into());
+            }
+            let taken = actor.state.takes_rows_from(&claims.wsp, claims.attempt);
+            let mut outcomes = Vec::with_capacity(batch.rows.len());
+            let mut said = Vec::new();
+            let mut through = 0;
+            for upsert in batch.rows {
+                through = through.max(upsert.n);
+                let words = finished_words(&upsert);
+                let outcome = if taken {
+                    work.rows.upsert(claims, upsert)?
+                } else {
+                    RowOutcome::Refused
+                };
+                if outcome == RowOutcome::Accepted {
+                    said.extend(words);
+                }
+                outcomes.push(outcome);
+            }
+            let mut changed = false;
+            if taken && through > 0 {
+                work.store_through(&claims.wsp, through)?;
+                // The machine is told only what it has use for, so that most batches cost it nothing.
+                if !said.is_empty() || actor.state.awaits_rows_from(&claims.wsp) {
+                    let local = SessionLocal::RowsStored {
+                        workspace: claims.wsp.clone(),
+                        through,
+                        said,
+                    };
+                    let handled = actor.local::<SessionMachine>(turn, local);
+                    changed = work.perform(actor, turn, handled)?;
+                }
+            }
+            Ok((changed, object::text(&BatchAnswer { outcomes })?))
+        })
+    }
+
+    /// One turn's work on a conversation of this project, announced when it is stored.
+    pub(super) fn work<T>(
+        &self,
+        project: &ProjectId,
+        session: &SessionId,
+        body: impl FnOnce(
+            &mut Actor<Session>,
+            &mut Turn,
+            &mut Work<'_>,
+        ) -> Result<(bool, T), ShellError>,
+    ) -> Result<T, ShellError> {
+        let address = session::address(project.clone(), session.clone());
+        if !self.shell.is_mine(&address) {
+            return Err(ApiError::not_found("conversation").into());
+        }
+        let (out, changes, now) = self.shell.turn(&address, |actor, turn| {
+            let mut work = Work::open(&self.shell.sql, session)?;
+            let (changed, out) = body(actor, turn, &mut work)?;
+            let changes = work.finish(actor)?;
+            Ok((changed, (out, changes, turn.now)))
+        })?;
+        self.announce(changes, session, now)?;
+        self.shell.deliver_soon();
+        Ok(out)
+    }
+
+    fn announce(
+        &self,
+        changes: Changes,
+        session: &SessionId,
+        now: sam_domain::time::Timestamp,
+    ) -> Result<(), ShellError> {
+        let project = self.project()?;
+        changes.announce(&self.feed(&project), session, now);
+        Ok(())
+    }
+}
+
+fn intent(submission: Submission, ids: &Submitted, turn: &Turn) -> TaskIntent {
+    let title = session::title(&submission.request.prompt);
+    TaskIntent {
+        task: ids.task.clone(),
+        project: submission.project,
+        session: ids.session.clone(),
+        user: submission.by,
+        created_at: turn.now,
+        branch: session::branch(&title, &ids.session),
+        title,
+        repository: submission.repository,
+        base: submission.request.base,
+        agent: submission.request.agent.unwrap_or(submission.default_agent),
+        mode: submission.request.mode,
+    }
+}
+
+fn begun(actor: &Actor<Session>) -> Result<(), ApiError> {
+    if actor.state.begun.is_some() {
+        Ok(())
+    } else {
+        Err(ApiError::not_found("conversation"))
+    }
+}
+
+/// The words of an agent's text that is complete, for agents that start afresh later.
+fn finished_words(upsert: &RowUpsert) -> Option<String> {
+    match (&upsert.body, upsert.author) {
+        (RowBody::Text(body), Author::Agent)
+            if body.ended_at.is_some() && !body.text.is_empty() =>
+        {
+            Some(body.text.clone())
+        }
+        _ => None,
+    }
+}
