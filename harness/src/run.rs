@@ -3,8 +3,8 @@
 //! Stdout carries the result in the form asked for, stderr the steps. An
 //! interrupt cancels the turn; a second one ends the process at once.
 
-use std::io::{self, Write};
-use std::sync::Mutex;
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sam_acp::{ToolCall, ToolCallUpdate, ToolStatus};
@@ -30,7 +30,8 @@ pub(crate) async fn run(args: RunArgs) -> Result<u8, String> {
     cancel_on_signal(cancel.clone())?;
     let printer = Printer {
         output: args.output,
-        on_new_line: Mutex::new(true),
+        terminal: io::stdout().is_terminal(),
+        open_line: Mutex::default(),
     };
     let ended = conversation
         .turn(&model, args.prompt, &printer, &cancel)
@@ -71,8 +72,11 @@ fn cancel_on_signal(cancel: CancellationToken) -> Result<(), String> {
 /// Prints a turn.
 struct Printer {
     output: Output,
-    /// Whether the text on stdout is at the beginning of a line.
-    on_new_line: Mutex<bool>,
+    /// Whether stdout is where a person also sees the steps.
+    terminal: bool,
+    /// The message whose text stdout's last line belongs to, while that line
+    /// is not ended.
+    open_line: Mutex<Option<String>>,
 }
 
 impl Printer {
@@ -90,22 +94,25 @@ impl Printer {
     }
 
     fn step(&self, text: &str) {
-        self.end_line();
+        if self.terminal {
+            self.end_line(&mut self.open_line());
+        }
         let _ = writeln!(io::stderr(), "{text}");
     }
 
-    fn end_line(&self) {
-        let mut on_new_line = match self.on_new_line.lock() {
-            Ok(guard) => guard,
-            Err(poisoned) => poisoned.into_inner(),
-        };
-        if !std::mem::replace(&mut *on_new_line, true) {
+    fn open_line(&self) -> MutexGuard<'_, Option<String>> {
+        let guard = self.open_line.lock();
+        guard.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end_line(&self, open: &mut Option<String>) {
+        if open.take().is_some() {
             self.stdout("\n");
         }
     }
 
     fn end(&self, ended: &Result<TurnSummary, String>) {
-        self.end_line();
+        self.end_line(&mut self.open_line());
         let result = match ended {
             Ok(summary) => json!({
                 "type": "result",
@@ -145,10 +152,12 @@ impl Observer for Printer {
     fn text(&self, message: &str, text: &str) {
         self.event(&json!({"type": "text", "message": message, "text": text}));
         if self.output == Output::Text {
-            self.stdout(text);
-            if let Ok(mut on_new_line) = self.on_new_line.lock() {
-                *on_new_line = text.ends_with('\n');
+            let mut open = self.open_line();
+            if open.as_deref().is_some_and(|open| open != message) {
+                self.end_line(&mut open);
             }
+            self.stdout(text);
+            *open = (!text.ends_with('\n')).then(|| message.to_owned());
         }
     }
 

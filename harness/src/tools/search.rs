@@ -283,7 +283,7 @@ mod tests {
         (outer, workspace)
     }
 
-    const GO: AtomicBool = AtomicBool::new(false);
+    static GO: AtomicBool = AtomicBool::new(false);
 
     fn check_glob(pattern: &str, path: Option<&str>, expected: &[&str]) {
         let (_outer, workspace) = fixture();

@@ -1,29 +1,19 @@
 //! `sam-harness acp`, the built binary driven by a host, with every line it
 //! writes checked against the protocol's own types.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
 use std::process::Stdio;
 use std::time::Duration;
 
+use crate::server::{
+    Reply, Server, Step, answer, blocking, call, calls, finish, has_ended, result_of, text,
+    thought, until, usage,
+};
 use agent_client_protocol::v1::schema as acp;
 use sam_acp::{
     AcpError, AcpSessionId, AgentUpdate, Block, Host, HostEvent, HostEvents, HostOptions, Location,
     PromptOutcome, StopReason, ToolCall, ToolContent, ToolKind, ToolStatus,
 };
 use serde_json::{Value, json};
-use support::{
-    Reply, Server, Step, answer, call, calls, finish, has_ended, result_of, text, thought, until,
-    usage,
-};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
@@ -174,7 +164,6 @@ async fn text_arrives_while_the_rest_is_held_back() {
     agent.prompt("hi");
     assert!(matches!(agent.update().await, AgentUpdate::Thought(_)));
     assert_eq!(message(&agent.update().await).1, "Hel");
-    server.wait_for_hold();
     server.release();
     assert_eq!(message(&agent.update().await).1, "lo");
     let (rest, end) = agent.rest().await;
@@ -271,7 +260,8 @@ async fn a_cancelled_stream_is_closed_and_the_session_goes_on() {
     agent.host.cancel(&agent.session);
     let (_, end) = agent.rest().await;
     assert_eq!(end.unwrap().stop_reason, StopReason::Cancelled);
-    server.wait_for_departure();
+    let waiting = server.clone();
+    blocking(move || waiting.wait_for_departure()).await;
     agent.prompt("two");
     let (updates, end) = agent.rest().await;
     assert_eq!(end.unwrap().stop_reason, StopReason::EndTurn);
@@ -293,9 +283,9 @@ async fn a_cancelled_command_ends_with_all_its_processes_and_every_call_has_its_
     let server = Server::start(vec![
         Reply::Stream(vec![
             call(0, "a", "bash"),
-            support::arguments(0, &json!({"command": command}).to_string()),
+            crate::server::arguments(0, &json!({"command": command}).to_string()),
             call(1, "b", "write_file"),
-            support::arguments(1, &json!({"path": "late", "content": ""}).to_string()),
+            crate::server::arguments(1, &json!({"path": "late", "content": ""}).to_string()),
             finish("tool_calls"),
             Step::Done,
         ]),
@@ -339,7 +329,8 @@ async fn the_hosts_departure_ends_everything() {
     let server = Server::start(vec![calls("a", "bash", &json!({"command": command}))]);
     let mut agent = Agent::start(&server).await;
     agent.prompt("one");
-    until("the command", || agent.path("child").exists());
+    let child = agent.path("child");
+    blocking(move || until("the command", || child.exists())).await;
     agent.host.close();
     let status = agent.child.wait().await.unwrap();
     assert_eq!(status.code(), Some(0));
@@ -359,7 +350,8 @@ async fn errors_are_answers() {
     assert!(error.to_string().contains("bad key"), "{error}");
     // A second prompt while one is being worked on.
     agent.prompt("two");
-    server.wait_for_hold();
+    let waiting = server.clone();
+    blocking(move || waiting.wait_for_hold()).await;
     agent.prompt("three");
     let (_, end) = agent.rest().await;
     assert!(end.unwrap_err().to_string().contains("in progress"));

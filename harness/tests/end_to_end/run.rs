@@ -1,21 +1,13 @@
 //! `sam-harness run`, the built binary against a chat server.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-use support::{
+use crate::server::{
     Reply, Server, Step, answer, arguments, call, calls, finish, has_ended, result_of, text,
     thought, until, usage,
 };
+use serde_json::{Value, json};
 
 struct Harness {
     dir: tempfile::TempDir,
@@ -456,13 +448,16 @@ fn an_interrupt_ends_the_command_and_all_its_processes() {
 fn an_interrupt_ends_the_stream() {
     let server = Server::start(vec![Reply::Stream(vec![text("He"), Step::Hold])]);
     let harness = Harness::new(&server);
-    let child = harness.start();
-    server.wait_for_hold();
+    let mut child = harness.start();
+    let mut shown = [0; 2];
+    let stdout = child.stdout.as_mut().unwrap();
+    std::io::Read::read_exact(stdout, &mut shown).unwrap();
+    assert_eq!(&shown, b"He", "shown while the rest is held back");
     interrupt(&child);
     let output = child.wait_with_output().unwrap();
     check_code(&output, 130);
     server.wait_for_departure();
-    assert_eq!(out(&output), "He\n");
+    assert!(err(&output).contains("stopped: cancelled"));
 }
 
 #[test]

@@ -3,14 +3,6 @@
 //! Each connection gets one request and the next reply of the script. It
 //! shares no code with the client side under test.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
-#![expect(
-    clippy::allow_attributes,
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking; an expectation would fail where all is used"
-)]
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
@@ -19,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 /// What happens on a connection after the request was read.
-pub enum Reply {
+pub(crate) enum Reply {
     /// A stream of events.
     Stream(Vec<Step>),
     /// A whole answer: status, extra header lines, body.
@@ -29,7 +21,7 @@ pub enum Reply {
 }
 
 /// One thing in a stream.
-pub enum Step {
+pub(crate) enum Step {
     /// An event with this data.
     Event(Value),
     /// The end marker.
@@ -53,17 +45,17 @@ struct State {
 
 /// The server; it ends with the test's process.
 #[derive(Clone)]
-pub struct Server {
-    pub url: String,
+pub(crate) struct Server {
+    pub(crate) url: String,
     state: Arc<(Mutex<State>, Condvar)>,
 }
 
 impl Server {
-    pub fn start(script: Vec<Reply>) -> Self {
+    pub(crate) fn start(script: Vec<Reply>) -> Self {
         Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), script)
     }
 
-    pub fn on(listener: TcpListener, script: Vec<Reply>) -> Self {
+    pub(crate) fn on(listener: TcpListener, script: Vec<Reply>) -> Self {
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
         let state = State {
             script: script.into_iter().rev().collect(),
@@ -85,23 +77,23 @@ impl Server {
     }
 
     /// The bodies received so far.
-    pub fn requests(&self) -> Vec<Value> {
+    pub(crate) fn requests(&self) -> Vec<Value> {
         self.state.0.lock().unwrap().requests.clone()
     }
 
     /// Lets one held stream go on.
-    pub fn release(&self) {
+    pub(crate) fn release(&self) {
         self.state.0.lock().unwrap().released += 1;
         self.state.1.notify_all();
     }
 
     /// Waits until a stream is held.
-    pub fn wait_for_hold(&self) {
+    pub(crate) fn wait_for_hold(&self) {
         self.wait("a held stream", |state| state.holding > 0);
     }
 
     /// Waits until a client has left a held stream.
-    pub fn wait_for_departure(&self) {
+    pub(crate) fn wait_for_departure(&self) {
         self.wait("the client to leave", |state| state.client_left > 0);
     }
 
@@ -213,17 +205,17 @@ fn delta(delta: Value, finish: Option<&str>) -> Step {
 }
 
 /// A piece of text.
-pub fn text(text: &str) -> Step {
+pub(crate) fn text(text: &str) -> Step {
     delta(json!({"content": text}), None)
 }
 
 /// A piece of reasoning.
-pub fn thought(text: &str) -> Step {
+pub(crate) fn thought(text: &str) -> Step {
     delta(json!({"reasoning_content": text}), None)
 }
 
 /// A call's beginning.
-pub fn call(index: u32, id: &str, name: &str) -> Step {
+pub(crate) fn call(index: u32, id: &str, name: &str) -> Step {
     let function = json!({"name": name, "arguments": ""});
     delta(
         json!({"tool_calls": [{"index": index, "id": id, "function": function}]}),
@@ -232,7 +224,7 @@ pub fn call(index: u32, id: &str, name: &str) -> Step {
 }
 
 /// A piece of a call's arguments.
-pub fn arguments(index: u32, piece: &str) -> Step {
+pub(crate) fn arguments(index: u32, piece: &str) -> Step {
     delta(
         json!({"tool_calls": [{"index": index, "function": {"arguments": piece}}]}),
         None,
@@ -240,23 +232,23 @@ pub fn arguments(index: u32, piece: &str) -> Step {
 }
 
 /// The finish reason.
-pub fn finish(reason: &str) -> Step {
+pub(crate) fn finish(reason: &str) -> Step {
     delta(json!({}), Some(reason))
 }
 
 /// The usage chunk.
-pub fn usage(input: u64, output: u64) -> Step {
+pub(crate) fn usage(input: u64, output: u64) -> Step {
     Step::Event(json!({"choices": [], "usage": {
         "prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output}}))
 }
 
 /// A whole reply of text.
-pub fn answer(words: &str) -> Reply {
+pub(crate) fn answer(words: &str) -> Reply {
     Reply::Stream(vec![text(words), finish("stop"), usage(10, 2), Step::Done])
 }
 
 /// A whole reply of one call.
-pub fn calls(id: &str, name: &str, args: &Value) -> Reply {
+pub(crate) fn calls(id: &str, name: &str, args: &Value) -> Reply {
     Reply::Stream(vec![
         call(0, id, name),
         arguments(0, &args.to_string()),
@@ -267,7 +259,7 @@ pub fn calls(id: &str, name: &str, args: &Value) -> Reply {
 }
 
 /// The result the model was given for a call.
-pub fn result_of(request: &Value, id: &str) -> String {
+pub(crate) fn result_of(request: &Value, id: &str) -> String {
     let messages = request["messages"].as_array().unwrap();
     let result = messages
         .iter()
@@ -276,7 +268,7 @@ pub fn result_of(request: &Value, id: &str) -> String {
 }
 
 /// Waits for a condition.
-pub fn until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !condition() {
         assert!(Instant::now() < deadline, "waited too long for {what}");
@@ -284,8 +276,13 @@ pub fn until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
+/// Runs what blocks without holding up the test's own tasks.
+pub(crate) async fn blocking(wait: impl FnOnce() + Send + 'static) {
+    tokio::task::spawn_blocking(wait).await.unwrap();
+}
+
 /// Whether a process is gone, or a zombie nobody has waited for.
-pub fn has_ended(pid: &str) -> bool {
+pub(crate) fn has_ended(pid: &str) -> bool {
     match std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())) {
         Err(_) => true,
         Ok(stat) => stat
