@@ -82,7 +82,6 @@ impl Client {
     }
 
     /// A request, to be added to.
-
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         for (name, value) in &self.headers {

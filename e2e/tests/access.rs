@@ -1,0 +1,384 @@
+//! Every route, with every kind of principal: the wrong ones are refused, the right one reaches its
+//! handler, and what is another's reads as if it did not exist.
+//!
+//! Generated from the route table and its expectations: a new route is tested without a word here.
+
+use std::collections::BTreeMap;
+
+use reqwest::Method;
+use sam_domain::access::expectation::expectation;
+use sam_domain::access::principal::PrincipalKind;
+use sam_domain::access::route::{self, ROUTES, Route, RouteId};
+use sam_domain::access::wire::{JoinToken, SignInLink, SignedIn};
+use sam_e2e::node::ScriptedNode;
+use sam_e2e::{Client, Reply, Result, Stack, ensure};
+use serde_json::json;
+
+/// One caller of each kind, and the ids that are theirs.
+struct Callers {
+    by_kind: BTreeMap<PrincipalKind, Client>,
+    own: BTreeMap<&'static str, String>,
+}
+
+const UNKNOWN: [(&str, &str); 6] = [
+    ("project", "prj_01jd8x00000000000000000000"),
+    ("task", "tsk_01jd8x00000000000000000000"),
+    ("session", "ses_01jd8x00000000000000000000"),
+    ("prompt", "prm_01jd8x00000000000000000000"),
+    ("node", "nod_01jd8x00000000000000000000"),
+    ("workspace", "wsp_01jd8x00000000000000000000"),
+];
+
+impl Callers {
+    async fn meet(stack: &Stack) -> Result<Self> {
+        let mut node = ScriptedNode::join(stack, "access").await?;
+        let project = stack.create_project("/nowhere").await?;
+        let task = json!({"prompt": "hello"});
+        stack.submit(&project.id, "access", &task).await?;
+        let prompt = node.play_to_prompt().await?;
+        let tokens = node.tokens(&prompt.workspace).await?;
+        let join: JoinToken = stack
+            .admin()?
+            .post("/api/nodes/join-tokens", &json!({}))
+            .await?
+            .json()?;
+        let anyone = stack.anyone()?;
+        let by_kind = BTreeMap::from([
+            (PrincipalKind::Public, anyone.clone()),
+            // There is one person: whoever claimed the installation.
+            (PrincipalKind::User, stack.admin()?.clone()),
+            (PrincipalKind::JoinToken, anyone.with_token(&join.token)),
+            (PrincipalKind::NodeToken, node.client().clone()),
+            (
+                PrincipalKind::WorkspaceToken,
+                anyone.with_token(&tokens.workspace_token),
+            ),
+            (
+                PrincipalKind::ModelToken,
+                anyone.with_token(&tokens.model_token),
+            ),
+        ]);
+        let own = BTreeMap::from([
+            ("project", project.id.to_string()),
+            ("node", node.node.to_string()),
+            ("workspace", prompt.workspace.to_string()),
+        ]);
+        Ok(Self { by_kind, own })
+    }
+
+    /// The route's path with the callers' own ids, and ids of nothing for the rest.
+    fn path(&self, route: &Route) -> String {
+        self.path_with(route, |name| self.own.get(name).cloned())
+    }
+
+    fn path_with(&self, route: &Route, id: impl Fn(&str) -> Option<String>) -> String {
+        let unknown: BTreeMap<_, _> = UNKNOWN.into_iter().collect();
+        let segments: Vec<String> = route
+            .path
+            .split('/')
+            .map(|part| {
+                let Some(name) = part.strip_prefix('{').and_then(|p| p.strip_suffix('}')) else {
+                    return part.to_owned();
+                };
+                id(name)
+                    .or_else(|| unknown.get(name).map(|&id| id.to_owned()))
+                    .unwrap_or_else(|| "0".repeat(64))
+            })
+            .collect();
+        segments.join("/")
+    }
+}
+
+async fn call(client: &Client, route: &Route, path: &str) -> Result<Reply> {
+    let method = match route.method {
+        route::Method::Get => Method::GET,
+        route::Method::Post => Method::POST,
+        route::Method::Put => Method::PUT,
+        route::Method::Patch => Method::PATCH,
+        route::Method::Delete => Method::DELETE,
+    };
+    let mut request = client.request(method, path);
+    let body = expectation(route.id).body;
+    if !body.is_empty() {
+        request = request.body(body);
+    }
+    client.send(request).await
+}
+
+/// Whether an answer is what the route's expectation says.
+fn is_expected(route: &Route, reply: &Reply) -> bool {
+    let expected = expectation(route.id);
+    expected.statuses.contains(&reply.status)
+        && expected.code.is_none_or(|code| code == reply.code())
+}
+
+#[tokio::test]
+async fn every_route_knows_its_principal() -> Result {
+    let stack = Stack::start().await?;
+    let callers = Callers::meet(&stack).await?;
+    let mut wrong = Vec::new();
+    // Ending the session is tried last: it ends the session.
+    let (last, others): (Vec<_>, Vec<_>) =
+        ROUTES.iter().partition(|route| route.id == RouteId::Logout);
+    for route in others.into_iter().chain(last) {
+        let path = callers.path(route);
+        for (kind, client) in &callers.by_kind {
+            if route.principal.admits(*kind) {
+                continue;
+            }
+            let reply = call(client, route, &path).await?;
+            let refused = if *kind == PrincipalKind::Public {
+                reply.status == 401
+            } else {
+                matches!(reply.status, 401 | 403)
+            };
+            if !refused {
+                wrong.push(format!(
+                    "{:?} answers {kind:?} with {}: {}",
+                    route.id,
+                    reply.status,
+                    reply.text()
+                ));
+            }
+        }
+        let right = callers.by_kind.get(&route.principal);
+        let Some(right) = right else {
+            wrong.push(format!("{:?} has no right caller in this test", route.id));
+            continue;
+        };
+        let reply = call(right, route, &path).await?;
+        if !is_expected(route, &reply) {
+            wrong.push(format!(
+                "{:?} answers its own {:?} with {}: {}",
+                route.id,
+                route.principal,
+                reply.status,
+                reply.text()
+            ));
+        }
+    }
+    ensure(wrong.is_empty(), || wrong.join("\n"))
+}
+
+#[tokio::test]
+async fn what_is_anothers_reads_as_if_it_did_not_exist() -> Result {
+    let stack = Stack::start().await?;
+    let callers = Callers::meet(&stack).await?;
+    let mut wrong = Vec::new();
+    for route in ROUTES {
+        // Ids of a kind that the caller owns one of; here they name somebody else's.
+        let foreign = |name: &str| match name {
+            "project" | "node" | "workspace" => UNKNOWN
+                .iter()
+                .find(|(held, _)| *held == name)
+                .map(|(_, id)| (*id).to_owned()),
+            _ => None,
+        };
+        let path = callers.path_with(route, foreign);
+        if path == callers.path(route) {
+            continue;
+        }
+        let Some(right) = callers.by_kind.get(&route.principal) else {
+            continue;
+        };
+        let reply = call(right, route, &path).await?;
+        if reply.status != 404 || reply.code() != "not_found" {
+            wrong.push(format!("{:?}: {} {}", route.id, reply.status, reply.text()));
+        }
+    }
+    ensure(wrong.is_empty(), || wrong.join("\n"))
+}
+
+#[tokio::test]
+async fn a_cookie_stands_for_its_person_only_on_our_own_pages() -> Result {
+    let stack = Stack::start().await?;
+    let link: SignInLink = stack
+        .admin()?
+        .post("/api/auth/sign-in-links", &json!({}))
+        .await?
+        .json()?;
+    let secret = link.url.split('#').nth(1).unwrap_or_default().to_owned();
+    let anyone = stack.anyone()?;
+    let login = json!({"link": secret});
+    let reply = anyone.post("/api/auth/link-login", &login).await?;
+    let cookie = reply.header("set-cookie").unwrap_or_default().to_owned();
+    let _: SignedIn = reply.json()?;
+    for part in ["HttpOnly", "SameSite=Lax", "Path=/"] {
+        ensure(cookie.contains(part), || {
+            format!("{part} is missing in {cookie}")
+        })?;
+    }
+    let again = anyone.post("/api/auth/link-login", &login).await?;
+    ensure(again.status == 410, || {
+        format!("a link worked twice: {}", again.status)
+    })?;
+
+    let pair = cookie.split(';').next().unwrap_or_default();
+    let browser = anyone.with_header("cookie", pair);
+    ensure(browser.get("/api/auth/me").await?.status == 200, || {
+        "the cookie signs nobody in".to_owned()
+    })?;
+    let create = json!({"repository": "/nowhere"});
+    let own = stack.url().to_owned();
+    for (csrf, origin, status) in [
+        (None, None, 403),
+        (Some("1"), None, 201),
+        (Some("1"), Some(own.as_str()), 201),
+        (None, Some(own.as_str()), 403),
+        (Some("1"), Some("https://evil.example"), 403),
+    ] {
+        let mut client = browser.clone();
+        if let Some(csrf) = csrf {
+            client = client.with_header("x-sam-csrf", csrf);
+        }
+        if let Some(origin) = origin {
+            client = client.with_header("origin", origin);
+        }
+        let reply = client.post("/api/projects", &create).await?;
+        ensure(reply.status == status, || {
+            format!("{csrf:?} {origin:?}: {} {}", reply.status, reply.text())
+        })?;
+    }
+    let project = stack.create_project("/nowhere").await?;
+    let feed = format!("/api/projects/{}/feed", project.id);
+    ensure(browser.socket(&feed).await.is_err(), || {
+        "a cookie opened a socket without an origin".to_owned()
+    })?;
+    let evil = browser.with_header("origin", "https://evil.example");
+    ensure(evil.socket(&feed).await.is_err(), || {
+        "a cookie opened a socket for another site".to_owned()
+    })?;
+    browser
+        .with_header("origin", &own)
+        .socket(&feed)
+        .await?
+        .close()
+        .await?;
+    let client = browser.with_header("x-sam-csrf", "1");
+    ensure(
+        client.post("/api/auth/logout", &json!({})).await?.status == 200,
+        || "the session cannot be ended".to_owned(),
+    )?;
+    ensure(browser.get("/api/auth/me").await?.status == 401, || {
+        "an ended session still signs in".to_owned()
+    })
+}
+
+#[tokio::test]
+async fn of_fifty_claims_one_wins() -> Result {
+    let stack = Stack::start_unclaimed(sam_e2e::StackOptions::default()).await?;
+    let anyone = stack.anyone()?;
+    let wrong = json!({"claim_token": "something else"});
+    let reply = anyone.post("/api/setup/claim", &wrong).await?;
+    ensure(
+        (reply.status, reply.code().as_str()) == (403, "wrong_claim_token"),
+        || reply.text(),
+    )?;
+    let token = std::fs::read_to_string(stack.state_directory().join("claim-token"))?;
+    let right = json!({"claim_token": token.trim()});
+    let claims = (0..50).map(|_| anyone.post("/api/setup/claim", &right));
+    let mut won = 0;
+    for reply in futures::future::join_all(claims).await {
+        let reply = reply?;
+        match (reply.status, reply.code().as_str()) {
+            (200, _) => won += 1,
+            (409, "already_claimed") => {}
+            _ => return Err(sam_e2e::failure(reply.text())),
+        }
+    }
+    ensure(won == 1, || format!("{won} claims won"))
+}
+
+#[tokio::test]
+async fn requests_that_cannot_be_served_say_why() -> Result {
+    let stack = Stack::start().await?;
+    let admin = stack.admin()?;
+    let large = "x".repeat(1024 * 1024 + 1);
+    let project = stack.create_project("/nowhere").await?;
+    let tasks = format!("/api/projects/{}/tasks", project.id);
+    let post = |path: &str, body: String| admin.request(Method::POST, path).body(body);
+    let cases = [
+        (
+            admin.request(Method::GET, "/api/nowhere"),
+            404,
+            "no_such_route",
+        ),
+        (
+            admin.request(Method::DELETE, "/api/projects"),
+            405,
+            "method_not_allowed",
+        ),
+        (post("/api/projects", large), 413, "body_too_large"),
+        (post("/api/projects", "{".to_owned()), 400, "malformed_body"),
+        (
+            post("/api/projects", r#"{"repo":"/x"}"#.to_owned()),
+            400,
+            "malformed_body",
+        ),
+        (
+            post("/api/projects", r#"{"repository":"x"}"#.to_owned()),
+            400,
+            "bad_repository",
+        ),
+        (
+            post(&tasks, r#"{"prompt":"x"}"#.to_owned()),
+            400,
+            "idempotency_key_required",
+        ),
+        (
+            post(&tasks, r#"{"prompt":"x","agent":"nobody"}"#.to_owned())
+                .header("idempotency-key", "k"),
+            400,
+            "unknown_agent",
+        ),
+        (
+            admin.request(Method::GET, &format!("{tasks}?before=x")),
+            400,
+            "bad_parameter",
+        ),
+    ];
+    for (request, status, code) in cases {
+        let reply = admin.send(request).await?;
+        ensure(
+            (reply.status, reply.code().as_str()) == (status, code),
+            || {
+                format!(
+                    "expected {status} {code}: {} {}",
+                    reply.status,
+                    reply.text()
+                )
+            },
+        )?;
+        ensure(reply.text().contains("\"request_id\":\"req_"), || {
+            reply.text()
+        })?;
+    }
+    let reply = admin
+        .send(admin.request(Method::DELETE, "/api/projects"))
+        .await?;
+    ensure(reply.header("allow") == Some("GET, POST"), || {
+        format!("{:?}", reply.headers)
+    })?;
+    let reply = admin.post("/api/projects", &json!({"repo": "/x"})).await?;
+    ensure(reply.text().contains("repo"), || reply.text())
+}
+
+#[tokio::test]
+async fn a_repeated_submission_is_one_task() -> Result {
+    let stack = Stack::start().await?;
+    let project = stack.create_project("/nowhere").await?;
+    let task = json!({"prompt": "hello"});
+    let first = stack.submit(&project.id, "same", &task).await?;
+    let second = stack.submit(&project.id, "same", &task).await?;
+    ensure(first == second, || format!("{first:?} and {second:?}"))?;
+    let path = format!("/api/projects/{}/tasks", project.id);
+    let other = json!({"prompt": "something else"});
+    let reply = stack.admin()?.intend(&path, "same", &other).await?;
+    ensure(reply.status == 409, || {
+        format!("{} {}", reply.status, reply.text())
+    })?;
+    let third = stack.submit(&project.id, "another", &task).await?;
+    ensure(third.task != first.task, || {
+        "two intents became one task".to_owned()
+    })
+}

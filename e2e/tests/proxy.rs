@@ -1,0 +1,342 @@
+//! The model proxy against the scripted gateway, with tokens as a node fetches them.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use sam_domain::access::principal::PrincipalKind;
+use sam_domain::access::route::ROUTES;
+use sam_domain::conversation::call::UsageSummary;
+use sam_domain::id::TaskId;
+use sam_e2e::node::ScriptedNode;
+use sam_e2e::{Client, Result, Stack, StackOptions, ensure, failure, wait_until, within};
+use serde_json::{Value, json};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const CHAT: &str = "/ai/v1/chat/completions";
+
+/// A stack with a task whose agent could call the model now.
+struct Working {
+    stack: Stack,
+    node: ScriptedNode,
+    task: TaskId,
+    agent: Client,
+    token: String,
+}
+
+async fn working(options: StackOptions) -> Result<Working> {
+    let stack = Stack::start_with(options).await?;
+    let mut node = ScriptedNode::join(&stack, "proxy").await?;
+    let project = stack.create_project("/nowhere").await?;
+    let submitted = stack
+        .submit(&project.id, "proxy", &json!({"prompt": "hello"}))
+        .await?;
+    let prompt = node.play_to_prompt().await?;
+    let tokens = node.tokens(&prompt.workspace).await?;
+    Ok(Working {
+        agent: stack.anyone()?.with_token(&tokens.model_token),
+        token: tokens.model_token,
+        stack,
+        node,
+        task: submitted.task,
+    })
+}
+
+fn question(stream: bool) -> Value {
+    json!({
+        "model": "sam",
+        "stream": stream,
+        "messages": [{"role": "user", "content": "What does this repository do?"}],
+    })
+}
+
+impl Working {
+    async fn usage(&self) -> Result<UsageSummary> {
+        self.stack
+            .admin()?
+            .get(&format!("/api/tasks/{}/usage", self.task))
+            .await?
+            .json()
+    }
+
+    async fn until_calls(&self, calls: u64) -> Result<UsageSummary> {
+        wait_until("the calls are recorded", PATIENCE, || async {
+            Ok(Some(self.usage().await?).filter(|usage| usage.calls == calls))
+        })
+        .await
+    }
+}
+
+#[tokio::test]
+async fn the_first_delta_comes_while_the_upstream_holds_the_rest() -> Result {
+    let working = working(StackOptions::default()).await?;
+    let gateway = working.stack.gateway();
+    gateway
+        .fault(&json!({"kind": "hold", "after_chunks": 2}))
+        .await?;
+    let request = working
+        .agent
+        .request(Method::POST, CHAT)
+        .json(&question(true));
+    let mut response = within("the response begins", PATIENCE, request.send()).await??;
+    ensure(response.status() == 200, || {
+        format!("{}", response.status())
+    })?;
+    let first = within("the first delta", PATIENCE, response.chunk()).await??;
+    let first = first.ok_or_else(|| failure("the stream ended before its first delta"))?;
+    ensure(first.starts_with(b"data:"), || {
+        String::from_utf8_lossy(&first).into_owned()
+    })?;
+    let held = gateway
+        .until("the upstream holds the rest", PATIENCE, |request| {
+            request.get("held") == Some(&json!(true))
+        })
+        .await?;
+    ensure(held.get("outcome") == Some(&json!("running")), || {
+        held.to_string()
+    })?;
+
+    gateway.release().await?;
+    let mut text = String::from_utf8_lossy(&first).into_owned();
+    while let Some(chunk) = within("the rest", PATIENCE, response.chunk()).await?? {
+        text.push_str(&String::from_utf8_lossy(&chunk));
+    }
+    ensure(text.trim_end().ends_with("data: [DONE]"), || text.clone())?;
+    // The client did not ask for the usage chunk that the proxy asked the upstream for.
+    ensure(!text.contains("\"choices\":[]"), || text.clone())?;
+
+    let seen = gateway
+        .until("the upstream is done", PATIENCE, |request| {
+            request.get("outcome") == Some(&json!("complete"))
+        })
+        .await?;
+    let body = seen.get("body").cloned().unwrap_or_default();
+    ensure(body.get("model") == Some(&json!("scripted")), || {
+        body.to_string()
+    })?;
+    ensure(
+        body.pointer("/stream_options/include_usage") == Some(&json!(true)),
+        || body.to_string(),
+    )?;
+    let recorded = working.until_calls(1).await?;
+    let reported = seen.get("usage").cloned().unwrap_or_default();
+    ensure(
+        reported.get("prompt_tokens") == Some(&json!(recorded.input_tokens))
+            && reported.get("completion_tokens") == Some(&json!(recorded.output_tokens))
+            && recorded.input_tokens > 0
+            && recorded.unreported == 0,
+        || format!("recorded {recorded:?}, reported {reported}"),
+    )
+}
+
+#[tokio::test]
+async fn a_plain_reply_passes_and_is_counted() -> Result {
+    let working = working(StackOptions::default()).await?;
+    let reply = working.agent.post(CHAT, &question(false)).await?;
+    let said: Value = reply.json()?;
+    let recorded = working.until_calls(1).await?;
+    ensure(
+        said.pointer("/usage/prompt_tokens") == Some(&json!(recorded.input_tokens))
+            && said.pointer("/usage/completion_tokens") == Some(&json!(recorded.output_tokens)),
+        || format!("recorded {recorded:?} of {said}"),
+    )?;
+    let label = reply.header("x-sam-sims");
+    ensure(label == Some("scripted-model"), || {
+        format!("{:?}", reply.headers)
+    })?;
+
+    let with_usage = json!({
+        "model": "scripted", "stream": true, "stream_options": {"include_usage": true},
+        "messages": [{"role": "user", "content": "What does this repository do?"}],
+    });
+    let text = working.agent.post(CHAT, &with_usage).await?.text();
+    ensure(text.contains("\"choices\":[]"), || {
+        format!("the usage chunk that was asked for is missing: {text}")
+    })?;
+    let models: Value = working.agent.get("/ai/v1/models").await?.json()?;
+    ensure(
+        models.pointer("/data/0/id") == Some(&json!("scripted")),
+        || models.to_string(),
+    )
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_closes_the_upstream() -> Result {
+    let working = working(StackOptions::default()).await?;
+    let gateway = working.stack.gateway();
+    gateway
+        .fault(&json!({"kind": "hold", "after_chunks": 2}))
+        .await?;
+    let request = working
+        .agent
+        .request(Method::POST, CHAT)
+        .json(&question(true));
+    let mut response = within("the response begins", PATIENCE, request.send()).await??;
+    let first = within("the first delta", PATIENCE, response.chunk()).await??;
+    ensure(first.is_some(), || "the stream ended".to_owned())?;
+    gateway
+        .until("the upstream holds the rest", PATIENCE, |request| {
+            request.get("held") == Some(&json!(true))
+        })
+        .await?;
+    drop(response);
+    gateway
+        .until("the upstream sees its client leave", PATIENCE, |request| {
+            request.get("outcome") == Some(&json!("disconnected"))
+        })
+        .await?;
+    let recorded = working.until_calls(1).await?;
+    ensure(recorded.unreported == 1, || format!("{recorded:?}"))
+}
+
+#[tokio::test]
+async fn what_fails_upstream_is_told_and_counted() -> Result {
+    let working = working(StackOptions::default()).await?;
+    let gateway = working.stack.gateway();
+    gateway
+        .fault(&json!({"kind": "rate_limit", "retry_after": 7}))
+        .await?;
+    let reply = working.agent.post(CHAT, &question(true)).await?;
+    ensure(
+        (reply.status, reply.header("retry-after")) == (429, Some("7")),
+        || format!("{} {:?}", reply.status, reply.headers),
+    )?;
+    gateway
+        .fault(&json!({"kind": "cut", "after_chunks": 2}))
+        .await?;
+    let request = working
+        .agent
+        .request(Method::POST, CHAT)
+        .json(&question(true));
+    let mut response = within("the response begins", PATIENCE, request.send()).await??;
+    let broke = within("the stream breaks off", PATIENCE, async {
+        loop {
+            match response.chunk().await {
+                Ok(Some(_)) => {}
+                Ok(None) => return false,
+                Err(_) => return true,
+            }
+        }
+    })
+    .await?;
+    ensure(broke, || "a cut stream looked like a whole one".to_owned())?;
+    let recorded = working.until_calls(2).await?;
+    ensure(recorded.unreported == 2, || format!("{recorded:?}"))
+}
+
+#[tokio::test]
+async fn a_model_token_can_do_nothing_else() -> Result {
+    let working = working(StackOptions::default()).await?;
+    let mut wrong = Vec::new();
+    for route in ROUTES {
+        if matches!(
+            route.principal,
+            PrincipalKind::Public | PrincipalKind::ModelToken
+        ) {
+            continue;
+        }
+        let method = Method::from_bytes(route.method.word().as_bytes())?;
+        let path = route
+            .path
+            .replace("{node}", &working.node.node.to_string())
+            .replace(['{', '}'], "");
+        let reply = working
+            .agent
+            .send(working.agent.request(method, &path))
+            .await?;
+        if !matches!(reply.status, 401 | 403) {
+            wrong.push(format!("{:?}: {}", route.id, reply.status));
+        }
+    }
+    ensure(wrong.is_empty(), || wrong.join("\n"))?;
+    // A changed byte anywhere makes it nobody's.
+    let anyone = working.stack.anyone()?;
+    let mut forged = working.token.clone();
+    let last = if forged.ends_with('A') { 'B' } else { 'A' };
+    forged.pop();
+    forged.push(last);
+    let as_workspace = working.token.replacen("sam_mdl_", "sam_wsp_", 1);
+    for token in [
+        forged.as_str(),
+        as_workspace.as_str(),
+        "sam_mdl_x.y",
+        "sam_mdl_",
+    ] {
+        let reply = anyone
+            .with_token(token)
+            .post(CHAT, &question(false))
+            .await?;
+        ensure(matches!(reply.status, 401 | 403), || {
+            format!("{} {}", reply.status, reply.text())
+        })?;
+        let said: Value = serde_json::from_slice(&reply.body)?;
+        ensure(said.pointer("/error/type").is_some(), || said.to_string())?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_a_model_the_proxy_says_so() -> Result {
+    let options = StackOptions {
+        settings: vec![("SAM_MODEL_URL".to_owned(), String::new())],
+        ..StackOptions::default()
+    };
+    let working = working(options).await?;
+    let reply = working.agent.post(CHAT, &question(true)).await?;
+    let said: Value = serde_json::from_slice(&reply.body)?;
+    ensure(
+        reply.status == 503 && said.pointer("/error/code") == Some(&json!("model_not_configured")),
+        || format!("{} {said}", reply.status),
+    )
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_not_there_is_a_bad_gateway() -> Result {
+    // A port that was free a moment ago and that nobody listens on.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    drop(listener);
+    let options = StackOptions {
+        settings: vec![("SAM_MODEL_URL".to_owned(), format!("http://{address}/v1"))],
+        ..StackOptions::default()
+    };
+    let working = working(options).await?;
+    let begun = Instant::now();
+    let reply = working.agent.post(CHAT, &question(true)).await?;
+    let said: Value = serde_json::from_slice(&reply.body)?;
+    ensure(
+        reply.status == 502
+            && said.pointer("/error/code") == Some(&json!("upstream_unreachable"))
+            && begun.elapsed() < PATIENCE,
+        || format!("{} {said}", reply.status),
+    )?;
+    ensure(!said.to_string().contains(&address.to_string()), || {
+        said.to_string()
+    })?;
+    working.until_calls(1).await.map(|_| ())
+}
+
+#[tokio::test]
+async fn an_ai_gateway_gets_its_own_header_and_names() -> Result {
+    let options = StackOptions {
+        settings: vec![(
+            "SAM_MODEL_AUTH".to_owned(),
+            "cf-aig-authorization".to_owned(),
+        )],
+        ..StackOptions::default()
+    };
+    let working = working(options).await?;
+    let reply = working.agent.post(CHAT, &question(false)).await?;
+    ensure(reply.status == 200, || {
+        format!("{} {}", reply.status, reply.text())
+    })?;
+    let requests = working.stack.gateway().requests().await?;
+    let seen = requests.last().cloned().unwrap_or_default();
+    let names: Vec<String> =
+        serde_json::from_value(seen.get("header_names").cloned().unwrap_or_default())?;
+    ensure(
+        names.iter().any(|name| name == "cf-aig-metadata")
+            && names.iter().any(|name| name == "cf-aig-authorization")
+            && !names.iter().any(|name| name == "authorization"),
+        || format!("{names:?}"),
+    )
+}

@@ -1,0 +1,121 @@
+//! A trap in the Worker's instance, with requests in flight: everybody gets an answer within a
+//! second, and the next request works. Forced in a build that exists for this alone.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use sam_e2e::{Client, Result, Stack, StackOptions, ensure};
+use serde_json::json;
+
+/// Everybody in flight is answered this soon after the trap.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
+
+async fn stack() -> Result<Stack> {
+    Stack::start_with(StackOptions {
+        fault_injection: true,
+        ..StackOptions::default()
+    })
+    .await
+}
+
+/// Sends ten requests that stay in flight, then the one that traps, and returns how long each took
+/// from then on, with its status.
+async fn trap_beside_ten(client: &Client, suffix: &str) -> Result<Vec<(u16, Duration)>> {
+    let hold = format!("/__fault/hold{suffix}");
+    let held: Vec<_> = (0..10)
+        .map(|_| {
+            let client = client.clone();
+            let hold = hold.clone();
+            tokio::spawn(async move {
+                let reply = client.post(&hold, &json!({})).await;
+                (reply, Instant::now())
+            })
+        })
+        .collect();
+    // In flight means that a request behind them on the same instance has been answered.
+    for _ in 0..20 {
+        client.get("/healthz").await?;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    ensure(held.iter().all(|request| !request.is_finished()), || {
+        "a request that was to be held has been answered".to_owned()
+    })?;
+    let trapped = Instant::now();
+    let reply = client
+        .post(&format!("/__fault/trap{suffix}"), &json!({}))
+        .await?;
+    let mut answers = vec![(reply.status, trapped.elapsed())];
+    for request in held {
+        let (reply, at) = request.await?;
+        answers.push((reply?.status, at.saturating_duration_since(trapped)));
+    }
+    Ok(answers)
+}
+
+fn check(answers: &[(u16, Duration)]) -> Result {
+    for (status, after) in answers {
+        ensure(
+            (500..600).contains(status) && *after < ANSWERED_WITHIN,
+            || format!("{status} after {after:?} among {answers:?}"),
+        )?;
+    }
+    ensure(answers.len() == 11, || format!("{answers:?}"))
+}
+
+#[tokio::test]
+async fn a_trap_in_the_worker_hangs_nobody() -> Result {
+    let stack = stack().await?;
+    let admin = stack.admin()?;
+    for round in 0..3 {
+        check(&trap_beside_ten(admin, "").await?)?;
+        let begun = Instant::now();
+        let reply = admin
+            .post(
+                "/api/projects",
+                &json!({"repository": format!("/round/{round}")}),
+            )
+            .await?;
+        ensure(
+            reply.status == 201 && begun.elapsed() < ANSWERED_WITHIN,
+            || format!("after the trap: {} {}", reply.status, reply.text()),
+        )?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_trap_in_an_object_hangs_nobody() -> Result {
+    let stack = stack().await?;
+    let admin = stack.admin()?;
+    let project = stack.create_project("/nowhere").await?;
+    let task = json!({"prompt": "kept over the trap"});
+    let submitted = stack.submit(&project.id, "before", &task).await?;
+    let suffix = format!("/ProjectData/{}", project.id);
+    for round in 0..3 {
+        check(&trap_beside_ten(admin, &suffix).await?)?;
+        // What was acknowledged before is there, and new work is taken.
+        let tasks = admin
+            .get(&format!("/api/projects/{}/tasks", project.id))
+            .await?;
+        ensure(
+            tasks.status == 200 && tasks.text().contains(&submitted.task.to_string()),
+            || format!("after the trap: {} {}", tasks.status, tasks.text()),
+        )?;
+        stack
+            .submit(&project.id, &format!("after-{round}"), &task)
+            .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_product_has_no_faults_on_demand() -> Result {
+    let stack = Stack::start().await?;
+    let client = stack.admin()?;
+    let reply = client
+        .send(client.request(Method::POST, "/__fault/trap"))
+        .await?;
+    ensure(reply.status == 404, || {
+        format!("{} {}", reply.status, reply.text())
+    })
+}
