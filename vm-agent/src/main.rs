@@ -1,3 +1,144 @@
-//! Placeholder.
+//! The hands: one per machine.
+//!
+//! Dials out to the control plane, prepares workspaces, hosts coding agents in
+//! them, reports what they do, and serves them the model on a loopback address.
+//!
+//! Model: the control plane commands, this program does and reports. Both keep
+//! what they owe on disk until the other has it, so either may die at any time.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`store`] | everything that must survive, in one SQLite database |
+//! | [`hub`] | the link's machine with its disk; [`link`]: its connection |
+//! | [`workspace`] | one workspace's commands; [`recover`]: what the last process left |
+//! | [`git`] | clone, commit, push |
+//! | [`agent`] | one session with a coding agent; [`relay`]: its model |
+//! | [`rows`] | from what it says to the conversation's rows, and their delivery |
+//! | [`process`] | programs that cannot outlive their purpose |
+//!
+//! Invariants:
+//! - No inbound port but the relays' on loopback.
+//! - Nothing runs outside the supervisor; nothing runs on after this program.
+//! - The node's token is on disk, readable by its owner alone; workspace and
+//!   model tokens are in memory alone. None reaches a workspace, its agent's
+//!   environment, a command line or a log.
+//!
+//! It knows nothing of tasks' lives, of projects or of people: it does what a
+//! command says and says what came of it.
 
-fn main() {}
+mod agent;
+mod api;
+mod clock;
+mod facts;
+mod git;
+mod hub;
+mod layout;
+mod link;
+mod log;
+mod machine;
+mod process;
+mod recover;
+mod relay;
+mod rows;
+mod run;
+mod secret;
+mod store;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use secret::Secret;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// SAM's agent on a machine: prepares workspaces and runs coding agents in them.
+#[derive(Parser)]
+#[command(name = "sam-vm-agent", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Subcommands,
+}
+
+#[derive(Subcommand)]
+enum Subcommands {
+    /// Join a control plane and work for it until stopped.
+    Run {
+        /// The control plane's URL.
+        #[arg(long, env = "SAM_URL")]
+        url: String,
+        /// Where identity, queues and workspaces are kept.
+        #[arg(long, env = "SAM_STATE_DIR")]
+        state_dir: PathBuf,
+        /// Joins this machine; needed the first time only.
+        #[arg(long, env = "SAM_JOIN_TOKEN", hide_env_values = true)]
+        join_token: Option<String>,
+        /// A folder to search first for coding agents; may be repeated.
+        #[arg(long = "agent-path", value_name = "DIR")]
+        agent_path: Vec<PathBuf>,
+        /// The machine's name for people; the host's name by default.
+        #[arg(long)]
+        name: Option<String>,
+        /// Most workspaces at a time.
+        #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        max_workspaces: u32,
+    },
+    /// Runs one program and ends everything it started. For internal use.
+    #[command(hide = true)]
+    Supervise {
+        /// The process whose end ends this one.
+        #[arg(long)]
+        parent: i32,
+        /// The program and its arguments.
+        #[arg(last = true, required = true)]
+        program: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Subcommands::Supervise { parent, program } => {
+            let status = process::supervise::run(parent, &program);
+            ExitCode::from(u8::try_from(status & 0xff).unwrap_or(1))
+        }
+        Subcommands::Run {
+            url,
+            state_dir,
+            join_token,
+            agent_path,
+            name,
+            max_workspaces,
+        } => start(run::Options {
+            url,
+            state_dir,
+            join_token: join_token
+                .filter(|token| !token.is_empty())
+                .map(Secret::new),
+            agent_path,
+            name,
+            max_workspaces,
+        }),
+    }
+}
+
+fn start(options: run::Options) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(8)
+        .enable_all()
+        .build();
+    let result = match runtime {
+        Ok(runtime) => {
+            let result = runtime.block_on(run::run(options));
+            runtime.shutdown_background();
+            result
+        }
+        Err(error) => Err(error.into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::line("error", &error.to_string());
+            ExitCode::from(error.status())
+        }
+    }
+}

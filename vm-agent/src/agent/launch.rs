@@ -1,0 +1,231 @@
+//! Starting an agent: its environment, its relay, its process, its session.
+//!
+//! The environment is cleared to a short list and what the recipe names. HOME
+//! and the temporary folder are private to the workspace, so an agent finds
+//! neither a person's configuration nor another workspace's.
+
+use super::recipe::{Recipe, Value, executable, recipe};
+use crate::api::{ApiFailure, WorkspaceApi, unreachable};
+use crate::hub::Failure;
+use crate::layout::Layout;
+use crate::process::{Program, Supervised};
+use crate::relay::Relay;
+use crate::secret;
+use crate::store::Store;
+use sam_acp::{AcpSessionId, Host, HostEvents, HostOptions};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::process::ChildStderr;
+
+/// What is passed on from the vm-agent's own environment.
+const PASSED_ON: [&str; 6] = ["PATH", "LANG", "LC_ALL", "TERM", "TZ", "USER"];
+/// How much of an agent's standard error is kept.
+const STDERR_KEPT: usize = 16 * 1024;
+/// How much of it is reported.
+const STDERR_TOLD: usize = 2000;
+/// Time for one answer while it starts.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// What is to be started.
+#[derive(Clone, Debug)]
+pub(super) struct Launch {
+    pub(super) agent: String,
+    pub(super) model: Option<String>,
+    pub(super) layout: Layout,
+    pub(super) agent_path: Vec<PathBuf>,
+}
+
+/// A running agent.
+pub(super) struct Running {
+    pub(super) process: Supervised,
+    pub(super) host: Host,
+    pub(super) events: HostEvents,
+    pub(super) stderr: Stderr,
+    /// Serves the model for as long as the agent lives.
+    pub(super) _relay: Relay,
+    pub(super) recipe: &'static Recipe,
+}
+
+/// The end of what an agent wrote to standard error.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stderr(Arc<Mutex<Vec<u8>>>);
+
+impl Stderr {
+    /// Redacted and bounded.
+    pub(super) fn tail(&self) -> String {
+        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        secret::tail(&bytes, STDERR_TOLD)
+    }
+
+    fn collect(&self, mut from: ChildStderr) {
+        let kept = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            let mut chunk = vec![0; 4096];
+            while let Ok(n @ 1..) = from.read(&mut chunk).await {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.extend_from_slice(chunk.get(..n).unwrap_or_default());
+                let excess = kept.len().saturating_sub(STDERR_KEPT);
+                kept.drain(..excess);
+            }
+        });
+    }
+}
+
+/// Starts the process; nothing is said yet.
+pub(super) async fn start(
+    store: &Arc<Store>,
+    api: &WorkspaceApi,
+    launch: &Launch,
+) -> Result<Running, Failure> {
+    let missing = || Failure {
+        hint: Some("Install it, or start the vm-agent with --agent-path.".to_owned()),
+        ..Failure::new(
+            "agent_not_installed",
+            format!(
+                "The agent {} is not installed on this machine.",
+                launch.agent
+            ),
+        )
+    };
+    let recipe = recipe(&launch.agent).ok_or_else(missing)?;
+    let path = executable(&launch.agent, &launch.agent_path).ok_or_else(missing)?;
+    if !launch.layout.repo().is_dir() {
+        return Err(Failure::new(
+            "no_workspace",
+            "The workspace was not prepared, or is gone.",
+        ));
+    }
+    let model = match &launch.model {
+        Some(model) => model.clone(),
+        None => first_model(api).await?,
+    };
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::new(
+            "agent_failed_to_start",
+            format!("{} cannot be started: {error}", launch.agent),
+        )
+    };
+    let relay = Relay::start(api).await.map_err(|error| failed(&error))?;
+    let program = Program {
+        workspace: launch.layout.workspace().clone(),
+        role: "agent",
+        executable: path,
+        arguments: recipe.arguments.iter().map(OsString::from).collect(),
+        env: environment(recipe, &relay, &launch.layout, &model),
+        directory: launch.layout.repo(),
+    };
+    let mut process = Supervised::spawn(store, &program).map_err(|error| failed(&error))?;
+    let (stdin, stdout, from) = process
+        .streams()
+        .ok_or_else(|| failed(&"it has no streams"))?;
+    let stderr = Stderr::default();
+    stderr.collect(from);
+    let options = HostOptions {
+        client_name: "sam-vm-agent".to_owned(),
+        client_version: env!("CARGO_PKG_VERSION").to_owned(),
+        request_timeout: START_LIMIT,
+        ..HostOptions::default()
+    };
+    let (host, events) = Host::connect(stdout, stdin, options);
+    Ok(Running {
+        process,
+        host,
+        events,
+        stderr,
+        _relay: relay,
+        recipe,
+    })
+}
+
+/// The first words: initialise, open a session, choose the mode.
+pub(super) async fn greet(
+    host: &Host,
+    recipe: &Recipe,
+    layout: &Layout,
+) -> Result<AcpSessionId, Failure> {
+    let failed = |error: sam_acp::AcpError| {
+        Failure::new(
+            "agent_failed_to_start",
+            format!("The agent did not start: {error}"),
+        )
+    };
+    host.initialize().await.map_err(failed)?;
+    let opened = host.new_session(&layout.repo()).await.map_err(failed)?;
+    if let (Some(wanted), Some(modes)) = (recipe.mode, &opened.modes)
+        && modes.current != wanted
+        && modes.available.iter().any(|mode| mode == wanted)
+    {
+        host.set_mode(&opened.session, wanted)
+            .await
+            .map_err(failed)?;
+    }
+    Ok(opened.session)
+}
+
+fn environment(
+    recipe: &Recipe,
+    relay: &Relay,
+    layout: &Layout,
+    model: &str,
+) -> Vec<(String, OsString)> {
+    let mut env: Vec<(String, OsString)> = PASSED_ON
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), std::env::var_os(name)?)))
+        .collect();
+    let home = layout.home();
+    let mut set = |name: &str, value: OsString| env.push((name.to_owned(), value));
+    set("HOME", home.clone().into());
+    set("TMPDIR", layout.tmp().into());
+    set("XDG_CONFIG_HOME", home.join(".config").into());
+    set("XDG_DATA_HOME", home.join(".local/share").into());
+    set("XDG_STATE_HOME", home.join(".local/state").into());
+    set("XDG_CACHE_HOME", home.join(".cache").into());
+    // An agent may commit by itself; it then does so under our name.
+    set("GIT_CONFIG_GLOBAL", layout.git_config().into());
+    set("GIT_CONFIG_NOSYSTEM", "1".into());
+    set("GIT_TERMINAL_PROMPT", "0".into());
+    for (name, value) in recipe.env {
+        let value = match value {
+            Value::Literal(text) => OsString::from(text),
+            Value::RelayOrigin => relay.origin().into(),
+            Value::RelayBase => format!("{}/v1", relay.origin()).into(),
+            Value::RelaySecret => relay.secret().expose().into(),
+            Value::Model => model.into(),
+        };
+        set(name, value);
+    }
+    env
+}
+
+/// The first model the control plane offers, when nobody chose one.
+async fn first_model(api: &WorkspaceApi) -> Result<String, Failure> {
+    let none = |why: String| Failure {
+        hint: Some("Name a model in the control plane's settings (SAM_MODEL).".to_owned()),
+        ..Failure::new("no_model", why)
+    };
+    let tokens = api
+        .tokens(None)
+        .await
+        .map_err(|failure| none(failure.to_string()))?;
+    let url = crate::api::model_url(api.api(), "/v1/models");
+    let request = api
+        .api()
+        .request_to(reqwest::Method::GET, url, &tokens.model)
+        .timeout(Duration::from_secs(20));
+    let answer: serde_json::Value = send_json(request)
+        .await
+        .map_err(|failure| none(failure.to_string()))?;
+    answer
+        .pointer("/data/0/id")
+        .and_then(serde_json::Value::as_str)
+        .map(str::to_owned)
+        .ok_or_else(|| none("The control plane names no model.".to_owned()))
+}
+
+async fn send_json(request: reqwest::RequestBuilder) -> Result<serde_json::Value, ApiFailure> {
+    let answer = crate::api::send(request).await?;
+    answer.json().await.map_err(|error| unreachable(&error))
+}

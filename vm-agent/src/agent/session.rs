@@ -1,0 +1,599 @@
+//! One session with one coding agent, from its start to its end.
+//!
+//! Model: a task owns the process, the connection and the rows. It takes
+//! commands from the workspace and events from the agent, one at a time, and
+//! reports through the hub. The order of every end is the same: the rows are on
+//! disk, then the prompt is reported as finished with their number, then the
+//! agent is reported as ended.
+//!
+//! Invariants:
+//! - A prompt is written down before the agent hears of it, so a crash can only
+//!   leave it unknown, never repeat it.
+//! - A prompt that was begun is finished exactly once, whatever happens.
+//! - When the task ends, nothing that the agent started is running.
+
+use super::launch::{Launch, Running, Stderr, greet, start};
+use crate::clock;
+use crate::hub::{Failure, Subject};
+use crate::log::{info, warning};
+use crate::machine::Machine;
+use crate::process::{describe_exit, sweep_role};
+use crate::rows::{Live, TurnEnd, Writer, notice};
+use crate::secret::redact;
+use crate::store::{self, AgentRecord};
+use sam_acp::{
+    AcpError, AcpSessionId, Block, HostEvent, PermissionOptionKind, PermissionOutcome,
+    PermissionRequest, PromptOutcome, TurnId,
+};
+use sam_domain::conversation::row::NoticeLevel;
+use sam_domain::conversation::wire::ActivityState;
+use sam_domain::id::{AgentSessionId, CommandId, PromptId};
+use sam_domain::link::frame::{AgentState, Event, StopReason};
+use sam_domain::time::Millis;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+/// Time to stop by itself after being asked by protocol.
+const CANCEL_GRACE: Duration = Duration::from_secs(10);
+/// Time to end by itself after its input was closed.
+const CLOSE_GRACE: Duration = Duration::from_secs(2);
+/// Time for the supervisor to end everything; beyond it the rest is swept up.
+const END_LIMIT: Duration = Duration::from_secs(15);
+/// Time for what an ended agent said last to arrive.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What is to be started.
+#[derive(Clone, Debug)]
+pub(crate) struct StartAgent {
+    /// What reports are about.
+    pub(crate) subject: Subject,
+    /// The command that asks for it.
+    pub(crate) command: CommandId,
+    /// The agent session's id.
+    pub(crate) agent_session: AgentSessionId,
+    /// Which agent.
+    pub(crate) agent: String,
+    /// Which model.
+    pub(crate) model: Option<String>,
+    /// Time to become ready.
+    pub(crate) remaining: Millis,
+}
+
+/// What a session can be told.
+#[derive(Debug)]
+pub(crate) enum AgentCommand {
+    /// Work on a prompt.
+    Prompt {
+        /// The command.
+        command: CommandId,
+        /// The prompt.
+        prompt: PromptId,
+        /// Its words.
+        text: String,
+        /// Earlier conversation; empty for none.
+        context: String,
+    },
+    /// Stop the turn.
+    Cancel {
+        /// The command.
+        command: CommandId,
+        /// Which prompt.
+        prompt: PromptId,
+    },
+    /// End the agent.
+    Stop {
+        /// The command.
+        command: CommandId,
+    },
+    /// The vm-agent ends.
+    Shutdown,
+}
+
+/// The session takes prompts, or is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AgentNotice {
+    /// It takes prompts.
+    Ready,
+    /// It is over.
+    Ended,
+}
+
+/// Why a session ends.
+#[derive(Debug)]
+enum End {
+    /// The process ended, or closed its output.
+    ByItself,
+    /// It was told to.
+    Stopped,
+    /// It did not stop its turn when it was told to.
+    Stubborn,
+    /// The vm-agent ends.
+    Shutdown,
+}
+
+/// A prompt at work.
+struct Turn {
+    prompt: PromptId,
+    command: CommandId,
+    id: TurnId,
+    began: Instant,
+    cancels: Vec<CommandId>,
+    kill_at: Option<Instant>,
+}
+
+struct Session {
+    machine: Arc<Machine>,
+    start: StartAgent,
+    acp: AcpSessionId,
+    running: Running,
+    writer: Writer,
+    turn: Option<Turn>,
+    stops: Vec<CommandId>,
+}
+
+/// Runs a session to its end. Commands that find it over are left in `queue`.
+pub(crate) async fn run(
+    machine: Arc<Machine>,
+    start: StartAgent,
+    queue: &mut mpsc::UnboundedReceiver<AgentCommand>,
+    notices: &mpsc::UnboundedSender<AgentNotice>,
+) {
+    let workspace = start.subject.workspace.clone();
+    let record = record(&start, None);
+    let state = Event::AgentState {
+        agent_session: start.agent_session.clone(),
+        state: AgentState::Starting,
+    };
+    machine
+        .hub
+        .report(&start.subject, vec![state], |tx| {
+            store::put_agent(tx, &workspace, &record)
+        })
+        .await;
+    let mut stops = Vec::new();
+    match begin(&machine, &start, queue, &mut stops).await {
+        Ok((running, acp)) => {
+            let (api, outbox) = machine.deliveries(&workspace);
+            let layout = machine.layout(&workspace);
+            let live = Live::start(api, &workspace);
+            let writer = Writer::new(&machine.store, &workspace, layout.repo(), &outbox, live);
+            let ready = Event::AgentState {
+                agent_session: start.agent_session.clone(),
+                state: AgentState::Ready,
+            };
+            machine
+                .hub
+                .done(&start.subject, &start.command, vec![ready], |_| Ok(()))
+                .await;
+            info!("{} is ready in {workspace}", start.agent);
+            let _ = notices.send(AgentNotice::Ready);
+            let session = Session {
+                machine,
+                start,
+                acp,
+                running,
+                writer,
+                turn: None,
+                stops,
+            };
+            session.work(queue).await;
+        }
+        Err((failure, stderr_tail)) => {
+            let ended = Event::AgentState {
+                agent_session: start.agent_session.clone(),
+                state: AgentState::Ended {
+                    reason: failure.message.clone(),
+                    stderr_tail,
+                },
+            };
+            let forget = |tx: &rusqlite::Transaction<'_>| store::remove_agent(tx, &workspace);
+            machine
+                .hub
+                .failed(&start.subject, &start.command, vec![ended], failure, forget)
+                .await;
+            for command in stops {
+                machine
+                    .hub
+                    .done(&start.subject, &command, Vec::new(), |_| Ok(()))
+                    .await;
+            }
+        }
+    }
+    let _ = notices.send(AgentNotice::Ended);
+}
+
+fn record(start: &StartAgent, prompt: Option<(PromptId, CommandId)>) -> AgentRecord {
+    AgentRecord {
+        agent_session: start.agent_session.clone(),
+        attempt: start.subject.attempt,
+        prompt,
+    }
+}
+
+/// Starts the process and opens a session, unless it is told to stop before.
+async fn begin(
+    machine: &Arc<Machine>,
+    wanted: &StartAgent,
+    queue: &mut mpsc::UnboundedReceiver<AgentCommand>,
+    stops: &mut Vec<CommandId>,
+) -> Result<(Running, AcpSessionId), (Failure, String)> {
+    let workspace = &wanted.subject.workspace;
+    let (api, _) = machine.deliveries(workspace);
+    let launch = Launch {
+        agent: wanted.agent.clone(),
+        model: wanted.model.clone(),
+        layout: machine.layout(workspace),
+        agent_path: machine.agent_path.clone(),
+    };
+    let deadline = Instant::now() + Duration::from_millis(wanted.remaining.0);
+    let mut stderr = Stderr::default();
+    let started = async {
+        let mut running = start(&machine.store, &api, &launch).await?;
+        stderr = running.stderr.clone();
+        let greeted = tokio::select! {
+            biased;
+            status = running.process.wait() => Err(Failure::new(
+                "agent_failed_to_start",
+                format!("The agent {} while it started.", status.map_or("ended".to_owned(), describe_exit)),
+            )),
+            greeted = greet(&running.host, running.recipe, &launch.layout) => greeted,
+        };
+        match greeted {
+            Ok(acp) => Ok((running, acp)),
+            Err(failure) => {
+                // What it complained about may still be on its way.
+                running.process.terminate();
+                let _ = timeout(END_LIMIT, running.process.wait()).await;
+                Err(failure)
+            }
+        }
+    };
+    let started = async {
+        tokio::select! {
+            started = started => started,
+            () = sleep_until(deadline) => Err(Failure::new(
+                "timed_out",
+                "The agent did not start in the time given.",
+            )),
+            () = stopped(queue, stops) => Err(Failure::new("stopped", "The agent was stopped while it started.")),
+        }
+    }
+    .await;
+    started.map_err(|failure| (failure, stderr.tail()))
+}
+
+/// Until a command ends the start. Cancels find no turn and are done with it.
+async fn stopped(queue: &mut mpsc::UnboundedReceiver<AgentCommand>, stops: &mut Vec<CommandId>) {
+    loop {
+        match queue.recv().await {
+            Some(AgentCommand::Stop { command }) => {
+                stops.push(command);
+                return;
+            }
+            Some(AgentCommand::Cancel { command, .. }) => stops.push(command),
+            // Prompts are held back until the session is ready.
+            Some(AgentCommand::Prompt { .. }) => {}
+            Some(AgentCommand::Shutdown) | None => return,
+        }
+    }
+}
+
+impl Session {
+    async fn work(mut self, queue: &mut mpsc::UnboundedReceiver<AgentCommand>) {
+        let end = self.converse(queue).await;
+        self.end(end).await;
+    }
+
+    async fn converse(&mut self, queue: &mut mpsc::UnboundedReceiver<AgentCommand>) -> End {
+        loop {
+            let pause = self.writer.pause();
+            let tick = async {
+                match pause {
+                    Some(pause) => sleep(pause).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let kill_at = self.turn.as_ref().and_then(|turn| turn.kill_at);
+            let kill = async {
+                match kill_at {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                event = self.running.events.recv() => match event {
+                    Some(HostEvent::Closed(_)) | None => return End::ByItself,
+                    Some(event) => self.heard(event).await,
+                },
+                command = queue.recv() => match command {
+                    Some(AgentCommand::Prompt { command, prompt, text, context }) => {
+                        self.prompt(command, prompt, &text, &context).await;
+                    }
+                    Some(AgentCommand::Cancel { command, prompt }) => self.cancel(command, &prompt).await,
+                    Some(AgentCommand::Stop { command }) => {
+                        self.stops.push(command);
+                        return End::Stopped;
+                    }
+                    Some(AgentCommand::Shutdown) | None => return End::Shutdown,
+                },
+                _ = self.running.process.wait() => return End::ByItself,
+                () = tick => self.writer.tick(),
+                () = kill => return End::Stubborn,
+            }
+        }
+    }
+
+    async fn prompt(&mut self, command: CommandId, prompt: PromptId, text: &str, context: &str) {
+        if self.turn.is_some() {
+            let reason = "another prompt is running".to_owned();
+            let event = finished(&prompt, StopReason::NeverRan { reason }, 0);
+            return self.done(&command, vec![event]).await;
+        }
+        let workspace = self.start.subject.workspace.clone();
+        let at_work = record(&self.start, Some((prompt.clone(), command.clone())));
+        let events = vec![
+            Event::PromptStarted {
+                prompt: prompt.clone(),
+            },
+            self.activity(ActivityState::Prompting),
+        ];
+        self.machine
+            .hub
+            .report(&self.start.subject, events, |tx| {
+                store::put_agent(tx, &workspace, &at_work)
+            })
+            .await;
+        let mut blocks = Vec::new();
+        if !context.is_empty() {
+            blocks.push(Block::text(format!(
+                "What was said in this conversation before, for your information:\n\n{context}\n\nThe request now:\n"
+            )));
+        }
+        blocks.push(Block::text(text));
+        let began = Instant::now();
+        match self.running.host.prompt(&self.acp, &blocks) {
+            Ok(id) => {
+                self.turn = Some(Turn {
+                    prompt,
+                    command,
+                    id,
+                    began,
+                    cancels: Vec::new(),
+                    kill_at: None,
+                });
+            }
+            Err(error) => {
+                let reason = redact(&error.to_string());
+                let event = finished(&prompt, StopReason::NeverRan { reason }, 0);
+                self.turn_over(&command, event).await;
+            }
+        }
+    }
+
+    async fn cancel(&mut self, command: CommandId, prompt: &PromptId) {
+        match self.turn.as_mut().filter(|turn| turn.prompt == *prompt) {
+            Some(turn) => {
+                turn.cancels.push(command);
+                turn.kill_at.get_or_insert(Instant::now() + CANCEL_GRACE);
+                self.running.host.cancel(&self.acp);
+            }
+            // It was over before, or never came here.
+            None => self.done(&command, Vec::new()).await,
+        }
+    }
+
+    async fn heard(&mut self, event: HostEvent) {
+        match event {
+            HostEvent::Update { update, .. } => self.writer.update(update),
+            HostEvent::Permission(request) => self.permission(request),
+            HostEvent::PromptFinished { turn, result, .. } => {
+                // An agent that is gone ends the session, which ends the turn.
+                let gone = matches!(result, Err(AcpError::Closed(_)));
+                if !gone && let Some(turn) = self.turn.take_if(|held| held.id == turn) {
+                    self.answered(turn, result).await;
+                }
+            }
+            // Remarks about the protocol are the agent's affair, not a conversation's.
+            HostEvent::Report(_) | HostEvent::Closed(_) => {}
+        }
+    }
+
+    /// Every request is allowed: the workspace is the boundary. What offers no
+    /// way to allow it is refused, and the conversation says so.
+    fn permission(&mut self, request: PermissionRequest) {
+        let of_kind = |kind| request.options.iter().find(|option| option.kind == kind);
+        let allow = of_kind(PermissionOptionKind::AllowOnce)
+            .or_else(|| of_kind(PermissionOptionKind::AllowAlways));
+        let reject = of_kind(PermissionOptionKind::RejectOnce)
+            .or_else(|| of_kind(PermissionOptionKind::RejectAlways));
+        let outcome = match allow.or(reject) {
+            Some(option) => PermissionOutcome::Selected {
+                option: option.id.clone(),
+            },
+            None => PermissionOutcome::Cancelled,
+        };
+        if allow.is_none() {
+            let title = request.tool_call.title.as_deref().unwrap_or("a tool call");
+            let text = format!(
+                "The agent asked for permission in a way that offers no plain yes, so it was refused: {}",
+                redact(title)
+            );
+            let row = notice(
+                &mut clock::turn(),
+                NoticeLevel::Warning,
+                "permission_refused",
+                &text,
+            );
+            self.writer.add(row);
+        }
+        request.responder.respond(&outcome);
+    }
+
+    async fn answered(&mut self, turn: Turn, result: Result<PromptOutcome, AcpError>) {
+        let took = Millis(u64::try_from(turn.began.elapsed().as_millis()).unwrap_or(u64::MAX));
+        let rows = match &result {
+            Ok(outcome) => self.writer.end_turn(TurnEnd::Finished(outcome, took)).await,
+            Err(_) => self.writer.end_turn(TurnEnd::Stopped).await,
+        };
+        let reason = if turn.cancels.is_empty() {
+            stop_reason(result)
+        } else {
+            StopReason::Cancelled
+        };
+        info!("{} finished: {}", turn.prompt, reason.word());
+        self.turn_over(&turn.command, finished(&turn.prompt, reason, rows))
+            .await;
+        for command in turn.cancels {
+            self.done(&command, Vec::new()).await;
+        }
+    }
+
+    /// Reports the end of a turn; the agent is ready for the next.
+    async fn turn_over(&self, command: &CommandId, event: Event) {
+        let workspace = self.start.subject.workspace.clone();
+        let at_rest = record(&self.start, None);
+        self.machine
+            .hub
+            .done(
+                &self.start.subject,
+                command,
+                vec![event, self.activity(ActivityState::Idle)],
+                |tx| store::put_agent(tx, &workspace, &at_rest),
+            )
+            .await;
+    }
+
+    fn activity(&self, state: ActivityState) -> Event {
+        Event::AgentState {
+            agent_session: self.start.agent_session.clone(),
+            state: AgentState::Activity { state },
+        }
+    }
+
+    async fn done(&self, command: &CommandId, events: Vec<Event>) {
+        self.machine
+            .hub
+            .done(&self.start.subject, command, events, |_| Ok(()))
+            .await;
+    }
+
+    /// Ends everything and reports it.
+    async fn end(mut self, end: End) {
+        let exit = self.end_process(&end).await;
+        self.last_words().await;
+        let (reason, ended) = match end {
+            End::ByItself => (format!("the agent {exit}"), exit),
+            End::Stopped => ("the agent was stopped".to_owned(), "stopped".to_owned()),
+            End::Stubborn => (
+                "the agent did not stop when it was told to, and was killed".to_owned(),
+                "killed, because it did not stop when it was told to".to_owned(),
+            ),
+            End::Shutdown => (
+                "the vm-agent was stopped while it ran".to_owned(),
+                "the vm-agent was stopped".to_owned(),
+            ),
+        };
+        let rows = self.writer.end_turn(TurnEnd::Stopped).await;
+        if let Some(turn) = self.turn.take() {
+            let asked_for = !turn.cancels.is_empty() || matches!(end, End::Stopped);
+            let reason = if asked_for {
+                StopReason::Cancelled
+            } else {
+                StopReason::Unknown { reason }
+            };
+            self.turn_over(&turn.command, finished(&turn.prompt, reason, rows))
+                .await;
+            self.stops.extend(turn.cancels);
+        }
+        info!(
+            "the agent in {} ended: {ended}",
+            self.start.subject.workspace
+        );
+        let workspace = self.start.subject.workspace.clone();
+        let state = Event::AgentState {
+            agent_session: self.start.agent_session.clone(),
+            state: AgentState::Ended {
+                reason: ended,
+                stderr_tail: self.running.stderr.tail(),
+            },
+        };
+        self.machine
+            .hub
+            .report(&self.start.subject, vec![state], |tx| {
+                store::remove_agent(tx, &workspace)
+            })
+            .await;
+        for command in std::mem::take(&mut self.stops) {
+            self.done(&command, Vec::new()).await;
+        }
+    }
+
+    /// Ends the process and everything below it. Returns how it ended.
+    async fn end_process(&mut self, end: &End) -> String {
+        let process = &mut self.running.process;
+        let mut status = None;
+        if !matches!(end, End::Stubborn) {
+            self.running.host.close();
+            status = timeout(CLOSE_GRACE, process.wait()).await.ok();
+        }
+        if status.is_none() {
+            process.terminate();
+            status = timeout(END_LIMIT, process.wait()).await.ok();
+        }
+        // A supervisor that was itself killed has left its work undone.
+        let (store, workspace) = (
+            Arc::clone(&self.machine.store),
+            self.start.subject.workspace.clone(),
+        );
+        let swept =
+            tokio::task::spawn_blocking(move || sweep_role(&store, &workspace, "agent")).await;
+        if let Ok(swept @ 1..) = swept {
+            warning!("{swept} processes had outlived their supervisor and were killed");
+        }
+        match status {
+            Some(Ok(status)) => describe_exit(status),
+            Some(Err(_)) | None => "ended".to_owned(),
+        }
+    }
+
+    /// Takes in what the agent said before it ended.
+    async fn last_words(&mut self) {
+        let deadline = Instant::now() + LAST_WORDS;
+        while let Ok(Some(event)) =
+            tokio::time::timeout_at(deadline, self.running.events.recv()).await
+        {
+            self.heard(event).await;
+        }
+    }
+}
+
+fn finished(prompt: &PromptId, stop_reason: StopReason, rows_through: u64) -> Event {
+    Event::PromptFinished {
+        prompt: prompt.clone(),
+        stop_reason,
+        rows_through,
+    }
+}
+
+fn stop_reason(result: Result<PromptOutcome, AcpError>) -> StopReason {
+    let error = |message: String| StopReason::Error {
+        message: redact(&message),
+    };
+    match result {
+        Ok(outcome) => match outcome.stop_reason {
+            sam_acp::StopReason::EndTurn => StopReason::EndTurn,
+            sam_acp::StopReason::MaxTokens => StopReason::MaxTokens,
+            sam_acp::StopReason::MaxTurnRequests => StopReason::MaxTurnRequests,
+            sam_acp::StopReason::Refusal => StopReason::Refusal,
+            sam_acp::StopReason::Cancelled => StopReason::Cancelled,
+            sam_acp::StopReason::Other(word) => error(format!("the agent stopped: {word}")),
+        },
+        Err(AcpError::Rpc { error: rpc, .. }) => error(match &rpc.data {
+            Some(serde_json::Value::String(detail)) => format!("{}: {detail}", rpc.message),
+            _ => rpc.message,
+        }),
+        Err(other) => error(other.to_string()),
+    }
+}

@@ -1,0 +1,196 @@
+//! Requests to the control plane.
+
+use super::Backoff;
+use crate::secret::{Secret, redact};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use sam_domain::access::wire::{JoinNode, Joined, WorkspaceTokens, WorkspaceTokensRequest};
+use sam_domain::error::ErrorBody;
+use sam_domain::id::{NodeId, WorkspaceId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+use url::Url;
+
+/// Time for a whole answer of a small request.
+const REQUEST_LIMIT: Duration = Duration::from_secs(60);
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// Why a request failed, by what one does about it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum ApiFailure {
+    /// Not reached, or it failed on its side: try again.
+    #[error("the control plane cannot be reached: {0}")]
+    Unreachable(String),
+    /// The token is not, or no longer, good.
+    #[error("the control plane does not accept the token: {0}")]
+    Unauthorised(String),
+    /// It will not take this request, however often it is repeated.
+    #[error("the control plane refused: {message} ({code}, status {status})")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The error's code.
+        code: String,
+        /// What it said, with its hint, redacted.
+        message: String,
+    },
+}
+
+/// The control plane's API.
+#[derive(Clone, Debug)]
+pub(crate) struct Api {
+    http: reqwest::Client,
+    base: Url,
+}
+
+impl Api {
+    /// The API at `base`, an http(s) origin. `None` when it is not one.
+    pub(crate) fn new(base: &str) -> Option<Self> {
+        let mut base = Url::parse(base).ok()?;
+        if !matches!(base.scheme(), "http" | "https") || !base.has_host() {
+            return None;
+        }
+        if !base.path().ends_with('/') {
+            let path = format!("{}/", base.path());
+            base.set_path(&path);
+        }
+        // One provider for every TLS connection; a second call changes nothing.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("sam-vm-agent/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .connect_timeout(CONNECT_LIMIT)
+            .pool_idle_timeout(Duration::from_secs(20))
+            .pool_max_idle_per_host(4)
+            .tcp_nodelay(true)
+            .build()
+            .ok()?;
+        Some(Self { http, base })
+    }
+
+    /// The URL of `path` (no leading slash). Paths are made of ids and fixed
+    /// words, so they always parse; the base stands in for one that does not.
+    pub(crate) fn url(&self, path: &str) -> Url {
+        self.base.join(path).unwrap_or_else(|_| self.base.clone())
+    }
+
+    /// A request, authorised.
+    pub(crate) fn request(&self, method: Method, path: &str, token: &Secret) -> RequestBuilder {
+        self.request_to(method, self.url(path), token)
+    }
+
+    /// The same for a URL of [`model_url`].
+    pub(crate) fn request_to(&self, method: Method, url: Url, token: &Secret) -> RequestBuilder {
+        self.http.request(method, url).bearer_auth(token.expose())
+    }
+
+    /// `POST /api/nodes/join`.
+    pub(crate) async fn join(&self, token: &Secret, join: &JoinNode) -> Result<Joined, ApiFailure> {
+        self.post("api/nodes/join", token, join).await
+    }
+
+    /// `POST /api/nodes/{node}/tokens`.
+    pub(crate) async fn workspace_tokens(
+        &self,
+        node: &NodeId,
+        token: &Secret,
+        workspace: &WorkspaceId,
+    ) -> Result<WorkspaceTokens, ApiFailure> {
+        let request = WorkspaceTokensRequest {
+            workspace: workspace.clone(),
+        };
+        self.post(&format!("api/nodes/{node}/tokens"), token, &request)
+            .await
+    }
+
+    /// `POST`s JSON and reads JSON.
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        token: &Secret,
+        body: &impl Serialize,
+    ) -> Result<T, ApiFailure> {
+        let request = self
+            .request(Method::POST, path, token)
+            .timeout(REQUEST_LIMIT)
+            .json(body);
+        let answer = send(request).await?;
+        answer.json().await.map_err(|error| unreachable(&error))
+    }
+}
+
+/// Sends a request; an answer that is not a success becomes a failure.
+pub(crate) async fn send(request: RequestBuilder) -> Result<reqwest::Response, ApiFailure> {
+    let answer = request.send().await.map_err(|error| unreachable(&error))?;
+    let status = answer.status();
+    if status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(answer);
+    }
+    let body = answer.bytes().await.unwrap_or_default();
+    Err(failure(status, &body))
+}
+
+/// A request that got no answer.
+pub(crate) fn unreachable(error: &reqwest::Error) -> ApiFailure {
+    // The source says more than the error itself; the URL is known anyway.
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    ApiFailure::Unreachable(redact(&text))
+}
+
+fn failure(status: StatusCode, body: &[u8]) -> ApiFailure {
+    let (code, message) = match serde_json::from_slice::<ErrorBody>(body) {
+        Ok(ErrorBody { error }) => {
+            let hint = error
+                .hint
+                .map(|hint| format!(" {hint}"))
+                .unwrap_or_default();
+            (error.code, redact(&format!("{}{hint}", error.message)))
+        }
+        Err(_) => ("no_reason_given".to_owned(), "it gave no reason".to_owned()),
+    };
+    match status {
+        StatusCode::UNAUTHORIZED => ApiFailure::Unauthorised(message),
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
+            ApiFailure::Unreachable(format!("{message} (status {status})"))
+        }
+        _ if status.is_server_error() => {
+            ApiFailure::Unreachable(format!("{message} (status {status})"))
+        }
+        _ => ApiFailure::Refused {
+            status: status.as_u16(),
+            code,
+            message,
+        },
+    }
+}
+
+/// Where model calls go: `/ai` and what comes after it.
+pub(crate) fn model_url(api: &Api, rest: &str) -> Url {
+    api.url(&format!("ai{rest}"))
+}
+
+impl Api {
+    /// Joins, however long it takes to reach the control plane.
+    pub(crate) async fn join_until_answered(
+        &self,
+        token: &Secret,
+        join: &JoinNode,
+    ) -> Result<Joined, ApiFailure> {
+        let mut backoff = Backoff::standard();
+        loop {
+            match self.join(token, join).await {
+                Err(failure @ ApiFailure::Unreachable(_)) => {
+                    crate::log::warning!("{failure}; trying again");
+                    tokio::time::sleep(backoff.step()).await;
+                }
+                other => return other,
+            }
+        }
+    }
+}

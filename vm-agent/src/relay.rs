@@ -1,0 +1,249 @@
+//! The model, served to one agent session on a loopback address.
+//!
+//! Model: the agent gets a URL on 127.0.0.1 and a secret that is worthless
+//! anywhere else. What it sends to `/v1/…` goes on to the control plane's
+//! `/ai/v1/…` with the workspace's model token in place of the secret, and the
+//! answer streams back as it comes. When the agent leaves, the upstream
+//! connection is dropped with the body.
+//!
+//! Invariants:
+//! - Without the session's secret nothing is forwarded.
+//! - The model token is in memory and in the upstream request, nowhere else.
+//! - Requests are read whole before they are sent (so that they can be sent
+//!   again), answers are never collected.
+//! - A request is held, at most [`HOLD`], while the control plane cannot be
+//!   reached and nothing of it was sent; what was sent once is not repeated,
+//!   except after a 401 that did nothing.
+//! - Nothing of what is said is logged.
+
+use crate::api::{ApiFailure, Backoff, WorkspaceApi, model_url};
+use crate::secret::Secret;
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use serde_json::json;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+/// How long a request waits for the control plane.
+const HOLD: Duration = Duration::from_secs(60);
+/// Largest request that is forwarded.
+const REQUEST_LIMIT: usize = 64 * 1024 * 1024;
+
+/// A running relay; dropping it closes the port.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    address: SocketAddr,
+    secret: Secret,
+    server: JoinHandle<()>,
+}
+
+struct Shared {
+    api: WorkspaceApi,
+    secret: Secret,
+    hold: Duration,
+}
+
+impl Relay {
+    /// Starts a relay for the workspace on a free port.
+    pub(crate) async fn start(api: &WorkspaceApi) -> std::io::Result<Self> {
+        Self::start_with(api, HOLD).await
+    }
+
+    async fn start_with(api: &WorkspaceApi, hold: Duration) -> std::io::Result<Self> {
+        let secret = Secret::random("sam_rel_")
+            .ok_or_else(|| std::io::Error::other("this machine has no source of randomness"))?;
+        let shared = Arc::new(Shared {
+            api: api.clone(),
+            secret: secret.clone(),
+            hold,
+        });
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let router = Router::new().fallback(serve).with_state(shared);
+        let server = tokio::spawn(async move {
+            use axum::serve::ListenerExt;
+            let listener = listener.tap_io(|stream| {
+                let _ = stream.set_nodelay(true);
+            });
+            if let Err(error) = axum::serve(listener, router).await {
+                crate::log::warning!("the model relay ended: {error}");
+            }
+        });
+        Ok(Self {
+            address,
+            secret,
+            server,
+        })
+    }
+
+    /// `http://127.0.0.1:PORT`, without a path.
+    pub(crate) fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What the agent shows as its API key.
+    pub(crate) fn secret(&self) -> &Secret {
+        &self.secret
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    if !authorised(&parts.headers, &shared.secret) {
+        return refusal(
+            StatusCode::UNAUTHORIZED,
+            "invalid_api_key",
+            "This address serves one agent session and its secret only.",
+        );
+    }
+    if !parts.uri.path().starts_with("/v1/") {
+        return refusal(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "Only /v1/ is served here.",
+        );
+    }
+    let Ok(body) = to_bytes(body, REQUEST_LIMIT).await else {
+        return refusal(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "request_too_large",
+            "The request is longer than the relay forwards.",
+        );
+    };
+    let path = parts
+        .uri
+        .path_and_query()
+        .map_or("/v1/", |path| path.as_str());
+    let url = model_url(shared.api.api(), path);
+    let headers = forwarded(&parts.headers);
+    let send = |token: &Secret, body: Bytes| {
+        shared
+            .api
+            .api()
+            .request_to(parts.method.clone(), url.clone(), token)
+            .headers(headers.clone())
+            .body(body)
+            .send()
+    };
+    let until = Instant::now() + shared.hold;
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(2));
+    let mut refused: Option<Secret> = None;
+    loop {
+        let why = match shared.api.tokens(refused.as_ref()).await {
+            Ok(tokens) => match send(&tokens.model, body.clone()).await {
+                Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED && refused.is_none() => {
+                    refused = Some(tokens.model);
+                    continue;
+                }
+                Ok(answer) => return streamed(answer),
+                Err(error) if error.is_connect() => error.to_string(),
+                Err(_) => {
+                    return refusal(
+                        StatusCode::BAD_GATEWAY,
+                        "upstream_failed",
+                        "The connection to the control plane broke before it answered.",
+                    );
+                }
+            },
+            Err(ApiFailure::Unreachable(why)) => why,
+            Err(ApiFailure::Unauthorised(_) | ApiFailure::Refused { .. }) => {
+                return refusal(
+                    StatusCode::FORBIDDEN,
+                    "not_allowed",
+                    "The control plane gives this workspace no access to the model any more.",
+                );
+            }
+        };
+        let wait = backoff.step();
+        if Instant::now() + wait >= until {
+            crate::log::warning!("a model call was given up: {why}");
+            return refusal(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "control_plane_unreachable",
+                "The control plane cannot be reached.",
+            );
+        }
+        tokio::time::sleep(wait).await;
+    }
+}
+
+fn authorised(headers: &HeaderMap, secret: &Secret) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let bearer = text("authorization").and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme
+            .eq_ignore_ascii_case("bearer")
+            .then_some(token.trim())
+    });
+    [bearer, text("x-api-key")]
+        .into_iter()
+        .flatten()
+        .any(|given| secret.matches(given))
+}
+
+/// Headers that belong to one connection, or that name the caller's secret.
+fn stays_here(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "transfer-encoding"
+            | "te"
+            | "trailer"
+            | "upgrade"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "x-api-key"
+            | "api-key"
+            | "cookie"
+            | "expect"
+    ) || *name == AUTHORIZATION
+        || *name == HOST
+        || *name == CONTENT_LENGTH
+}
+
+fn forwarded(headers: &HeaderMap) -> HeaderMap {
+    headers
+        .iter()
+        .filter(|(name, _)| !stays_here(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+fn streamed(answer: reqwest::Response) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = answer.status();
+    for (name, value) in answer.headers() {
+        if !stays_here(name) && *name != axum::http::header::SET_COOKIE {
+            response.headers_mut().append(name.clone(), value.clone());
+        }
+    }
+    *response.body_mut() = Body::from_stream(answer.bytes_stream());
+    response
+}
+
+/// An error in the shape that OpenAI's clients read.
+fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
+    let body = json!({ "error": { "message": message, "type": "sam_relay", "code": code } });
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        axum::http::header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    response
+}

@@ -1,0 +1,117 @@
+//! The socket for deltas.
+//!
+//! What travels here is text early, never the record: a delta that is lost is
+//! healed by its row's next version. So nothing waits for this socket, and
+//! while it is down nothing is offered to it.
+
+use crate::api::{Backoff, Socket, SocketMessage, WorkspaceApi};
+use sam_domain::conversation::wire::LiveDelta;
+use sam_domain::id::WorkspaceId;
+use sam_domain::link::frame::{LEASE, PING_EVERY};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+/// Deltas that wait to be sent.
+const QUEUE: usize = 64;
+/// Largest message the control plane sends here.
+const MESSAGE_LIMIT: usize = 64 * 1024;
+
+/// A live socket that keeps itself connected; dropping it closes it.
+#[derive(Debug)]
+pub(crate) struct Live {
+    queue: mpsc::Sender<LiveDelta>,
+    up: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+}
+
+impl Live {
+    /// Connects in the background.
+    pub(crate) fn start(api: WorkspaceApi, workspace: &WorkspaceId) -> Self {
+        let (queue, deltas) = mpsc::channel(QUEUE);
+        let up = Arc::new(AtomicBool::new(false));
+        let path = format!("api/workspaces/{workspace}/live");
+        let task = tokio::spawn(run(api, path, deltas, Arc::clone(&up)));
+        Self { queue, up, task }
+    }
+
+    /// How many deltas would be taken now.
+    pub(super) fn room(&self) -> usize {
+        if self.up.load(Ordering::Relaxed) {
+            self.queue.capacity()
+        } else {
+            0
+        }
+    }
+
+    /// Sends a delta, or loses it.
+    pub(super) fn send(&self, delta: LiveDelta) {
+        let _ = self.queue.try_send(delta);
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn run(
+    api: WorkspaceApi,
+    path: String,
+    mut deltas: mpsc::Receiver<LiveDelta>,
+    up: Arc<AtomicBool>,
+) {
+    let mut backoff = Backoff::standard();
+    let mut refused = None;
+    loop {
+        let opened = match api.tokens(refused.as_ref()).await {
+            Ok(tokens) => {
+                refused = Some(tokens.workspace.clone());
+                Socket::open(api.api(), &path, &tokens.workspace, MESSAGE_LIMIT).await
+            }
+            Err(failure) => Err(failure),
+        };
+        if let Ok(socket) = opened {
+            refused = None;
+            backoff.reset();
+            while deltas.try_recv().is_ok() {}
+            up.store(true, Ordering::Relaxed);
+            hold(socket, &mut deltas).await;
+            up.store(false, Ordering::Relaxed);
+        } else if !matches!(opened, Err(crate::api::ApiFailure::Unauthorised(_))) {
+            refused = None;
+        }
+        tokio::time::sleep(backoff.step()).await;
+    }
+}
+
+/// Until the connection ends.
+async fn hold(mut socket: Socket, deltas: &mut mpsc::Receiver<LiveDelta>) {
+    let lease = Duration::from_millis(LEASE.0);
+    let mut ping = tokio::time::interval(Duration::from_millis(PING_EVERY.0));
+    let mut heard = Instant::now();
+    loop {
+        tokio::select! {
+            delta = deltas.recv() => {
+                let Some(delta) = delta else { return };
+                let Ok(text) = serde_json::to_string(&delta) else { continue };
+                if socket.send(text).await.is_err() {
+                    return;
+                }
+            }
+            message = socket.next() => match message {
+                Ok(SocketMessage::Text(_) | SocketMessage::Alive) => heard = Instant::now(),
+                Err(_) => return,
+            },
+            _ = ping.tick() => {
+                if heard.elapsed() > lease || socket.ping().await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Keeps what an agent says.
+//!
+//! Each version of a row is on disk before the next update is taken in. When
+//! the disk refuses, versions wait in memory, in order, and are tried again.
+
+use super::live::Live;
+use super::outbox::Outbox;
+use super::transcript::{Transcript, TurnEnd};
+use crate::clock;
+use crate::store::{RowVersion, Store};
+use sam_acp::AgentUpdate;
+use sam_domain::id::{RowId, WorkspaceId};
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How often deltas go out.
+const DELTA_EVERY: Duration = Duration::from_millis(40);
+/// How often a disk that refused is tried again.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
+
+/// Writes the rows of one agent session.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    store: Arc<Store>,
+    workspace: WorkspaceId,
+    transcript: Transcript,
+    waiting: VecDeque<RowVersion>,
+    outbox: Arc<Outbox>,
+    live: Live,
+    stored: mpsc::UnboundedReceiver<(RowId, u32)>,
+}
+
+impl Writer {
+    /// For an agent that works in `root`.
+    pub(crate) fn new(
+        store: &Arc<Store>,
+        workspace: &WorkspaceId,
+        root: PathBuf,
+        outbox: &Arc<Outbox>,
+        live: Live,
+    ) -> Self {
+        Self {
+            store: Arc::clone(store),
+            workspace: workspace.clone(),
+            transcript: Transcript::new(root),
+            waiting: VecDeque::new(),
+            stored: outbox.watch(),
+            outbox: Arc::clone(outbox),
+            live,
+        }
+    }
+
+    /// Takes in an update.
+    pub(crate) fn update(&mut self, update: AgentUpdate) {
+        let versions = self.transcript.update(&mut clock::turn(), update);
+        self.keep(versions);
+    }
+
+    /// Adds a row of SAM's own.
+    pub(crate) fn add(&mut self, version: RowVersion) {
+        self.keep(vec![version]);
+    }
+
+    /// When [`Writer::tick`] is due; `None` when nothing grows.
+    pub(crate) fn pause(&self) -> Option<Duration> {
+        if !self.waiting.is_empty() {
+            return Some(RETRY_EVERY);
+        }
+        self.transcript.growing().then_some(DELTA_EVERY)
+    }
+
+    /// Stores what has grown long enough and sends deltas.
+    pub(crate) fn tick(&mut self) {
+        while let Ok((row, rev)) = self.stored.try_recv() {
+            self.transcript.stored(&row, rev);
+        }
+        let versions = self.transcript.tick(clock::now());
+        self.keep(versions);
+        // One delta for each growing row; there are never more than a few.
+        if self.live.room() > 16 {
+            for delta in self.transcript.deltas() {
+                self.live.send(delta);
+            }
+        }
+    }
+
+    /// Ends the turn's rows. Returns the number of the last upsert, once
+    /// everything is on disk.
+    pub(crate) async fn end_turn(&mut self, end: TurnEnd<'_>) -> u64 {
+        let versions = self.transcript.end(&mut clock::turn(), &end);
+        self.keep(versions);
+        loop {
+            if self.waiting.is_empty()
+                && let Ok(last) = self.store.last_row_number(&self.workspace)
+            {
+                return last;
+            }
+            tokio::time::sleep(RETRY_EVERY).await;
+            self.keep(Vec::new());
+        }
+    }
+
+    fn keep(&mut self, versions: Vec<RowVersion>) {
+        self.waiting.extend(versions);
+        let mut kept = false;
+        while let Some(version) = self.waiting.front() {
+            match self.store.put_row(&self.workspace, version) {
+                Ok(_) => {
+                    self.waiting.pop_front();
+                    kept = true;
+                }
+                Err(error) => {
+                    crate::log::warning!("a row waits for the disk: {error}");
+                    break;
+                }
+            }
+        }
+        if kept {
+            self.outbox.wake();
+        }
+    }
+}
