@@ -1,0 +1,223 @@
+//! Prompts on their way to the agent and back.
+
+use super::*;
+
+impl Step<'_> {
+    pub(super) fn prompt_dispatched(&mut self, prompt: PromptId, text: String, context: String) {
+        let over = self.task.state.is_terminal() || self.task.finishing == Some(Finishing::Git);
+        let same = self
+            .task
+            .prompt
+            .as_ref()
+            .is_some_and(|held| held.prompt == prompt);
+        if same {
+            return;
+        }
+        if over || self.task.prompt.is_some() {
+            self.tell_session(Message::PromptReturned { prompt });
+            return;
+        }
+        self.task.prompt = Some(HeldPrompt {
+            prompt,
+            text,
+            context,
+            stage: PromptStage::Waiting,
+        });
+        match self.task.state {
+            TaskState::AwaitingInput | TaskState::Finishing | TaskState::Running => {
+                self.serve_prompt()
+            }
+            _ => {}
+        }
+    }
+
+    /// Brings the held prompt one step closer to the agent.
+    pub(super) fn serve_prompt(&mut self) {
+        self.task.finishing = None;
+        match (&self.task.agent, &self.task.workspace) {
+            (AgentBinding::Ready { .. }, Some(_)) => {
+                if self.task.state != TaskState::Running {
+                    self.enter(TaskState::Running, None);
+                    self.begin(StepName::Running);
+                }
+                self.send_prompt();
+            }
+            (AgentBinding::Starting { .. }, Some(_)) => {}
+            (AgentBinding::None, Some(_)) => self.start_agent(),
+            (_, None) => self.place(),
+        }
+    }
+
+    pub(super) fn send_prompt(&mut self) {
+        let AgentBinding::Ready { agent_session } = self.task.agent.clone() else {
+            return;
+        };
+        let Some(held) = self
+            .task
+            .prompt
+            .as_mut()
+            .filter(|held| held.stage == PromptStage::Waiting)
+        else {
+            return;
+        };
+        held.stage = PromptStage::Sent;
+        let fresh = std::mem::replace(&mut self.task.agent_is_fresh, false);
+        let context = if fresh {
+            held.context.clone()
+        } else {
+            String::new()
+        };
+        let action = Action::Prompt {
+            agent_session,
+            prompt: held.prompt.clone(),
+            text: held.text.clone(),
+            context,
+        };
+        self.command(action, PROMPT_LIMIT, Some(Awaited::Prompt));
+    }
+
+    pub(super) fn cancel_prompt(&mut self, prompt: &PromptId) {
+        let Some(held) = self
+            .task
+            .prompt
+            .as_ref()
+            .filter(|held| held.prompt == *prompt)
+        else {
+            return;
+        };
+        match held.stage {
+            PromptStage::Waiting => {
+                self.end_prompt(StopReason::Cancelled);
+                // A task still on its way to the agent waits there for the next words.
+                if self.task.state == TaskState::Running {
+                    self.await_input();
+                }
+            }
+            PromptStage::Sent | PromptStage::Running => {
+                self.command(
+                    Action::CancelPrompt {
+                        prompt: prompt.clone(),
+                    },
+                    Millis::minutes(5),
+                    None,
+                );
+            }
+        }
+    }
+
+    pub(super) fn end_prompt(&mut self, stop_reason: StopReason) {
+        if let Some(held) = self.task.prompt.take() {
+            self.tell_session(Message::PromptEnded {
+                prompt: held.prompt,
+                stop_reason,
+            });
+        }
+    }
+
+    pub(super) fn prompt_finished(
+        &mut self,
+        prompt: PromptId,
+        stop_reason: StopReason,
+        rows_through: u64,
+    ) {
+        let in_flight = self
+            .task
+            .prompt
+            .as_ref()
+            .is_some_and(|held| held.prompt == prompt && held.stage != PromptStage::Waiting);
+        if !in_flight {
+            return;
+        }
+        self.task
+            .awaited
+            .retain(|(_, what)| *what != Awaited::Prompt);
+        if let StopReason::NeverRan { reason } = &stop_reason {
+            self.prompt_never_ran(reason.clone());
+            return;
+        }
+        self.end_prompt(stop_reason.clone());
+        self.task.rows_mark = Some((prompt.clone(), rows_through));
+        let mode = self
+            .task
+            .intent
+            .as_ref()
+            .map_or(TaskMode::Task, |intent| intent.mode);
+        match stop_reason {
+            StopReason::EndTurn if mode == TaskMode::Task => self.await_rows(prompt, rows_through),
+            StopReason::EndTurn | StopReason::Cancelled => self.await_input(),
+            StopReason::Error { message } if mode == TaskMode::Task => {
+                let hint = "Read the conversation's last rows; submit the task again when the cause is gone.";
+                self.fail("agent_error", &message, Some(hint), Fault::Environment);
+            }
+            StopReason::Error { message } => {
+                self.notice(
+                    NoticeLevel::Error,
+                    "agent_error",
+                    &message,
+                    Some("Send another prompt to go on."),
+                );
+                self.await_input();
+            }
+            StopReason::MaxTokens => self.ask(
+                "max_tokens",
+                "The model reached its output limit in mid-work.",
+            ),
+            StopReason::MaxTurnRequests => {
+                self.ask(
+                    "max_turn_requests",
+                    "The agent reached its limit of model requests.",
+                );
+            }
+            StopReason::Refusal => self.ask("refusal", "The model refused to go on."),
+            StopReason::Unknown { reason } | StopReason::NeverRan { reason } => {
+                self.prompt_unknown(&reason)
+            }
+        }
+    }
+
+    pub(super) fn prompt_never_ran(&mut self, reason: String) {
+        if self.task.retries < AUTOMATIC_RETRIES {
+            self.task.retries += 1;
+            if let Some(held) = self.task.prompt.as_mut() {
+                held.stage = PromptStage::Waiting;
+            }
+            self.serve_prompt();
+        } else {
+            self.end_prompt(StopReason::NeverRan {
+                reason: reason.clone(),
+            });
+            self.ask(
+                "prompt_never_ran",
+                &format!("The prompt did not reach the agent: {reason}."),
+            );
+        }
+    }
+
+    pub(super) fn prompt_unknown(&mut self, reason: &str) {
+        let text = format!(
+            "Contact with the agent was lost while it worked: {reason}. What it had begun may be half done."
+        );
+        self.notice(
+            NoticeLevel::Question,
+            "prompt_interrupted",
+            &text,
+            Some("Look at what is there, then say how to go on; nothing is repeated by itself."),
+        );
+        self.await_input();
+    }
+
+    pub(super) fn ask(&mut self, code: &str, text: &str) {
+        self.notice(
+            NoticeLevel::Question,
+            code,
+            text,
+            Some("Say how to go on, or close the task."),
+        );
+        self.await_input();
+    }
+
+    pub(super) fn await_input(&mut self) {
+        self.enter(TaskState::AwaitingInput, None);
+        self.end_step();
+    }
+}
