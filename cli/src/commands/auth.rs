@@ -223,8 +223,10 @@ const fn source_word(source: TokenSource) -> &'static str {
 /// Which model answers, and whether it is one.
 pub(crate) fn model_line(server: &SetupStatus) -> String {
     match (&server.model.model, server.model.scripted) {
-        (Some(model), true) => format!("{model} (scripted stand-in, not a real model)"),
-        (None, true) => "scripted stand-in, not a real model".to_owned(),
+        (Some(model), true) if model != "scripted" => {
+            format!("{model}: a scripted stand-in, not a real model")
+        }
+        (_, true) => "a scripted stand-in, not a real model".to_owned(),
         (Some(model), false) => model.clone(),
         (None, false) => "none configured".to_owned(),
     }

@@ -104,7 +104,7 @@ pub(crate) async fn run(context: &Context, api: &Api, target: Target) -> Result<
         show,
         connected: false,
     };
-    match follower.to_the_end().await? {
+    match follower.until_over().await? {
         End::Over(outcome) => {
             let usage = usage(api, &task).await;
             follower.finish(outcome, usage)?;
@@ -151,7 +151,7 @@ struct Follower<'a> {
 }
 
 impl Follower<'_> {
-    async fn to_the_end(&mut self) -> Result<End, Failure> {
+    async fn until_over(&mut self) -> Result<End, Failure> {
         let mut interrupt: Interrupt = Box::pin(tokio::signal::ctrl_c());
         let mut pause = BACKOFF.0;
         let mut ever_connected = false;
@@ -320,8 +320,8 @@ impl Follower<'_> {
                 if outcome == Outcome::AwaitingInput {
                     let task = self.view.target().task.short();
                     crate::output::note(&format!(
-                        "It is your turn.\n  answer:    sam task prompt {task} \"…\" --follow\n  \
-                         take it:   sam task close {task}\n  give it up: sam task cancel {task}"
+                        "It is your turn.\n  answer:     sam task prompt {task} \"…\" --follow\n  \
+                         take it:    sam task close {task}\n  give it up: sam task cancel {task}"
                     ));
                 }
                 Ok(())

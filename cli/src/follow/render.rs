@@ -148,6 +148,10 @@ pub(super) fn tool_line(
 
 /// The arguments that the title does not already say.
 fn arguments(body: &ToolBody, title: &str) -> String {
+    if !body.diffs.is_empty() {
+        // The diff below says what the arguments would.
+        return String::new();
+    }
     let Ok(serde_json::Value::Object(fields)) = serde_json::from_str(&body.arguments) else {
         return clean_line(&body.arguments);
     };
@@ -158,7 +162,7 @@ fn arguments(body: &ToolBody, title: &str) -> String {
             serde_json::Value::Number(_) | serde_json::Value::Bool(_) => value.to_string(),
             _ => continue,
         };
-        // What an edit writes is its diff.
+        // What a failed edit would have written is beside the point.
         let is_content = body.kind == ToolKind::Edit && columns(&value) > 40;
         if value.is_empty() || is_content || title.contains(&value) {
             continue;
