@@ -34,20 +34,22 @@ pub(crate) enum Class {
     Counterpart,
     /// A counter that runs the wrong way.
     Counter,
+    /// Another property of the same thing is meant.
+    Name,
 }
 
 impl Class {
     /// How often mistakes of this kind are the cause, before anything is known: a rough order, not a measurement.
     pub(crate) fn prior(self) -> i32 {
         match self {
-            Self::Boundary => 60,
+            Self::Boundary => 50,
             Self::Arithmetic => 40,
-            Self::Logic | Self::Rounding | Self::Extreme => 36,
-            Self::Equality | Self::Offset => 32,
-            Self::Direction | Self::Order => 28,
-            Self::Counterpart | Self::Negation => 24,
-            Self::Number | Self::Truth => 20,
-            Self::Counter => 0,
+            Self::Logic | Self::Rounding | Self::Extreme | Self::Equality => 36,
+            Self::Offset => 30,
+            Self::Direction | Self::Order => 30,
+            Self::Counterpart | Self::Negation => 28,
+            Self::Number | Self::Truth => 22,
+            Self::Counter | Self::Name => 0,
         }
     }
 }
@@ -96,6 +98,9 @@ const COUNTERPARTS: &[(&str, &str)] = &[
     ("keys", "values"),
     ("getUTCDate", "getUTCDay"),
 ];
+
+/// Other properties tried for one.
+const MOST_NAMES: usize = 8;
 
 /// Every change to the definitions in `reached`.
 pub(crate) fn mutations(
@@ -189,6 +194,7 @@ impl<'a> Site<'a> {
             (Kind::Mark, "--") => replace(Class::Counter, "++"),
             (Kind::Mark, "+" | "-" | "*" | "/" | "%") => self.arithmetic(token, all),
             (Kind::Mark, "!") => replace(Class::Negation, ""),
+            (Kind::Mark, "?") => self.choice(all),
             (Kind::Word, "true") => replace(Class::Truth, "false"),
             (Kind::Word, "false") => replace(Class::Truth, "true"),
             (Kind::Word, "if") => self.condition(all),
@@ -334,7 +340,8 @@ impl<'a> Site<'a> {
                     all.push(self.mutation(close.end(), close.end(), " + 1", Class::Offset));
                 }
             }
-            _ if called => {
+            _ if !called => self.names(name, token, all),
+            _ => {
                 for (one, other) in COUNTERPARTS {
                     if name == *one {
                         replace(Class::Counterpart, other);
@@ -343,7 +350,56 @@ impl<'a> Site<'a> {
                     }
                 }
             }
-            _ => {}
+        }
+    }
+
+    /// `test ? a : b` with its two plain arms exchanged.
+    fn choice(&self, all: &mut Vec<Mutation>) {
+        let value = |at: usize| {
+            let text = self.tokens.get(at).filter(|token| token.kind == Kind::Text);
+            text.map(|token| (token.start..token.end(), at + 1))
+                .or_else(|| self.chain_after(at))
+        };
+        let Some((first, colon)) = value(self.at + 1) else {
+            return;
+        };
+        if !self.tokens.get(colon).is_some_and(|token| token.is(":")) {
+            return;
+        }
+        let second = value(colon + 1);
+        self.swap(Some((first, colon)), second, all);
+    }
+
+    /// `.name` with another property that the file knows: one read from a thing of the same name, or one that an
+    /// object there is made of.
+    fn names(&self, name: &str, token: Token<'a>, all: &mut Vec<Mutation>) {
+        let receiver = self.token(-2).map_or("", |receiver| receiver.text);
+        let mut others: Vec<&str> = Vec::new();
+        for window in self.tokens.windows(3) {
+            let [before, word, after] = window else {
+                continue;
+            };
+            if word.kind != Kind::Word || word.text == name || others.contains(&word.text) {
+                continue;
+            }
+            let key = (before.is("{") || before.is(","))
+                && (after.is(",") || after.is("}") || after.is(":"));
+            if key {
+                others.push(word.text);
+            }
+        }
+        for window in self.tokens.windows(4) {
+            let [from, dot, word, after] = window else {
+                continue;
+            };
+            let read =
+                from.is(receiver) && dot.is(".") && word.kind == Kind::Word && !after.is("(");
+            if read && word.text != name && !others.contains(&word.text) {
+                others.insert(0, word.text);
+            }
+        }
+        for other in others.into_iter().take(MOST_NAMES) {
+            all.push(self.mutation(token.start, token.end(), other, Class::Name));
         }
     }
 
@@ -491,6 +547,8 @@ mod tests {
         check("if (!a) {}", &["if (a) {}"]);
         check("a.x.localeCompare(b.x)", &["b.x.localeCompare(a.x)"]);
         check("return a.some(b)", &["return a.every(b)"]);
+        check("return a ? 'x' : b;", &["return a ? b : 'x';"]);
+        check("g({ x, y }); return a.x;", &["g({ x, y }); return a.y;"]);
         check("x = 30", &["x = 31", "x = 29", "x = 300", "x = 3"]);
         check("x = '<' /* < */", &[]);
     }

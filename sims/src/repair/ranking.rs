@@ -21,8 +21,6 @@ pub(crate) enum Effect {
     Changed,
     /// They still fail, and others do now.
     Worse,
-    /// It could not be tried.
-    Untried,
 }
 
 /// The changes with their scores.
@@ -52,12 +50,7 @@ impl Ranking {
                     .or_insert(depth);
             }
         }
-        let passing: BTreeSet<UnitRef> = report
-            .passing
-            .iter()
-            .filter_map(|name| project.test(name))
-            .flat_map(|(source, range)| project.reach(source, range).into_keys())
-            .collect();
+        let suspicion = Suspicion::new(project, report);
         let thrown = thrown_lines(project, &report.failures);
         let numbers: Vec<String> = documented_numbers(project, &depths);
 
@@ -70,13 +63,15 @@ impl Ranking {
             let mut score = mutation.class.prior() + clues.score(project, &mutation);
             let depth = depths.get(&mutation.unit).copied().unwrap_or(1);
             score -= i32::try_from(depth).unwrap_or(0) * 2;
-            if !passing.contains(&mutation.unit) {
-                score += 15;
-            }
+            score += suspicion.of(mutation.unit);
             if unit.kind == UnitKind::Class {
                 score -= 10;
             }
-            if thrown.contains(&(mutation.source, source.line(mutation.start))) {
+            let line = source.line(mutation.start);
+            if thrown
+                .iter()
+                .any(|(at, thrown)| *at == mutation.source && (line..line + 3).contains(thrown))
+            {
                 score += 30;
             }
             if mutation.class == Class::Number && numbers.contains(&mutation.replacement) {
@@ -103,6 +98,15 @@ impl Ranking {
     /// Takes the most likely change.
     pub(crate) fn next(&mut self) -> Option<Mutation> {
         (!self.waiting.is_empty()).then(|| self.waiting.remove(0).0)
+    }
+
+    /// Takes back changes that were taken and not tried, in this order.
+    pub(crate) fn put_back(&mut self, untried: Vec<Mutation>) {
+        self.waiting = untried
+            .into_iter()
+            .enumerate()
+            .map(|(order, mutation)| (mutation, 0, order))
+            .collect();
     }
 
     /// The definitions that the first changes lie in, each once, the likeliest first.
@@ -161,6 +165,41 @@ fn reach(project: &Project<'_>, failure: &Failure, clues: &mut Clues) -> BTreeMa
             .extend(numbers.map(|token| token.text.to_owned()));
     }
     project.reach(source, range)
+}
+
+/// How much more the failing tests use a definition than the passing ones do.
+struct Suspicion {
+    failing: BTreeMap<UnitRef, usize>,
+    passing: BTreeMap<UnitRef, usize>,
+    failed: usize,
+}
+
+impl Suspicion {
+    fn new(project: &Project<'_>, report: &Report) -> Self {
+        let count = |names: &mut dyn Iterator<Item = &String>| {
+            let mut counts: BTreeMap<UnitRef, usize> = BTreeMap::new();
+            for (source, range) in names.filter_map(|name| project.test(name)) {
+                for unit in project.reach(source, range).into_keys() {
+                    *counts.entry(unit).or_default() += 1;
+                }
+            }
+            counts
+        };
+        Self {
+            failing: count(&mut report.failures.iter().map(|failure| &failure.name)),
+            passing: count(&mut report.passing.iter()),
+            failed: report.failures.len().max(1),
+        }
+    }
+
+    /// Ochiai's measure, from 0 to 40.
+    fn of(&self, unit: UnitRef) -> i32 {
+        let count = |counts: &BTreeMap<UnitRef, usize>| counts.get(&unit).copied().unwrap_or(0);
+        let (failing, passing) = (count(&self.failing), count(&self.passing));
+        // Tenths are enough, and whole numbers are the same everywhere.
+        let square = 1600 * failing * failing / (self.failed * (failing + passing).max(1));
+        i32::try_from(square.isqrt()).unwrap_or(0)
+    }
 }
 
 /// Lines of the code that stand in the failures' stacks.
@@ -310,7 +349,10 @@ impl Clues {
         let shared = self.words.intersection(&known).count();
         score += i32::try_from(shared).unwrap_or(0).min(4) * 4;
         let line = source.text.lines().nth(source.line(mutation.start) - 1);
-        let on_line = self.words.intersection(&stems(line.unwrap_or_default())).count();
+        let on_line = self
+            .words
+            .intersection(&stems(line.unwrap_or_default()))
+            .count();
         score += i32::try_from(on_line).unwrap_or(0).min(3) * 5;
         if self.topics.contains(&mutation.class) {
             score += 12;

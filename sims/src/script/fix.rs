@@ -15,12 +15,21 @@ use crate::repair::report::{self, Failure, Report};
 use crate::wire::Reply;
 
 mod leftovers;
+mod search;
 mod telling;
 
-/// Changes tried before giving up.
+/// Changes tried one at a time before a script tries the rest.
+const MOST_BY_HAND: usize = 5;
+/// Changes tried one at a time when the script cannot run.
 const MOST_ATTEMPTS: usize = 25;
+/// Changes that the script tries, in as many runs as it takes within [`MOST_RUNS`].
+const MOST_SEARCHED: usize = 500;
+/// Runs of the script.
+const MOST_RUNS: usize = 6;
 /// Files read beside the tests.
 const MOST_FILES: usize = 30;
+/// Test files read beside the failing ones.
+const MOST_OTHER_TESTS: usize = 12;
 /// Edits that a tool may refuse before giving up.
 const MOST_REFUSED: usize = 3;
 
@@ -80,6 +89,46 @@ pub(crate) fn run(replay: &mut Replay<'_>) -> Step<Reply> {
     .run()
 }
 
+/// Answers whether the tests pass, and if not, what fails; changes nothing.
+pub(crate) fn diagnose(replay: &mut Replay<'_>) -> Step<Reply> {
+    let mut tree = Tree::list(
+        replay,
+        &Say::text("I'll see how the tests run, then run them."),
+    )?;
+    if tree.has("package.json") {
+        let manifest = ["package.json".to_owned()];
+        tree.read(
+            replay,
+            &Say::text("The manifest should name the command."),
+            &manifest,
+        )?;
+        tree.keep_manifest();
+    }
+    let Some(command) = tree.test_command().filter(|_| replay.toolbox().has_shell()) else {
+        return Ok(last(
+            "I found no tests that I can run here, so I cannot say.",
+        ));
+    };
+    let report = match run_tests(
+        replay,
+        &command,
+        &Say::text(format!("Running `{command}`.")),
+    )? {
+        Ok(report) if report.failures.is_empty() => {
+            return Ok(last(telling::all_pass(&command, &report)));
+        }
+        Ok(report) => report,
+        Err(output) => return Ok(last(telling::unreadable(&command, &output))),
+    };
+    read_code(replay, &mut tree, &report)?;
+    let project = Project::new(&tree.texts);
+    Ok(last(telling::diagnosis(
+        &project,
+        &report,
+        &Ranking::new(&project, &report),
+    )))
+}
+
 /// The answer that ends the job.
 fn last(text: impl Into<String>) -> Reply {
     Reply {
@@ -127,6 +176,12 @@ fn read_code(replay: &mut Replay<'_>, tree: &mut Tree, report: &Report) -> Step<
             .collect();
     }
     tree.read(replay, &telling::failing(report, &files), &files)?;
+    // What passes tells where the mistake is not.
+    let others = tree
+        .files
+        .iter()
+        .filter(|file| is_test(file) && is_code(file) && !files.contains(file));
+    let others: Vec<String> = others.take(MOST_OTHER_TESTS).cloned().collect();
     let mut waiting = files;
     while !waiting.is_empty() {
         let mut next: Vec<String> = Vec::new();
@@ -140,10 +195,21 @@ fn read_code(replay: &mut Replay<'_>, tree: &mut Tree, report: &Report) -> Step<
             }
         }
         next.truncate(MOST_FILES.saturating_sub(tree.texts.len()));
-        tree.read(replay, &telling::following(&waiting, &next), &next)?;
+        let say = telling::following(&waiting, &next, others.len());
+        let with_tests: Vec<String> = next.iter().chain(&others).cloned().collect();
+        tree.read(replay, &say, &with_tests)?;
         waiting = next;
     }
     Ok(())
+}
+
+/// How many changes were tried.
+#[derive(Debug, Default)]
+struct Tally {
+    /// One at a time, in the work tree.
+    by_hand: usize,
+    /// By the script, in a scratch copy.
+    by_script: usize,
 }
 
 struct Attempts<'r, 't, 'p> {
@@ -160,43 +226,123 @@ impl Attempts<'_, '_, '_> {
         if ranking.len() == 0 {
             return Ok(last(telling::nothing_to_try(self.first)));
         }
-        let mut tried = 0;
+        let mut tally = Tally::default();
+        if let Some(fixed) = self.by_hand(&mut ranking, &mut tally, MOST_BY_HAND)? {
+            return Ok(fixed);
+        }
+        let (fixed, searched) = self.by_script(&mut ranking, &mut tally)?;
+        if let Some(fixed) = fixed {
+            return Ok(fixed);
+        }
+        if !searched {
+            if let Some(fixed) = self.by_hand(&mut ranking, &mut tally, MOST_ATTEMPTS)? {
+                return Ok(fixed);
+            }
+        }
+        Ok(last(telling::gave_up(self.first, &tally)))
+    }
+
+    /// Tries changes one at a time in the work tree, and puts the last one back when none helped.
+    fn by_hand(
+        &mut self,
+        ranking: &mut Ranking,
+        tally: &mut Tally,
+        most: usize,
+    ) -> Step<Option<Reply>> {
         let mut applied: Option<Mutation> = None;
-        while let Some(mutation) = ranking.next().filter(|_| tried < MOST_ATTEMPTS) {
-            let say = telling::attempt(self.project, &mutation, tried, &ranking, self.first);
+        while tally.by_hand < most {
+            let Some(mutation) = ranking.next() else {
+                break;
+            };
+            let say = telling::attempt(self.project, &mutation, tally.by_hand, ranking, self.first);
             let accepted = self.change(&say, applied.as_ref(), Some(&mutation))?;
             applied = accepted.then(|| mutation.clone());
             if !accepted {
                 self.refused += 1;
                 if self.refused >= MOST_REFUSED {
-                    return Ok(last(telling::edits_refused(self.refused)));
+                    return Ok(Some(last(telling::edits_refused(self.refused))));
                 }
-                ranking.learn(&mutation, Effect::Untried);
                 continue;
             }
-            tried += 1;
-            let say = Say::text("Running the tests again.");
-            let run = run_tests(self.replay, self.command, &say)?.unwrap_or_default();
-            if run.green() && run.passed >= self.first.passed + self.first.failed {
-                return Ok(last(telling::fixed(
-                    self.project,
-                    &mutation,
-                    self.first,
-                    &run,
-                    tried,
-                    self.command,
-                )));
+            tally.by_hand += 1;
+            match self.verdict(&mutation, tally)? {
+                Ok(fixed) => return Ok(Some(fixed)),
+                Err(effect) => ranking.learn(&mutation, effect),
             }
-            ranking.learn(&mutation, self.effect(&run));
         }
         if let Some(mutation) = applied {
             self.change(
-                &Say::text("That did not help either. Putting it back."),
+                &Say::text("That was not it either. Putting it back."),
                 Some(&mutation),
                 None,
             )?;
         }
-        Ok(last(telling::gave_up(self.first, tried)))
+        Ok(None)
+    }
+
+    /// Runs the tests on a change that was made: the last words if they pass, or else its effect.
+    fn verdict(&mut self, mutation: &Mutation, tally: &Tally) -> Step<Result<Reply, Effect>> {
+        let say = Say::text("Running the tests again.");
+        let run = run_tests(self.replay, self.command, &say)?.unwrap_or_default();
+        if run.green() && run.passed >= self.first.passed + self.first.failed {
+            return Ok(Ok(last(telling::fixed(
+                self.project,
+                mutation,
+                self.first,
+                &run,
+                tally,
+                self.command,
+            ))));
+        }
+        Ok(Err(self.effect(&run)))
+    }
+
+    /// Lets a script try the rest in a scratch copy. Answers the last words if one helped, and whether it could run.
+    fn by_script(
+        &mut self,
+        ranking: &mut Ranking,
+        tally: &mut Tally,
+    ) -> Step<(Option<Reply>, bool)> {
+        let mut waiting: Vec<Mutation> = std::iter::from_fn(|| ranking.next())
+            .take(MOST_SEARCHED)
+            .collect();
+        for run in 0..MOST_RUNS {
+            if waiting.is_empty() {
+                break;
+            }
+            let say = telling::searching(waiting.len(), run);
+            let command = search::command(self.project, self.command, &waiting);
+            let output = self.replay.act(&say, &Action::Shell(command))?;
+            let Some(found) = search::found(&output) else {
+                ranking.put_back(waiting);
+                return Ok((None, run > 0));
+            };
+            tally.by_script += found.tried;
+            let Some(passing) = found.passing.filter(|at| *at < waiting.len()) else {
+                waiting.drain(..found.tried.min(waiting.len()));
+                continue;
+            };
+            let mutation = waiting.remove(passing);
+            waiting.drain(..passing);
+            let say = telling::attempt(
+                self.project,
+                &mutation,
+                tally.by_hand + 1,
+                ranking,
+                self.first,
+            );
+            if self.change(&say, None, Some(&mutation))? {
+                if let Ok(fixed) = self.verdict(&mutation, tally)? {
+                    return Ok((Some(fixed), true));
+                }
+                self.change(
+                    &Say::text("Here it does not help. Putting it back."),
+                    Some(&mutation),
+                    None,
+                )?;
+            }
+        }
+        Ok((None, true))
     }
 
     fn effect(&self, run: &Report) -> Effect {

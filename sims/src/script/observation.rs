@@ -47,7 +47,8 @@ pub(crate) fn file_text(result: &str) -> String {
         }
     }
     // A heading and a note at the end are not the file; more than that, and the numbers are not line numbers.
-    if numbered.len() >= 2 && others <= 2 {
+    let alone = numbered.len() == 1 && result.trim_start().starts_with("1\t");
+    if (numbered.len() >= 2 || alone) && others <= 2 {
         let mut text = numbered.join("\n");
         text.push('\n');
         return text;

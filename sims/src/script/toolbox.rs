@@ -54,6 +54,13 @@ const PATTERN: &[&str] = &[
     "search",
 ];
 
+const IGNORE_CASE: &[&str] = &[
+    "ignore_case",
+    "case_insensitive",
+    "ignoreCase",
+    "caseInsensitive",
+];
+
 /// Seconds that a command may run: mutated code may never end by itself.
 const COMMAND_SECONDS: u64 = 60;
 
@@ -264,7 +271,15 @@ impl<'a> Toolbox<'a> {
                 .as_ref()
                 .and_then(|tool| Some(tool.call(&[(tool.one_of(PATTERN)?, "**/*")]))),
             Action::Search(pattern) => self.grep.as_ref().and_then(|tool| {
-                Some(tool.call(&[(tool.one_of(PATTERN)?, &format!("(?i){pattern}"))]))
+                let property = tool.one_of(PATTERN)?;
+                let Some(flag) = tool.one_of(IGNORE_CASE) else {
+                    return Some(tool.call(&[(property, &format!("(?i){pattern}"))]));
+                };
+                let mut call = tool.call(&[(property, pattern)]);
+                call.arguments
+                    .as_object_mut()?
+                    .insert(flag.to_owned(), json!(true));
+                Some(call)
             }),
         };
         direct.or_else(|| self.shell_call(&shell_command(action)))

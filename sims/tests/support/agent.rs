@@ -9,7 +9,7 @@ use super::{Gateway, assemble};
 
 /// Whose tools the agent offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tools {
+pub(crate) enum Tools {
     /// A tool for each thing.
     Separate,
     /// An editor and a shell, as goose has them.
@@ -17,18 +17,18 @@ pub enum Tools {
 }
 
 /// A conversation with the model about a work tree.
-pub struct Agent<'a> {
+pub(crate) struct Agent<'a> {
     gateway: &'a Gateway,
     tools: Tools,
     directory: PathBuf,
-    pub messages: Vec<Value>,
+    pub(crate) messages: Vec<Value>,
     /// Names of the tools called, in order.
-    pub called: Vec<String>,
+    pub(crate) called: Vec<String>,
     node: PathBuf,
 }
 
 impl<'a> Agent<'a> {
-    pub fn new(gateway: &'a Gateway, tools: Tools, directory: &Path) -> Self {
+    pub(crate) fn new(gateway: &'a Gateway, tools: Tools, directory: &Path) -> Self {
         let system = json!({ "role": "system", "content": "You are a coding agent." });
         Self {
             gateway,
@@ -41,13 +41,15 @@ impl<'a> Agent<'a> {
     }
 
     /// Sends a task and works until the model has no more calls; its last words.
-    pub fn work(&mut self, task: &str) -> String {
-        self.messages.push(json!({ "role": "user", "content": task }));
+    pub(crate) fn work(&mut self, task: &str) -> String {
+        self.messages
+            .push(json!({ "role": "user", "content": task }));
         for _ in 0..120 {
             let answer = self.turn();
             if answer.calls.is_empty() {
                 assert_eq!(answer.finish, "stop");
-                self.messages.push(json!({ "role": "assistant", "content": answer.text }));
+                self.messages
+                    .push(json!({ "role": "assistant", "content": answer.text }));
                 return answer.text;
             }
             assert_eq!(answer.finish, "tool_calls");
@@ -58,12 +60,14 @@ impl<'a> Agent<'a> {
                     json!({ "id": id, "type": "function", "function": { "name": name, "arguments": arguments } })
                 })
                 .collect();
-            self.messages.push(json!({ "role": "assistant", "content": answer.text, "tool_calls": calls }));
+            self.messages
+                .push(json!({ "role": "assistant", "content": answer.text, "tool_calls": calls }));
             for (id, name, arguments) in &answer.calls {
                 let arguments: Value = serde_json::from_str(arguments).expect("arguments are JSON");
                 let result = self.run(name, &arguments);
                 self.called.push(name.clone());
-                self.messages.push(json!({ "role": "tool", "tool_call_id": id, "content": result }));
+                self.messages
+                    .push(json!({ "role": "tool", "tool_call_id": id, "content": result }));
             }
         }
         panic!("the model never came to an end");
@@ -82,13 +86,21 @@ impl<'a> Agent<'a> {
             Tools::Separate => &[
                 ("read_file", &["path"], &["path"]),
                 ("write_file", &["path", "content"], &["path", "content"]),
-                ("edit_file", &["path", "old_text", "new_text"], &["path", "old_text", "new_text"]),
+                (
+                    "edit_file",
+                    &["path", "old_text", "new_text"],
+                    &["path", "old_text", "new_text"],
+                ),
                 ("bash", &["command"], &["command"]),
                 ("glob", &["pattern"], &["pattern"]),
                 ("grep", &["pattern", "path"], &["pattern"]),
             ],
             Tools::Shell => &[
-                ("edit", &["path", "before", "after"], &["path", "before", "after"]),
+                (
+                    "edit",
+                    &["path", "before", "after"],
+                    &["path", "before", "after"],
+                ),
                 ("write", &["path", "content"], &["path", "content"]),
                 ("shell", &["command"], &["command"]),
                 ("tree", &["path"], &["path"]),
@@ -107,12 +119,21 @@ impl<'a> Agent<'a> {
     }
 
     fn run(&self, name: &str, arguments: &Value) -> String {
-        let text = |key: &str| arguments[key].as_str().unwrap_or_else(|| panic!("{name} lacks {key}")).to_owned();
+        let text = |key: &str| {
+            arguments[key]
+                .as_str()
+                .unwrap_or_else(|| panic!("{name} lacks {key}"))
+                .to_owned()
+        };
         let path = || self.directory.join(text("path"));
         match name {
             "read_file" => {
-                let file = std::fs::read_to_string(path()).unwrap_or_else(|problem| format!("error: {problem}"));
-                file.lines().enumerate().map(|(at, line)| format!("{:>5}\t{line}\n", at + 1)).collect()
+                let file = std::fs::read_to_string(path())
+                    .unwrap_or_else(|problem| format!("error: {problem}"));
+                file.lines()
+                    .enumerate()
+                    .map(|(at, line)| format!("{:>5}\t{line}\n", at + 1))
+                    .collect()
             }
             "edit_file" => self.edit(&path(), &text("old_text"), &text("new_text")),
             "edit" => self.edit(&path(), &text("before"), &text("after")),
@@ -120,7 +141,9 @@ impl<'a> Agent<'a> {
             "glob" => self.shell("find . -type f -not -path './.git/*' | sed 's,^./,,'"),
             "grep" => {
                 let pattern = text("pattern").replace("(?i)", "");
-                self.shell(&format!("grep -rniE --exclude-dir=.git -e '{pattern}' . | sed 's,^./,,'"))
+                self.shell(&format!(
+                    "grep -rniE --exclude-dir=.git -e '{pattern}' . | sed 's,^./,,'"
+                ))
             }
             _ => panic!("the model called {name}, which this test does not run"),
         }
@@ -157,18 +180,23 @@ impl<'a> Agent<'a> {
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
         text.push_str(&String::from_utf8_lossy(&output.stderr));
         if !output.status.success() {
-            text.push_str(&format!("\nexit code: {}", output.status.code().unwrap_or(-1)));
+            text.push_str(&format!(
+                "\nexit code: {}",
+                output.status.code().unwrap_or(-1)
+            ));
         }
         text
     }
 
     /// Whether the tests of the work tree pass, by the runner's own word.
-    pub fn tests_pass(&self) -> bool {
-        !self.shell("node --test > /dev/null 2>&1").contains("exit code")
+    pub(crate) fn tests_pass(&self) -> bool {
+        !self
+            .shell("node --test > /dev/null 2>&1")
+            .contains("exit code")
     }
 
     /// What differs from the commit.
-    pub fn difference(&self) -> String {
+    pub(crate) fn difference(&self) -> String {
         self.shell("git diff --unified=0 | grep '^[+-] '")
     }
 }

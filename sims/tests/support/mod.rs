@@ -1,8 +1,8 @@
 //! A gateway as its own process, a small HTTP client that sees each chunk as it comes, and a small agent.
 #![expect(dead_code, reason = "every test program uses another part of this")]
 
-pub mod agent;
-pub mod repository;
+pub(crate) mod agent;
+pub(crate) mod repository;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -12,20 +12,20 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// Nothing here takes longer unless it is broken.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A running gateway; it is stopped when dropped.
-pub struct Gateway {
+pub(crate) struct Gateway {
     child: Child,
-    pub address: String,
+    pub(crate) address: String,
 }
 
 impl Gateway {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with(&[])
     }
 
-    pub fn with(arguments: &[&str]) -> Self {
+    pub(crate) fn with(arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_sam-sims"))
             .args(["gateway", "--chunk-delay-ms", "0"])
             .args(arguments)
@@ -34,46 +34,74 @@ impl Gateway {
             .expect("the gateway starts");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("stdout is piped");
-        BufReader::new(stdout).read_line(&mut line).expect("the gateway says where it listens");
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("the gateway says where it listens");
         let said: Value = serde_json::from_str(&line).expect("the first line is JSON");
-        let url = said["listening"].as_str().expect("it names a URL").to_owned();
-        Self { child, address: url.trim_start_matches("http://").to_owned() }
+        let url = said["listening"]
+            .as_str()
+            .expect("it names a URL")
+            .to_owned();
+        Self {
+            child,
+            address: url.trim_start_matches("http://").to_owned(),
+        }
     }
 
-    pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
+    pub(crate) fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Response {
         let mut stream = TcpStream::connect(&self.address).expect("the gateway accepts");
         stream.set_nodelay(true).expect("nodelay");
         stream.set_read_timeout(Some(DEADLINE)).expect("timeout");
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.address);
+        let mut head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n",
+            self.address
+        );
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        head.push_str(&format!("content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len()));
-        stream.write_all(head.as_bytes()).expect("the request is sent");
+        head.push_str(&format!(
+            "content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        ));
+        stream
+            .write_all(head.as_bytes())
+            .expect("the request is sent");
         Response::read_head(stream)
     }
 
-    pub fn get(&self, path: &str) -> Value {
+    pub(crate) fn get(&self, path: &str) -> Value {
         self.request("GET", path, &[], "").json()
     }
 
-    pub fn post(&self, path: &str, body: &Value) -> Response {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Response {
         self.request("POST", path, &[], &body.to_string())
     }
 
-    pub fn chat(&self, body: &Value) -> Response {
+    pub(crate) fn chat(&self, body: &Value) -> Response {
         self.post("/v1/chat/completions", body)
     }
 
     /// The records, once `ready` says that they show what is waited for.
-    pub fn records(&self, ready: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    pub(crate) fn records(&self, ready: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         let start = Instant::now();
         loop {
-            let records = self.get("/control/requests")["requests"].as_array().expect("a list").clone();
+            let records = self.get("/control/requests")["requests"]
+                .as_array()
+                .expect("a list")
+                .clone();
             if ready(&records) {
                 return records;
             }
-            assert!(start.elapsed() < DEADLINE, "the records never showed it: {records:#?}");
+            assert!(
+                start.elapsed() < DEADLINE,
+                "the records never showed it: {records:#?}"
+            );
             std::thread::yield_now();
         }
     }
@@ -87,9 +115,9 @@ impl Drop for Gateway {
 }
 
 /// A response whose body is read as it comes.
-pub struct Response {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
     reader: BufReader<TcpStream>,
 }
 
@@ -98,7 +126,11 @@ impl Response {
         let mut reader = BufReader::new(stream);
         let mut line = String::new();
         reader.read_line(&mut line).expect("a status line");
-        let status = line.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+        let status = line
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .expect("a status");
         let mut headers = Vec::new();
         loop {
             let mut line = String::new();
@@ -108,15 +140,22 @@ impl Response {
                 None => break,
             }
         }
-        Self { status, headers, reader }
+        Self {
+            status,
+            headers,
+            reader,
+        }
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The next HTTP chunk; none at the proper end, an error when the connection breaks.
-    pub fn chunk(&mut self) -> std::io::Result<Option<String>> {
+    pub(crate) fn chunk(&mut self) -> std::io::Result<Option<String>> {
         let mut size = String::new();
         if self.reader.read_line(&mut size)? == 0 {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
@@ -129,7 +168,7 @@ impl Response {
     }
 
     /// The whole body.
-    pub fn text(mut self) -> std::io::Result<String> {
+    pub(crate) fn text(mut self) -> std::io::Result<String> {
         let mut text = String::new();
         if self.header("transfer-encoding") == Some("chunked") {
             while let Some(chunk) = self.chunk()? {
@@ -141,7 +180,7 @@ impl Response {
         Ok(text)
     }
 
-    pub fn json(self) -> Value {
+    pub(crate) fn json(self) -> Value {
         let text = self.text().expect("the body ends properly");
         serde_json::from_str(&text).unwrap_or_else(|problem| panic!("{problem}: {text}"))
     }
@@ -149,17 +188,17 @@ impl Response {
 
 /// A streamed answer put together.
 #[derive(Debug, Default)]
-pub struct Assembled {
-    pub text: String,
-    pub reasoning: String,
+pub(crate) struct Assembled {
+    pub(crate) text: String,
+    pub(crate) reasoning: String,
     /// Id, name and arguments.
-    pub calls: Vec<(String, String, String)>,
-    pub finish: String,
-    pub usage: Value,
+    pub(crate) calls: Vec<(String, String, String)>,
+    pub(crate) finish: String,
+    pub(crate) usage: Value,
 }
 
 /// Puts the events of a stream together, by index, as a client does.
-pub fn assemble(body: &str) -> Assembled {
+pub(crate) fn assemble(body: &str) -> Assembled {
     let mut answer = Assembled::default();
     let mut ended = false;
     for event in body.split("\n\n").filter(|event| !event.is_empty()) {

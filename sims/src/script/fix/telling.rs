@@ -2,6 +2,7 @@
 //! guesses.
 
 use super::super::replay::Say;
+use super::Tally;
 use super::leftovers::Leftover;
 use crate::javascript::UnitKind;
 use crate::repair::mutations::{Class, Mutation};
@@ -69,16 +70,36 @@ pub(super) fn failing(report: &Report, files: &[String]) -> Say {
     Say::text(text)
 }
 
-pub(super) fn following(from: &[String], next: &[String]) -> Say {
+pub(super) fn following(from: &[String], next: &[String], other_tests: usize) -> Say {
+    if next.is_empty() {
+        return Say::text("Reading the tests that pass, to see what already works.");
+    }
     let what = if from.len() == 1 {
         code_list(from)
     } else {
         "These files".to_owned()
     };
     let verb = if from.len() == 1 { "imports" } else { "import" };
+    // The other tests are read along with the first imports only.
+    let also = if other_tests > 0
+        && from
+            .iter()
+            .all(|file| crate::repair::project::is_test(file))
+    {
+        " Following that, and reading the tests that pass, to see what already works."
+    } else {
+        " Following that."
+    };
+    Say::text(format!("{what} {verb} {}.{also}", code_list(next)))
+}
+
+pub(super) fn searching(count: usize, run: usize) -> Say {
+    if run > 0 {
+        return Say::text(format!("None so far. Going on with the remaining {count}."));
+    }
     Say::text(format!(
-        "{what} {verb} {}. Following that.",
-        code_list(next)
+        "The likeliest changes did not help. A script can try the other {count} faster, each in a scratch copy of the \
+         repository, so that nothing here changes meanwhile."
     ))
 }
 
@@ -165,6 +186,7 @@ fn guess(mutation: &Mutation, text: &str) -> String {
         }
         Class::Negation => "the condition may be turned around. Trying it with `!`.".to_owned(),
         Class::Counterpart => format!("`{to}` may be meant where it says `{from}`. Trying that."),
+        Class::Name => format!("`{to}` may be meant where it says `{from}`. Trying that."),
         Class::Counter => format!("the counter may run the wrong way. Trying `{to}` for `{from}`."),
     }
 }
@@ -190,7 +212,7 @@ pub(super) fn fixed(
     mutation: &Mutation,
     first: &Report,
     run: &Report,
-    tried: usize,
+    tally: &Tally,
     command: &str,
 ) -> String {
     let Some((source, unit)) = project.unit(mutation.unit) else {
@@ -218,8 +240,10 @@ pub(super) fn fixed(
         "`{command}`: {} passed, {} failed (before: {} passed, {before} failed).",
         run.passed, run.failed, first.passed
     ));
-    if tried > 1 {
-        let others = tried - 1;
+    let others = tally
+        .by_hand
+        .saturating_sub(usize::from(tally.by_script == 0));
+    if others > 0 {
         let changes = if others == 1 {
             "1 other change".to_owned()
         } else {
@@ -230,6 +254,59 @@ pub(super) fn fixed(
             if others == 1 { "it" } else { "them" }
         ));
     }
+    if tally.by_script > 0 {
+        text.push_str(&format!(
+            " A script then tried {} in a scratch copy.",
+            tally.by_script
+        ));
+    }
+    text
+}
+
+pub(super) fn all_pass(command: &str, run: &Report) -> String {
+    format!("No test fails: `{command}` reports {} passed.", run.passed)
+}
+
+/// What fails and where it may come from, without a change.
+pub(super) fn diagnosis(project: &Project<'_>, report: &Report, ranking: &Ranking) -> String {
+    let total = report.passed + report.failed;
+    let mut text = format!("{} of {} fail:\n", report.failed, tests(total));
+    for failure in report.failures.iter().take(10) {
+        let place = project.test(&failure.name).and_then(|(source, range)| {
+            let source = project.sources.get(source)?;
+            Some(format!(
+                " in `{}:{}`",
+                source.path,
+                source.line(source.tokens.get(range.start)?.start)
+            ))
+        });
+        text.push_str(&format!(
+            "- **{}**{}: {}\n",
+            failure.name,
+            place.unwrap_or_default(),
+            outcome(failure)
+        ));
+    }
+    let suspects: Vec<String> = ranking
+        .suspects(3)
+        .into_iter()
+        .filter_map(|unit| project.unit(unit))
+        .map(|(source, unit)| {
+            format!(
+                "`{}` (`{}:{}`)",
+                unit.name,
+                source.path,
+                source.line(unit.span.start)
+            )
+        })
+        .collect();
+    if !suspects.is_empty() {
+        text.push_str(&format!(
+            "\nBy what they reach and what they expect, I would look first at {}.",
+            suspects.join(", ")
+        ));
+    }
+    text.push_str(" I have changed nothing.");
     text
 }
 
@@ -287,16 +364,21 @@ pub(super) fn edits_refused(count: usize) -> String {
     )
 }
 
-pub(super) fn gave_up(report: &Report, tried: usize) -> String {
+pub(super) fn gave_up(report: &Report, tally: &Tally) -> String {
     let names: Vec<String> = report
         .failures
         .iter()
         .map(|failure| failure.name.clone())
         .collect();
+    let searched = match tally.by_script {
+        0 => String::new(),
+        count => format!(", and a script tried {count} more in a scratch copy"),
+    };
     format!(
-        "I did not find the repair. I tried {tried} small changes in the code that the failing tests reach; none of them \
+        "I did not find the repair. I tried {} small changes in the code that the failing tests reach{searched}. None \
          made the tests pass, and I have put every one of them back. Still failing: {}. I am a scripted model and look \
-         for slips of one operator, number or call; this one seems to need more than that.",
+         for slips of one operator, number, name or call; this one seems to need more than that.",
+        tally.by_hand,
         code_list(&names)
     )
 }
