@@ -1,4 +1,5 @@
-//! `dist/web`: the web app as static files.
+//! `dist/web`: the web app as static files; and `dist/pages`, the same with the
+//! small program that passes the API on, for Cloudflare Pages.
 //!
 //! `web/static/` is copied: files named in `index.html` get the hash of their
 //! content into their names, so that they may be cached for ever while
@@ -35,6 +36,8 @@ pub(crate) fn build(paths: &Paths) -> Result<()> {
     let mut inputs = Inputs::new("web 1");
     inputs.add(&library)?;
     inputs.add(&fixed)?;
+    let pages_program = paths.root.join("worker/entry/pages.mjs");
+    inputs.add(&pages_program)?;
     inputs.add(&paths.root.join("package-lock.json"))?;
     inputs.add(&paths.root.join("Cargo.lock"))?;
     let inputs = inputs.finish();
@@ -67,6 +70,10 @@ pub(crate) fn build(paths: &Paths) -> Result<()> {
     if !headers.exists() {
         paths::write(&headers, DEFAULT_HEADERS)?;
     }
+    let pages = paths.dist("pages");
+    paths::fresh_directory(&pages)?;
+    copy_all(&out, &pages)?;
+    paths::copy(&pages_program, &pages.join("_worker.js"))?;
     stamp::remember(&stamp, &inputs)?;
     wasm::report(&out.display().to_string(), &stamp::sorted_entries(&assets)?);
     Ok(())
@@ -113,6 +120,20 @@ fn copy_fixed(root: &Path, folder: &Path, out: &Path, mut page: String) -> Resul
         }
     }
     Ok(page)
+}
+
+/// Copies a folder into another.
+fn copy_all(from: &Path, to: &Path) -> Result<()> {
+    for entry in stamp::sorted_entries(from)? {
+        let target = to.join(entry.file_name().unwrap_or_default());
+        if entry.is_dir() {
+            std::fs::create_dir_all(&target).map_err(Error::io(&target))?;
+            copy_all(&entry, &target)?;
+        } else {
+            paths::copy(&entry, &target)?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file under a name that carries its hash; answers its address.

@@ -25,7 +25,7 @@ cargo xtask <command>
 
   build all                        everything below
   build worker [--fault-injection] dist/worker (or dist/worker-fault): the control plane
-  build web                        dist/web: the web app
+  build web                        dist/web: the web app; dist/pages: the same for Pages
   build native                     target/release: sam, sam-vm-agent, sam-harness, sam-sims
   bundle-worker WASM OUT           the last step of `build worker` alone
   tidy                             checks on the repository itself
