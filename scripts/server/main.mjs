@@ -118,6 +118,7 @@ async function serve(options) {
   // miniflare looks for its runtime when it is loaded.
   const require = createRequire(import.meta.url);
   const pidFile = path.join(options.stateDir, "workerd.pid");
+  process.env.SAM_SERVER_PID = String(process.pid);
   process.env.SAM_WORKERD_PID_FILE = pidFile;
   process.env.SAM_WORKERD = createRequire(require.resolve("miniflare"))("workerd").default;
   process.env.MINIFLARE_WORKERD_PATH = path.join(HERE, "workerd.sh");

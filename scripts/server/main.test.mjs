@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -94,6 +94,19 @@ const isAlive = (pid) => {
     return false;
   }
 };
+/** Whether the environment or the arguments of any other process name this directory. */
+const someoneNames = (directory) =>
+  readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry) && Number(entry) !== process.pid && isAlive(Number(entry)))
+    .some((pid) =>
+      ["cmdline", "environ"].some((file) => {
+        try {
+          return readFileSync(`/proc/${pid}/${file}`, "utf8").includes(directory);
+        } catch {
+          return false;
+        }
+      }),
+    );
 const runtimePid = (stateDir) => Number(readFileSync(path.join(stateDir, "workerd.pid"), "utf8"));
 const text = async (url) => (await fetch(url)).text();
 
@@ -138,6 +151,14 @@ test("nothing survives the server, however it ends", async () => {
   const runtime = runtimePid(killed.stateDir);
   killed.child.kill("SIGKILL");
   await until("the runtime is gone", () => !isAlive(runtime));
+
+  // The worst moment: while a runtime that died is being started again.
+  const restarting = await start("restarting");
+  process.kill(runtimePid(restarting.stateDir), "SIGKILL");
+  await until("the runtime is dead", () => !isAlive(runtimePid(restarting.stateDir)));
+  restarting.child.kill("SIGKILL");
+  await restarting.exit;
+  await until("nothing of it runs", () => !existsSync("/proc") || !someoneNames(restarting.stateDir));
 
   const orphaned = await start("orphaned", "--exit-with-stdin");
   const second = runtimePid(orphaned.stateDir);

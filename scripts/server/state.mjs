@@ -75,12 +75,21 @@ export function writePrivate(file, content) {
 /**
  * Starts a shell that waits for this process to end, however it ends, and then
  * kills the runtime named in workerd.pid. It ignores the signals of a terminal,
- * which reach the whole process group. Returns how to dismiss it.
+ * which reach the whole process group, and looks again for two seconds, because
+ * a runtime may have been starting when the server died. Returns how to dismiss it.
  */
 export function guardRuntime(pidFile) {
   const script = `trap '' INT TERM HUP
 while read -r line; do [ "$line" = dismissed ] && exit 0; done
-pid=$(cat "$1" 2>/dev/null) && [ -n "$pid" ] && kill -9 "$pid" 2>/dev/null`;
+killed=
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+  pid=$(cat "$1" 2>/dev/null)
+  if [ -n "$pid" ] && [ "$pid" != "$killed" ]; then
+    kill -9 "$pid" 2>/dev/null
+    killed=$pid
+  fi
+  sleep 0.2
+done`;
   const guard = spawn("sh", ["-c", script, "sam-runtime-guard", pidFile], {
     stdio: ["pipe", "ignore", "ignore"],
   });
