@@ -418,3 +418,7 @@ fn settled(lines: &[String]) -> usize {
         .rposition(|line| !line.trim().is_empty())
         .map_or(0, |index| index + 1)
 }
+
+#[cfg(test)]
+#[path = "transcript_tests.rs"]
+mod tests;

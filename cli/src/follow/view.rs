@@ -115,7 +115,7 @@ impl View {
             Some(id) => rows.iter().position(|row| row.id == *id),
             None => rows
                 .iter()
-                .position(|row| by_person(row) && row.created_at >= task.created_at),
+                .rposition(|row| by_person(row) && row.created_at <= task.created_at),
         }
         .unwrap_or(0);
         let end = rows

@@ -7,6 +7,8 @@
 #![expect(dead_code, reason = "each test program uses a part of it")]
 #![expect(unreachable_pub, reason = "shared between test programs as a module")]
 
+pub mod conversation;
 pub mod fixtures;
 pub mod program;
 pub mod server;
+pub mod terminal;

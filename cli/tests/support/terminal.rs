@@ -1,0 +1,136 @@
+//! A pseudo-terminal, and a screen that understands what a program does to it.
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+use std::fs::File;
+use std::io::Read;
+use std::process::Stdio;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+/// Opens a pseudo-terminal. Returns its program's end and what the program writes.
+pub fn open(columns: u16, rows: u16) -> (Stdio, UnboundedReceiver<Vec<u8>>) {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pty");
+    grantpt(&master).expect("granted");
+    unlockpt(&master).expect("unlocked");
+    let size = Winsize {
+        ws_col: columns,
+        ws_row: rows,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    tcsetwinsize(&master, size).expect("a size");
+    let name = ptsname(&master, Vec::new()).expect("a name");
+    let slave = File::options()
+        .read(true)
+        .write(true)
+        .open(name.to_str().expect("UTF-8"))
+        .expect("the other end");
+    let (sender, receiver) = unbounded_channel();
+    let mut reader = File::from(master);
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        // The read fails once the program has ended and let go of its end.
+        while let Ok(n) = reader.read(&mut buffer) {
+            if n == 0 || sender.send(buffer[..n].to_vec()).is_err() {
+                break;
+            }
+        }
+    });
+    (Stdio::from(slave), receiver)
+}
+
+/// A screen of endless height. It knows text, line ends, the cursor's way up,
+/// erasing and colours; anything else is a failure of the program.
+pub struct Screen {
+    columns: usize,
+    lines: Vec<String>,
+    row: usize,
+    column: usize,
+    bytes: Vec<u8>,
+    /// Whether colours were used.
+    pub coloured: bool,
+}
+
+impl Screen {
+    pub fn new(columns: usize) -> Self {
+        Self {
+            columns,
+            lines: vec![String::new()],
+            row: 0,
+            column: 0,
+            bytes: Vec::new(),
+            coloured: false,
+        }
+    }
+
+    /// What stands on it, without the blanks at the end.
+    pub fn text(&self) -> String {
+        let text = self.lines.join("\n");
+        format!("{}\n", text.trim_end())
+    }
+
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        // A character or sequence may be split between two reads.
+        let whole = match std::str::from_utf8(&self.bytes) {
+            Ok(text) => text.len(),
+            Err(error) => error.valid_up_to(),
+        };
+        let text = String::from_utf8(self.bytes[..whole].to_vec()).expect("checked");
+        let mut rest = text.as_str();
+        while let Some(c) = rest.chars().next() {
+            if c == '\x1b' {
+                let Some(end) = rest.find(|c: char| c.is_ascii_alphabetic()) else {
+                    break;
+                };
+                self.control(&rest[..=end]);
+                rest = &rest[end + 1..];
+                continue;
+            }
+            self.put(c);
+            rest = &rest[c.len_utf8()..];
+        }
+        let used = whole - rest.len();
+        self.bytes.drain(..used);
+    }
+
+    fn control(&mut self, sequence: &str) {
+        let body = sequence.strip_prefix("\x1b[").expect("a control sequence");
+        let (number, last) = body.split_at(body.len() - 1);
+        match last {
+            "A" => {
+                let up: usize = number.parse().expect("a count");
+                self.row = self.row.checked_sub(up).expect("within the screen");
+            }
+            "J" => {
+                self.lines.truncate(self.row + 1);
+                self.lines[self.row].truncate(self.column);
+            }
+            "m" => self.coloured = true,
+            other => panic!("unknown control sequence {other:?}"),
+        }
+    }
+
+    fn put(&mut self, c: char) {
+        match c {
+            '\r' => self.column = 0,
+            '\n' => self.row += 1,
+            c => {
+                if self.column == self.columns {
+                    self.row += 1;
+                    self.column = 0;
+                }
+                while self.lines.len() <= self.row {
+                    self.lines.push(String::new());
+                }
+                let line = &mut self.lines[self.row];
+                assert_eq!(line.chars().count(), self.column, "nothing is overwritten");
+                line.push(c);
+                self.column += 1;
+            }
+        }
+        while self.lines.len() <= self.row {
+            self.lines.push(String::new());
+        }
+    }
+}
