@@ -49,7 +49,7 @@ async fn a_task_followed_afterwards_reads_the_same() {
     );
     // The server sends what is stored: rows in the order of their last change.
     let failing = "not ok 1\n  expected 11\n  actual 10.5\n";
-    let rows = vec![
+    let rows = [
         person(1, 1, 0, "Fix the failing test"),
         thought(2, 2, 2_000, 5_200, "The test says…"),
         tool(

@@ -15,9 +15,9 @@ use support::fixtures::{
     frame, hello, person, project_changes, project_id, project_scope, row_changes, session_id,
     session_scope, task_id, text,
 };
-use support::program::{DEADLINE, Program};
+use support::program::DEADLINE;
 use support::server::Step;
-use support::terminal::{self, Screen};
+use support::terminal::run_on_terminal;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::sync::Notify;
 
@@ -205,41 +205,6 @@ async fn a_feed_that_never_opens_is_given_up() {
     );
 }
 
-/// Runs on a pseudo-terminal until `shown` stands on the screen, lets the
-/// server go on, and returns the exit code and the screen at the end.
-async fn on_a_terminal(
-    program: &Program,
-    columns: u16,
-    shown: &[&str],
-    gate: &Notify,
-) -> (Option<i32>, Screen) {
-    let (stdout, mut output) = terminal::open(columns, 40);
-    let mut command = program.command(&SUBMIT);
-    let mut child = command.stdout(stdout).spawn().unwrap();
-    // The command holds the terminal's end too; the program's must be the last.
-    drop(command);
-    let mut screen = Screen::new(usize::from(columns));
-    let mut waiting = true;
-    let watching = async {
-        while let Some(bytes) = output.recv().await {
-            screen.feed(&bytes);
-            let text = screen.text();
-            if waiting && shown.iter().all(|wanted| text.contains(wanted)) {
-                waiting = false;
-                gate.notify_one();
-            }
-        }
-    };
-    let ended = tokio::time::timeout(DEADLINE, watching).await;
-    assert!(
-        ended.is_ok() && !waiting,
-        "{shown:?} not in:\n{}",
-        screen.text()
-    );
-    let code = child.wait().await.unwrap().code();
-    (code, screen)
-}
-
 /// The whole conversation, held while a text grows and again while a tool runs.
 fn held_conversation(gate: &Arc<Notify>, at: usize) -> Vec<Step> {
     let mut steps = whole_conversation();
@@ -269,7 +234,7 @@ async fn a_terminal_shows_what_moves_and_keeps_what_is_final() {
         let (server, program) = server().await;
         let gate = Arc::new(Notify::new());
         server.on_feed(held_conversation(&gate, at));
-        let (code, screen) = on_a_terminal(&program, 120, &shown, &gate).await;
+        let (code, screen) = run_on_terminal(&program, &SUBMIT, 120, &shown, &gate).await;
         assert_eq!(code, Some(0));
         assert_eq!(screen.text(), whole_transcript());
         assert!(screen.coloured);
@@ -293,7 +258,8 @@ async fn no_color_is_respected_and_narrow_terminals_do_not_garble() {
         Step::Send(project_changes(1, completed(2), PromptState::Finished)),
     ]);
     server.on_feed(steps);
-    let (code, screen) = on_a_terminal(&program, 40, &["word word", "● running"], &gate).await;
+    let (code, screen) =
+        run_on_terminal(&program, &SUBMIT, 40, &["word word", "● running"], &gate).await;
     assert_eq!(code, Some(0));
     assert!(!screen.coloured);
     let line = "word word word word word word word word\n";

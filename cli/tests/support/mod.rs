@@ -5,6 +5,13 @@
 //! it knows nothing of the product, so a test states both sides.
 
 #![expect(dead_code, reason = "each test program uses a part of it")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what a test relies on fails it"
+)]
 #![expect(unreachable_pub, reason = "shared between test programs as a module")]
 
 pub mod conversation;

@@ -1,10 +1,12 @@
 //! A pseudo-terminal, and a screen that understands what a program does to it.
 
+use super::program::{DEADLINE, Program};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use std::fs::File;
 use std::io::Read;
 use std::process::Stdio;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// Opens a pseudo-terminal. Returns its program's end and what the program writes.
@@ -133,4 +135,40 @@ impl Screen {
             self.lines.push(String::new());
         }
     }
+}
+
+/// Runs on a pseudo-terminal until `shown` stands on the screen, lets the
+/// server go on, and returns the exit code and the screen at the end.
+pub async fn run_on_terminal(
+    program: &Program,
+    arguments: &[&str],
+    columns: u16,
+    shown: &[&str],
+    gate: &Notify,
+) -> (Option<i32>, Screen) {
+    let (stdout, mut output) = open(columns, 40);
+    let mut command = program.command(arguments);
+    let mut child = command.stdout(stdout).spawn().unwrap();
+    // The command holds the terminal's end too; the program's must be the last.
+    drop(command);
+    let mut screen = Screen::new(usize::from(columns));
+    let mut waiting = true;
+    let watching = async {
+        while let Some(bytes) = output.recv().await {
+            screen.feed(&bytes);
+            let text = screen.text();
+            if waiting && shown.iter().all(|wanted| text.contains(wanted)) {
+                waiting = false;
+                gate.notify_one();
+            }
+        }
+    };
+    let ended = tokio::time::timeout(DEADLINE, watching).await;
+    assert!(
+        ended.is_ok() && !waiting,
+        "{shown:?} not in:\n{}",
+        screen.text()
+    );
+    let code = child.wait().await.unwrap().code();
+    (code, screen)
 }
