@@ -159,6 +159,12 @@ impl AgentLink {
         }
     }
 
+    /// Waits until what was sent before is written, or cannot be: to be called
+    /// before the process exits.
+    pub async fn flush(&self) {
+        self.peer.flush().await;
+    }
+
     /// Closes our output after what was sent before.
     pub fn close(&self) {
         self.peer.close_output();

@@ -186,6 +186,8 @@ pub(crate) enum Pending {
 
 enum Outgoing {
     Line(Vec<u8>),
+    /// Answered when everything before it is written.
+    Flushed(oneshot::Sender<()>),
     Close,
 }
 
@@ -306,6 +308,13 @@ impl Peer {
         self.state().closed.clone()
     }
 
+    /// Waits until what was sent before is written, or cannot be.
+    pub(crate) async fn flush(&self) {
+        let (sender, written) = oneshot::channel();
+        let _ = self.outgoing.send(Outgoing::Flushed(sender));
+        let _ = written.await;
+    }
+
     /// Closes our output after what was sent before.
     pub(crate) fn close_output(&self) {
         let _ = self.outgoing.send(Outgoing::Close);
@@ -316,10 +325,19 @@ async fn write_lines<W>(mut writer: W, mut queue: mpsc::UnboundedReceiver<Outgoi
 where
     W: AsyncWrite + Unpin,
 {
-    while let Some(Outgoing::Line(line)) = queue.recv().await {
-        // A failed write means that the peer is gone, which the reader sees.
-        if writer.write_all(&line).await.is_err() || writer.flush().await.is_err() {
-            break;
+    while let Some(outgoing) = queue.recv().await {
+        match outgoing {
+            Outgoing::Line(line) => {
+                // A failed write means that the peer is gone, which the
+                // reader sees.
+                if writer.write_all(&line).await.is_err() || writer.flush().await.is_err() {
+                    break;
+                }
+            }
+            Outgoing::Flushed(sender) => {
+                let _ = sender.send(());
+            }
+            Outgoing::Close => break,
         }
     }
     let _ = writer.shutdown().await;

@@ -80,8 +80,8 @@ pub(crate) struct ModelArgs {
     /// The model's context in tokens, reported to the host beside what is used.
     #[arg(long, value_name = "TOKENS", default_value_t = 128_000)]
     pub(crate) context_window: u64,
-    /// Seconds for which a model API that is unreachable or busy is tried again.
-    #[arg(long, value_name = "SECONDS", default_value_t = 180)]
+    /// Seconds for which a model API that is unreachable, busy or silent is tried again.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     pub(crate) retry_for: u64,
     /// Seconds without a byte after which a reply counts as cut off.
     #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..))]

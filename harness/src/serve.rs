@@ -61,6 +61,7 @@ pub(crate) async fn serve(args: AcpArgs) -> Result<u8, String> {
         }
     };
     server.end().await;
+    let _ = tokio::time::timeout(LAST_WORDS, link.flush()).await;
     Ok(code)
 }
 

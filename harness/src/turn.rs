@@ -4,6 +4,7 @@
 //! Invariant: after every turn, however it ended, each call in the
 //! conversation is followed by its result, so the next prompt can follow.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,6 +75,7 @@ pub(crate) struct Conversation {
     messages: Vec<ChatMessage>,
     max_turns: u32,
     replies: u64,
+    call_ids: HashSet<String>,
 }
 
 impl Conversation {
@@ -87,6 +89,7 @@ impl Conversation {
             messages: vec![ChatMessage::System { content }],
             max_turns,
             replies: 0,
+            call_ids: HashSet::new(),
         }
     }
 
@@ -162,10 +165,23 @@ impl Conversation {
         });
     }
 
+    /// Some servers number the calls of each reply anew; here an id is unique
+    /// in the conversation.
+    fn make_ids_unique(&mut self, tool_uses: &mut [ToolUse]) {
+        for tool_use in tool_uses {
+            let given = tool_use.id.clone();
+            let mut number = 2_u32;
+            while !self.call_ids.insert(tool_use.id.clone()) {
+                tool_use.id = format!("{given}-{number}");
+                number += 1;
+            }
+        }
+    }
+
     /// Takes a whole reply; the turn's end, if it is one.
     async fn take(
         &mut self,
-        reply: ChatReply,
+        mut reply: ChatReply,
         observer: &dyn Observer,
         cancel: &CancellationToken,
         summary: &mut TurnSummary,
@@ -182,6 +198,7 @@ impl Conversation {
                 _ => TurnEnd::Complete,
             });
         }
+        self.make_ids_unique(&mut reply.tool_uses);
         self.say(text, &reply.tool_uses);
         for tool_use in reply.tool_uses {
             let output = if cancel.is_cancelled() {

@@ -83,10 +83,16 @@ impl Workspace {
 
     /// The absolute path of a relative one, for people and hosts.
     pub(crate) fn absolute(&self, relative: &Path) -> String {
+        // A host recognises its own spelling of the root, also through links.
+        let root = if self.given.is_absolute() {
+            &self.given
+        } else {
+            &self.root
+        };
         if relative == Path::new(".") {
-            return self.root.display().to_string();
+            return root.display().to_string();
         }
-        self.root.join(relative).display().to_string()
+        root.join(relative).display().to_string()
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) enum AttemptError {
     /// It may.
     Transient {
         reason: String,
+        /// Whether a part of the reply had come.
+        began: bool,
         retry_after: Option<Duration>,
     },
 }
@@ -27,6 +29,7 @@ pub(crate) enum AttemptError {
 fn transient(reason: String) -> AttemptError {
     AttemptError::Transient {
         reason,
+        began: false,
         retry_after: None,
     }
 }
@@ -57,12 +60,37 @@ impl ModelClient {
             return Err(self.api_error(&error));
         }
         let streamed = is_event_stream(response.headers());
-        let mut reader = Reader::new(id_prefix, streamed);
+        let reader = Reader::new(id_prefix, streamed);
+        let mut came = false;
+        self.read(&mut response, reader, &mut came, sink)
+            .await
+            .map_err(|error| match error {
+                AttemptError::Transient {
+                    reason,
+                    retry_after,
+                    ..
+                } => AttemptError::Transient {
+                    reason,
+                    began: came,
+                    retry_after,
+                },
+                refused @ AttemptError::Refused(_) => refused,
+            })
+    }
+
+    async fn read(
+        &self,
+        response: &mut reqwest::Response,
+        mut reader: Reader,
+        came: &mut bool,
+        sink: &mut dyn ReplySink,
+    ) -> Result<ChatReply, AttemptError> {
         loop {
             let chunk = self.in_time(response.chunk()).await?.map_err(|error| {
                 transient(format!("the reply broke off: {}", innermost(&error)))
             })?;
             let Some(chunk) = chunk else { break };
+            *came = true;
             reader
                 .push(&chunk, sink)
                 .map_err(|e| self.stream_error(e))?;
@@ -118,6 +146,7 @@ impl ModelClient {
         if error.is_transient() {
             AttemptError::Transient {
                 reason,
+                began: false,
                 retry_after: error.retry_after,
             }
         } else {

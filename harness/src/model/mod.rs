@@ -121,14 +121,15 @@ impl ModelClient {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };
-            let (reason, asked) = match error {
+            let (reason, began, asked) = match error {
                 AttemptError::Refused(reason) => return Err(ModelError::Refused(reason)),
                 AttemptError::Transient {
                     reason,
+                    began,
                     retry_after,
-                } => (reason, retry_after),
+                } => (reason, began, retry_after),
             };
-            let Some(wait) = retry.next(asked) else {
+            let Some(wait) = retry.next(began, asked) else {
                 return Err(ModelError::Exhausted {
                     reason,
                     attempts: retry.attempts(),

@@ -232,6 +232,29 @@ fn a_call_that_cannot_be_read_is_answered_and_the_turn_goes_on() {
     );
 }
 
+#[test]
+fn calls_numbered_anew_in_each_reply_are_told_apart() {
+    let glob = json!({"pattern": "*"});
+    let server = Server::start(vec![
+        calls("call_1", "glob", &glob),
+        calls("call_1", "glob", &glob),
+        answer("ok"),
+    ]);
+    let harness = Harness::new(&server).with(&["--output", "stream-json"]);
+    let output = harness.run();
+    check_code(&output, 0);
+    let ids: Vec<Value> = out(&output)
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|event| event["type"] == "tool_call")
+        .map(|event| event["call"]["id"].clone())
+        .collect();
+    assert_eq!(ids, ["call_1", "call_1-2"]);
+    let last = &server.requests()[2];
+    assert_eq!(last["messages"][4]["tool_calls"][0]["id"], "call_1-2");
+    assert!(result_of(last, "call_1-2").contains("no file"));
+}
+
 /// Every way in which a reply may break off, followed by the same reply
 /// whole: the call's effect is there once.
 #[test]
