@@ -25,9 +25,15 @@ impl Gateway {
         Self::with(&[])
     }
 
+    /// A gateway that does not wait between chunks.
+
     pub(crate) fn with(arguments: &[&str]) -> Self {
+        Self::paced(0, arguments)
+    }
+
+    pub(crate) fn paced(milliseconds: u64, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_sam-sims"))
-            .args(["gateway", "--chunk-delay-ms", "0"])
+            .args(["gateway", "--chunk-delay-ms", &milliseconds.to_string()])
             .args(arguments)
             .stdout(Stdio::piped())
             .spawn()

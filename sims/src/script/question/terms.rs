@@ -163,7 +163,8 @@ pub(super) fn terms(question: &str) -> Terms {
         let lower = word.to_lowercase();
         if lower.len() < 2
             || COMMON.contains(&lower.as_str())
-            || names.iter().any(|name| name == word)
+            || names.contains(&word.to_owned())
+            || files.iter().any(|file| file.contains(word))
         {
             continue;
         }
