@@ -84,7 +84,7 @@ pub(crate) struct Login {
     /// A single-use sign-in link (`-` reads it from stdin)
     #[arg(long, value_name = "LINK")]
     pub(crate) link: Option<Secret>,
-    /// The server's address
+    /// The server's address [default: the last one, else http://127.0.0.1:8787]
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
     /// Your name, when claiming
@@ -125,7 +125,13 @@ pub(crate) enum Project {
 #[derive(Debug, clap::Args)]
 pub(crate) struct InProject {
     /// The project, by name or id [default: the current one]
-    #[arg(long, short = 'p', env = "SAM_PROJECT", value_name = "NAME|ID")]
+    #[arg(
+        long,
+        short = 'p',
+        env = "SAM_PROJECT",
+        hide_env = true,
+        value_name = "NAME|ID"
+    )]
     pub(crate) project: Option<String>,
 }
 

@@ -26,6 +26,7 @@ mod secret;
 
 use clap::Parser;
 use error::{Exit, Failure};
+use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -61,16 +62,21 @@ fn usage(error: &clap::Error) -> ExitCode {
         return Exit::Ok.into();
     }
     let arguments = std::env::args().skip(1);
-    eprint!(
-        "{}",
-        secret::scrub_arguments(&error.render().to_string(), arguments)
-    );
+    complain(&secret::scrub_arguments(
+        &error.render().to_string(),
+        arguments,
+    ));
     Exit::Usage.into()
 }
 
 fn report(failure: &Failure, json: bool) -> ExitCode {
     if !failure.is_broken_pipe() {
-        eprint!("{}", output::failure(failure, json));
+        complain(&output::failure(failure, json));
     }
     failure.exit().into()
+}
+
+/// Prints to stderr. If nobody listens there, the exit code still tells.
+fn complain(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }

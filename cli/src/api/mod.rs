@@ -39,7 +39,7 @@ pub(crate) struct Api {
 }
 
 /// One request: a route, the values of its segments, and what it carries.
-#[derive(Debug)]
+/// Its body can hold a secret, so it has no `Debug`.
 pub(crate) struct Call<'a> {
     route: RouteId,
     segments: &'a [&'a str],

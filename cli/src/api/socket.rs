@@ -9,6 +9,7 @@ use crate::error::Failure;
 use futures::{SinkExt, StreamExt};
 use reqwest::{StatusCode, Upgraded, header};
 use sam_domain::access::route::RouteId;
+use sam_domain::error::ErrorBody;
 use sam_domain::feed::{ClientFrame, ServerFrame};
 use sam_domain::id::{Id, ProjectId};
 use std::time::Duration;
@@ -58,11 +59,18 @@ impl FeedSocket {
             .map_err(|error| FeedError::Lost(super::cause(&error)))?;
         let status = response.status();
         if status != StatusCode::SWITCHING_PROTOCOLS {
-            if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-                return Err(FeedError::Lost(format!("the server answered {status}")));
-            }
             let body = response.text().await.unwrap_or_default();
-            return Err(FeedError::Refused(api.refusal(status, &body)));
+            // What the control plane itself refuses stays refused. Anything else
+            // comes from something in between, such as a server that is starting.
+            let said = serde_json::from_str::<ErrorBody>(&body).is_ok();
+            let final_word = status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS;
+            return Err(
+                if said && final_word || status == StatusCode::UNAUTHORIZED {
+                    FeedError::Refused(api.refusal(status, &body))
+                } else {
+                    FeedError::Lost(format!("the server answered {status}"))
+                },
+            );
         }
         let accepted = response.headers().get(header::SEC_WEBSOCKET_ACCEPT);
         if accepted.is_none_or(|value| value != derive_accept_key(key.as_bytes()).as_str()) {

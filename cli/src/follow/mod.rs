@@ -244,11 +244,11 @@ impl Follower<'_> {
                         return lost(error);
                     }
                     self.heard()?;
-                    self.draw()?;
                     if let Some(outcome) = self.view.outcome()? {
                         socket.close().await;
                         return Ok(Watched::End(End::Over(outcome)));
                     }
+                    self.draw()?;
                 }
                 _ = tick.tick() => {
                     if heard.elapsed() > LOST_AFTER {

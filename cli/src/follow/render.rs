@@ -301,7 +301,8 @@ pub(crate) fn step_line(style: Style, task: &TaskView, step: &StepView, now: Tim
         .failure
         .as_ref()
         .is_some_and(|f| f.step == step.name && task.attempt == step.attempt);
-    let cancelled = task.state == TaskState::Cancelled && step.ended_at.is_none();
+    let cancelled = task.state == TaskState::Cancelled
+        && (step.ended_at.is_none() || step.ended_at >= Some(task.since));
     let (shape, paint) = match over {
         Some(_) if failed => ("✗", Paint::Danger),
         Some(_) if cancelled => ("■", Paint::Muted),
