@@ -20,9 +20,6 @@ extern "C" {
     #[wasm_bindgen(structural, method, catch, variadic, js_name = exec)]
     fn exec(this: &RawSql, query: &str, bindings: Array) -> Result<RawCursor, JsValue>;
 
-    #[wasm_bindgen(structural, method, catch, getter, js_name = databaseSize)]
-    fn database_size(this: &RawSql) -> Result<f64, JsValue>;
-
     #[wasm_bindgen(structural, method, catch, js_name = toArray)]
     fn to_array(this: &RawCursor) -> Result<Array, JsValue>;
 
@@ -59,8 +56,17 @@ impl From<JsValue> for SqlError {
 /// The SQLite database of one object.
 #[derive(Debug, Clone)]
 pub struct Sql {
-    sql: JsValue,
-    storage: JsValue,
+    backend: Backend,
+}
+
+#[derive(Debug, Clone)]
+enum Backend {
+    Runtime {
+        sql: JsValue,
+        storage: JsValue,
+    },
+    #[cfg(all(feature = "native-sql", not(target_arch = "wasm32")))]
+    Native(native::Database),
 }
 
 impl Sql {
@@ -71,12 +77,17 @@ impl Sql {
         if sql.is_undefined() || sql.is_null() {
             return Err(JsFailure::new("this object's class is not SQLite-backed").into());
         }
-        Ok(Self { sql, storage })
+        Ok(Self {
+            backend: Backend::Runtime { sql, storage },
+        })
     }
 
-    fn cursor(&self, query: &str, params: &[SqlValue]) -> Result<RawCursor, SqlError> {
-        let bindings = to_array(params)?;
-        Ok(self.sql.unchecked_ref::<RawSql>().exec(query, bindings)?)
+    /// A database in memory, for tests of the statements that objects run.
+    #[cfg(all(feature = "native-sql", not(target_arch = "wasm32")))]
+    pub fn in_memory() -> Result<Self, SqlError> {
+        Ok(Self {
+            backend: Backend::Native(native::Database::in_memory()?),
+        })
     }
 
     /// Every row of a query. The caller bounds it with LIMIT.
@@ -85,8 +96,14 @@ impl Sql {
         query: &str,
         params: &[SqlValue],
     ) -> Result<Vec<T>, SqlError> {
-        let rows = self.cursor(query, params)?.to_array()?;
-        js::decode(&rows).map_err(|failure| SqlError::Row(failure.message))
+        match &self.backend {
+            Backend::Runtime { sql, .. } => {
+                let rows = cursor(sql, query, params)?.to_array()?;
+                js::decode(&rows).map_err(|failure| SqlError::Row(failure.message))
+            }
+            #[cfg(all(feature = "native-sql", not(target_arch = "wasm32")))]
+            Backend::Native(database) => database.rows(query, params),
+        }
     }
 
     /// The first row of a query, if there is one.
@@ -99,17 +116,18 @@ impl Sql {
     }
 
     /// Runs a statement to its end and returns the number of rows written, index rows included (the
-    /// figure that is billed).
+    /// figure that is billed; without them on a database in memory).
     pub fn run(&self, statement: &str, params: &[SqlValue]) -> Result<u64, SqlError> {
-        let cursor = self.cursor(statement, params)?;
-        // A statement does its work while its cursor is read.
-        cursor.to_array()?;
-        Ok(cursor.rows_written()? as u64)
-    }
-
-    /// Size of the database in bytes.
-    pub fn size(&self) -> Result<u64, SqlError> {
-        Ok(self.sql.unchecked_ref::<RawSql>().database_size()? as u64)
+        match &self.backend {
+            Backend::Runtime { sql, .. } => {
+                let cursor = cursor(sql, statement, params)?;
+                // A statement does its work while its cursor is read.
+                cursor.to_array()?;
+                Ok(cursor.rows_written()? as u64)
+            }
+            #[cfg(all(feature = "native-sql", not(target_arch = "wasm32")))]
+            Backend::Native(database) => database.run(statement, params),
+        }
     }
 
     /// Runs `body` as one transaction: an error undoes its statements and nothing else. Without it,
@@ -118,34 +136,158 @@ impl Sql {
         &self,
         body: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut body = Some(body);
-        let mut outcome: Option<Result<T, E>> = None;
-        let thrown = {
-            let mut closure = || -> Result<JsValue, JsValue> {
-                let Some(body) = body.take() else {
-                    return Err(JsValue::from_str("a transaction's body runs once"));
-                };
-                let result = body();
-                let failed = result.is_err();
-                outcome = Some(result);
-                if failed {
-                    Err(JsValue::from_str("rolled back"))
-                } else {
-                    Ok(JsValue::UNDEFINED)
-                }
+        match &self.backend {
+            Backend::Runtime { storage, .. } => transaction(storage, body),
+            #[cfg(all(feature = "native-sql", not(target_arch = "wasm32")))]
+            Backend::Native(database) => database.transaction(body),
+        }
+    }
+}
+
+fn cursor(sql: &JsValue, query: &str, params: &[SqlValue]) -> Result<RawCursor, SqlError> {
+    let bindings = to_array(params)?;
+    Ok(sql.unchecked_ref::<RawSql>().exec(query, bindings)?)
+}
+
+fn transaction<T, E: From<SqlError>>(
+    storage: &JsValue,
+    body: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
+    let mut body = Some(body);
+    let mut outcome: Option<Result<T, E>> = None;
+    let thrown = {
+        let mut closure = || -> Result<JsValue, JsValue> {
+            let Some(body) = body.take() else {
+                return Err(JsValue::from_str("a transaction's body runs once"));
             };
-            self.storage
-                .unchecked_ref::<RawStorage>()
-                .transaction_sync(&mut closure)
-                .err()
-        };
-        match (outcome, thrown) {
-            (Some(Ok(_)), Some(thrown)) | (None, Some(thrown)) => {
-                Err(SqlError::from(thrown).into())
+            let result = body();
+            let failed = result.is_err();
+            outcome = Some(result);
+            if failed {
+                Err(JsValue::from_str("rolled back"))
+            } else {
+                Ok(JsValue::UNDEFINED)
             }
-            (Some(result), _) => result,
-            (None, None) => {
-                Err(SqlError::Runtime(JsFailure::new("the transaction did not run")).into())
+        };
+        storage
+            .unchecked_ref::<RawStorage>()
+            .transaction_sync(&mut closure)
+            .err()
+    };
+    match (outcome, thrown) {
+        (Some(Ok(_)), Some(thrown)) | (None, Some(thrown)) => Err(SqlError::from(thrown).into()),
+        (Some(result), _) => result,
+        (None, None) => {
+            Err(SqlError::Runtime(JsFailure::new("the transaction did not run")).into())
+        }
+    }
+}
+
+#[cfg(all(feature = "native-sql", not(target_arch = "wasm32")))]
+mod native {
+    //! The same statements on SQLite of this machine. Integers are bound as doubles, as the runtime
+    //! binds them.
+
+    use std::rc::Rc;
+
+    use rusqlite::types::{Value, ValueRef};
+    use rusqlite::{Connection, params_from_iter};
+    use serde::de::DeserializeOwned;
+
+    use super::SqlError;
+    use crate::js::JsFailure;
+    use crate::value::SqlValue;
+
+    #[derive(Debug, Clone)]
+    pub(super) struct Database(Rc<Connection>);
+
+    impl From<rusqlite::Error> for SqlError {
+        fn from(error: rusqlite::Error) -> Self {
+            Self::Runtime(JsFailure::new(error.to_string()))
+        }
+    }
+
+    fn bind(params: &[SqlValue]) -> Result<Vec<Value>, SqlError> {
+        params
+            .iter()
+            .map(|value| {
+                value.check()?;
+                Ok(match value {
+                    SqlValue::Null => Value::Null,
+                    SqlValue::Integer(number) => Value::Real(*number as f64),
+                    SqlValue::Real(number) => Value::Real(*number),
+                    SqlValue::Text(text) => Value::Text(text.clone()),
+                })
+            })
+            .collect()
+    }
+
+    fn json(value: ValueRef<'_>) -> serde_json::Value {
+        match value {
+            ValueRef::Null | ValueRef::Blob(_) => serde_json::Value::Null,
+            ValueRef::Integer(number) => number.into(),
+            ValueRef::Real(number) => number.into(),
+            ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned().into(),
+        }
+    }
+
+    impl Database {
+        pub(super) fn in_memory() -> Result<Self, SqlError> {
+            Ok(Self(Rc::new(Connection::open_in_memory()?)))
+        }
+
+        pub(super) fn rows<T: DeserializeOwned>(
+            &self,
+            query: &str,
+            params: &[SqlValue],
+        ) -> Result<Vec<T>, SqlError> {
+            let mut statement = self.0.prepare_cached(query)?;
+            let names: Vec<String> = statement
+                .column_names()
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect();
+            let mut found = statement.query(params_from_iter(bind(params)?))?;
+            let mut rows = Vec::new();
+            while let Some(row) = found.next()? {
+                let mut object = serde_json::Map::new();
+                for (index, name) in names.iter().enumerate() {
+                    object.insert(name.clone(), json(row.get_ref(index)?));
+                }
+                let row = serde_json::from_value(object.into())
+                    .map_err(|error| SqlError::Row(error.to_string()))?;
+                rows.push(row);
+            }
+            Ok(rows)
+        }
+
+        pub(super) fn run(&self, statement: &str, params: &[SqlValue]) -> Result<u64, SqlError> {
+            let changed = self
+                .0
+                .prepare_cached(statement)?
+                .execute(params_from_iter(bind(params)?))?;
+            Ok(changed as u64)
+        }
+
+        pub(super) fn transaction<T, E: From<SqlError>>(
+            &self,
+            body: impl FnOnce() -> Result<T, E>,
+        ) -> Result<T, E> {
+            let control = |statement: &str| {
+                self.0
+                    .execute_batch(statement)
+                    .map_err(|error| E::from(SqlError::from(error)))
+            };
+            control("SAVEPOINT turn")?;
+            match body() {
+                Ok(value) => {
+                    control("RELEASE turn")?;
+                    Ok(value)
+                }
+                Err(error) => {
+                    control("ROLLBACK TO turn; RELEASE turn")?;
+                    Err(error)
+                }
             }
         }
     }

@@ -227,43 +227,10 @@ impl Feed<'_> {
         after: u64,
         present: u64,
     ) -> Result<(u64, bool), ShellError> {
-        let mut entities: Vec<Json> = Vec::new();
-        let mut bytes = 0;
-        let mut reached = after;
-        let mut more = false;
-        'reading: loop {
-            let (chunk, full_chunk) = match session {
-                Some(session) => {
-                    let chunk = rows::after_seq(self.sql, session, reached)?;
-                    let full = chunk.len() == rows::CHUNK_LEN;
-                    (entities::entities_of_rows(chunk), full)
-                }
-                None => {
-                    let chunk = entities::after_seq(self.sql, reached)?;
-                    let full = chunk.len() == entities::CHUNK_LEN;
-                    (chunk, full)
-                }
-            };
-            for (seq, entity) in chunk {
-                let Some(entity) = entity else {
-                    reached = seq;
-                    continue;
-                };
-                if !entities.is_empty() && bytes + entity.len() > PAGE_BYTES {
-                    more = true;
-                    break 'reading;
-                }
-                bytes += entity.len();
-                reached = seq;
-                entities.push(entity);
-            }
-            if !full_chunk {
-                break;
-            }
-        }
-        let to = if more { reached } else { present };
-        send_text(socket, &frames::changes(scope, after, to, &entities, more));
-        Ok((to, !more))
+        let page = page(self.sql, session, after, present)?;
+        let text = frames::changes(scope, after, page.to, &page.entities, page.more);
+        send_text(socket, &text);
+        Ok((page.to, !page.more))
     }
 
     /// Sends a change of the project's entities to everybody who is live on the project.
@@ -326,6 +293,60 @@ impl Feed<'_> {
             } else {
                 send_text(&socket, text);
             }
+        }
+    }
+}
+
+/// A page of what changed after a sequence number.
+pub(super) struct Page {
+    /// Up to where it goes.
+    pub(super) to: u64,
+    /// What changed, in order of seq, as it is now.
+    pub(super) entities: Vec<Json>,
+    /// Whether there is more after it.
+    pub(super) more: bool,
+}
+
+/// Reads the page of a scope (`None`: the project) after a sequence number; `present` is the scope's
+/// newest. At least one entity where there is one, and at most [`PAGE_BYTES`] otherwise.
+pub(super) fn page(
+    sql: &Sql,
+    session: Option<&SessionId>,
+    after: u64,
+    present: u64,
+) -> Result<Page, ShellError> {
+    let mut entities: Vec<Json> = Vec::new();
+    let mut bytes = 0;
+    let mut reached = after;
+    loop {
+        let (chunk, chunk_len) = match session {
+            Some(session) => {
+                let chunk = rows::after_seq(sql, session, reached)?;
+                (entities::entities_of_rows(chunk), rows::CHUNK_LEN)
+            }
+            None => (entities::after_seq(sql, reached)?, entities::CHUNK_LEN),
+        };
+        let is_last = chunk.len() < chunk_len;
+        for (seq, entity) in chunk {
+            if let Some(entity) = entity {
+                if !entities.is_empty() && bytes + entity.len() > PAGE_BYTES {
+                    return Ok(Page {
+                        to: reached,
+                        entities,
+                        more: true,
+                    });
+                }
+                bytes += entity.len();
+                entities.push(entity);
+            }
+            reached = seq;
+        }
+        if is_last {
+            return Ok(Page {
+                to: present,
+                entities,
+                more: false,
+            });
         }
     }
 }

@@ -25,6 +25,8 @@ mod live;
 mod rows;
 mod schema;
 mod scope;
+#[cfg(test)]
+mod tests;
 mod usage;
 mod work;
 

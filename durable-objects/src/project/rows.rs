@@ -12,12 +12,14 @@ use sam_domain::feed::PAGE_BYTES;
 use sam_domain::id::{Id as _, RowId, SessionId};
 use sam_platform::params;
 use sam_platform::sql::{Sql, SqlError};
-use sam_platform::value::{MAX_SAFE_INTEGER, MAX_TEXT_BYTES};
+use sam_platform::value::MAX_SAFE_INTEGER;
 use serde::Deserialize;
 
 use super::scope::Counters;
 use crate::shell::ShellError;
 
+/// The longest row, in bytes of its JSON: what one page holds.
+pub(super) const MAX_ROW_BYTES: usize = PAGE_BYTES;
 /// How many rows one statement of a page reads.
 const CHUNK: u32 = 64;
 
@@ -76,7 +78,7 @@ impl<'a> SessionRows<'a> {
             key: row.id.to_string(),
             cause: error.to_string(),
         })?;
-        if text.len() > MAX_TEXT_BYTES {
+        if text.len() > MAX_ROW_BYTES {
             return Ok(false);
         }
         self.sql.run(
@@ -110,6 +112,8 @@ impl<'a> SessionRows<'a> {
             return Ok(RowOutcome::Refused);
         }
         let held = self.held(&upsert.id)?;
+        // A row that is refused uses up no number.
+        let mut counters = self.counters.clone();
         let pos = match &held {
             Some(held) if held.session != *self.session || held.author == Author::Person => {
                 return Ok(RowOutcome::Refused);
@@ -118,14 +122,15 @@ impl<'a> SessionRows<'a> {
                 return Ok(RowOutcome::Duplicate);
             }
             Some(held) => held.pos,
-            None => self.counters.next_pos(),
+            None => counters.next_pos(),
         };
         let superseded = held.map(|held| held.seq);
-        let seq = self.counters.next_seq();
+        let seq = counters.next_seq();
         let row = upsert.into_row(self.session.clone(), claims.attempt, seq, pos);
         if !self.write(&row)? {
             return Ok(RowOutcome::Refused);
         }
+        self.counters = counters;
         if let Some(superseded) = superseded {
             self.written.retain(|(seq, _)| *seq != superseded);
         }
