@@ -242,11 +242,7 @@ mod native {
             params: &[SqlValue],
         ) -> Result<Vec<T>, SqlError> {
             let mut statement = self.0.prepare_cached(query)?;
-            let names: Vec<String> = statement
-                .column_names()
-                .iter()
-                .map(|name| (*name).to_owned())
-                .collect();
+            let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
             let mut found = statement.query(params_from_iter(bind(params)?))?;
             let mut rows = Vec::new();
             while let Some(row) = found.next()? {
