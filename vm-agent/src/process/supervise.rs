@@ -123,7 +123,7 @@ async fn supervise(parent: i32, command: &[OsString]) -> std::io::Result<Option<
 /// Reaps everything that ended; returns the program's status if it is among it.
 fn reap(program: i32) -> Option<WaitStatus> {
     let mut ended = None;
-    while let Ok(Some((pid, status))) = rustix::process::waitpid(None, WaitOptions::NOHANG) {
+    while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
         if pid.as_raw_nonzero().get() == program {
             ended = Some(status);
         }

@@ -104,7 +104,7 @@ pub(crate) fn kill_all(limit: Duration, mut find: impl FnMut() -> BTreeSet<i32>)
 /// process that waits for no child by other means.
 fn reap() {
     if supervising() {
-        while let Ok(Some(_)) = rustix::process::waitpid(None, WaitOptions::NOHANG) {}
+        while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
     }
 }
 
