@@ -3,6 +3,7 @@
 //! Invariant: the outline is a pure function of what is stored, so a page that
 //! watched a conversation and a page that was just loaded show the same.
 
+use sam_domain::conversation::reducer::is_open;
 use sam_domain::conversation::row::{Author, Row, RowBody, ToolKind, ToolStatus};
 use sam_domain::id::{RowId, TaskId};
 use sam_domain::task::TaskView;
@@ -40,6 +41,7 @@ pub(crate) struct RowShape {
     by_person: bool,
     created_at: Timestamp,
     small_read: bool,
+    open: bool,
 }
 
 impl RowShape {
@@ -58,7 +60,13 @@ impl RowShape {
             by_person: row.author == Author::Person,
             created_at: row.created_at,
             small_read,
+            open: is_open(row),
         }
+    }
+
+    /// Whether the row may still grow.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.open
     }
 }
 
@@ -136,6 +144,7 @@ mod tests {
             by_person: kind == 'p',
             created_at: Timestamp(n),
             small_read: kind == 'r',
+            open: false,
         }
     }
 

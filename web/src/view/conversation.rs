@@ -7,7 +7,7 @@
 use crate::action::{self, Action};
 use crate::browser;
 use crate::live::Link;
-use crate::outline::{Item, TaskEnd, outline, window_start};
+use crate::outline::{Item, RowShape, TaskEnd, outline, window_start};
 use crate::state::app;
 use crate::text::words;
 use crate::view::composer::Composer;
@@ -184,6 +184,15 @@ fn idle_line(app: crate::state::App) -> Option<&'static str> {
         TaskState::Placing => Some("Looking for a machine"),
         TaskState::Preparing => Some("Making the workspace"),
         TaskState::Starting => Some("Starting the agent"),
+        // A row that grows says so itself.
+        TaskState::Running
+            if app
+                .live
+                .shapes
+                .with(|rows| rows.last().is_some_and(RowShape::is_open)) =>
+        {
+            None
+        }
         TaskState::Running => {
             let held = app
                 .live

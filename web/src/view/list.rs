@@ -163,7 +163,7 @@ fn Entry(id: SessionId) -> impl IntoView {
                         let state = task.with(|t| t.as_ref().map_or(TaskState::Queued, |t| t.state));
                         let (word, shape) = words::task_state(state);
                         state_chip(word, shape)
-                    }} <span class="facts">{move || facts(app, task.get().as_deref())}</span>
+                    }} <span class="aside">{move || facts(app, task.get().as_deref())}</span>
                     {move || {
                         session
                             .with(|s| s.as_ref().is_some_and(|s| unknown_prompt(s)))

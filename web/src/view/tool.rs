@@ -32,6 +32,15 @@ const fn shape(status: ToolStatus) -> Shape {
     }
 }
 
+/// The kind, unless the title begins with it.
+fn kind_word(kind: ToolKind, title: &str) -> impl IntoView + use<> {
+    let word = words::tool_kind(kind);
+    let said = title
+        .get(..word.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(word));
+    (!said).then(|| view! { <span class="kind">{word}</span> })
+}
+
 /// Whether a card is open before anyone touched it: small changes are what one
 /// came to see, and a failure explains itself.
 fn open_at_first(tool: &ToolBody) -> bool {
@@ -80,7 +89,7 @@ pub(crate) fn ToolCard(id: RowId, row: RwSignal<Arc<Row>>) -> impl IntoView {
                             let shape = shape(status);
                             view! {
                                 {icon(icon::tool(kind))}
-                                <span class="kind">{words::tool_kind(kind)}</span>
+                                {kind_word(kind, &title)}
                                 <span class="label">{terminal::plain(&title)}</span>
                                 {(added + removed > 0)
                                     .then(|| {
@@ -260,10 +269,21 @@ fn asked(kind: ToolKind, json: &str, in_sight: bool) -> Option<AnyView> {
 /// A run of small reads, folded into one line.
 #[component]
 pub(crate) fn Reads(rows: Memo<Vec<RowId>>) -> impl IntoView {
+    let app = app();
     let open = RwSignal::new(false);
     let id = rows.with_untracked(|rows| rows.first().map(ToString::to_string).unwrap_or_default());
     let body = format!("reads-{id}-body");
     let controls = body.clone();
+    let count = move || words::count(rows.with(Vec::len) as u64, "read", "reads");
+    let names = move || {
+        rows.with(|rows| {
+            rows.iter()
+                .filter_map(|id| app.live.row(id))
+                .filter_map(|row| row.with(|row| tool_of(row).map(short_name)))
+                .collect::<Vec<_>>()
+                .join(", ")
+        })
+    };
     view! {
         <section class="row tool reads" id=format!("reads-{id}")>
             <button
@@ -274,10 +294,8 @@ pub(crate) fn Reads(rows: Memo<Vec<RowId>>) -> impl IntoView {
                 on:click=move |_| open.update(|open| *open = !*open)
             >
                 {icon(icon::FILES)}
-                <span class="kind">"read"</span>
-                <span class="label">
-                    {move || words::count(rows.with(Vec::len) as u64, "look around", "looks around")}
-                </span>
+                <span class="kind">{count}</span>
+                <span class="label">{names}</span>
                 <span class="chevron">{icon(icon::CHEVRON)}</span>
             </button>
             <div class="folded" id=body hidden=move || !open.get()>
@@ -291,4 +309,13 @@ pub(crate) fn Reads(rows: Memo<Vec<RowId>>) -> impl IntoView {
             </div>
         </section>
     }
+}
+
+/// What a read looked at, in a word or two.
+fn short_name(tool: &ToolBody) -> String {
+    let name = tool
+        .locations
+        .first()
+        .map_or(&tool.title, |place| &place.path);
+    terminal::plain(name)
 }

@@ -1,0 +1,92 @@
+// Coming in: claiming, signing in by link, and what is shown to who may not.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+
+import { axe, Stack } from "./harness.mjs";
+
+describe("coming in", { timeout: 120_000 }, () => {
+  let stack;
+  let page;
+
+  before(async () => {
+    stack = await Stack.start({ claim: false });
+    page = await stack.page({ signedIn: false });
+  });
+  after(() => stack?.stop());
+
+  test("an unclaimed installation asks for its claim token and lets its holder in", async () => {
+    await page.goto(stack.url);
+    await page.getByRole("heading", { name: "Claim this installation" }).waitFor();
+    assert.deepEqual(await axe(page), []);
+    assert.deepEqual(page.complaints, []);
+    await page.getByLabel("Claim token").fill("wrong");
+    await page.getByRole("button", { name: "Claim and sign in" }).click();
+    await page.getByRole("alert").waitFor();
+    page.complaints.length = 0;
+
+    await page.getByLabel("Claim token").fill(stack.claimToken);
+    await page.getByRole("button", { name: "Claim and sign in" }).click();
+    await page.getByRole("heading", { name: "Projects", level: 1 }).waitFor();
+    assert.deepEqual(page.complaints, []);
+  });
+
+  test("with no project there is a first thing to do", async () => {
+    await page.getByText("Add the first one").waitFor();
+    await page.getByLabel("Repository").fill("/somewhere/on/the/machine");
+    await page.getByRole("button", { name: "Add project" }).click();
+    await page.waitForURL(/\/projects\/prj_/);
+    await page.getByText("No conversations yet").waitFor();
+  });
+
+  test("a machine's command is shown once it is asked for", async () => {
+    await page.goto(`${stack.url}/nodes`);
+    await page.getByText("No machine has joined yet").waitFor();
+    await page.getByRole("button", { name: "Show the command" }).click();
+    const line = await page.locator(".panel .command").textContent();
+    assert.match(line, /^SAM_JOIN_TOKEN=sam_join_\S+ sam-vm-agent run --url http:\/\/127\.0\.0\.1:\d+ --state-dir/);
+  });
+
+  test("signing out ends the session, and a link signs in again, once", async () => {
+    const made = await page.evaluate(async () => {
+      const answer = await fetch("/api/auth/sign-in-links", {
+        method: "POST",
+        headers: { "x-sam-csrf": "1", "content-type": "application/json" },
+        body: "{}",
+      });
+      return (await answer.json()).url;
+    });
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    page.complaints.length = 0;
+
+    await page.goto(made);
+    await page.getByRole("heading", { name: "Projects", level: 1 }).waitFor();
+    assert.ok(!page.url().includes("sam_lnk_"), "the secret has left the address bar");
+    assert.deepEqual(page.complaints, []);
+
+    const other = await stack.page({ signedIn: false });
+    await other.goto(made);
+    await other.getByRole("alert").filter({ hasText: "used before" }).waitFor();
+    assert.ok(!other.url().includes("sam_lnk_"));
+    assert.deepEqual(await axe(other), []);
+  });
+
+  test("what is not there, or not one's own, is said to be neither", async () => {
+    await page.goto(`${stack.url}/projects/prj_01jd8x0000000000000000000a`);
+    await page.getByRole("heading", { name: "This project is not here" }).waitFor();
+    await page.goto(`${stack.url}/nowhere`);
+    await page.getByRole("heading", { name: "There is nothing at this address" }).waitFor();
+  });
+
+  test("without a control plane the page says so and tries again when asked", async () => {
+    await page.goto(stack.url);
+    await page.getByRole("heading", { name: "Projects", level: 1 }).waitFor();
+    await page.route("**/api/**", (route) => route.abort());
+    await page.reload();
+    await page.getByRole("heading", { name: "The control plane does not answer" }).waitFor();
+    await page.unroute("**/api/**");
+    await page.getByRole("button", { name: "Try again" }).click();
+    await page.getByRole("heading", { name: "Projects", level: 1 }).waitFor();
+  });
+});

@@ -1,0 +1,174 @@
+// How it looks and feels: every page at every width, in both themes, by
+// keyboard alone.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+
+import { axe, conversation, sideways, Stack, until } from "./harness.mjs";
+import { ScriptedNode } from "./scripted-node.mjs";
+
+const LONG = "a".repeat(300);
+
+describe("every page", { timeout: 240_000 }, () => {
+  let stack;
+  let node;
+  let pages;
+  let page;
+  let project;
+
+  before(async () => {
+    stack = await Stack.start();
+    project = await stack.project();
+    node = await ScriptedNode.join(stack);
+    const submitted = await stack.submit(project, `Show everything ${LONG}`);
+    const run = await node.run();
+    const ended = { ended_at: Date.now() };
+    await node.rows(run, [
+      { kind: "thought", body: { text: "Hm.", ...ended } },
+      { kind: "plan", body: { entries: ["completed", "in_progress", "pending"].map((status) => ({ content: status, status })) } },
+      { kind: "text", body: { text: `# Head\n\n${LONG}\n\n\`\`\`js\n${LONG}\n\`\`\`\n\n|a|b|\n|-|-|\n|${LONG}|1|\n\n- [x] done\n\n> quoted, [a link](https://example.com/)`, ...ended } },
+      ...["info", "warning", "error", "question"].map((level) => ({
+        kind: "notice",
+        author: "system",
+        body: { level, code: level, text: `A ${level}`, hint: "Do this." },
+      })),
+      { kind: "tool", body: { title: LONG, tool_kind: "execute", status: "failed", arguments: JSON.stringify({ command: LONG }), output: `${LONG}\n`.repeat(60), ...ended } },
+      { kind: "tool", body: { title: "Edit", tool_kind: "edit", status: "completed", diffs: [{ path: LONG, unified: `@@ -1,2 +1,2 @@\n context\n-${LONG}\n+${LONG}`, added: 1, removed: 1 }], ...ended } },
+      ...["a.js", "b.js", "c.js"].map((file) => ({ kind: "tool", body: { title: `Read ${file}`, tool_kind: "read", status: "completed", locations: [{ path: file }], ...ended } })),
+      { kind: "usage", body: { input_tokens: 1200, output_tokens: 300, took: 4000 } },
+    ]);
+    page = await stack.page();
+    pages = {
+      projects: "/",
+      list: `/projects/${project.id}`,
+      "new task": `/projects/${project.id}/new`,
+      conversation: conversation(project, submitted.session),
+      nodes: "/nodes",
+      nowhere: "/nowhere",
+    };
+  });
+  after(async () => {
+    node?.close();
+    await stack?.stop();
+  });
+
+  const visit = async (name) => {
+    await page.goto(stack.url + pages[name]);
+    await page.locator(name === "conversation" ? ".row.usage" : "h1, .entry").first().waitFor();
+    if (name === "nodes") await page.locator(".node").waitFor();
+  };
+
+  test("does not scroll sideways at 1280, 900, 375 and 320 px", async () => {
+    for (const width of [1280, 900, 375, 320]) {
+      await page.setViewportSize({ width, height: 740 });
+      for (const name of Object.keys(pages)) {
+        await visit(name);
+        assert.equal(await sideways(page), 0, `${name} at ${width} px`);
+      }
+    }
+  });
+
+  test("is clean in axe, dark and light, wide and narrow", async () => {
+    for (const width of [1280, 375]) {
+      for (const colorScheme of ["dark", "light"]) {
+        await page.setViewportSize({ width, height: 800 });
+        await page.emulateMedia({ colorScheme });
+        for (const name of Object.keys(pages)) {
+          await visit(name);
+          if (name === "conversation") {
+            await page.locator(".fold[aria-expanded=false]").evaluateAll((all) => all.forEach((one) => one.click()));
+          }
+          assert.deepEqual(await axe(page), [], `${name}, ${colorScheme}, ${width} px`);
+        }
+      }
+    }
+    for (const [key, name] of [["?", "Keys"], ["Control+k", "Palette"]]) {
+      await page.keyboard.press(key);
+      const dialog = page.getByRole("dialog", { name });
+      await dialog.waitFor();
+      assert.deepEqual(await axe(page), [], name);
+      await page.keyboard.press("Escape");
+      await dialog.waitFor({ state: "detached" });
+    }
+  });
+
+  test("under 900 px the panes are a stack with a way back", async () => {
+    await page.setViewportSize({ width: 375, height: 740 });
+    await visit("list");
+    assert.ok(await page.locator(".list-pane").isVisible());
+    assert.ok(!(await page.locator("main").isVisible()));
+    await page.locator(".entry").first().click();
+    await page.locator(".conversation").waitFor();
+    assert.ok(!(await page.locator(".list-pane").isVisible()));
+    await page.getByRole("link", { name: "Go back" }).click();
+    await page.locator(".list-pane").waitFor();
+    await page.setViewportSize({ width: 1280, height: 860 });
+  });
+
+  test("the switch changes the theme, which is there again before anything is drawn", async () => {
+    await page.emulateMedia({ colorScheme: "dark" });
+    await visit("projects");
+    const canvas = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    const dark = await canvas();
+    await page.getByRole("button", { name: "Theme" }).click();
+    assert.notEqual(await canvas(), dark);
+    // The module that draws the app is held back: what is seen is the page before it.
+    await page.route("**/assets/app-*.js", () => {});
+    await page.reload({ waitUntil: "commit" });
+    await page.waitForFunction(() => document.body);
+    assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "light");
+    assert.notEqual(await canvas(), dark);
+    await page.unroute("**/assets/app-*.js");
+    await visit("projects");
+    await page.keyboard.press("Control+k");
+    await page.keyboard.type("system");
+    await page.keyboard.press("Enter");
+    await until("the system's theme", async () => (await canvas()) === dark);
+  });
+
+  test("works by keyboard: list, open, compose, filter, back, palette", async () => {
+    await stack.submit(project, "A second piece of work");
+    await visit("list");
+    await page.getByRole("link", { name: /A second piece/ }).waitFor();
+    await page.locator("body").press("Escape");
+    await page.goto(stack.url + pages.list);
+    await page.getByRole("link", { name: /A second piece/ }).waitFor();
+
+    await page.keyboard.press("j");
+    const focused = () => page.evaluate(() => document.activeElement.textContent);
+    const first = await focused();
+    await page.keyboard.press("j");
+    const second = await focused();
+    assert.notEqual(first, second);
+    await page.keyboard.press("k");
+    assert.equal(await focused(), first);
+    await page.keyboard.press("Enter");
+    await page.locator(".conversation").waitFor();
+
+    await page.keyboard.press("c");
+    assert.equal(await page.evaluate(() => document.activeElement.id), "follow-up");
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("/");
+    assert.equal(await page.evaluate(() => document.activeElement.id), "filter");
+    await page.keyboard.type("second");
+    await until("one entry", async () => (await page.locator(".entry").count()) === 1);
+    await page.locator("#filter").fill("");
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("Escape");
+    await page.waitForURL(stack.url + pages.list);
+
+    await page.keyboard.press("Control+k");
+    await page.keyboard.type("nodes");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(`${stack.url}/nodes`);
+    await until("the heading to have the focus", () => page.evaluate(() => document.activeElement.tagName === "H1"));
+    await page.keyboard.press("?");
+    await page.getByRole("dialog", { name: "Keys" }).waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog", { name: "Keys" }).waitFor({ state: "detached" });
+  });
+
+  test("nothing was complained about in the console", () => {
+    assert.deepEqual(page.complaints, []);
+  });
+});

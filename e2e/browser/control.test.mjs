@@ -1,0 +1,134 @@
+// What a person can do to a running task: write, take back, stop, finish,
+// cancel. The machine is scripted, so that each moment can be held.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+
+import { conversation, Stack, until } from "./harness.mjs";
+import { ScriptedNode } from "./scripted-node.mjs";
+
+describe("a running task", { timeout: 180_000 }, () => {
+  let stack;
+  let project;
+  let node;
+  let page;
+
+  const open = async (prompt, rest) => {
+    const submitted = await stack.submit(project, prompt, rest);
+    const run = await node.run();
+    await page.goto(stack.url + conversation(project, submitted.session));
+    await page.locator(".fact-line .state.working").waitFor();
+    return { ...submitted, run };
+  };
+  const word = (text) => page.locator(".fact-line .state .word", { hasText: text }).waitFor();
+
+  before(async () => {
+    stack = await Stack.start();
+    project = await stack.project();
+    node = await ScriptedNode.join(stack);
+    page = await stack.page();
+  });
+  after(async () => {
+    node?.close();
+    await stack?.stop();
+  });
+
+  test("x asks before it cancels; Esc keeps the task, the button ends it", async () => {
+    const { task } = await open("Something long");
+    await page.keyboard.press("x");
+    const dialog = page.getByRole("dialog", { name: "Cancel task" });
+    await dialog.waitFor();
+    await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "detached" });
+    assert.equal((await stack.call("GET", `/api/tasks/${task}`)).state, "running");
+
+    await page.keyboard.press("x");
+    await dialog.getByRole("button", { name: "Cancel task" }).click();
+    await word("cancelled");
+    await page.locator(".result.stopped").waitFor();
+    assert.equal(await page.getByRole("button", { name: "Cancel task" }).count(), 0);
+    await stack.taskState(task, "cancelled");
+  });
+
+  test("a prompt written meanwhile is queued, seen as queued, and can be taken back", async () => {
+    const { session } = await open("First words");
+    await page.getByLabel("Your next prompt").fill("second words");
+    await page.getByRole("button", { name: "Send" }).click();
+    const queued = page.locator(".row.prompt", { hasText: "second words" });
+    await queued.getByText("queued").waitFor();
+    assert.equal(await page.getByLabel("Your next prompt").inputValue(), "");
+    await queued.getByRole("button", { name: "Remove" }).click();
+    await until("the prompt to be taken back", async () => {
+      const view = await stack.call("GET", `/api/projects/${project.id}/sessions/${session}`);
+      return !view.prompts.some((prompt) => prompt.state === "queued");
+    });
+    await queued.getByText("queued").waitFor({ state: "detached" });
+  });
+
+  test("Stop turn reaches the agent as a cancelled prompt", async () => {
+    const { run } = await open("Stop me");
+    await page.getByRole("button", { name: "Stop turn" }).click();
+    const cancel = await node.command("cancel_prompt");
+    assert.equal(cancel.do.prompt, run.prompt.do.prompt);
+  });
+
+  test("a conversation waits for the person after each turn, and Finish ends it", async () => {
+    const { run } = await open("Let us talk", { mode: "conversation" });
+    const [row] = await node.rows(run, [{ kind: "text", body: { text: "I listen.", ended_at: Date.now() } }]);
+    node.finish(run, row.n);
+    await word("awaiting input");
+    assert.equal(await page.locator("#follow-up-note").textContent(), "The agent waits for you.");
+    assert.equal(await page.locator(".group", { hasText: "Needs you" }).count(), 1);
+    await page.getByRole("button", { name: "Finish" }).click();
+    await node.perform("finish_git", () => ({
+      event: "git_result",
+      files_changed: 0,
+      added: 0,
+      removed: 0,
+    }));
+    await word("completed");
+    await page.getByRole("heading", { name: /Done, nothing was changed/ }).waitFor();
+  });
+
+  test("a failure says at which step, what, and what next", async () => {
+    await stack.submit(project, "This one fails");
+    const prepare = await node.command("prepare_workspace");
+    node.report(prepare, {
+      event: "command_failed",
+      command: prepare.id,
+      code: "clone_failed",
+      message: "The repository could not be read.",
+      hint: "Check its address.",
+    });
+    await page.goto(`${stack.url}/projects/${project.id}`);
+    await page.getByRole("link", { name: /This one fails/ }).click();
+    const result = page.locator(".result.failed");
+    await result.waitFor();
+    assert.match(await result.locator("h2").textContent(), /Failed while preparing/);
+    assert.match(await result.textContent(), /The repository could not be read\./);
+    assert.match(await result.textContent(), /Next: Check its address\./);
+  });
+
+  test("what one reads does not move while more arrives; a chip leads to the newest", async () => {
+    const { run } = await open("Write a lot");
+    const lines = (n) => Array.from({ length: 60 }, (_, i) => `line ${n}.${i}`).join("\n\n");
+    await node.rows(run, [{ kind: "text", body: { text: lines(1), ended_at: Date.now() } }]);
+    await page.getByText("line 1.59").waitFor();
+    const scroll = page.locator(".scroll");
+    await until("the end to be in view", () => scroll.evaluate((e) => e.scrollHeight - e.scrollTop - e.clientHeight < 40));
+    await scroll.evaluate((e) => e.scrollTo(0, 300));
+    await page.getByRole("button", { name: "Jump to latest" }).waitFor();
+    const place = () => page.getByText("line 1.20", { exact: true }).evaluate((e) => Math.round(e.getBoundingClientRect().top));
+    const before = await place();
+    await node.rows(run, [{ kind: "text", body: { text: lines(2), ended_at: Date.now() } }]);
+    await page.getByText("line 2.59").waitFor({ state: "attached" });
+    assert.equal(await place(), before);
+    await page.getByRole("button", { name: "Jump to latest" }).click();
+    await page.getByText("line 2.59").waitFor();
+    await page.getByRole("button", { name: "Jump to latest" }).waitFor({ state: "detached" });
+  });
+
+  test("nothing was complained about in the console", () => {
+    assert.deepEqual(page.complaints, []);
+  });
+});
