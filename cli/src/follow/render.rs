@@ -111,7 +111,8 @@ pub(super) fn tool_line(
     } else {
         &body.title
     });
-    let arguments = arguments(body, &title);
+    let title = without_verb(&title, kind);
+    let arguments = arguments(body, title);
     let (added, removed) = body
         .diffs
         .iter()
@@ -136,7 +137,7 @@ pub(super) fn tool_line(
         .unwrap_or(PIPED_COLUMNS)
         .saturating_sub(10 + tail_columns + 1)
         .max(12);
-    let shown = fit(&title, room);
+    let shown = fit(title, room);
     let left = room.saturating_sub(columns(&shown) + 2);
     let arguments = if arguments.is_empty() || left < 8 {
         String::new()
@@ -144,6 +145,17 @@ pub(super) fn tool_line(
         format!("  {}", style.paint(Paint::Muted, &fit(&arguments, left)))
     };
     format!("{head} {shown}{arguments}{tail}")
+}
+
+/// The title without the verb that stands before it as the kind: agents often
+/// say `Read package.json`.
+fn without_verb<'a>(title: &'a str, kind: &str) -> &'a str {
+    match title.split_once(' ') {
+        Some((verb, rest)) if verb.eq_ignore_ascii_case(kind) && !rest.trim().is_empty() => {
+            rest.trim_start()
+        }
+        _ => title,
+    }
 }
 
 /// The arguments that the title does not already say.
@@ -318,7 +330,8 @@ pub(crate) fn step_line(style: Style, task: &TaskView, step: &StepView, now: Tim
     let detail = step
         .detail
         .as_ref()
-        .map(|detail| format!("  {}", clean_line(detail)))
+        // A phase is a word of the protocol, such as `checking_out`.
+        .map(|detail| format!("  {}", clean_line(detail).replace('_', " ")))
         .unwrap_or_default();
     let mut line = format!(
         "{} {:<9}  {took:>7}{}",

@@ -264,9 +264,11 @@ impl Transcript {
     ) -> Vec<String> {
         let width = self.columns.unwrap_or(80).saturating_sub(1);
         let mut lines = Vec::new();
+        let mut apart = false;
         if view.is_current() {
             for row in view.rows() {
                 if !self.is_done(row) {
+                    apart |= lines.is_empty() && self.stands_apart(row);
                     lines.push(self.live_line(row, now));
                 }
             }
@@ -279,6 +281,9 @@ impl Transcript {
                 self.style
                     .paint(Paint::Muted, &format!("… and {hidden} more")),
             );
+        }
+        if apart {
+            lines.insert(0, String::new());
         }
         lines.push(String::new());
         lines.push(self.standing(view, connected, now));
@@ -294,6 +299,22 @@ impl Transcript {
                 }
             })
             .collect()
+    }
+
+    /// Whether a blank line will precede this row once it is printed.
+    fn stands_apart(&self, row: &Row) -> bool {
+        let begun = self.rows.get(&row.id).is_some_and(|shown| shown.lines > 0);
+        let block = match row.body {
+            RowBody::Text(_) => Block::Text,
+            RowBody::Notice(_) => Block::Notice,
+            RowBody::Thought(_) | RowBody::Tool(_) | RowBody::Plan(_) | RowBody::Usage(_) => {
+                Block::Work
+            }
+        };
+        !begun
+            && self
+                .last
+                .is_some_and(|last| last != block || block == Block::Text)
     }
 
     fn live_line(&self, row: &Row, now: Timestamp) -> String {

@@ -187,7 +187,7 @@ I will run the tests.
     not ok 1
       expected 11
       actual 10.5
-✓ edit    Edit src/fees.js  +1  −1  done  0.0 s
+✓ edit    src/fees.js  +1  −1  done  0.0 s
     @@ -1,3 +1,3 @@
      export function fee(total, rate) {{
     -  return total * rate;
