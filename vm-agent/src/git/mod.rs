@@ -15,6 +15,8 @@
 mod finish;
 mod prepare;
 mod repository;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use finish::{Finished, finish};
 pub(crate) use prepare::{Wanted, prepare};

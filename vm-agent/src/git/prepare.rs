@@ -123,7 +123,8 @@ async fn clone(git: &Git, layout: &Layout, repository: &str) -> Result<(), GitFa
     let said = ran.said();
     if said.contains("does not appear to be a git repository")
         || said.contains("not a git repository")
-        || (said.contains("repository '") && said.contains("not found"))
+        || (said.contains("repository '")
+            && (said.contains("not found") || said.contains("does not exist")))
     {
         return Err(ran
             .failure("not_a_repository", "There is no git repository there")

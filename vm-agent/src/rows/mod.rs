@@ -12,6 +12,10 @@ mod tool;
 mod transcript;
 mod writer;
 
+#[cfg(test)]
+#[path = "tests.rs"]
+mod transcript_tests;
+
 pub(crate) use live::Live;
 pub(crate) use outbox::Outbox;
 pub(crate) use transcript::{TurnEnd, close, notice};

@@ -294,7 +294,7 @@ mod tests {
         };
         let Rendered { body, bodies } = render(&call, "", Path::new("/w/repo"));
         assert!(serde_json::to_string(&body).expect("json").len() < 256 * 1024);
-        assert!(body.arguments.starts_with("{\"content\":\"x"));
+        assert!(body.arguments.contains("\"path\":\"a\""));
         assert!(serde_json::from_str::<Value>(&body.arguments).is_ok());
         assert_eq!(body.truncated_bytes, 10_000_000 - BODY_LIMIT as u64);
         assert_eq!(bodies[0].1.len(), BODY_LIMIT);
