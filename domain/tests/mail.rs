@@ -58,9 +58,9 @@ proptest! {
         let mut next = 0;
         let mut arrive = |envelope: &Envelope, taken: &mut [Vec<u32>; 2]| {
             let lane = usize::from(envelope.to == receiver(1));
-            let receipt = inboxes[lane].judge(&envelope.from, envelope.ordinal);
+            let receipt = inboxes[lane].judge(&envelope.from, envelope.ordinal, envelope.after);
             if receipt == Receipt::Taken {
-                inboxes[lane].take(&envelope.from, envelope.ordinal);
+                inboxes[lane].take(&envelope.from, envelope.ordinal, Timestamp(1));
                 taken[lane].push(text(&envelope.message));
             }
             receipt
@@ -124,7 +124,7 @@ fn an_unreachable_receiver_is_tried_ever_more_rarely_and_blocks_no_other() {
     );
     let mut waits = Vec::new();
     let mut now = start;
-    outbox.answered(now, &receiver(1), 1, Receipt::Taken);
+    outbox.answered(now, &receiver(1), 2, Receipt::Taken);
     for _ in 0..10 {
         let next = outbox.wake_at().expect("something waits");
         waits.push(next.since(now).0);
@@ -133,4 +133,25 @@ fn an_unreachable_receiver_is_tried_ever_more_rarely_and_blocks_no_other() {
     }
     assert!(waits.windows(2).all(|pair| pair[0] <= pair[1]), "{waits:?}");
     assert_eq!(waits.last(), Some(&60_000));
+}
+
+#[test]
+fn peers_that_are_owed_nothing_are_not_remembered_for_ever() {
+    let (mut outbox, mut inbox) = (Outbox::default(), Inbox::default());
+    let mut now = Timestamp(1);
+    for n in 0..5_000 {
+        now = now.plus(Millis::minutes(1));
+        let peer = Address::Task(TaskId::mint(now, n));
+        outbox.push(now, peer.clone(), message(1));
+        for envelope in outbox.due(&sender(), now, 20) {
+            outbox.answered(now, &envelope.to, envelope.ordinal, Receipt::Taken);
+        }
+        inbox.take(&peer, 1, now);
+    }
+    assert!(outbox.is_empty() && serde_json::to_string(&outbox).unwrap().len() < 100);
+    assert!(
+        inbox.len() <= 24 * 60 + 1,
+        "{} senders are remembered",
+        inbox.len()
+    );
 }

@@ -38,8 +38,12 @@ pub struct Envelope {
     pub from: Address,
     /// Who it is for.
     pub to: Address,
-    /// Its number among the messages from this sender to this receiver, from 1.
+    /// Its number among the messages of this sender, from 1.
     pub ordinal: u64,
+    /// The number of the message to this receiver that has to be taken in
+    /// before it; 0 when all earlier ones were.
+    #[serde(default)]
+    pub after: u64,
     /// What it says.
     pub message: Message,
 }

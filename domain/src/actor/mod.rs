@@ -136,7 +136,8 @@ impl<S: Clone + Default + PartialEq + Serialize + DeserializeOwned> Actor<S> {
         envelope: Envelope,
     ) -> Handled<M::Output> {
         let receipt = if envelope.to == self.address {
-            self.inbox.judge(&envelope.from, envelope.ordinal)
+            self.inbox
+                .judge(&envelope.from, envelope.ordinal, envelope.after)
         } else {
             Receipt::Misaddressed
         };
@@ -147,7 +148,7 @@ impl<S: Clone + Default + PartialEq + Serialize + DeserializeOwned> Actor<S> {
                 changed: false,
             };
         }
-        self.inbox.take(&envelope.from, envelope.ordinal);
+        self.inbox.take(&envelope.from, envelope.ordinal, turn.now);
         let input = Input::Message {
             from: envelope.from,
             message: envelope.message,

@@ -13,19 +13,27 @@ const LONGEST_PAUSE: Millis = Millis::seconds(60);
 /// How long a drain that just began may take before the alarm repeats it.
 const DRAIN_GRACE: Millis = Millis::seconds(5);
 
-/// Messages by receiver, each receiver's in order.
+/// Messages by receiver, each receiver's in order. A receiver to whom nothing
+/// is owed is not remembered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Vec<(Address, Lane)>", into = "Vec<(Address, Lane)>")]
+#[serde(from = "Kept", into = "Kept")]
 pub struct Outbox {
+    /// The number of the newest message.
+    newest: u64,
     lanes: BTreeMap<Address, Lane>,
 }
 
-/// One receiver's messages.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The stored form: JSON has no maps with structured keys.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    newest: u64,
+    lanes: Vec<(Address, Lane)>,
+}
+
+/// One receiver's messages; never empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Lane {
-    /// The number of the first message in `queue`, or of the next one.
-    first: u64,
-    queue: VecDeque<Message>,
+    queue: VecDeque<(u64, Message)>,
     /// Failed deliveries of the first message in a row.
     failures: u32,
     /// When to try (again).
@@ -34,33 +42,35 @@ struct Lane {
     wake: Timestamp,
 }
 
-impl From<Vec<(Address, Lane)>> for Outbox {
-    fn from(list: Vec<(Address, Lane)>) -> Self {
+impl From<Kept> for Outbox {
+    fn from(kept: Kept) -> Self {
         Self {
-            lanes: list.into_iter().collect(),
+            newest: kept.newest,
+            lanes: kept.lanes.into_iter().collect(),
         }
     }
 }
 
-impl From<Outbox> for Vec<(Address, Lane)> {
+impl From<Outbox> for Kept {
     fn from(outbox: Outbox) -> Self {
-        outbox.lanes.into_iter().collect()
+        Self {
+            newest: outbox.newest,
+            lanes: outbox.lanes.into_iter().collect(),
+        }
     }
 }
 
 impl Outbox {
-    /// Files a message. It is due at once.
+    /// Files a message. It is due at once, or once those before it are taken in.
     pub fn push(&mut self, now: Timestamp, to: Address, message: Message) {
-        let lane = self.lanes.entry(to).or_default();
-        if lane.first == 0 {
-            lane.first = 1;
-        }
-        if lane.queue.is_empty() {
-            lane.failures = 0;
-            lane.not_before = now;
-            lane.wake = now.plus(DRAIN_GRACE);
-        }
-        lane.queue.push_back(message);
+        self.newest += 1;
+        let lane = self.lanes.entry(to).or_insert_with(|| Lane {
+            queue: VecDeque::new(),
+            failures: 0,
+            not_before: now,
+            wake: now.plus(DRAIN_GRACE),
+        });
+        lane.queue.push_back((self.newest, message));
     }
 
     /// The envelopes that are due, at most `limit`; receivers take turns, each
@@ -68,29 +78,30 @@ impl Outbox {
     #[must_use]
     pub fn due(&self, from: &Address, now: Timestamp, limit: usize) -> Vec<Envelope> {
         let mut due = Vec::new();
-        let ready: Vec<_> = self
+        let mut ready: Vec<_> = self
             .lanes
             .iter()
             .filter(|(_, lane)| lane.not_before <= now)
+            .map(|(to, lane)| (to, lane.queue.iter(), 0))
             .collect();
-        for depth in 0.. {
-            let before = due.len();
-            for (to, lane) in &ready {
+        while !ready.is_empty() {
+            ready.retain_mut(|(to, queue, after)| {
+                let Some((ordinal, message)) = queue.next() else {
+                    return false;
+                };
                 if due.len() == limit {
-                    return due;
+                    return false;
                 }
-                if let Some(message) = lane.queue.get(depth) {
-                    due.push(Envelope {
-                        from: from.clone(),
-                        to: (*to).clone(),
-                        ordinal: lane.first + depth as u64,
-                        message: message.clone(),
-                    });
-                }
-            }
-            if due.len() == before {
-                break;
-            }
+                due.push(Envelope {
+                    from: from.clone(),
+                    to: (*to).clone(),
+                    ordinal: *ordinal,
+                    after: *after,
+                    message: message.clone(),
+                });
+                *after = *ordinal;
+                true
+            });
         }
         due
     }
@@ -109,22 +120,23 @@ impl Outbox {
         let Some(lane) = self.lanes.get_mut(to) else {
             return false;
         };
-        let mut changed = false;
-        while lane.first <= ordinal && lane.queue.pop_front().is_some() {
-            lane.first += 1;
-            changed = true;
-        }
+        let before = lane.queue.len();
+        lane.queue.retain(|(held, _)| *held > ordinal);
+        let changed = lane.queue.len() != before;
         if changed {
             lane.failures = 0;
             lane.not_before = now;
             lane.wake = now.plus(DRAIN_GRACE);
+        }
+        if lane.queue.is_empty() {
+            self.lanes.remove(to);
         }
         changed
     }
 
     /// The receiver could not be reached. Returns whether anything changed.
     pub fn failed(&mut self, now: Timestamp, to: &Address) -> bool {
-        let Some(lane) = self.lanes.get_mut(to).filter(|lane| !lane.queue.is_empty()) else {
+        let Some(lane) = self.lanes.get_mut(to) else {
             return false;
         };
         let pause = FIRST_PAUSE
@@ -140,17 +152,13 @@ impl Outbox {
     /// The earliest moment at which a delivery has to be tried, if any is open.
     #[must_use]
     pub fn wake_at(&self) -> Option<Timestamp> {
-        self.lanes
-            .values()
-            .filter(|lane| !lane.queue.is_empty())
-            .map(|lane| lane.wake)
-            .min()
+        self.lanes.values().map(|lane| lane.wake).min()
     }
 
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.lanes.values().all(|lane| lane.queue.is_empty())
+        self.lanes.is_empty()
     }
 
     /// How many messages wait.

@@ -451,6 +451,7 @@ fn tell(
         from: Address::Task(id(1)),
         to: actor.address.clone(),
         ordinal,
+        after: 0,
         message,
     };
     let mut work = Work::open(sql, session).unwrap();
