@@ -14,8 +14,10 @@ use super::faults::FaultKind;
 use super::records::{Outcome, RecordGuard};
 use crate::wire::{MODEL, Reply, Usage};
 
-/// Characters of a piece of call arguments.
+/// Characters of a piece of call arguments, unless that makes too many pieces.
 const ARGUMENT_PIECE: usize = 24;
+/// Pieces of one call's arguments.
+const MOST_PIECES: usize = 60;
 /// A piece of text ends at the first space after this many characters.
 const TEXT_PIECE: usize = 10;
 /// Long enough for what was sent to leave the socket before a cut closes it.
@@ -41,7 +43,7 @@ pub(super) fn events(id: &str, reply: &Reply, usage: Option<Usage>) -> Vec<Strin
             "function": { "name": call.name, "arguments": "" } }]);
         push(json!({ "tool_calls": opening }), None);
         let arguments: Vec<char> = call.arguments.to_string().chars().collect();
-        for piece in arguments.chunks(ARGUMENT_PIECE) {
+        for piece in arguments.chunks(ARGUMENT_PIECE.max(arguments.len().div_ceil(MOST_PIECES))) {
             let piece: String = piece.iter().collect();
             push(
                 json!({ "tool_calls": [{ "index": index, "function": { "arguments": piece } }] }),

@@ -86,7 +86,34 @@ pub(crate) fn parse(output: &str) -> Option<Report> {
     } else {
         read_spec(&lines, &mut report);
     }
+    for failure in &mut report.failures {
+        if failure.frames.is_empty() && failure.message == "test failed" {
+            explain_load_failure(failure, &lines);
+        }
+    }
     Some(report)
+}
+
+/// A test file that ended before its first test: what was thrown stands before the results.
+fn explain_load_failure(failure: &mut Failure, lines: &[&str]) {
+    static ERROR: LazyLock<Option<Regex>> = LazyLock::new(|| fixed(r"^(?:# )?(\w*Error\b.*)$"));
+    if let Some(error) = lines.iter().find_map(|line| groups(&ERROR, line)?.get(1)) {
+        failure.message = error.as_str().to_owned();
+    }
+    let plain = |line: &&&str| {
+        !line
+            .trim_start_matches('#')
+            .trim_start()
+            .starts_with("location:")
+    };
+    failure.frames = frames(
+        &lines
+            .iter()
+            .filter(plain)
+            .copied()
+            .collect::<Vec<_>>()
+            .join("\n"),
+    );
 }
 
 fn indent(line: &str) -> usize {
@@ -188,7 +215,7 @@ fn read_spec(lines: &[&str], report: &mut Report) {
         report.failures.push(Failure {
             name: name.as_str().to_owned(),
             location: location.take(),
-            message: spec_message(&details),
+            message: spec_message(&details).trim_matches('\'').to_owned(),
             expected: spec_field(&details, "expected"),
             actual: spec_field(&details, "actual"),
             frames: frames(&details.join("\n")),
@@ -338,6 +365,25 @@ mod tests {
             failure.frames,
             [place("/w/src/a.js", 9), place("/w/test/a.test.js", 6)]
         );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_loaded_is_explained() {
+        let thrown = "file:///w/src/money.js:9\n    throw x;\n\nRangeError: no\n    at parse (file:///w/src/money.js:9:11)\n";
+        let commented: String = thrown.lines().map(|line| format!("# {line}\n")).collect();
+        let tap = format!(
+            "TAP version 13\n{commented}not ok 1 - /w/test/a.test.js\n  ---\n  location: '/w/test/a.test.js:1:1'\n  \
+             failureType: 'testCodeFailure'\n  error: 'test failed'\n  ...\n# pass 0\n# fail 1\n"
+        );
+        let spec = format!(
+            "{thrown}✖ test/a.test.js (1ms)\nℹ pass 0\nℹ fail 1\n\n✖ failing tests:\n\ntest at test/a.test.js:1:1\n\
+             ✖ test/a.test.js (1ms)\n  'test failed'\n"
+        );
+        for output in [tap, spec] {
+            let report = parse(&output).unwrap();
+            assert_eq!(report.failures[0].message, "RangeError: no");
+            assert_eq!(report.failures[0].frames[0], place("/w/src/money.js", 9));
+        }
     }
 
     #[test]

@@ -19,13 +19,13 @@ mod search;
 mod telling;
 
 /// Changes tried one at a time before a script tries the rest.
-const MOST_BY_HAND: usize = 5;
+const MOST_BY_HAND: usize = 4;
 /// Changes tried one at a time when the script cannot run.
 const MOST_ATTEMPTS: usize = 25;
 /// Changes that the script tries, in as many runs as it takes within [`MOST_RUNS`].
-const MOST_SEARCHED: usize = 500;
+const MOST_SEARCHED: usize = 400;
 /// Runs of the script.
-const MOST_RUNS: usize = 6;
+const MOST_RUNS: usize = 5;
 /// Files read beside the tests.
 const MOST_FILES: usize = 30;
 /// Test files read beside the failing ones.
@@ -75,6 +75,13 @@ pub(crate) fn run(replay: &mut Replay<'_>) -> Step<Reply> {
         for change in &leftovers {
             change.undo_in(&mut tree.texts);
         }
+    }
+    if first
+        .failures
+        .iter()
+        .all(|failure| failure.message.starts_with("SyntaxError"))
+    {
+        return Ok(last(telling::cannot_be_parsed(&first)));
     }
     read_code(replay, &mut tree, &first)?;
     let texts = tree.texts.clone();

@@ -37,6 +37,15 @@ fn short(value: &str) -> String {
     }
 }
 
+/// A test's name; a file that stands for its tests is named without the folders above.
+fn shown(name: &str) -> String {
+    if !name.starts_with('/') {
+        return name.to_owned();
+    }
+    let parts: Vec<&str> = name.rsplit('/').take(2).collect();
+    parts.into_iter().rev().collect::<Vec<_>>().join("/")
+}
+
 fn outcome(failure: &Failure) -> String {
     if failure.expected.is_empty() && failure.actual.is_empty() {
         short(&failure.message)
@@ -58,11 +67,19 @@ pub(super) fn failing(report: &Report, files: &[String]) -> Say {
     );
     if report.failures.len() == 1 {
         if let Some(failure) = report.failures.first() {
-            text.push_str(&format!(" **{}** ({}).", failure.name, outcome(failure)));
+            text.push_str(&format!(
+                " **{}** ({}).",
+                shown(&failure.name),
+                outcome(failure)
+            ));
         }
     } else {
         for failure in report.failures.iter().take(6) {
-            text.push_str(&format!("\n- **{}** ({})", failure.name, outcome(failure)));
+            text.push_str(&format!(
+                "\n- **{}** ({})",
+                shown(&failure.name),
+                outcome(failure)
+            ));
         }
         text.push('\n');
     }
@@ -282,7 +299,7 @@ pub(super) fn diagnosis(project: &Project<'_>, report: &Report, ranking: &Rankin
         });
         text.push_str(&format!(
             "- **{}**{}: {}\n",
-            failure.name,
+            shown(&failure.name),
             place.unwrap_or_default(),
             outcome(failure)
         ));
@@ -355,6 +372,19 @@ pub(super) fn nothing_to_try(report: &Report) -> String {
          scripted model and look for slips of one operator, number or call; this needs more. I have changed nothing.",
         report.failed,
         tests(report.passed + report.failed)
+    )
+}
+
+pub(super) fn cannot_be_parsed(report: &Report) -> String {
+    let messages: Vec<String> = report
+        .failures
+        .iter()
+        .map(|failure| short(&failure.message))
+        .collect();
+    format!(
+        "The code cannot be parsed: {}. I am a scripted model and look for slips in code that runs, so I stop here. I \
+         have changed nothing.",
+        code_list(&messages)
     )
 }
 
