@@ -364,3 +364,97 @@ proptest! {
         prop_assert!(!short.starts_with('-') && !short.contains("--") && name.len() < 60, "{name}");
     }
 }
+
+#[test]
+fn stopped_workspaces_are_kept_up_to_a_number() {
+    use sam_domain::id::CommandId;
+    use sam_domain::link::frame::Action;
+    let mut state = Node::default();
+    let mut seed = 0;
+    let mut step = |state: &mut Node, input| {
+        seed += 1;
+        NodeMachine::step(state, &mut Turn::new(Timestamp(seed), seed), input)
+    };
+    let join = NodeLocal::Join {
+        node: node(1),
+        owner: user(),
+        name: "m".to_owned(),
+        token_hmac: "h".to_owned(),
+    };
+    let _ = step(&mut state, Input::Local(join));
+    let hello = AgentFrame::Hello {
+        protocol: PROTOCOL,
+        version: "1".to_owned(),
+        store_id: "s".to_owned(),
+        boot_id: "b".to_owned(),
+        facts: NodeFacts::default(),
+        open_commands: Vec::new(),
+        next_event: 1,
+    };
+    let _ = step(
+        &mut state,
+        Input::Local(NodeLocal::Frame {
+            connection: 1,
+            frame: hello,
+        }),
+    );
+    let mut event_number = 0;
+    for n in 0..40 {
+        let workspace = WorkspaceId::mint(Timestamp(n), 1);
+        for (kind, action) in [
+            Action::PrepareWorkspace {
+                session: session(),
+                task: task(n),
+                repository: "/r".to_owned(),
+                base: None,
+                branch: "b".to_owned(),
+            },
+            Action::StopAgent,
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let command = CommandId::mint(Timestamp(n), kind as u128);
+            let message = Message::CommandRequested {
+                command: command.clone(),
+                workspace: workspace.clone(),
+                project: project(),
+                session: session(),
+                user: user(),
+                attempt: 1,
+                within: Millis::seconds(60),
+                action,
+            };
+            let _ = step(
+                &mut state,
+                Input::Message {
+                    from: Address::Task(task(n)),
+                    message,
+                },
+            );
+            event_number += 1;
+            let event = EventFrame {
+                n: event_number,
+                workspace: Some(workspace.clone()),
+                attempt: 1,
+                at: Timestamp(1),
+                event: Event::CommandDone { command },
+            };
+            let frame = AgentFrame::Event(event);
+            let _ = step(
+                &mut state,
+                Input::Local(NodeLocal::Frame {
+                    connection: 1,
+                    frame,
+                }),
+            );
+        }
+    }
+    assert_eq!(state.live_workspaces(), 0);
+    let leaving = state.commands.len();
+    assert_eq!(
+        leaving,
+        40 - sam_domain::node::state::KEPT_WORKSPACES,
+        "the oldest are told to go, once each"
+    );
+}

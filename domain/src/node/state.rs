@@ -71,6 +71,17 @@ pub struct Placement {
     pub attempt: u32,
     /// A later attempt took over: it gets no tokens and its events are dropped.
     pub fenced: bool,
+    /// When its agent was stopped for good. It is kept on disk for a person to
+    /// look into, and makes room for newer ones.
+    pub stopped_at: Option<Timestamp>,
+}
+
+impl Placement {
+    /// Whether a current attempt uses it.
+    #[must_use]
+    pub const fn is_live(&self) -> bool {
+        !self.fenced && self.stopped_at.is_none()
+    }
 }
 
 impl Node {
@@ -96,7 +107,7 @@ impl Node {
     pub fn live_workspaces(&self) -> usize {
         self.workspaces
             .values()
-            .filter(|placement| !placement.fenced)
+            .filter(|placement| placement.is_live())
             .count()
     }
 
@@ -161,6 +172,9 @@ impl QueuedCommand {
         matches!(self.command.action, Action::PrepareWorkspace { .. })
     }
 }
+
+/// Stopped workspaces that are kept on a machine; the oldest go first.
+pub const KEPT_WORKSPACES: usize = 16;
 
 /// How long the clean-up of a fenced attempt may wait for its machine.
 pub const FENCE_LIMIT: Millis = Millis::hours(24 * 7);

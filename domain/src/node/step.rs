@@ -14,7 +14,7 @@
 //! - `ready` speaks of the link's lease, not of any single ping: a socket that
 //!   closes begins the lease, it does not end it.
 
-use super::state::{FENCE_LIMIT, JoinedNode, Node, Placement, QueuedCommand};
+use super::state::{FENCE_LIMIT, JoinedNode, KEPT_WORKSPACES, Node, Placement, QueuedCommand};
 use super::wire::NodeState;
 use crate::actor::{Address, Input, Machine, Message, Transition};
 use crate::id::{CommandId, Id, NodeId, TaskId, UserId, WorkspaceId};
@@ -193,6 +193,7 @@ impl Step<'_> {
                         user,
                         attempt,
                         fenced: false,
+                        stopped_at: None,
                     };
                     self.node
                         .workspaces
@@ -441,7 +442,7 @@ impl Step<'_> {
         let Some(workspace) = workspace else {
             return;
         };
-        let mut deleted = false;
+        let (mut deleted, mut stopped) = (false, false);
         if let Event::CommandDone { command } | Event::CommandFailed { command, .. } = &event {
             let done = self
                 .node
@@ -449,8 +450,9 @@ impl Step<'_> {
                 .iter()
                 .position(|queued| queued.command.id == *command);
             if let Some(queued) = done.map(|at| self.node.commands.remove(at)) {
-                let gone = matches!(queued.command.action, Action::DeleteWorkspace);
-                deleted = gone && matches!(event, Event::CommandDone { .. });
+                let done = matches!(event, Event::CommandDone { .. });
+                deleted = done && matches!(queued.command.action, Action::DeleteWorkspace);
+                stopped = done && matches!(queued.command.action, Action::StopAgent);
             }
         }
         if let Some(placement) = self.node.workspaces.get(&workspace)
@@ -469,6 +471,37 @@ impl Step<'_> {
         }
         if deleted {
             self.node.workspaces.remove(&workspace);
+        }
+        if stopped && let Some(placement) = self.node.workspaces.get_mut(&workspace) {
+            placement.stopped_at = Some(self.turn.now);
+            self.make_room();
+        }
+    }
+
+    /// Removes the oldest stopped workspaces beyond those that are kept.
+    fn make_room(&mut self) {
+        let leaving = |id: &WorkspaceId| {
+            let deletes =
+                |queued: &QueuedCommand| matches!(queued.command.action, Action::DeleteWorkspace);
+            self.node
+                .commands
+                .iter()
+                .any(|queued| queued.command.workspace == *id && deletes(queued))
+        };
+        let mut kept: Vec<_> = self
+            .node
+            .workspaces
+            .iter()
+            .filter(|(id, _)| !leaving(id))
+            .filter_map(|(id, placement)| {
+                Some((placement.stopped_at?, id.clone(), placement.attempt))
+            })
+            .collect();
+        kept.sort();
+        kept.truncate(kept.len().saturating_sub(KEPT_WORKSPACES));
+        for (_, workspace, attempt) in kept {
+            let id = CommandId::draw(self.turn);
+            self.enqueue(id, workspace, attempt, FENCE_LIMIT, Action::DeleteWorkspace);
         }
     }
 
@@ -543,7 +576,7 @@ impl Step<'_> {
             .node
             .workspaces
             .values()
-            .filter(|p| !p.fenced)
+            .filter(|p| p.is_live())
             .map(|p| p.task.clone())
             .collect();
         tasks.dedup();
