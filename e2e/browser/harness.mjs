@@ -343,16 +343,18 @@ export async function transcript(page) {
   return html.replaceAll(/<!--.*?-->/gs, "");
 }
 
-/** How many pixels the page is wider than its window. */
+/** The panes that scroll sideways, each with what sticks out of it. */
 export async function sideways(page) {
   return page.evaluate(() => {
-    const widest = Math.max(
-      document.documentElement.scrollWidth,
-      ...[...document.querySelectorAll("main, .list-pane, .scroll, .page")].map(
-        (element) => element.scrollWidth - element.clientWidth + innerWidth,
-      ),
-    );
-    return widest - innerWidth;
+    const panes = [document.documentElement, ...document.querySelectorAll(".pane, .list-pane, .entries, .scroll")];
+    return panes
+      .filter((pane) => pane.scrollWidth > pane.clientWidth)
+      .map((pane) => {
+        const edge = pane.getBoundingClientRect().right;
+        const out = [...pane.querySelectorAll("*")].filter((one) => one.getBoundingClientRect().right > edge + 1);
+        const name = (one) => `${one.tagName.toLowerCase()}.${one.getAttribute("class") ?? ""}`;
+        return `${name(pane)} by ${pane.scrollWidth - pane.clientWidth} px: ${out.slice(0, 3).map(name).join(", ")}`;
+      });
   });
 }
 

@@ -72,7 +72,7 @@ export class ScriptedNode {
         disk_free_bytes: 2 ** 36,
         version: "scripted",
         agents: ["sam-harness", "goose"],
-        max_workspaces: 4,
+        max_workspaces: 64,
       },
       open_commands: [],
       next_event: this.#next,

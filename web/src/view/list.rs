@@ -30,7 +30,7 @@ pub(crate) fn ListPane() -> impl IntoView {
     view! {
         <section class="list-pane" aria-label="Conversations">
             <header class="list-head">
-                <h2>{move || name.get().unwrap_or_else(|| "Project".to_owned())}</h2>
+                <h1>{move || name.get().unwrap_or_else(|| "Project".to_owned())}</h1>
                 <Scripted />
                 <a class="button primary new" href=new_path title="New task (c)">
                     {icon(icon::PLUS)}
@@ -120,9 +120,9 @@ fn GroupView(group: Group, groups: Memo<Groups>) -> impl IntoView {
         })
     });
     view! {
-        <h3 class="group">
+        <h2 class="group">
             {group.title()} " " <span class="muted">{move || ids.with(Vec::len)}</span>
-        </h3>
+        </h2>
         <ul>
             <For
                 each=move || ids.get()

@@ -138,10 +138,11 @@ fn Frame() -> impl IntoView {
             </a>
             <Banner />
             <Rail />
-            <Show when=move || in_project.get()>
-                <ListPane />
-            </Show>
-            <main id="main" tabindex="-1">
+            <main>
+                <Show when=move || in_project.get()>
+                    <ListPane />
+                </Show>
+                <div class="pane" id="main" tabindex="-1">
                 {move || match pane.get() {
                     Pane::Home => view! { <Home /> }.into_any(),
                     Pane::Nodes => view! { <Nodes /> }.into_any(),
@@ -162,6 +163,7 @@ fn Frame() -> impl IntoView {
                             .into_any()
                     }
                 }}
+                </div>
             </main>
         </div>
     }
@@ -305,7 +307,7 @@ fn follow_route(app: App) {
         if before.is_some_and(|before| before != now) {
             request_animation_frame(|| {
                 if !browser::focused().is_some_and(|f| f.tag_name() == "TEXTAREA") {
-                    browser::focus("main h1");
+                    browser::focus(".pane h1");
                 }
             });
         }
