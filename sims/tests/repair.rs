@@ -142,28 +142,70 @@ fn a_mistake_that_stops_the_tests_from_loading_is_repaired() {
     check(&broken, Tools::Separate, "lib/cents.js", "if (!match)");
 }
 
-/// Another program: CommonJS, classes, suites, no manifest script.
+/// Another program: CommonJS, classes, suites, no manifest.
+const QUEUE: &str = r"'use strict';
+
+class Queue {
+  constructor(limit) {
+    this.limit = limit;
+    this.items = [];
+  }
+
+  get full() {
+    return this.items.length >= this.limit;
+  }
+
+  add(item, urgent = false) {
+    if (this.full) {
+      throw new Error('full');
+    }
+    if (urgent) {
+      this.items.unshift(item);
+    } else {
+      this.items.push(item);
+    }
+    return this.items.length;
+  }
+}
+
+module.exports = { Queue };
+";
+
+const QUEUE_TEST: &str = r"const { describe, it } = require('node:test');
+const assert = require('node:assert');
+const { Queue } = require('../queue.cjs');
+
+describe('a queue', () => {
+  it('takes as many as its limit', () => {
+    const queue = new Queue(2);
+    queue.add('a');
+    queue.add('b');
+    assert.throws(() => queue.add('c'), /full/);
+  });
+
+  it('puts the urgent ones first', () => {
+    const queue = new Queue(3);
+    queue.add('a');
+    queue.add('b', true);
+    assert.deepStrictEqual(queue.items, ['b', 'a']);
+  });
+});
+";
+
 fn queue(broken: &str) -> Repository {
-    let code = "'use strict';\n\nclass Queue {\n  constructor(limit) {\n    this.limit = limit;\n    this.items = [];\n  }\n\n  \
-        get full() {\n    return this.items.length >= this.limit;\n  }\n\n  add(item, urgent = false) {\n    \
-        if (this.full) {\n      throw new Error('full');\n    }\n    if (urgent) {\n      this.items.unshift(item);\n    \
-        } else {\n      this.items.push(item);\n    }\n    return this.items.length;\n  }\n}\n\nmodule.exports = { Queue };\n";
-    let test = "const { describe, it } = require('node:test');\nconst assert = require('node:assert');\n\
-        const { Queue } = require('../queue');\n\ndescribe('a queue', () => {\n  it('takes as many as its limit', () => {\n    \
-        const queue = new Queue(2);\n    queue.add('a');\n    queue.add('b');\n    assert.throws(() => queue.add('c'), /full/);\n  \
-        });\n\n  it('puts the urgent ones first', () => {\n    const queue = new Queue(3);\n    queue.add('a');\n    \
-        queue.add('b', true);\n    assert.deepStrictEqual(queue.items, ['b', 'a']);\n  });\n});\n";
+    let code = QUEUE;
+    let test = QUEUE_TEST;
     let wrong = match broken {
         "limit" => code.replace("length >= this.limit", "length > this.limit"),
         "urgent" => code.replace("if (urgent)", "if (!urgent)"),
-        "lost" => code.replace("      this.items.push(item);\n", ""),
+        "lost" => code.replace("      this.items.unshift(item);\n", ""),
         "syntax" => code.replace("return this.items.length;", "return this.items.;"),
         _ => code.to_owned(),
     };
     assert!(wrong != code || broken == "nothing");
     Repository::of(vec![
-        ("queue.js".into(), wrong),
-        ("test/queue.test.js".into(), test.into()),
+        ("queue.cjs".into(), wrong),
+        ("test/queue.test.cjs".into(), test.into()),
     ])
 }
 
@@ -172,10 +214,10 @@ fn classes_suites_and_common_js_are_understood() {
     check(
         &queue("limit"),
         Tools::Separate,
-        "queue.js",
+        "queue.cjs",
         "length >= this.limit",
     );
-    check(&queue("urgent"), Tools::Shell, "queue.js", "if (urgent)");
+    check(&queue("urgent"), Tools::Shell, "queue.cjs", "if (urgent)");
 }
 
 #[test]

@@ -189,11 +189,11 @@ fn accept(
             if let Ok(reset) = HeaderValue::from_str(&format!("{retry_after}s")) {
                 headers.insert("x-ratelimit-reset-requests", reset);
             }
-            return Err(response.into());
+            Err(response.into())
         }
         Some(FaultKind::Status { status }) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            return Err(error(status, "server_error", "an error that was asked for").into());
+            Err(error(status, "server_error", "an error that was asked for").into())
         }
         other => Ok((request, other)),
     }

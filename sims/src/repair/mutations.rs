@@ -491,15 +491,15 @@ impl<'a> Site<'a> {
             self.text.get(left.end..right.start),
             self.text.get(right.clone()),
         );
-        if let (Some(one), Some(between), Some(other)) = parts {
-            if one != other {
-                all.push(self.mutation(
-                    left.start,
-                    right.end,
-                    &format!("{other}{between}{one}"),
-                    Class::Order,
-                ));
-            }
+        if let (Some(one), Some(between), Some(other)) = parts
+            && one != other
+        {
+            all.push(self.mutation(
+                left.start,
+                right.end,
+                &format!("{other}{between}{one}"),
+                Class::Order,
+            ));
         }
     }
 }

@@ -52,10 +52,11 @@ impl<'a> Source<'a> {
             }
         }
         for window in self.tokens.windows(3) {
-            if let [original, middle, alias] = window {
-                if middle.is("as") && names.contains(alias.text) {
-                    names.insert(original.text);
-                }
+            if let [original, middle, alias] = window
+                && middle.is("as")
+                && names.contains(alias.text)
+            {
+                names.insert(original.text);
             }
         }
         names

@@ -241,10 +241,8 @@ impl Attempts<'_, '_, '_> {
         if let Some(fixed) = fixed {
             return Ok(fixed);
         }
-        if !searched {
-            if let Some(fixed) = self.by_hand(&mut ranking, &mut tally, MOST_ATTEMPTS)? {
-                return Ok(fixed);
-            }
+        if !searched && let Some(fixed) = self.by_hand(&mut ranking, &mut tally, MOST_ATTEMPTS)? {
+            return Ok(fixed);
         }
         Ok(last(telling::gave_up(self.first, &tally)))
     }

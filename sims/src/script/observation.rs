@@ -115,10 +115,9 @@ pub(crate) fn hits(result: &str) -> Vec<Hit> {
         };
         if let (Some(path), Some(line), Some(text)) =
             (path, number.and_then(|n| n.parse().ok()), text)
+            && !path.contains("node_modules/")
         {
-            if !path.contains("node_modules/") {
-                hits.push(Hit { path, line, text });
-            }
+            hits.push(Hit { path, line, text });
         }
     }
     hits

@@ -45,10 +45,10 @@ impl Task {
                 start: 0,
             };
         };
-        if goes_on(&text) {
-            if let Some((_, earlier)) = texts.find(|(_, text)| !goes_on(text)) {
-                text = earlier;
-            }
+        if goes_on(&text)
+            && let Some((_, earlier)) = texts.find(|(_, text)| !goes_on(text))
+        {
+            text = earlier;
         }
         Self {
             job: job(&text),

@@ -23,17 +23,18 @@ impl Tree {
     /// Lists the files.
     pub(crate) fn list(replay: &mut Replay<'_>, say: &Say) -> Step<Self> {
         let mut files = paths(&replay.act(say, &Action::List)?);
-        if files.is_empty() && replay.toolbox().has_glob() {
-            if let Some(call) = replay.toolbox().through_shell(&Action::List) {
-                let results = replay.calls(
-                    &Say::text("That shows nothing; I ask git instead."),
-                    vec![call],
-                )?;
-                files = results
-                    .first()
-                    .map(|result| paths(result))
-                    .unwrap_or_default();
-            }
+        if files.is_empty()
+            && replay.toolbox().has_glob()
+            && let Some(call) = replay.toolbox().through_shell(&Action::List)
+        {
+            let results = replay.calls(
+                &Say::text("That shows nothing; I ask git instead."),
+                vec![call],
+            )?;
+            files = results
+                .first()
+                .map(|result| paths(result))
+                .unwrap_or_default();
         }
         Ok(Self {
             files,

@@ -1,5 +1,11 @@
 //! A gateway as its own process, a small HTTP client that sees each chunk as it comes, and a small agent.
 #![expect(dead_code, reason = "every test program uses another part of this")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails here"
+)]
 
 pub(crate) mod agent;
 pub(crate) mod repository;
@@ -26,7 +32,6 @@ impl Gateway {
     }
 
     /// A gateway that does not wait between chunks.
-
     pub(crate) fn with(arguments: &[&str]) -> Self {
         Self::paced(0, arguments)
     }

@@ -112,16 +112,19 @@ fn parse(diff: &str) -> Vec<Leftover> {
                 .split('+')
                 .nth(1)
                 .and_then(|rest| rest.split([' ', ',']).next()?.parse().ok());
-            if let (Some(old), Some(new), Some(line)) = (old, new, number) {
-                if alone && is_code(&path) && !is_test(&path) && nearly_same(old, new) {
-                    let (committed, now) = (old.to_owned(), new.to_owned());
-                    found.push(Leftover {
-                        path: path.clone(),
-                        line,
-                        committed,
-                        now,
-                    });
-                }
+            if let (Some(old), Some(new), Some(line)) = (old, new, number)
+                && alone
+                && is_code(&path)
+                && !is_test(&path)
+                && nearly_same(old, new)
+            {
+                let (committed, now) = (old.to_owned(), new.to_owned());
+                found.push(Leftover {
+                    path: path.clone(),
+                    line,
+                    committed,
+                    now,
+                });
             }
         }
     }
@@ -162,7 +165,7 @@ mod tests {
             committed: "  return a < b;".into(),
             now: "  return a <= b;".into(),
         };
-        assert_eq!(parse(&attempt), [expect.clone()]);
+        assert_eq!(parse(&attempt), std::slice::from_ref(&expect));
         assert_eq!(
             expect.undone("1\n2\n3\n4\n5\n6\n  return a <= b;\n"),
             Some("1\n2\n3\n4\n5\n6\n  return a < b;\n".into())

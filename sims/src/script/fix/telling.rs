@@ -219,8 +219,8 @@ fn cause(mutation: &Mutation, text: &str) -> String {
         Class::Offset if from.is_empty() => "was off by one".to_owned(),
         Class::Negation if to.is_empty() => "had a condition turned around by a `!`".to_owned(),
         Class::Negation => "had a condition that lacked a `!`".to_owned(),
-        _ if to.is_empty() => format!("had `{from}` where there should be nothing"),
-        _ => format!("had `{from}` where `{to}` is right"),
+        _ if to.is_empty() => format!("had `{from}` where the tests want nothing"),
+        _ => format!("had `{from}` where the tests want `{to}`"),
     }
 }
 
