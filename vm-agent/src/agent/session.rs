@@ -33,7 +33,7 @@ use sam_domain::time::Millis;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// Time to stop by itself after being asked by protocol.
 const CANCEL_GRACE: Duration = Duration::from_secs(10);
@@ -232,23 +232,20 @@ async fn begin(
     let started = async {
         let mut running = start(&machine.store, &api, &launch).await?;
         stderr = running.stderr.clone();
-        let greeted = tokio::select! {
-            biased;
-            status = running.process.wait() => Err(Failure::new(
-                "agent_failed_to_start",
-                format!("The agent {} while it started.", status.map_or("ended".to_owned(), describe_exit)),
-            )),
-            greeted = greet(&running.host, running.recipe, &launch.layout) => greeted,
+        let failure = match greet(&running.host, running.recipe, &launch.layout).await {
+            Ok(acp) => return Ok((running, acp)),
+            Err(failure) => failure,
         };
-        match greeted {
-            Ok(acp) => Ok((running, acp)),
-            Err(failure) => {
-                // What it complained about may still be on its way.
-                running.process.terminate();
-                let _ = timeout(END_LIMIT, running.process.wait()).await;
-                Err(failure)
-            }
+        // How it ended says more than that it no longer answered.
+        let exit = timeout(LAST_WORDS, running.process.wait()).await;
+        if let Ok(Ok(status)) = exit {
+            let how = describe_exit(status);
+            let message = format!("The agent {how} while it started.");
+            return Err(Failure::new("agent_failed_to_start", message));
         }
+        running.process.terminate();
+        let _ = timeout(END_LIMIT, running.process.wait()).await;
+        Err(failure)
     };
     let started = async {
         tokio::select! {
@@ -288,10 +285,10 @@ impl Session {
 
     async fn converse(&mut self, queue: &mut mpsc::UnboundedReceiver<AgentCommand>) -> End {
         loop {
-            let pause = self.writer.pause();
+            let due = self.writer.due();
             let tick = async {
-                match pause {
-                    Some(pause) => sleep(pause).await,
+                match due {
+                    Some(at) => sleep_until(at).await,
                     None => std::future::pending().await,
                 }
             };

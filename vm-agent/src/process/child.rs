@@ -172,10 +172,13 @@ pub(crate) fn sweep_role(store: &Store, workspace: &WorkspaceId, role: &str) -> 
     table::kill_all(SWEEP_LIMIT, || table::marked(&mark))
 }
 
-/// How a program ended, in a few words.
+/// How a program ended, in a few words. The supervisor handles three signals
+/// itself and so cannot end by them; it then ends with 128 and the number.
 pub(crate) fn describe_exit(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;
+    let handled = [Signal::HUP, Signal::INT, Signal::TERM].map(|signal| 128 + signal.as_raw());
     match (status.code(), status.signal()) {
+        (Some(code), _) if handled.contains(&code) => format!("killed by signal {}", code - 128),
         (Some(code), _) => format!("exited with status {code}"),
         (None, Some(signal)) => format!("killed by signal {signal}"),
         (None, None) => "ended".to_owned(),

@@ -151,6 +151,6 @@ fn end_by(own: Pid, signal: Signal) -> i32 {
     };
     let _ = rustix::process::setrlimit(Resource::Core, none);
     let _ = rustix::process::kill_process(own, signal);
-    // Reached when this process ignores that signal.
+    // Reached when this process handles or ignores that signal.
     128 + signal.as_raw()
 }

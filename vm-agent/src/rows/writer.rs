@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// How often deltas go out.
 const DELTA_EVERY: Duration = Duration::from_millis(40);
@@ -31,6 +32,7 @@ pub(crate) struct Writer {
     outbox: Arc<Outbox>,
     live: Live,
     stored: mpsc::UnboundedReceiver<(RowId, u32)>,
+    due: Option<Instant>,
 }
 
 impl Writer {
@@ -50,6 +52,7 @@ impl Writer {
             stored: outbox.watch(),
             outbox: Arc::clone(outbox),
             live,
+            due: None,
         }
     }
 
@@ -64,16 +67,23 @@ impl Writer {
         self.keep(vec![version]);
     }
 
-    /// When [`Writer::tick`] is due; `None` when nothing grows.
-    pub(crate) fn pause(&self) -> Option<Duration> {
-        if !self.waiting.is_empty() {
-            return Some(RETRY_EVERY);
-        }
-        self.transcript.growing().then_some(DELTA_EVERY)
+    /// When [`Writer::tick`] is due; `None` when nothing grows. What an agent
+    /// says meanwhile does not put it off.
+    pub(crate) fn due(&mut self) -> Option<Instant> {
+        let pause = if !self.waiting.is_empty() {
+            RETRY_EVERY
+        } else if self.transcript.growing() {
+            DELTA_EVERY
+        } else {
+            self.due = None;
+            return None;
+        };
+        Some(*self.due.get_or_insert_with(|| Instant::now() + pause))
     }
 
     /// Stores what has grown long enough and sends deltas.
     pub(crate) fn tick(&mut self) {
+        self.due = None;
         while let Ok((row, rev)) = self.stored.try_recv() {
             self.transcript.stored(&row, rev);
         }

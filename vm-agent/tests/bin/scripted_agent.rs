@@ -1,2 +1,288 @@
-//! placeholder
-fn main() {}
+//! A coding agent that does what its prompt says, line by line: each line is
+//! one step as JSON. The tests start it in place of a real one.
+
+use sam_acp::{
+    AcpSessionId, AgentDescription, AgentLink, AgentRequest, AgentServer, AgentUpdate, Block,
+    Chunk, PermissionOption, PermissionOptionKind, PlanPriority, PromptOutcome, PromptReply,
+    RpcError, StopReason, TokenUsage, ToolCall, ToolCallUpdate, ToolContent, ToolStatus,
+};
+use serde::Deserialize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Step {
+    /// Says something.
+    Say(String),
+    /// Thinks something.
+    Think(String),
+    /// Says a piece this many times, one every millisecond.
+    Stream(String, u32),
+    /// A plan with this many steps.
+    Plan(usize),
+    /// Announces a call that stays open.
+    Open(String),
+    /// A call with its output.
+    Run(String, String),
+    /// Writes a file, relative to the working directory, and reports the change.
+    Write(String, String),
+    /// Writes its environment and arguments into a file.
+    Reveal(String),
+    /// Asks the model; says what came back, or the status.
+    Model(String),
+    /// Asks for permission with options of these kinds; says the answer.
+    Ask(Vec<String>),
+    /// Leaves a process behind and writes its number into a file.
+    Leave(PathBuf),
+    /// Writes its own number into a file.
+    Pid(PathBuf),
+    /// Waits until the file is there.
+    Await(PathBuf),
+    /// Does not stop when it is told to.
+    Stubborn,
+    /// Writes to standard error.
+    Complain(String),
+    /// Exits.
+    Exit(i32),
+    /// Answers the prompt with an error.
+    Fail(String),
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let description = AgentDescription {
+        name: "scripted".into(),
+        title: "Scripted".into(),
+        version: "1".into(),
+        load_session: false,
+    };
+    let (link, mut requests) =
+        AgentServer::connect(tokio::io::stdin(), tokio::io::stdout(), description);
+    let cancelled = Arc::new(AtomicBool::new(false));
+    while let Some(request) = requests.recv().await {
+        match request {
+            AgentRequest::NewSession { reply, .. } => reply.opened(&AcpSessionId("s1".into())),
+            AgentRequest::LoadSession { reply, .. } => {
+                reply.failed(RpcError::method_not_found("session/load"));
+            }
+            AgentRequest::Prompt {
+                session,
+                blocks,
+                reply,
+            } => {
+                cancelled.store(false, Ordering::Relaxed);
+                let turn = Turn {
+                    link: link.clone(),
+                    session,
+                    cancelled: Arc::clone(&cancelled),
+                    stubborn: false,
+                };
+                tokio::spawn(turn.play(blocks, reply));
+            }
+            AgentRequest::Cancel { .. } => cancelled.store(true, Ordering::Relaxed),
+            AgentRequest::Closed(_) => break,
+        }
+    }
+}
+
+struct Turn {
+    link: AgentLink,
+    session: AcpSessionId,
+    cancelled: Arc<AtomicBool>,
+    stubborn: bool,
+}
+
+impl Turn {
+    fn tell(&self, update: AgentUpdate) {
+        self.link.update(&self.session, &update);
+    }
+
+    fn say(&self, text: impl Into<String>) {
+        self.tell(AgentUpdate::Message(Chunk::text(text)));
+    }
+
+    async fn play(mut self, blocks: Vec<Block>, reply: PromptReply) {
+        let text: Vec<_> = blocks.iter().filter_map(Block::as_text).collect();
+        for line in text.join("\n").lines() {
+            let Ok(step) = serde_json::from_str::<Step>(line) else {
+                self.say(format!("[heard: {line}]"));
+                continue;
+            };
+            if let Step::Fail(why) = step {
+                return reply.failed(RpcError::internal(why));
+            }
+            self.step(step).await;
+            if self.cancelled.load(Ordering::Relaxed) && !self.stubborn {
+                return reply.finished(&outcome(StopReason::Cancelled));
+            }
+        }
+        reply.finished(&outcome(StopReason::EndTurn));
+    }
+
+    async fn step(&mut self, step: Step) {
+        match step {
+            Step::Say(text) => self.say(text),
+            Step::Think(text) => self.tell(AgentUpdate::Thought(Chunk::text(text))),
+            Step::Stream(piece, times) => {
+                for _ in 0..times {
+                    self.say(piece.clone());
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+            Step::Plan(steps) => self.tell(AgentUpdate::Plan {
+                entries: (1..=steps)
+                    .map(|n| sam_acp::PlanEntry {
+                        content: format!("step {n}"),
+                        priority: PlanPriority::Medium,
+                        status: sam_acp::PlanStatus::Pending,
+                    })
+                    .collect(),
+            }),
+            Step::Open(id) => self.tell(AgentUpdate::ToolCall(ToolCall {
+                title: "a long run".into(),
+                status: ToolStatus::InProgress,
+                id,
+                ..ToolCall::default()
+            })),
+            Step::Run(id, output) => self.run(id, ToolContent::Text { text: output }),
+            Step::Write(path, text) => {
+                let path = std::env::current_dir().expect("directory").join(path);
+                std::fs::write(&path, &text).expect("written");
+                let path = path.to_string_lossy().into_owned();
+                self.run(
+                    format!("w-{path}"),
+                    ToolContent::Diff {
+                        path,
+                        old: None,
+                        new: text,
+                    },
+                );
+            }
+            Step::Reveal(path) => std::fs::write(path, revealed()).expect("written"),
+            Step::Model(text) => {
+                let said = model(&text).await;
+                self.say(said);
+            }
+            Step::Ask(kinds) => self.ask(kinds).await,
+            Step::Leave(file) => {
+                let script = format!("echo $$ > {}; exec sleep 1000", file.display());
+                std::process::Command::new("setsid")
+                    .args(["sh", "-c", &script])
+                    .spawn()
+                    .expect("left behind");
+                wait_for(&file, || false).await;
+            }
+            Step::Pid(file) => {
+                std::fs::write(file, format!("{}\n", std::process::id())).expect("written");
+            }
+            Step::Await(file) => {
+                let stop = || self.cancelled.load(Ordering::Relaxed) && !self.stubborn;
+                wait_for(&file, stop).await;
+            }
+            Step::Stubborn => self.stubborn = true,
+            Step::Complain(text) => eprintln!("{text}"),
+            Step::Exit(code) => {
+                self.link.close();
+                std::process::exit(code);
+            }
+            Step::Fail(_) => {}
+        }
+    }
+
+    fn run(&self, id: String, content: ToolContent) {
+        self.tell(AgentUpdate::ToolCall(ToolCall {
+            id: id.clone(),
+            title: "run".into(),
+            name: Some("run".into()),
+            raw_input: Some(serde_json::json!({ "id": id })),
+            ..ToolCall::default()
+        }));
+        self.tell(AgentUpdate::ToolCallUpdate(ToolCallUpdate {
+            id,
+            status: Some(ToolStatus::Completed),
+            content: Some(vec![content]),
+            ..ToolCallUpdate::default()
+        }));
+    }
+
+    async fn ask(&self, kinds: Vec<String>) {
+        let options: Vec<_> = kinds
+            .iter()
+            .enumerate()
+            .map(|(n, kind)| PermissionOption {
+                id: format!("{kind}-{n}"),
+                name: kind.clone(),
+                kind: match kind.as_str() {
+                    "allow_once" => PermissionOptionKind::AllowOnce,
+                    "allow_always" => PermissionOptionKind::AllowAlways,
+                    _ => PermissionOptionKind::RejectOnce,
+                },
+            })
+            .collect();
+        let call = ToolCallUpdate {
+            id: "asked".into(),
+            ..ToolCallUpdate::default()
+        };
+        let answer = self
+            .link
+            .request_permission(&self.session, &call, &options)
+            .await;
+        self.say(format!("[{answer:?}]"));
+    }
+}
+
+fn outcome(stop_reason: StopReason) -> PromptOutcome {
+    PromptOutcome {
+        stop_reason,
+        usage: Some(TokenUsage {
+            input: 7,
+            output: 2,
+            total: 9,
+            ..TokenUsage::default()
+        }),
+    }
+}
+
+fn revealed() -> String {
+    let mut text = String::new();
+    for (name, value) in std::env::vars() {
+        text.push_str(&format!("{name}={value}\n"));
+    }
+    for argument in std::env::args() {
+        text.push_str(&format!("argument {argument}\n"));
+    }
+    text
+}
+
+async fn wait_for(file: &std::path::Path, stop: impl Fn() -> bool) {
+    while !file.exists() && !stop() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn model(text: &str) -> String {
+    let base = std::env::var("SAM_MODEL_URL").expect("an address");
+    let key = std::env::var("SAM_MODEL_KEY").expect("a key");
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .expect("a client");
+    let answer = client
+        .post(format!("{base}/chat/completions"))
+        .bearer_auth(key)
+        .json(&serde_json::json!({ "say": text }))
+        .send()
+        .await;
+    match answer {
+        Ok(answer) => {
+            let status = answer.status();
+            let text = answer.text().await.unwrap_or_default();
+            format!("[model {status}: {text}]")
+        }
+        Err(error) => format!("[model unreachable: {error}]"),
+    }
+}

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The program under test.
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_sam-vm-agent");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_sam-vm-agent");
 
 /// Waits for a condition; fails with `what` after half a minute.
-pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !condition() {
         assert!(Instant::now() < deadline, "not in time: {what}");
@@ -16,7 +16,7 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// Whether a process is there and not a zombie.
-pub fn alive(pid: u32) -> bool {
+pub(crate) fn alive(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .ok()
         .and_then(|stat| {
@@ -27,7 +27,7 @@ pub fn alive(pid: u32) -> bool {
 }
 
 /// The number a process wrote into a file, once it is there.
-pub fn number_in(file: &Path) -> u32 {
+pub(crate) fn number_in(file: &Path) -> u32 {
     let mut number = None;
     wait_until(&format!("a number in {}", file.display()), || {
         number = std::fs::read_to_string(file)
@@ -40,12 +40,12 @@ pub fn number_in(file: &Path) -> u32 {
 }
 
 /// A file of the test's own.
-pub fn file(dir: &tempfile::TempDir, name: &str) -> PathBuf {
+pub(crate) fn file(dir: &tempfile::TempDir, name: &str) -> PathBuf {
     dir.path().join(name)
 }
 
 /// Sends a signal.
-pub fn kill(pid: u32, signal: rustix::process::Signal) {
+pub(crate) fn kill(pid: u32, signal: rustix::process::Signal) {
     let pid = i32::try_from(pid)
         .ok()
         .and_then(rustix::process::Pid::from_raw);
