@@ -18,8 +18,6 @@ pub(crate) struct Machine {
     pub(crate) hub: Hub,
     /// Folders searched first for agents.
     pub(crate) agent_path: Vec<PathBuf>,
-    /// Most workspaces at a time.
-    pub(crate) max_workspaces: u32,
     api: Api,
     node: Arc<RwLock<NodeIdentity>>,
     deliveries: Mutex<HashMap<WorkspaceId, (WorkspaceApi, Arc<Outbox>)>>,
@@ -32,13 +30,11 @@ impl Machine {
         api: Api,
         node: Arc<RwLock<NodeIdentity>>,
         agent_path: Vec<PathBuf>,
-        max_workspaces: u32,
     ) -> Self {
         Self {
             store,
             hub,
             agent_path,
-            max_workspaces,
             api,
             node,
             deliveries: Mutex::default(),

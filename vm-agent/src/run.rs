@@ -115,7 +115,6 @@ pub(crate) async fn run(options: Options) -> Result<(), RunError> {
         api.clone(),
         Arc::clone(&node),
         options.agent_path.clone(),
-        options.max_workspaces,
     ));
     recover(&machine).await?;
     for command in machine.hub.open_commands() {

@@ -403,17 +403,6 @@ async fn prepare(machine: Arc<Machine>, command: Command) {
         branch: branch.clone(),
     };
     let work = async {
-        let others = machine.store.workspaces().map_err(disk)?;
-        let others = others
-            .iter()
-            .filter(|held| held.id != command.workspace)
-            .count();
-        if others >= machine.max_workspaces as usize {
-            return Err(Failure::new(
-                "node_full",
-                format!("This machine has {others} workspaces, which is all it takes."),
-            ));
-        }
         let (began, mut phases) = mpsc::unbounded_channel();
         let preparing = git::prepare(&machine.store, &layout, &wanted, |phase| {
             let _ = began.send(phase);

@@ -47,18 +47,6 @@ pub(crate) struct ProcessRecord {
 }
 
 impl Store {
-    /// Every workspace on this machine.
-    pub(crate) fn workspaces(&self) -> Stored<Vec<WorkspaceRecord>> {
-        let connection = self.lock();
-        let mut statement = connection.prepare("SELECT json FROM workspace ORDER BY id")?;
-        let mut rows = statement.query([])?;
-        let mut records = Vec::new();
-        while let Some(row) = rows.next()? {
-            records.push(serde_json::from_str(&row.get::<_, String>(0)?)?);
-        }
-        Ok(records)
-    }
-
     /// One workspace.
     pub(crate) fn workspace(&self, id: &WorkspaceId) -> Stored<Option<WorkspaceRecord>> {
         let json: Option<String> = self
