@@ -28,7 +28,7 @@ const RETRY_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) enum ToLink {
     /// Send this.
-    Frame(AgentFrame),
+    Frame(Box<AgentFrame>),
     /// Close.
     Close {
         /// Why.
@@ -254,7 +254,7 @@ impl Hub {
         self.owed.send_replace(inner.end.pending_events());
         for action in outcome.then {
             match action {
-                Do::Send(frame) => self.tell(inner, ToLink::Frame(frame)),
+                Do::Send(frame) => self.tell(inner, ToLink::Frame(Box::new(frame))),
                 Do::Begin(command) => {
                     // The receiver lives as long as the process.
                     let _ = self.begin.send(command);

@@ -129,6 +129,17 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
         .path_and_query()
         .map_or("/v1/", |path| path.as_str());
     let url = model_url(shared.api.api(), path);
+    if !url
+        .path()
+        .starts_with(model_url(shared.api.api(), "/v1/").path())
+    {
+        // A path that climbs out of /v1/ once it is resolved.
+        return refusal(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "Only /v1/ is served here.",
+        );
+    }
     let headers = forwarded(&parts.headers);
     let send = |token: &Secret, body: Bytes| {
         shared
@@ -247,3 +258,6 @@ fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
     );
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,7 +40,7 @@ pub(crate) struct Options {
     pub(crate) agent_path: Vec<PathBuf>,
     /// The machine's name for people.
     pub(crate) name: Option<String>,
-    /// Most workspaces at a time.
+    /// Most workspaces at a time; the control plane keeps to it.
     pub(crate) max_workspaces: u32,
 }
 

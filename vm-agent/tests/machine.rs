@@ -1,6 +1,8 @@
 //! The whole program against a control plane and a coding agent that do as the
 //! test says: real processes, real repositories, real sockets.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 mod common;
 #[path = "common/plane.rs"]
 mod plane;

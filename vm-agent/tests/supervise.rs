@@ -1,5 +1,7 @@
 //! The supervisor against programs that do not want to end.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 mod common;
 
 use common::{PROGRAM, alive, file, kill, number_in, wait_until};

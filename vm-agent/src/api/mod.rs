@@ -6,7 +6,7 @@
 //!
 //! - [`client`]: requests and what their failures mean.
 //! - [`tokens`]: the short-lived tokens of each workspace, in memory only.
-//! - [`socket`]: WebSockets.
+//! - [`socket`]: its WebSockets.
 
 mod client;
 mod socket;

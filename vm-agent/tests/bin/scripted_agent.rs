@@ -1,6 +1,12 @@
 //! A coding agent that does what its prompt says, line by line: each line is
 //! one step as JSON. The tests start it in place of a real one.
 
+#![expect(
+    clippy::expect_used,
+    clippy::zombie_processes,
+    reason = "a stand-in for tests: a step that cannot be done ends it, and some steps leave processes behind"
+)]
+
 use sam_acp::{
     AcpSessionId, AgentDescription, AgentLink, AgentRequest, AgentServer, AgentUpdate, Block,
     Chunk, PermissionOption, PermissionOptionKind, PlanPriority, PromptOutcome, PromptReply,

@@ -1,5 +1,7 @@
 //! What the tests of this program share.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 

@@ -2,6 +2,12 @@
 //! tokens, rows, bodies, deltas, model. It writes down everything, refuses
 //! what the contract forbids, and can be unreachable.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
 use futures::{SinkExt, StreamExt};
 use sam_domain::access::wire::{Joined, WorkspaceTokens, WorkspaceTokensRequest};
 use sam_domain::conversation::row::RowUpsert;
