@@ -9,7 +9,11 @@
 //! missing fails and says so.
 
 pub mod client;
+pub mod conversation;
+pub mod disk;
 pub mod gateway;
+pub mod git_server;
+pub mod machine;
 pub mod node;
 pub mod process;
 pub mod programs;
@@ -19,6 +23,8 @@ pub mod stack;
 pub mod wait;
 
 pub use client::{Client, Reply};
+pub use conversation::Work;
+pub use disk::Disk;
 pub use socket::Socket;
 pub use stack::{Stack, StackOptions};
 pub use wait::{wait_until, within};

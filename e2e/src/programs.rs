@@ -72,3 +72,22 @@ pub fn node() -> PathBuf {
         PathBuf::from("node")
     }
 }
+
+/// A PATH on which that Node.js comes first.
+#[must_use]
+pub fn path() -> std::ffi::OsString {
+    let held = std::env::var_os("PATH").unwrap_or_default();
+    let first = root().join("node_modules/.bin");
+    let folders = std::iter::once(first).chain(std::env::split_paths(&held));
+    std::env::join_paths(folders).unwrap_or(held)
+}
+
+/// The folder with goose, a coding agent that is not ours.
+///
+/// # Errors
+/// When the npm packages are not installed.
+pub fn goose() -> Result<PathBuf> {
+    let folder = root().join("node_modules/@aaif/goose-binary-linux-x64/bin");
+    present(folder.join("goose"), "npm ci")?;
+    Ok(folder)
+}

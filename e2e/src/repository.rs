@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{Result, failure, programs};
+use crate::{Result, disk, failure, programs};
 
 /// Runs git in a directory and returns what it printed.
 ///
@@ -54,9 +54,53 @@ pub fn create(directory: &Path, name: &str, files: &[(&str, &str)]) -> Result<Pa
 /// # Errors
 /// When git or the file system refuses.
 pub fn sample(directory: &Path, name: &str) -> Result<PathBuf> {
-    let work = directory.join(format!("{name}-first"));
-    copy(&programs::root().join("demo/repository"), &work)?;
-    commit_and_bare(directory, name, &work)
+    sample_with(directory, name, |_| {})
+}
+
+/// The same from the sample repository with its files (paths and texts) changed before they are
+/// committed. The repository that is cloned from it lies beside it as `<name>-first`.
+///
+/// # Errors
+/// When git or the file system refuses.
+pub fn sample_with(
+    directory: &Path,
+    name: &str,
+    change: impl FnOnce(&mut Vec<(String, String)>),
+) -> Result<PathBuf> {
+    let sample = programs::root().join("demo/repository");
+    let mut files = Vec::new();
+    for path in disk::files(&sample) {
+        let relative = path.strip_prefix(&sample)?.to_string_lossy().into_owned();
+        if !relative.starts_with("node_modules/") {
+            files.push((relative, std::fs::read_to_string(&path)?));
+        }
+    }
+    change(&mut files);
+    let files: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), text.as_str()))
+        .collect();
+    create(directory, name, &files)
+}
+
+/// Checks a branch out beside its repository and runs its tests there with `node --test`. Says how
+/// they ended and what they printed.
+///
+/// # Errors
+/// When git or Node.js cannot be run.
+pub fn tests_of(repository: &Path, branch: &str) -> Result<(bool, String)> {
+    let place = tempfile::tempdir()?;
+    let target = place.path().join("checkout");
+    let (from, to) = (repository.to_string_lossy(), target.to_string_lossy());
+    let clone = ["clone", "--quiet", "--branch", branch, &from, &to];
+    git(place.path(), &clone)?;
+    let output = Command::new(programs::node())
+        .arg("--test")
+        .current_dir(&target)
+        .env("PATH", programs::path())
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok((output.status.success(), said))
 }
 
 fn commit_and_bare(directory: &Path, name: &str, work: &Path) -> Result<PathBuf> {
@@ -67,20 +111,4 @@ fn commit_and_bare(directory: &Path, name: &str, work: &Path) -> Result<PathBuf>
     let (from, to) = (work.to_string_lossy(), bare.to_string_lossy());
     git(directory, &["clone", "--quiet", "--bare", &from, &to])?;
     Ok(bare)
-}
-
-fn copy(from: &Path, to: &Path) -> Result {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            if entry.file_name() != "node_modules" {
-                copy(&entry.path(), &target)?;
-            }
-        } else {
-            std::fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }

@@ -11,12 +11,18 @@ use sam_domain::node::wire::{NodeList, NodeState, NodeView};
 use sam_domain::task::TaskView;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::disk::{self, Disk};
 use crate::gateway::Gateway;
 use crate::process::Process;
-use crate::{Client, Result, failure, programs, wait_until};
+use crate::{Client, Result, failure, machine, programs, wait_until};
 
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
+/// How long a machine may take to end and deliver everything after a task.
+const SETTLES_WITHIN: Duration = Duration::from_secs(90);
+/// Stacks that run at once; the tests of a crate share one machine.
+static ROOM: Semaphore = Semaphore::const_new(2);
 /// The key between the server and the gateway.
 pub const MODEL_KEY: &str = "key-of-the-scripted-gateway";
 
@@ -43,6 +49,7 @@ pub struct Stack {
     port: u16,
     admin: Option<Client>,
     directory: TempDir,
+    _room: SemaphorePermit<'static>,
 }
 
 impl Stack {
@@ -75,6 +82,7 @@ impl Stack {
     /// # Errors
     /// When a program is missing or does not start.
     pub async fn start_unclaimed(options: StackOptions) -> Result<Self> {
+        let room = ROOM.acquire().await?;
         let directory = tempfile::Builder::new().prefix("sam-e2e-").tempdir()?;
         let gateway = Gateway::start(directory.path(), MODEL_KEY)?;
         let mut stack = Self {
@@ -86,6 +94,7 @@ impl Stack {
             port: 0,
             admin: None,
             directory,
+            _room: room,
         };
         stack.start_server().await?;
         Ok(stack)
@@ -244,12 +253,16 @@ impl Stack {
     fn spawn_node(&mut self, name: &str, join: Option<&str>, paths: &[&Path]) -> Result {
         let home = self.directory.path().join(format!("{name}-home"));
         std::fs::create_dir_all(&home)?;
+        let scratch = self.scratch_directory(name);
+        std::fs::create_dir_all(&scratch)?;
         let mut command = Command::new(programs::native("sam-vm-agent")?);
         command
             .args(["run", "--url", &self.url, "--name", name])
             .arg("--state-dir")
             .arg(self.node_directory(name))
-            .env("HOME", &home);
+            .env("HOME", &home)
+            .env("TMPDIR", &scratch)
+            .env("PATH", programs::path());
         for path in paths {
             command.arg("--agent-path").arg(path);
         }
@@ -270,6 +283,67 @@ impl Stack {
     #[must_use]
     pub fn node_directory(&self, name: &str) -> PathBuf {
         self.directory.path().join(format!("{name}-state"))
+    }
+
+    /// The temporary directory of a vm-agent.
+    #[must_use]
+    pub fn scratch_directory(&self, name: &str) -> PathBuf {
+        self.directory.path().join(format!("{name}-scratch"))
+    }
+
+    /// The disk of a vm-agent.
+    #[must_use]
+    pub fn disk(&self, name: &str) -> Disk {
+        Disk::new(self.node_directory(name))
+    }
+
+    /// Waits until nothing goes on on a machine: it owes nothing, nothing it started runs, nothing
+    /// listens for an agent, no temporary file is left.
+    ///
+    /// # Errors
+    /// When something still does after a while; says what.
+    pub async fn until_quiet(&mut self, name: &str) -> Result {
+        let disk = self.disk(name);
+        let scratch = self.scratch_directory(name);
+        let node = self.node_process()?.id();
+        wait_until("the machine is quiet", SETTLES_WITHIN, || async {
+            let mut found = Vec::new();
+            found.extend(disk.started()?.iter().map(|held| format!("{held:?}")));
+            found.extend(machine::below(node).iter().map(|held| format!("{held:?}")));
+            found.extend(
+                machine::listening(node)
+                    .iter()
+                    .map(|port| format!("port {port}")),
+            );
+            found.extend(disk::list(&scratch).iter().map(|path| format!("{path:?}")));
+            let unfinished = disk.records()?.unfinished();
+            if found.is_empty() && unfinished.is_empty() {
+                Ok(Some(()))
+            } else {
+                Err(failure(format!("{found:#?} {unfinished}")))
+            }
+        })
+        .await
+    }
+
+    /// Waits until a machine is quiet and holds no workspace.
+    ///
+    /// # Errors
+    /// When something is left after a while; says what.
+    pub async fn until_empty(&mut self, name: &str) -> Result {
+        self.until_quiet(name).await?;
+        let disk = self.disk(name);
+        wait_until("no workspace is left", SETTLES_WITHIN, || async {
+            let folders = disk.workspace_folders();
+            let records = disk.records()?;
+            let kept = records.counts.contains(&("workspace", 0));
+            if folders.is_empty() && kept {
+                Ok(Some(()))
+            } else {
+                Err(failure(format!("{folders:?} {:?}", records.counts)))
+            }
+        })
+        .await
     }
 
     /// The newest vm-agent's process.

@@ -10,6 +10,8 @@ use sam_domain::id::TaskId;
 use sam_e2e::node::ScriptedNode;
 use sam_e2e::{Client, Result, Stack, StackOptions, ensure, failure, wait_until, within};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const CHAT: &str = "/ai/v1/chat/completions";
@@ -159,8 +161,9 @@ async fn a_plain_reply_passes_and_is_counted() -> Result {
     )
 }
 
-#[tokio::test]
-async fn a_client_that_leaves_closes_the_upstream() -> Result {
+/// Begins a stream that the upstream holds after its second chunk, and leaves it: with chunks unread,
+/// which resets the connection, or after reading all there is, which only closes it.
+async fn leave(read_all: bool) -> Result {
     let working = working(StackOptions::default()).await?;
     let gateway = working.stack.gateway();
     gateway
@@ -171,13 +174,20 @@ async fn a_client_that_leaves_closes_the_upstream() -> Result {
         .request(Method::POST, CHAT)
         .json(&question(true));
     let mut response = within("the response begins", PATIENCE, request.send()).await??;
-    let first = within("the first delta", PATIENCE, response.chunk()).await??;
-    ensure(first.is_some(), || "the stream ended".to_owned())?;
-    gateway
-        .until("the upstream holds the rest", PATIENCE, |request| {
+    let held = || {
+        gateway.until("the upstream holds the rest", PATIENCE, |request| {
             request.get("held") == Some(&json!(true))
         })
-        .await?;
+    };
+    if read_all {
+        let mut events = 0;
+        while events < 2 {
+            let chunk = within("a delta", PATIENCE, response.chunk()).await??;
+            let chunk = chunk.ok_or_else(|| failure("the stream ended"))?;
+            events += chunk.windows(5).filter(|word| *word == b"data:").count();
+        }
+    }
+    held().await?;
     drop(response);
     gateway
         .until("the upstream sees its client leave", PATIENCE, |request| {
@@ -186,6 +196,51 @@ async fn a_client_that_leaves_closes_the_upstream() -> Result {
         .await?;
     let recorded = working.until_calls(1).await?;
     ensure(recorded.unreported == 1, || format!("{recorded:?}"))
+}
+
+#[tokio::test]
+async fn a_client_that_breaks_off_closes_the_upstream() -> Result {
+    leave(false).await
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_quietly_closes_the_upstream() -> Result {
+    leave(true).await
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_before_the_answer_closes_the_upstream() -> Result {
+    // An upstream that takes the request and says nothing.
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let options = StackOptions {
+        settings: vec![(
+            "SAM_MODEL_URL".to_owned(),
+            format!("http://{}/v1", listener.local_addr()?),
+        )],
+        ..StackOptions::default()
+    };
+    let working = working(options).await?;
+    let address = working.stack.url().trim_start_matches("http://");
+    let mut client = TcpStream::connect(address).await?;
+    let body = question(true).to_string();
+    let request = format!(
+        "POST {CHAT} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\n\
+         content-length: {}\r\n\r\n{body}",
+        working.token,
+        body.len()
+    );
+    client.write_all(request.as_bytes()).await?;
+    let (mut upstream, _) = within("the upstream is called", PATIENCE, listener.accept()).await??;
+    // A reset: before there is anything to write, the runtime notices nothing less.
+    client.set_zero_linger()?;
+    drop(client);
+    // The upstream's end of the connection is closed: reading comes to its end.
+    within("the upstream sees its client leave", PATIENCE, async {
+        let mut buffer = [0; 4096];
+        while upstream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+    })
+    .await?;
+    working.until_calls(1).await.map(|_| ())
 }
 
 #[tokio::test]
@@ -208,17 +263,14 @@ async fn what_fails_upstream_is_told_and_counted() -> Result {
         .request(Method::POST, CHAT)
         .json(&question(true));
     let mut response = within("the response begins", PATIENCE, request.send()).await??;
-    let broke = within("the stream breaks off", PATIENCE, async {
-        loop {
-            match response.chunk().await {
-                Ok(Some(_)) => {}
-                Ok(None) => return false,
-                Err(_) => return true,
-            }
-        }
-    })
-    .await?;
-    ensure(broke, || "a cut stream looked like a whole one".to_owned())?;
+    let mut text = String::new();
+    while let Ok(Some(chunk)) = within("the stream breaks off", PATIENCE, response.chunk()).await? {
+        text.push_str(&String::from_utf8_lossy(&chunk));
+    }
+    ensure(
+        text.contains("upstream_broke_off") && !text.contains("[DONE]"),
+        || format!("a cut stream looked like a whole one: {text}"),
+    )?;
     let recorded = working.until_calls(2).await?;
     ensure(recorded.unreported == 2, || format!("{recorded:?}"))
 }

@@ -2,6 +2,7 @@
 // for Cloudflare; `cargo xtask tidy` fails when the two disagree.
 
 export const COMPATIBILITY_DATE = "2026-07-30";
+export const COMPATIBILITY_FLAGS = ["enable_request_signal"];
 
 export const DURABLE_OBJECTS = {
   PROJECT_DATA: "ProjectData",

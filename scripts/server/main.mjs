@@ -13,7 +13,7 @@ import { existsSync, mkdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { COMPATIBILITY_DATE, D1, DURABLE_OBJECTS, KV, R2, WORKER_PATHS } from "./bindings.mjs";
+import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, D1, DURABLE_OBJECTS, KV, R2, WORKER_PATHS } from "./bindings.mjs";
 import { migrate } from "./migrations.mjs";
 import { parseArguments, USAGE, UsageError } from "./options.mjs";
 import { guardRuntime, InUse, secrets, takeStateDirectory, writePrivate } from "./state.mjs";
@@ -77,6 +77,7 @@ function miniflareOptions(options, values, { Log, LogLevel }) {
       { type: "CompiledWasm", path: path.join(options.workerDir, "index_bg.wasm") },
     ],
     compatibilityDate: COMPATIBILITY_DATE,
+    compatibilityFlags: COMPATIBILITY_FLAGS,
     bindings: values,
     durableObjects: Object.fromEntries(
       Object.entries(DURABLE_OBJECTS).map(([binding, className]) => [binding, { className, useSQLite: true }]),

@@ -4,10 +4,12 @@
 //! one line for each route: an arm that is missing, and an arm whose principal is not the table's,
 //! do not compile.
 
+use futures::StreamExt as _;
 use sam_domain::access::principal::PrincipalKind;
 use sam_domain::access::route::{self, Method, ROUTES, RouteId};
 use sam_domain::error::ApiError;
 use sam_platform::http;
+use sam_platform::streams::Chunks;
 use worker::{Env, Request, Response};
 
 use crate::call::Call;
@@ -15,6 +17,9 @@ use crate::errors::{Answer, Failed, log};
 use crate::handlers::{auth, bodies, meta, nodes, projects, sessions, setup, tasks, workspaces};
 use crate::principal::{JoinToken, ModelToken, NodeToken, Principal, Public, User, WorkspaceToken};
 use crate::proxy;
+
+/// Most bytes of an unwanted body that are read for the connection's sake.
+const DRAIN_LIMIT: usize = 4 * 1024 * 1024;
 
 /// Answers a request, whatever happens to it.
 pub(crate) async fn serve(request: Request, env: Env, context: &worker::Context) -> Response {
@@ -30,13 +35,35 @@ pub(crate) async fn serve(request: Request, env: Env, context: &worker::Context)
             );
         }
     };
-    match answer(&mut call).await {
+    let answered = answer(&mut call).await;
+    drain(&call).await;
+    match answered {
         Ok(response) => response,
         Err(Failed(error)) => {
             if error.status >= 500 {
                 log(&format!("{}: {}", call.id, error.code));
             }
             render(&call, &error)
+        }
+    }
+}
+
+/// Reads what is left of a body that the handler had no use for. The runtime closes a connection
+/// whose request was not read to its end, and a client that keeps connections would meet that as a
+/// reset in its next request.
+async fn drain(call: &Call) {
+    let request = call.request.inner();
+    if request.body_used() {
+        return;
+    }
+    let Some(mut chunks) = request.body().and_then(|body| Chunks::of(&body).ok()) else {
+        return;
+    };
+    let mut drained = 0;
+    while let Some(Ok(chunk)) = chunks.next().await {
+        drained += chunk.len();
+        if drained > DRAIN_LIMIT {
+            return;
         }
     }
 }

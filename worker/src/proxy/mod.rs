@@ -2,20 +2,22 @@
 //!
 //! A model token may call one upstream, the configured one, and nothing else. Bytes pass unchanged
 //! both ways but for the declared edits: a streaming request is made to ask for its usage (and the
-//! extra chunk is taken out again when the client did not ask), and a request that names no model,
-//! or `sam`, is given the configured one.
+//! extra chunk is taken out again when the client did not ask); a request that names no model, or
+//! `sam`, is given the configured one; and a stream gets comments while it is silent, and an error
+//! as its last event when it breaks off ([`passing`] says why).
 //!
 //! Invariants:
 //! - the client's token never leaves; the upstream's key never comes back;
 //! - nothing is buffered: the first byte leaves when it comes;
-//! - a client that leaves closes the upstream, because its response stream is dropped;
+//! - a client that leaves closes the upstream ([`departure`]);
 //! - each call is recorded once, however it ended, with what the upstream reported and nothing else
-//!   ([`passing`]);
+//!   ([`passing`], [`record`]);
 //! - a redirect is never followed.
 //!
 //! What it refuses to know: what is said. Requests are read for three fields, replies for their
 //! usage.
 
+mod departure;
 pub(crate) mod models;
 pub(crate) mod openai;
 mod passing;
@@ -24,6 +26,7 @@ pub(crate) mod upstream;
 
 use std::time::Duration;
 
+use futures::future::{Either, select};
 use sam_dialects::chat::{PrepareError, PreparedRequest, prepare_request, set_model};
 use sam_domain::access::claims::Claims;
 use sam_domain::error::ApiError;
@@ -34,7 +37,8 @@ use serde_json::json;
 use crate::call::Call;
 use crate::errors::{Answer, log};
 use crate::principal::ModelToken;
-use passing::Passing;
+use departure::Departure;
+use passing::{Kind, Passing};
 use record::Record;
 use upstream::{Auth, Upstream};
 
@@ -77,10 +81,13 @@ pub(crate) async fn chat_completions(call: &Call, token: ModelToken) -> Answer {
         body: Some(prepared.body),
         first_byte_within: RESPONSE_BEGINS_WITHIN,
     };
-    let incoming = match fetch::send(&outgoing).await {
-        Ok(incoming) => incoming,
-        // Dropping the record keeps it, with status 0.
-        Err(error) => return Err(unreachable(&error).into()),
+    let departure = Departure::of(call.request.inner());
+    let sending = std::pin::pin!(fetch::send(&outgoing));
+    // Whatever ends it here drops the record, which keeps it with status 0.
+    let incoming = match select(sending, departure.gone()).await {
+        Either::Left((Ok(incoming), _)) => incoming,
+        Either::Left((Err(error), _)) => return Err(unreachable(&error).into()),
+        Either::Right(_) => return Err(ApiError::new(499, "client_left", "You left.").into()),
     };
     record.answered(incoming.status);
     if matches!(incoming.status, 401 | 403) {
@@ -93,8 +100,37 @@ pub(crate) async fn chat_completions(call: &Call, token: ModelToken) -> Answer {
         .hint("Check SAM_MODEL_KEY and SAM_MODEL_AUTH.")
         .into());
     }
-    let hide_usage = prepared.stream && !prepared.asked_for_usage;
-    pass(incoming, record, hide_usage)
+    let events = incoming
+        .header("content-type")
+        .is_some_and(|value| value.starts_with("text/event-stream"));
+    let kind = Kind {
+        events,
+        hide_usage: events && prepared.stream && !prepared.asked_for_usage,
+    };
+    let (status, headers) = (incoming.status, passed_headers(&incoming));
+    if !(200..=599).contains(&status) || matches!(status, 204 | 205 | 304) {
+        return Err(ApiError::new(
+            502,
+            "upstream_malformed",
+            format!("The model endpoint answered with status {status}."),
+        )
+        .into());
+    }
+    let pairs: Vec<_> = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    let body = Passing::new(
+        incoming.into_stream()?,
+        kind,
+        record,
+        departure,
+        &call.background,
+    );
+    Ok(worker::ResponseBuilder::new()
+        .with_status(status)
+        .with_headers(http::reply::safe_headers(&pairs))
+        .from_stream(body)?)
 }
 
 /// Reads the request and makes it name a model.
@@ -166,31 +202,13 @@ fn unreachable(error: &FetchError) -> ApiError {
     .hint("Check SAM_MODEL_URL, and that what it names is running.")
 }
 
-fn pass(incoming: Incoming, record: Record, hide_usage: bool) -> Answer {
-    let status = incoming.status;
-    let headers: Vec<_> = incoming
+/// The upstream's headers without those that end here.
+fn passed_headers(incoming: &Incoming) -> Vec<(String, String)> {
+    incoming
         .headers()
         .into_iter()
         .filter(|(name, _)| !DROPPED_HEADERS.contains(&name.as_str()))
-        .collect();
-    let pairs: Vec<_> = headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
-    if !(200..=599).contains(&status) || matches!(status, 204 | 205 | 304) {
-        return Err(ApiError::new(
-            502,
-            "upstream_malformed",
-            format!("The model endpoint answered with status {status}."),
-        )
-        .into());
-    }
-    let body = Passing::new(incoming.into_stream()?, record, hide_usage);
-    let response = worker::ResponseBuilder::new()
-        .with_status(status)
-        .with_headers(http::reply::safe_headers(&pairs))
-        .from_stream(body)?;
-    Ok(response)
+        .collect()
 }
 
 pub(crate) async fn list_models(call: &Call, _: ModelToken) -> Answer {

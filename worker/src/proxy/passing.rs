@@ -1,82 +1,203 @@
 //! A reply on its way from the upstream to the client.
 //!
-//! Three ends are possible: the upstream finished, the upstream broke off, or the client left and
-//! the runtime dropped the stream. Each of them drops [`Record`] with what was seen until then.
+//! Three ends are possible: the upstream finishes, the upstream breaks off, or the client leaves.
+//! Each of them ends the [`Exchange`], once: the upstream is closed and the [`Record`] is kept with
+//! what was seen until then.
+//!
+//! Two things about the runtime shape the rest. It ends a reply that failed half-way as if it were
+//! whole, so a stream that breaks off says so in its last event. And it may notice that a client has
+//! left only when it writes, so a stream that has nothing to say writes a comment, which readers of
+//! event streams ignore.
 
+use std::cell::RefCell;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use futures::{Stream, ready};
+use futures::Stream;
+use futures::future::{Either, select};
 use sam_dialects::UsageScan;
 use sam_dialects::chat::UsageChunkFilter;
+use sam_platform::background::Background;
 use sam_platform::fetch::Body;
 
+use super::departure::{Departure, Gone};
 use super::record::Record;
 
-/// A reply that passes through.
-pub(super) struct Passing {
-    /// Absent after its end; dropping it early closes the upstream.
+/// How long a stream may be silent before a comment is written.
+const SILENCE: Duration = Duration::from_secs(5);
+/// The comment.
+const COMMENT: &[u8] = b": waiting\n\n";
+/// The last event of a stream that broke off. The blank line before it ends a half event.
+const BROKEN_OFF: &[u8] = b"\n\ndata: {\"error\":{\"message\":\"The model endpoint broke off.\",\
+    \"type\":\"api_error\",\"code\":\"upstream_broke_off\",\"param\":null}}\n\n";
+
+/// What is known of the reply before its first byte.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kind {
+    /// Whether it is a stream of server-sent events.
+    pub(super) events: bool,
+    /// Whether the event that only reports usage is taken out.
+    pub(super) hide_usage: bool,
+}
+
+/// A reply that is under way.
+struct Exchange {
+    kind: Kind,
+    /// Absent after the end; dropping it closes the upstream.
     upstream: Option<Body>,
     scan: UsageScan,
     filter: Option<UsageChunkFilter>,
-    record: Record,
+    /// Absent after the end; dropping it keeps it.
+    record: Option<Record>,
+    departure: Option<Departure>,
+    /// Whether the last byte that left ended an event.
+    between_events: bool,
+    /// Whether nothing came since somebody last looked.
+    silent: bool,
+    /// Whether a comment is to be written.
+    owes_comment: bool,
+    /// Who waits for the next chunk.
+    waker: Option<Waker>,
 }
 
-impl Passing {
-    /// A reply that has begun. With `hide_usage` the chunk that only reports usage is taken out.
-    pub(super) fn new(upstream: Body, record: Record, hide_usage: bool) -> Self {
-        Self {
-            upstream: Some(upstream),
-            scan: UsageScan::new(),
-            filter: hide_usage.then(UsageChunkFilter::new),
-            record,
+impl Exchange {
+    fn end(&mut self, complete: bool) {
+        self.upstream = None;
+        self.departure = None;
+        if let Some(mut record) = self.record.take() {
+            record.ended(self.scan.usage(), complete);
         }
     }
 
-    fn end(&mut self, complete: bool) {
-        self.upstream = None;
-        self.record.ended(self.scan.usage(), complete);
+    /// Looks whether the stream has been silent since the last look.
+    fn look(&mut self) {
+        if self.silent && self.kind.events {
+            self.owes_comment = true;
+            if let Some(waker) = self.waker.take() {
+                waker.wake();
+            }
+        }
+        self.silent = true;
     }
-}
 
-impl Stream for Passing {
-    type Item = Result<Vec<u8>, worker::Error>;
+    /// What may leave of a chunk that came.
+    fn take_in(&mut self, chunk: Vec<u8>) -> Vec<u8> {
+        self.silent = false;
+        self.scan.push(&chunk);
+        let leaving = match &mut self.filter {
+            Some(filter) => filter.push(&chunk),
+            None => chunk,
+        };
+        if !leaving.is_empty() {
+            self.between_events = leaving.ends_with(b"\n\n") || leaving.ends_with(b"\r\n\r\n");
+        }
+        leaving
+    }
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
         loop {
-            let Some(upstream) = &mut this.upstream else {
+            let Some(upstream) = &mut self.upstream else {
                 return Poll::Ready(None);
             };
-            match ready!(Pin::new(upstream).poll_next(cx)) {
-                Some(Ok(chunk)) => {
-                    this.scan.push(&chunk);
-                    let leaving = match &mut this.filter {
-                        Some(filter) => filter.push(&chunk),
-                        None => chunk,
-                    };
+            match Pin::new(upstream).poll_next(cx) {
+                Poll::Ready(Some(Ok(chunk))) => {
+                    let leaving = self.take_in(chunk);
                     if !leaving.is_empty() {
-                        return Poll::Ready(Some(Ok(leaving)));
+                        return Poll::Ready(Some(leaving));
                     }
                 }
-                Some(Err(failure)) => {
-                    this.end(false);
-                    return Poll::Ready(Some(Err(worker::Error::RustError(failure.message))));
+                Poll::Ready(Some(Err(_))) => {
+                    self.end(false);
+                    let last = self.kind.events.then(|| BROKEN_OFF.to_vec());
+                    return Poll::Ready(last);
                 }
-                None => {
-                    this.end(true);
-                    let rest = this.filter.take().map(UsageChunkFilter::finish);
-                    return Poll::Ready(rest.filter(|rest| !rest.is_empty()).map(Ok));
+                Poll::Ready(None) => {
+                    self.end(true);
+                    let rest = self.filter.take().map(UsageChunkFilter::finish);
+                    return Poll::Ready(rest.filter(|rest| !rest.is_empty()));
+                }
+                Poll::Pending if self.owes_comment && self.between_events => {
+                    self.owes_comment = false;
+                    return Poll::Ready(Some(COMMENT.to_vec()));
+                }
+                Poll::Pending => {
+                    self.waker = Some(cx.waker().clone());
+                    return Poll::Pending;
                 }
             }
         }
     }
 }
 
+/// The body of the client's response.
+pub(super) struct Passing {
+    exchange: Rc<RefCell<Exchange>>,
+}
+
+impl Passing {
+    /// Passes on a reply that has begun, until it ends or the client leaves.
+    pub(super) fn new(
+        upstream: Body,
+        kind: Kind,
+        record: Record,
+        departure: Departure,
+        background: &Background,
+    ) -> Self {
+        let gone = departure.gone();
+        let exchange = Rc::new(RefCell::new(Exchange {
+            kind,
+            upstream: Some(upstream),
+            scan: UsageScan::new(),
+            filter: kind.hide_usage.then(UsageChunkFilter::new),
+            record: Some(record),
+            departure: Some(departure),
+            between_events: true,
+            silent: false,
+            owes_comment: false,
+            waker: None,
+        }));
+        background.run(watch(Rc::downgrade(&exchange), gone));
+        Self { exchange }
+    }
+}
+
+/// Ends the exchange when the client leaves, and keeps its stream from falling silent until then.
+async fn watch(exchange: Weak<RefCell<Exchange>>, gone: Gone) {
+    loop {
+        let pause = std::pin::pin!(worker::Delay::from(SILENCE));
+        let ended = matches!(select(gone.clone(), pause).await, Either::Left(_));
+        let Some(exchange) = exchange.upgrade() else {
+            return;
+        };
+        // Held only within a poll, which awaits nothing.
+        let Ok(mut exchange) = exchange.try_borrow_mut() else {
+            return;
+        };
+        if ended {
+            exchange.end(false);
+            return;
+        }
+        exchange.look();
+    }
+}
+
+impl Stream for Passing {
+    type Item = Result<Vec<u8>, worker::Error>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match self.exchange.try_borrow_mut() {
+            Ok(mut exchange) => exchange.poll(cx).map(|chunk| chunk.map(Ok)),
+            Err(_) => Poll::Ready(None),
+        }
+    }
+}
+
 impl Drop for Passing {
     fn drop(&mut self) {
-        if self.upstream.is_some() {
-            self.end(false);
+        if let Ok(mut exchange) = self.exchange.try_borrow_mut() {
+            exchange.end(false);
         }
     }
 }

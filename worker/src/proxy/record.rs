@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use futures::channel::oneshot::{self, Sender};
 use sam_dialects::Usage;
 use sam_domain::access::claims::Claims;
 use sam_domain::conversation::call::{Done, ModelCall, ProjectCall};
 use sam_domain::id::ProjectId;
-use sam_platform::background::Background;
 use sam_platform::objects;
 use worker::Env;
 
@@ -19,21 +19,27 @@ const TRIES: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
 /// A record that is kept when it is dropped, so that no way out of a call can forget it.
+///
+/// Whoever keeps it waits from the call's beginning. Once a client has left, the runtime gives time
+/// only to what it was asked to wait for before.
 pub(super) struct Record {
-    env: Env,
-    background: Background,
-    project: ProjectId,
-    /// Absent once it is on its way.
+    /// Both are absent once the record is on its way.
+    keeper: Option<Sender<ModelCall>>,
     call: Option<ModelCall>,
 }
 
 impl Record {
     /// The record of a call that is about to be made.
     pub(super) fn begin(call: &Call, claims: &Claims, model: &str) -> Self {
+        let (keeper, ended) = oneshot::channel();
+        let (env, project) = (call.env.clone(), claims.prj.clone());
+        call.background.run(async move {
+            if let Ok(record) = ended.await {
+                keep(env, project, record).await;
+            }
+        });
         Self {
-            env: call.env.clone(),
-            background: call.background.clone(),
-            project: claims.prj.clone(),
+            keeper: Some(keeper),
             call: Some(ModelCall {
                 request: call.id.clone(),
                 session: claims.ses.clone(),
@@ -68,9 +74,9 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        if let Some(call) = self.call.take() {
-            let work = keep(self.env.clone(), self.project.clone(), call);
-            self.background.run(work);
+        if let (Some(keeper), Some(call)) = (self.keeper.take(), self.call.take()) {
+            // The keeper is gone only when the whole event is.
+            let _ = keeper.send(call);
         }
     }
 }

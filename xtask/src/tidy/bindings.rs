@@ -23,6 +23,11 @@ pub(super) fn check(wrangler: &str, bindings: &str, entry: &str) -> Vec<Finding>
         quoted(between(bindings, "COMPATIBILITY_DATE", ";")),
     );
     compare(
+        "compatibility flags",
+        toml_values(wrangler, "compatibility_flags"),
+        quoted(between(bindings, "COMPATIBILITY_FLAGS", ";")),
+    );
+    compare(
         "paths of the Worker",
         toml_values(wrangler, "run_worker_first"),
         quoted(between(bindings, "WORKER_PATHS", ";")),
@@ -103,6 +108,7 @@ mod tests {
     const WRANGLER: &str = r#"
 name = "sam"
 compatibility_date = "2026-01-01"
+compatibility_flags = ["a_flag"]
 run_worker_first = ["/api/*"]
 name = "TASK_RUNNER"
 class_name = "TaskRunner"
@@ -113,6 +119,7 @@ binding = "BODIES"
 "#;
     const BINDINGS: &str = r#"
 export const COMPATIBILITY_DATE = "2026-01-01";
+export const COMPATIBILITY_FLAGS = ["a_flag"];
 export const DURABLE_OBJECTS = {
   TASK_RUNNER: "TaskRunner",
 };
@@ -132,6 +139,7 @@ export const WORKER_PATHS = ["/api/*"];
     fn every_disagreement_is_found() {
         for (from, to) in [
             ("2026-01-01", "2026-02-01"),
+            ("a_flag", "another"),
             ("/api/*", "/ai/*"),
             ("TASK_RUNNER", "TASKS"),
             ("class_name = \"TaskRunner\"", "class_name = \"Runner\""),

@@ -1,0 +1,20 @@
+//! The main job through every real part: a task is submitted, a coding agent does it on a machine
+//! that dialled in, and the work comes back as a branch.
+//!
+//! - [`repair`]: a bug is fixed, by two agents, in the sample and in a repository made from it.
+//! - [`question`]: an answer that changes nothing.
+//! - [`apart`]: two workspaces on one machine, and no secret in either.
+//! - [`remote`]: a repository behind HTTP, and one that refuses the push.
+//! - [`refused`]: what cannot be done fails where it does, and says what to do.
+//! - [`talk`]: conversations: several prompts, follow-ups, cancelling.
+
+mod apart;
+mod question;
+mod refused;
+mod remote;
+mod repair;
+mod talk;
+
+/// What the person asks of the agent that repairs the sample.
+const REPAIR: &str =
+    "A test of this repository fails. Find the cause, fix the code and not the test.";
