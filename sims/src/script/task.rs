@@ -38,17 +38,19 @@ impl Task {
             .filter(|(_, message)| message.role == "user")
             .map(|(at, message)| (at, own_words(&message.text())))
             .filter(|(_, text)| !text.is_empty());
-        let Some((at, mut text)) = texts.next() else {
+        let Some((at, whole)) = texts.next() else {
             return Self {
                 text: String::new(),
                 job: Job::Other,
                 start: 0,
             };
         };
-        if goes_on(&text)
-            && let Some((_, earlier)) = texts.find(|(_, text)| !goes_on(text))
-        {
-            text = earlier;
+        let (before, mut text) = request(&whole);
+        if goes_on(&text) {
+            let earlier = texts.map(|(_, whole)| request(&whole).1);
+            if let Some(earlier) = said(before).chain(earlier).find(|text| !goes_on(text)) {
+                text = earlier;
+            }
         }
         Self {
             job: job(&text),
@@ -82,6 +84,27 @@ pub(crate) fn own_words(text: &str) -> String {
         rest = without;
     }
     rest.trim().to_owned()
+}
+
+/// What a message tells of the conversation before, and what it asks for now: an agent that starts in the middle of a
+/// conversation gets both in one message.
+fn request(text: &str) -> (&str, String) {
+    static NOW: LazyLock<Option<Regex>> =
+        LazyLock::new(|| fixed(r"(?is)^(.*\n)[^\n]{0,40}\bnow:[ \t]*\n(.*\S.*)$"));
+    let found = groups(&NOW, text);
+    let parts = found.and_then(|found| Some((found.get(1)?.as_str(), found.get(2)?.as_str())));
+    let (before, now) = parts.unwrap_or(("", text));
+    (before, now.trim().to_owned())
+}
+
+/// What a person said in an account of a conversation, the latest first.
+fn said(account: &str) -> impl Iterator<Item = String> {
+    let names = ["Person:", "User:", "Human:"];
+    let lines = account.lines().rev();
+    lines.filter_map(move |line| {
+        let words = names.iter().find_map(|name| line.strip_prefix(name))?;
+        Some(words.trim().to_owned())
+    })
 }
 
 fn goes_on(text: &str) -> bool {
@@ -160,6 +183,30 @@ mod tests {
         );
         check("<earlier>a\nb</earlier>\n\nWhere is x?", "Where is x?");
         check("<b> is open", "<b> is open");
+    }
+
+    #[test]
+    fn an_account_of_the_conversation_before_is_not_the_request() {
+        let account = "What was said before:\n\nPerson: Fix the failing test.\n\nAgent: I look.\n\nThe request now:\n";
+        let task = |now: &str| {
+            let message = Message {
+                role: "user".into(),
+                content: Some(crate::wire::Content::Text(format!("{account}{now}"))),
+                tool_calls: Vec::new(),
+                tool_call_id: None,
+            };
+            Task::of(&[message])
+        };
+        let at = |text: &str, job| Task {
+            text: text.into(),
+            job,
+            start: 1,
+        };
+        assert_eq!(task("Where is x?"), at("Where is x?", Job::Question));
+        assert_eq!(
+            task("\nPlease go on"),
+            at("Fix the failing test.", Job::Repair)
+        );
     }
 
     #[test]
