@@ -27,7 +27,7 @@ async fn trap_beside_ten(client: &Client, suffix: &str) -> Result<Vec<(u16, Dura
             let client = client.clone();
             let hold = hold.clone();
             tokio::spawn(async move {
-                let reply = client.post(&hold, &json!({})).await;
+                let reply = client.send(client.request(Method::POST, &hold)).await;
                 (reply, Instant::now())
             })
         })
@@ -41,9 +41,8 @@ async fn trap_beside_ten(client: &Client, suffix: &str) -> Result<Vec<(u16, Dura
         "a request that was to be held has been answered".to_owned()
     })?;
     let trapped = Instant::now();
-    let reply = client
-        .post(&format!("/__fault/trap{suffix}"), &json!({}))
-        .await?;
+    let trap = client.request(Method::POST, &format!("/__fault/trap{suffix}"));
+    let reply = client.send(trap).await?;
     let mut answers = vec![(reply.status, trapped.elapsed())];
     for request in held {
         let (reply, at) = request.await?;
