@@ -21,6 +21,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+type Seen = (String, Vec<(String, String)>, String);
+
 #[derive(Default)]
 struct Plane {
     tokens: AtomicUsize,
@@ -30,7 +32,8 @@ struct Plane {
     release: Notify,
     /// The answer's stream was dropped before its end.
     left: AtomicBool,
-    seen: Mutex<Vec<(String, Vec<(String, String)>, String)>>,
+    /// Path, headers and body of each request.
+    seen: Mutex<Vec<Seen>>,
 }
 
 struct SetOnDrop(Arc<Plane>);
