@@ -4,7 +4,9 @@
 //! small changes that could be the repair; [`ranking`] puts the likely ones first, and learns from those that were
 //! tried. Nothing here runs anything or knows how a change is made.
 
+mod clues;
 pub(crate) mod mutations;
 pub(crate) mod project;
 pub(crate) mod ranking;
 pub(crate) mod report;
+mod sites;

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use super::super::replay::{Replay, Say, Step};
 use super::super::toolbox::Action;
 use super::super::tree::Tree;
-use super::{edit, edit_failed};
+use super::edit::edit;
 use crate::javascript::tokens;
 use crate::repair::project::{is_code, is_test};
 use crate::repair::report::Report;
+use crate::script::observation::edit_failed;
 
 /// One changed line.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //! guesses.
 
 use super::super::replay::Say;
-use super::Tally;
+use super::attempts::Tally;
 use super::leftovers::Leftover;
 use crate::javascript::UnitKind;
 use crate::repair::mutations::{Class, Mutation};
