@@ -50,6 +50,9 @@ pub(crate) struct Hub {
     begin: mpsc::UnboundedSender<Command>,
     welcomed: watch::Sender<bool>,
     owed: watch::Sender<usize>,
+    /// A report has met a disk that refused.
+    #[cfg(test)]
+    waited: std::sync::atomic::AtomicBool,
 }
 
 /// The command a report is about, and what it belongs to.
@@ -95,6 +98,8 @@ impl Hub {
             begin,
             welcomed: watch::Sender::new(false),
             owed: watch::Sender::new(owed),
+            #[cfg(test)]
+            waited: std::sync::atomic::AtomicBool::new(false),
         })
     }
 
@@ -222,6 +227,9 @@ impl Hub {
         record: impl Fn(&Transaction<'_>) -> Stored<()>,
     ) {
         while let Err(error) = self.turn(&step, &record) {
+            #[cfg(test)]
+            self.waited
+                .store(true, std::sync::atomic::Ordering::Relaxed);
             warning!("a report waits for the disk: {error}");
             tokio::time::sleep(RETRY_EVERY).await;
         }
@@ -273,6 +281,11 @@ impl Hub {
         }
     }
 
+    #[cfg(test)]
+    fn has_waited(&self) -> bool {
+        self.waited.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -309,3 +322,6 @@ impl From<crate::git::GitFailure> for Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

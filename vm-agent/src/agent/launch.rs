@@ -21,7 +21,27 @@ use tokio::io::AsyncReadExt;
 use tokio::process::ChildStderr;
 
 /// What is passed on from the vm-agent's own environment.
-const PASSED_ON: [&str; 6] = ["PATH", "LANG", "LC_ALL", "TERM", "TZ", "USER"];
+const PASSED_ON: [&str; 12] = [
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "TERM",
+    "TZ",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "JAVA_HOME",
+    "GOROOT",
+];
+/// Toolchains that are found through HOME unless a variable says where they
+/// are. They hold programs, no credentials.
+const TOOLCHAINS: [(&str, &str); 3] = [
+    ("RUSTUP_HOME", ".rustup"),
+    ("PYENV_ROOT", ".pyenv"),
+    ("NVM_DIR", ".nvm"),
+];
 /// How much of an agent's standard error is kept.
 const STDERR_KEPT: usize = 16 * 1024;
 /// How much of it is reported.
@@ -175,6 +195,15 @@ fn environment(
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), std::env::var_os(name)?)))
         .collect();
+    let persons_home = std::env::var_os("HOME").map(PathBuf::from);
+    env.extend(TOOLCHAINS.iter().filter_map(|(name, below)| {
+        let told = std::env::var_os(name);
+        let found = || Some(persons_home.as_ref()?.join(below)).filter(|path| path.is_dir());
+        Some((
+            (*name).to_owned(),
+            told.or_else(|| found().map(OsString::from))?,
+        ))
+    }));
     let home = layout.home();
     let mut set = |name: &str, value: OsString| env.push((name.to_owned(), value));
     set("HOME", home.clone().into());

@@ -41,6 +41,12 @@ impl Backoff {
         Self::new(Duration::from_millis(500), Duration::from_secs(30))
     }
 
+    /// For what is refused and may yet be allowed: half a minute to a quarter
+    /// of an hour.
+    pub(crate) const fn refused() -> Self {
+        Self::new(Duration::from_secs(30), Duration::from_secs(900))
+    }
+
     /// The next waiting time: between half and all of the current step.
     pub(crate) fn step(&mut self) -> Duration {
         let current = self.next;

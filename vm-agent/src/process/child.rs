@@ -130,10 +130,16 @@ impl Drop for Supervised {
     }
 }
 
-/// This same program.
+/// This same program; what runs, when its file was replaced by another since it started.
 #[cfg(not(test))]
 fn supervisor() -> std::io::Result<PathBuf> {
-    std::env::current_exe()
+    let file = std::env::current_exe()?;
+    let running = PathBuf::from("/proc/self/exe");
+    Ok(if !file.exists() && running.exists() {
+        running
+    } else {
+        file
+    })
 }
 
 /// The program beside the unit tests, which are no supervisor themselves.

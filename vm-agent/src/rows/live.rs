@@ -4,7 +4,7 @@
 //! healed by its row's next version. So nothing waits for this socket, and
 //! while it is down nothing is offered to it.
 
-use crate::api::{Backoff, Socket, SocketMessage, WorkspaceApi};
+use crate::api::{ApiFailure, Backoff, Socket, SocketMessage, WorkspaceApi};
 use sam_domain::conversation::wire::LiveDelta;
 use sam_domain::id::WorkspaceId;
 use sam_domain::link::frame::{LEASE, PING_EVERY};
@@ -66,26 +66,36 @@ async fn run(
     up: Arc<AtomicBool>,
 ) {
     let mut backoff = Backoff::standard();
+    let mut barred = Backoff::refused();
     let mut refused = None;
     loop {
+        let mut used = None;
         let opened = match api.tokens(refused.as_ref()).await {
             Ok(tokens) => {
-                refused = Some(tokens.workspace.clone());
+                used = Some(tokens.workspace.clone());
                 Socket::open(api.api(), &path, &tokens.workspace, MESSAGE_LIMIT).await
             }
             Err(failure) => Err(failure),
         };
-        if let Ok(socket) = opened {
-            refused = None;
-            backoff.reset();
-            while deltas.try_recv().is_ok() {}
-            up.store(true, Ordering::Relaxed);
-            hold(socket, &mut deltas).await;
-            up.store(false, Ordering::Relaxed);
-        } else if !matches!(opened, Err(crate::api::ApiFailure::Unauthorised(_))) {
-            refused = None;
-        }
-        tokio::time::sleep(backoff.step()).await;
+        refused = None;
+        let wait = match opened {
+            Ok(socket) => {
+                backoff.reset();
+                barred.reset();
+                while deltas.try_recv().is_ok() {}
+                up.store(true, Ordering::Relaxed);
+                hold(socket, &mut deltas).await;
+                up.store(false, Ordering::Relaxed);
+                backoff.step()
+            }
+            Err(ApiFailure::Unauthorised(_)) => {
+                refused = used;
+                backoff.step()
+            }
+            Err(ApiFailure::Unreachable(_)) => backoff.step(),
+            Err(ApiFailure::Refused { .. }) => barred.step(),
+        };
+        tokio::time::sleep(wait).await;
     }
 }
 

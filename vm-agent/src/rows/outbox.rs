@@ -97,11 +97,14 @@ impl Outbox {
 
     async fn run(self: Arc<Self>) {
         let mut backoff = Backoff::standard();
+        // A workspace that was taken away is refused until it is given back.
+        let mut refused = Backoff::refused();
         let mut quiet = false;
         loop {
             match self.deliver().await {
                 Ok(true) => {
                     backoff.reset();
+                    refused.reset();
                     quiet = false;
                 }
                 Ok(false) => {
@@ -117,7 +120,11 @@ impl Outbox {
                         warning!("rows of {} wait: {stop}", self.workspace);
                     }
                     quiet = true;
-                    tokio::time::sleep(backoff.step()).await;
+                    let wait = match stop {
+                        Stop::Api(ApiFailure::Refused { .. }) => refused.step(),
+                        Stop::Api(_) | Stop::Store(_) => backoff.step(),
+                    };
+                    tokio::time::sleep(wait).await;
                 }
             }
         }

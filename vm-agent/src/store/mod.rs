@@ -208,6 +208,18 @@ impl Store {
         Ok(value)
     }
 
+    /// Makes the disk as good as full, or as it was.
+    #[cfg(test)]
+    pub(crate) fn fill_up(&self, full: bool) {
+        let pages = if full { 1 } else { i64::from(u32::MAX) - 1 };
+        let set = self
+            .lock()
+            .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |row| {
+                row.get::<_, i64>(0)
+            });
+        assert!(set.is_ok(), "{set:?}");
+    }
+
     fn lock(&self) -> MutexGuard<'_, Connection> {
         self.connection
             .lock()
