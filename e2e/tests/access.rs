@@ -18,6 +18,8 @@ use serde_json::json;
 struct Callers {
     by_kind: BTreeMap<PrincipalKind, Client>,
     own: BTreeMap<&'static str, String>,
+    /// A task in that project, its conversation and its prompt.
+    begun: BTreeMap<&'static str, String>,
 }
 
 const UNKNOWN: [(&str, &str); 6] = [
@@ -34,7 +36,7 @@ impl Callers {
         let mut node = ScriptedNode::join(stack, "access").await?;
         let project = stack.create_project("/nowhere").await?;
         let task = json!({"prompt": "hello"});
-        stack.submit(&project.id, "access", &task).await?;
+        let submitted = stack.submit(&project.id, "access", &task).await?;
         let prompt = node.play_to_prompt().await?;
         let tokens = node.tokens(&prompt.workspace).await?;
         let join: JoinToken = stack
@@ -63,7 +65,16 @@ impl Callers {
             ("node", node.node.to_string()),
             ("workspace", prompt.workspace.to_string()),
         ]);
-        Ok(Self { by_kind, own })
+        let begun = BTreeMap::from([
+            ("task", submitted.task.to_string()),
+            ("session", submitted.session.to_string()),
+            ("prompt", submitted.prompt.to_string()),
+        ]);
+        Ok(Self {
+            by_kind,
+            own,
+            begun,
+        })
     }
 
     /// The route's path with the callers' own ids, and ids of nothing for the rest.
@@ -160,30 +171,89 @@ async fn every_route_knows_its_principal() -> Result {
     ensure(wrong.is_empty(), || wrong.join("\n"))
 }
 
-#[tokio::test]
-async fn what_is_anothers_reads_as_if_it_did_not_exist() -> Result {
-    let stack = Stack::start().await?;
-    let callers = Callers::meet(&stack).await?;
-    let mut wrong = Vec::new();
-    for route in ROUTES {
-        // Ids of a kind that the caller owns one of; here they name somebody else's.
-        let foreign = |name: &str| match name {
-            "project" | "node" | "workspace" => UNKNOWN
-                .iter()
-                .find(|(held, _)| *held == name)
-                .map(|(_, id)| (*id).to_owned()),
-            _ => None,
-        };
-        let path = callers.path_with(route, foreign);
-        if path == callers.path(route) {
+/// Hands everything that the admin owns to somebody else, behind the server's back: there is no way
+/// yet to have a second person, and what is theirs must read as if it did not exist.
+fn give_away(stack: &Stack) -> Result {
+    let directory = stack
+        .state_directory()
+        .join("v3/d1/miniflare-D1DatabaseObject");
+    let mut changed = 0;
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        let is_database = path.extension().is_some_and(|e| e == "sqlite")
+            && path.file_stem().is_some_and(|stem| stem != "metadata");
+        if !is_database {
             continue;
         }
+        let database = rusqlite::Connection::open(path)?;
+        let other = "usr_01jd8x00000000000000000000";
+        database.execute(
+            "INSERT INTO users (id, name, role, created_at) VALUES (?1, 'other', 'member', 0)",
+            [other],
+        )?;
+        for statement in [
+            "UPDATE projects SET owner_id = ?1",
+            "UPDATE project_members SET user_id = ?1",
+            "UPDATE node_index SET owner_id = ?1",
+        ] {
+            changed += database.execute(statement, [other])?;
+        }
+    }
+    ensure(changed == 3, || format!("{changed} rows were given away"))
+}
+
+#[tokio::test]
+async fn what_is_anothers_reads_as_if_it_did_not_exist() -> Result {
+    let mut stack = Stack::start().await?;
+    let mut callers = Callers::meet(&stack).await?;
+    stack.stop_server()?;
+    give_away(&stack)?;
+    stack.start_server().await?;
+    let mut wrong = Vec::new();
+    for route in ROUTES {
         let Some(right) = callers.by_kind.get(&route.principal) else {
             continue;
         };
+        let path = match route.principal {
+            // Everything that exists is somebody else's now.
+            PrincipalKind::User => callers.path_with(route, |name| {
+                let held = callers.own.get(name).or_else(|| callers.begun.get(name));
+                held.cloned()
+            }),
+            // A machine's token is good for its own node, and here another is named.
+            PrincipalKind::NodeToken | PrincipalKind::WorkspaceToken => {
+                callers.path_with(route, |_| None)
+            }
+            _ => continue,
+        };
+        if path == route.path {
+            continue;
+        }
         let reply = call(right, route, &path).await?;
         if reply.status != 404 || reply.code() != "not_found" {
             wrong.push(format!("{:?}: {} {}", route.id, reply.status, reply.text()));
+        }
+    }
+    let admin = stack.admin()?;
+    for (path, empty) in [
+        ("/api/projects", r#"{"projects":[]}"#),
+        ("/api/nodes", r#"{"nodes":[]}"#),
+    ] {
+        let listed = admin.get(path).await?.text();
+        if listed != empty {
+            wrong.push(format!("{path} lists what is another's: {listed}"));
+        }
+    }
+    // And the same with ids of nothing at all, which must look no different.
+    callers.own.clear();
+    for route in ROUTES {
+        let path = callers.path(route);
+        if route.principal != PrincipalKind::User || path == route.path {
+            continue;
+        }
+        let reply = call(admin, route, &path).await?;
+        if reply.status != 404 || reply.code() != "not_found" {
+            wrong.push(format!("{path}: {} {}", reply.status, reply.text()));
         }
     }
     ensure(wrong.is_empty(), || wrong.join("\n"))
