@@ -36,13 +36,8 @@ require_programs() {
   command -v cc >/dev/null || fail \
     "A C compiler (cc) is missing; SQLite is compiled into the vm-agent." "$(install_hint gcc)"
   command -v node >/dev/null || fail \
-    "Node.js is missing; version 20 or newer runs npm, which brings the rest." \
+    "Node.js is missing; any version that runs npm will do, which brings the rest." \
     "Get it from https://nodejs.org, or: $(install_hint 'nodejs npm')"
-  local major
-  major=$(node -p 'process.versions.node.split(".")[0]')
-  [ "$major" -ge 20 ] || fail \
-    "Node.js $(node --version) is too old; version 20 or newer is needed." \
-    "Get a newer one from https://nodejs.org."
   command -v npm >/dev/null || fail "npm is missing." "$(install_hint npm)"
 }
 
