@@ -2,7 +2,8 @@
 # ends. Sourced after say.sh.
 #
 #   processes_begin DIR      logs go to DIR; call once
-#   start_process NAME CMD…  starts CMD with its output in DIR/NAME.log; sets PID
+#   start_process NAME CMD…  starts CMD, a program and not a function, with its
+#                            output in DIR/NAME.log; sets PID
 #   processes_end            stops what was started, newest first
 #
 # A guard, a shell that ignores the signals of a terminal, holds the read end of
@@ -58,13 +59,13 @@ is_running() { kill -0 "$1" 2>/dev/null; }
 # stop_process PID: asks, waits up to 5 s, then insists.
 stop_process() {
   local pid=$1 tries=0
-  kill -TERM "$pid" 2>/dev/null
+  kill -TERM "$pid" 2>/dev/null || true
   while is_running "$pid" && [ $tries -lt 50 ]; do
     sleep 0.1
     tries=$((tries + 1))
   done
-  kill -KILL "$pid" 2>/dev/null
-  wait "$pid" 2>/dev/null
+  kill -KILL "$pid" 2>/dev/null || true
+  wait "$pid" 2>/dev/null || true
   printf 'ended %s\n' "$pid" >&9
 }
 
@@ -74,7 +75,7 @@ processes_end() {
   PROCESSES=''
   printf 'dismissed\n' >&9
   exec 9>&-
-  wait "$GUARD" 2>/dev/null
+  wait "$GUARD" 2>/dev/null || true
 }
 
 # wait_for_line NAME PID PATTERN SECONDS: prints the first line of a log that
@@ -82,7 +83,7 @@ processes_end() {
 wait_for_line() {
   local deadline=$((SECONDS + $4)) line
   while :; do
-    line=$(grep -m1 -e "$3" "$PROCESS_LOGS/$1.log" 2>/dev/null)
+    line=$(grep -m1 -e "$3" "$PROCESS_LOGS/$1.log" 2>/dev/null || true)
     if [ -n "$line" ]; then
       printf '%s\n' "$line"
       return 0
