@@ -7,20 +7,17 @@
 //!
 //! Every command that was begun is finished by someone here, exactly once.
 
+mod jobs;
+
 use crate::agent::{self, AgentCommand, AgentNotice, StartAgent};
-use crate::api::{ApiFailure, Backoff};
-use crate::git::{self, Finished, Wanted};
 use crate::hub::{Failure, Subject};
-use crate::log::{info, warning};
+use crate::log::warning;
 use crate::machine::Machine;
-use crate::rows;
-use crate::store::{self, WorkspaceRecord};
-use sam_domain::conversation::row::BodyRef;
+use jobs::{delete, deleted, fail, finish, never_ran, prepare, too_late};
 use sam_domain::id::{PromptId, WorkspaceId};
-use sam_domain::link::frame::{Action, Command, Event, StopReason};
+use sam_domain::link::frame::{Action, Command, StopReason};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -90,11 +87,12 @@ impl Actor {
                     Some(Message::Shutdown) | None => self.shut_down(),
                 },
                 ended = job => {
-                    if let Err(error) = ended {
+                    let job = self.job.take();
+                    if let (Err(error), Some(job)) = (ended, job) {
                         warning!("a job in {} broke: {error}", self.workspace);
-                        self.fail_job(Failure::new("internal", "The vm-agent failed at it.")).await;
+                        let failure = Failure::new("internal", "The vm-agent failed at it.");
+                        fail(&self.machine, &job.command, failure).await;
                     }
-                    self.job = None;
                 }
                 Some(notice) = notices.recv() => match notice {
                     AgentNotice::Ready => {
@@ -135,11 +133,13 @@ impl Actor {
             }
             Action::DeleteWorkspace => {
                 self.drop_waiting(true).await;
-                if let Some(job) = &self.job {
+                if let Some(job) = self.job.take() {
                     job.task.abort();
+                    // One that was faster has reported its own end.
+                    if job.task.await.is_err() {
+                        fail(&self.machine, &job.command, deleted()).await;
+                    }
                 }
-                self.fail_job(deleted()).await;
-                self.job = None;
                 if let Some(agent) = &self.agent {
                     let _ = agent.tell.send(AgentCommand::Shutdown);
                 }
@@ -204,12 +204,6 @@ impl Actor {
                 _ if all => fail(&self.machine, &command, deleted()).await,
                 _ => self.queue.push_back(command),
             }
-        }
-    }
-
-    async fn fail_job(&mut self, failure: Failure) {
-        if let Some(job) = &self.job {
-            fail(&self.machine, &job.command, failure).await;
         }
     }
 
@@ -312,253 +306,4 @@ impl Actor {
             .done(&Subject::of(command), &command.id, Vec::new(), |_| Ok(()))
             .await;
     }
-}
-
-/// Finishes a command that reached an agent after its end.
-async fn too_late(machine: &Machine, subject: &Subject, late: AgentCommand) {
-    let (command, events) = match late {
-        AgentCommand::Prompt {
-            command, prompt, ..
-        } => {
-            let event = Event::PromptFinished {
-                prompt,
-                stop_reason: StopReason::NeverRan {
-                    reason: "the agent had ended".to_owned(),
-                },
-                rows_through: 0,
-            };
-            (command, vec![event])
-        }
-        AgentCommand::Cancel { command, .. } | AgentCommand::Stop { command } => {
-            (command, Vec::new())
-        }
-        AgentCommand::Shutdown => return,
-    };
-    machine
-        .hub
-        .done(subject, &command, events, |_| Ok(()))
-        .await;
-}
-
-fn deleted() -> Failure {
-    Failure::new("workspace_deleted", "The workspace was deleted meanwhile.")
-}
-
-async fn fail(machine: &Machine, command: &Command, failure: Failure) {
-    machine
-        .hub
-        .failed(
-            &Subject::of(command),
-            &command.id,
-            Vec::new(),
-            failure,
-            |_| Ok(()),
-        )
-        .await;
-}
-
-async fn never_ran(machine: &Machine, command: &Command, prompt: &PromptId, why: StopReason) {
-    let event = Event::PromptFinished {
-        prompt: prompt.clone(),
-        stop_reason: why,
-        rows_through: 0,
-    };
-    machine
-        .hub
-        .done(&Subject::of(command), &command.id, vec![event], |_| Ok(()))
-        .await;
-}
-
-/// Bounds a job by the time its command has left.
-async fn in_time<T>(
-    command: &Command,
-    job: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
-    let limit = Duration::from_millis(command.remaining.0);
-    match tokio::time::timeout(limit, job).await {
-        Ok(result) => result,
-        Err(_) => Err(Failure::new(
-            "timed_out",
-            format!("{} took longer than the time given.", command.action.word()),
-        )),
-    }
-}
-
-async fn prepare(machine: Arc<Machine>, command: Command) {
-    let Action::PrepareWorkspace {
-        session,
-        task,
-        repository,
-        base,
-        branch,
-    } = &command.action
-    else {
-        return;
-    };
-    let subject = Subject::of(&command);
-    let layout = machine.layout(&command.workspace);
-    let wanted = Wanted {
-        repository: repository.clone(),
-        base: base.clone(),
-        branch: branch.clone(),
-    };
-    let work = async {
-        let (began, mut phases) = mpsc::unbounded_channel();
-        let preparing = git::prepare(&machine.store, &layout, &wanted, |phase| {
-            let _ = began.send(phase);
-        });
-        tokio::pin!(preparing);
-        loop {
-            tokio::select! {
-                biased;
-                Some(phase) = phases.recv() => {
-                    let event = Event::WorkspacePhase { phase: str::to_owned(phase) };
-                    machine.hub.report(&subject, vec![event], |_| Ok(())).await;
-                }
-                prepared = &mut preparing => return prepared.map_err(Failure::from),
-            }
-        }
-    };
-    match in_time(&command, work).await {
-        Ok(prepared) => {
-            let record = WorkspaceRecord {
-                id: command.workspace.clone(),
-                attempt: command.attempt,
-                session: session.clone(),
-                task: task.clone(),
-                repository: repository.clone(),
-                branch: branch.clone(),
-                base_commit: prepared.base_commit.clone(),
-                start_commit: prepared.start_commit,
-            };
-            let ready = Event::WorkspaceReady {
-                branch: branch.clone(),
-                base_commit: prepared.base_commit,
-            };
-            info!("{} is prepared on {branch}", command.workspace);
-            machine
-                .hub
-                .done(&subject, &command.id, vec![ready], |tx| {
-                    store::put_workspace(tx, &record)
-                })
-                .await;
-        }
-        Err(failure) => {
-            let folders = layout.clone();
-            let removed = tokio::task::spawn_blocking(move || folders.remove()).await;
-            if !matches!(removed, Ok(Ok(()))) {
-                warning!("what was made of {} cannot be removed", command.workspace);
-            }
-            fail(&machine, &command, failure).await;
-        }
-    }
-}
-
-fn disk(error: crate::store::StoreError) -> Failure {
-    if error.is_full() {
-        return crate::git::GitFailure::disk_full().into();
-    }
-    Failure::new("workspace_failed", error.to_string())
-}
-
-async fn finish(machine: Arc<Machine>, command: Command) {
-    let Action::FinishGit { message } = &command.action else {
-        return;
-    };
-    let work = async {
-        let record = machine
-            .store
-            .workspace(&command.workspace)
-            .map_err(disk)?
-            .ok_or_else(|| Failure::new("no_workspace", "The workspace is not on this machine."))?;
-        let layout = machine.layout(&command.workspace);
-        let welcomed = machine.hub.until_welcomed();
-        let finished = git::finish(&machine.store, &layout, &record, message, welcomed).await?;
-        let diff = match finished.diff.clone() {
-            Some(diff) => deliver_diff(&machine, &command.workspace, diff).await,
-            None => None,
-        };
-        Ok((finished, diff))
-    };
-    match in_time(&command, work).await {
-        Ok((finished, diff)) => {
-            let Finished {
-                commit,
-                push_error,
-                files_changed,
-                added,
-                removed,
-                diff: _,
-            } = finished;
-            let result = Event::GitResult {
-                commit,
-                push_error,
-                files_changed,
-                added,
-                removed,
-                diff,
-            };
-            machine
-                .hub
-                .done(
-                    &Subject::of(&command),
-                    &command.id,
-                    vec![result],
-                    |_| Ok(()),
-                )
-                .await;
-        }
-        Err(failure) => fail(&machine, &command, failure).await,
-    }
-}
-
-/// Delivers the diff, however long it takes to reach the control plane. `None`
-/// when it is refused.
-async fn deliver_diff(
-    machine: &Machine,
-    workspace: &WorkspaceId,
-    diff: Vec<u8>,
-) -> Option<BodyRef> {
-    let (api, _) = machine.deliveries(workspace);
-    let (reference, (sha256, bytes)) = rows::body(diff);
-    let mut backoff = Backoff::standard();
-    loop {
-        match api.put_body(&sha256, bytes.clone()).await {
-            Ok(()) => return Some(reference),
-            Err(ApiFailure::Refused {
-                status: 400 | 413 | 422,
-                message,
-                ..
-            }) => {
-                warning!("the diff of {workspace} was refused: {message}");
-                return None;
-            }
-            Err(failure) => {
-                warning!("the diff of {workspace} waits: {failure}");
-                tokio::time::sleep(backoff.step()).await;
-            }
-        }
-    }
-}
-
-async fn delete(machine: Arc<Machine>, command: Command) {
-    let layout = machine.layout(&command.workspace);
-    let removed = tokio::task::spawn_blocking(move || layout.remove())
-        .await
-        .unwrap_or_else(|error| Err(std::io::Error::other(error)));
-    if let Err(error) = removed {
-        let failure = Failure::new(
-            "delete_failed",
-            format!("The workspace cannot be removed: {error}."),
-        );
-        return fail(&machine, &command, failure).await;
-    }
-    machine
-        .hub
-        .done(&Subject::of(&command), &command.id, Vec::new(), |tx| {
-            store::remove_workspace(tx, &command.workspace)
-        })
-        .await;
-    machine.forget(&command.workspace);
-    info!("{} is deleted", command.workspace);
 }

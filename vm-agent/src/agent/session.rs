@@ -12,13 +12,13 @@
 //! - A prompt that was begun is finished exactly once, whatever happens.
 //! - When the task ends, nothing that the agent started is running.
 
-use super::launch::{Launch, Running, Stderr, greet, start};
+use super::begin::{AgentCommand, StartAgent};
+use super::launch::Running;
 use crate::clock;
-use crate::hub::{Failure, Subject};
 use crate::log::{info, warning};
 use crate::machine::Machine;
 use crate::process::{describe_exit, sweep_role};
-use crate::rows::{Live, TurnEnd, Writer, notice};
+use crate::rows::{TurnEnd, Writer, notice};
 use crate::secret::redact;
 use crate::store::{self, AgentRecord};
 use sam_acp::{
@@ -27,7 +27,7 @@ use sam_acp::{
 };
 use sam_domain::conversation::row::NoticeLevel;
 use sam_domain::conversation::wire::ActivityState;
-use sam_domain::id::{AgentSessionId, CommandId, PromptId};
+use sam_domain::id::{CommandId, PromptId};
 use sam_domain::link::frame::{AgentState, Event, StopReason};
 use sam_domain::time::Millis;
 use std::sync::Arc;
@@ -40,65 +40,9 @@ const CANCEL_GRACE: Duration = Duration::from_secs(10);
 /// Time to end by itself after its input was closed.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
 /// Time for the supervisor to end everything; beyond it the rest is swept up.
-const END_LIMIT: Duration = Duration::from_secs(15);
+pub(super) const END_LIMIT: Duration = Duration::from_secs(15);
 /// Time for what an ended agent said last to arrive.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-
-/// What is to be started.
-#[derive(Clone, Debug)]
-pub(crate) struct StartAgent {
-    /// What reports are about.
-    pub(crate) subject: Subject,
-    /// The command that asks for it.
-    pub(crate) command: CommandId,
-    /// The agent session's id.
-    pub(crate) agent_session: AgentSessionId,
-    /// Which agent.
-    pub(crate) agent: String,
-    /// Which model.
-    pub(crate) model: Option<String>,
-    /// Time to become ready.
-    pub(crate) remaining: Millis,
-}
-
-/// What a session can be told.
-#[derive(Debug)]
-pub(crate) enum AgentCommand {
-    /// Work on a prompt.
-    Prompt {
-        /// The command.
-        command: CommandId,
-        /// The prompt.
-        prompt: PromptId,
-        /// Its words.
-        text: String,
-        /// Earlier conversation; empty for none.
-        context: String,
-    },
-    /// Stop the turn.
-    Cancel {
-        /// The command.
-        command: CommandId,
-        /// Which prompt.
-        prompt: PromptId,
-    },
-    /// End the agent.
-    Stop {
-        /// The command.
-        command: CommandId,
-    },
-    /// The vm-agent ends.
-    Shutdown,
-}
-
-/// The session takes prompts, or is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AgentNotice {
-    /// It takes prompts.
-    Ready,
-    /// It is over.
-    Ended,
-}
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Why a session ends.
 #[derive(Debug)]
@@ -123,7 +67,8 @@ struct Turn {
     kill_at: Option<Instant>,
 }
 
-struct Session {
+/// A session with an agent that is ready.
+pub(super) struct Session {
     machine: Arc<Machine>,
     start: StartAgent,
     acp: AcpSessionId,
@@ -133,78 +78,7 @@ struct Session {
     stops: Vec<CommandId>,
 }
 
-/// Runs a session to its end. Commands that find it over are left in `queue`.
-pub(crate) async fn run(
-    machine: Arc<Machine>,
-    start: StartAgent,
-    queue: &mut mpsc::UnboundedReceiver<AgentCommand>,
-    notices: &mpsc::UnboundedSender<AgentNotice>,
-) {
-    let workspace = start.subject.workspace.clone();
-    let record = record(&start, None);
-    let state = Event::AgentState {
-        agent_session: start.agent_session.clone(),
-        state: AgentState::Starting,
-    };
-    machine
-        .hub
-        .report(&start.subject, vec![state], |tx| {
-            store::put_agent(tx, &workspace, &record)
-        })
-        .await;
-    let mut stops = Vec::new();
-    match begin(&machine, &start, queue, &mut stops).await {
-        Ok((running, acp)) => {
-            let (api, outbox) = machine.deliveries(&workspace);
-            let layout = machine.layout(&workspace);
-            let live = Live::start(api, &workspace);
-            let writer = Writer::new(&machine.store, &workspace, layout.repo(), &outbox, live);
-            let ready = Event::AgentState {
-                agent_session: start.agent_session.clone(),
-                state: AgentState::Ready,
-            };
-            machine
-                .hub
-                .done(&start.subject, &start.command, vec![ready], |_| Ok(()))
-                .await;
-            info!("{} is ready in {workspace}", start.agent);
-            let _ = notices.send(AgentNotice::Ready);
-            let session = Session {
-                machine,
-                start,
-                acp,
-                running,
-                writer,
-                turn: None,
-                stops,
-            };
-            session.work(queue).await;
-        }
-        Err((failure, stderr_tail)) => {
-            let ended = Event::AgentState {
-                agent_session: start.agent_session.clone(),
-                state: AgentState::Ended {
-                    reason: failure.message.clone(),
-                    stderr_tail,
-                },
-            };
-            let forget = |tx: &rusqlite::Transaction<'_>| store::remove_agent(tx, &workspace);
-            machine
-                .hub
-                .failed(&start.subject, &start.command, vec![ended], failure, forget)
-                .await;
-            for command in stops {
-                machine
-                    .hub
-                    .done(&start.subject, &command, Vec::new(), |_| Ok(()))
-                    .await;
-            }
-        }
-    }
-    let _ = notices.send(AgentNotice::Ended);
-}
-
-fn record(start: &StartAgent, prompt: Option<(PromptId, CommandId)>) -> AgentRecord {
+pub(super) fn record(start: &StartAgent, prompt: Option<(PromptId, CommandId)>) -> AgentRecord {
     AgentRecord {
         agent_session: start.agent_session.clone(),
         attempt: start.subject.attempt,
@@ -212,73 +86,28 @@ fn record(start: &StartAgent, prompt: Option<(PromptId, CommandId)>) -> AgentRec
     }
 }
 
-/// Starts the process and opens a session, unless it is told to stop before.
-async fn begin(
-    machine: &Arc<Machine>,
-    wanted: &StartAgent,
-    queue: &mut mpsc::UnboundedReceiver<AgentCommand>,
-    stops: &mut Vec<CommandId>,
-) -> Result<(Running, AcpSessionId), (Failure, String)> {
-    let workspace = &wanted.subject.workspace;
-    let (api, _) = machine.deliveries(workspace);
-    let launch = Launch {
-        agent: wanted.agent.clone(),
-        model: wanted.model.clone(),
-        layout: machine.layout(workspace),
-        agent_path: machine.agent_path.clone(),
-    };
-    let deadline = Instant::now() + Duration::from_millis(wanted.remaining.0);
-    let mut stderr = Stderr::default();
-    let started = async {
-        let mut running = start(&machine.store, &api, &launch).await?;
-        stderr = running.stderr.clone();
-        let failure = match greet(&running.host, running.recipe, &launch.layout).await {
-            Ok(acp) => return Ok((running, acp)),
-            Err(failure) => failure,
-        };
-        // How it ended says more than that it no longer answered.
-        let exit = timeout(LAST_WORDS, running.process.wait()).await;
-        if let Ok(Ok(status)) = exit {
-            let how = describe_exit(status);
-            let message = format!("The agent {how} while it started.");
-            return Err(Failure::new("agent_failed_to_start", message));
-        }
-        running.process.terminate();
-        let _ = timeout(END_LIMIT, running.process.wait()).await;
-        Err(failure)
-    };
-    let started = async {
-        tokio::select! {
-            started = started => started,
-            () = sleep_until(deadline) => Err(Failure::new(
-                "timed_out",
-                "The agent did not start in the time given.",
-            )),
-            () = stopped(queue, stops) => Err(Failure::new("stopped", "The agent was stopped while it started.")),
-        }
-    }
-    .await;
-    started.map_err(|failure| (failure, stderr.tail()))
-}
-
-/// Until a command ends the start. Cancels find no turn and are done with it.
-async fn stopped(queue: &mut mpsc::UnboundedReceiver<AgentCommand>, stops: &mut Vec<CommandId>) {
-    loop {
-        match queue.recv().await {
-            Some(AgentCommand::Stop { command }) => {
-                stops.push(command);
-                return;
-            }
-            Some(AgentCommand::Cancel { command, .. }) => stops.push(command),
-            // Prompts are held back until the session is ready.
-            Some(AgentCommand::Prompt { .. }) => {}
-            Some(AgentCommand::Shutdown) | None => return,
-        }
-    }
-}
-
 impl Session {
-    async fn work(mut self, queue: &mut mpsc::UnboundedReceiver<AgentCommand>) {
+    /// With an agent that has just become ready.
+    pub(super) fn new(
+        machine: Arc<Machine>,
+        start: StartAgent,
+        acp: AcpSessionId,
+        running: Running,
+        writer: Writer,
+    ) -> Self {
+        Self {
+            machine,
+            start,
+            acp,
+            running,
+            writer,
+            turn: None,
+            stops: Vec::new(),
+        }
+    }
+
+    /// Converses until something ends it, then ends everything.
+    pub(super) async fn work(mut self, queue: &mut mpsc::UnboundedReceiver<AgentCommand>) {
         let end = self.converse(queue).await;
         self.end(end).await;
     }

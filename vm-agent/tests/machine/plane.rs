@@ -197,7 +197,7 @@ impl Plane {
 
     /// Waits until a command is done; fails when it failed.
     pub(crate) fn done(&self, command: &CommandId) {
-        super::wait_until(&format!("{command} is done"), || {
+        crate::common::wait_until(&format!("{command} is done"), || {
             let inner = self.see();
             for frame in &inner.events {
                 if let Event::CommandFailed {
@@ -217,7 +217,7 @@ impl Plane {
     /// Waits until a command has failed; returns its code and message.
     pub(crate) fn failure(&self, command: &CommandId) -> (String, String) {
         let mut found = None;
-        super::wait_until(&format!("{command} fails"), || {
+        crate::common::wait_until(&format!("{command} fails"), || {
             let inner = self.see();
             assert!(!is_done(&inner, command), "it was done");
             found = inner.events.iter().find_map(|frame| match &frame.event {
@@ -237,7 +237,7 @@ impl Plane {
     /// Waits until a prompt is finished, and checks that every row of it is here.
     pub(crate) fn finished(&self, prompt: &PromptId) -> sam_domain::link::frame::StopReason {
         let mut found = None;
-        super::wait_until(&format!("{prompt} is finished"), || {
+        crate::common::wait_until(&format!("{prompt} is finished"), || {
             let inner = self.see();
             let mut ends = inner.events.iter().filter_map(|frame| match &frame.event {
                 Event::PromptFinished {
@@ -255,7 +255,7 @@ impl Plane {
         });
         let (workspace, reason, through) = found.expect("found");
         let workspace = workspace.expect("of a workspace");
-        super::wait_until("its rows are here", || {
+        crate::common::wait_until("its rows are here", || {
             through == 0
                 || self
                     .see()
@@ -267,7 +267,7 @@ impl Plane {
     }
 
     pub(crate) fn wait_for_event(&self, what: &str, mut is: impl FnMut(&Event) -> bool) {
-        super::wait_until(what, || {
+        crate::common::wait_until(what, || {
             self.see().events.iter().any(|frame| is(&frame.event))
         });
     }
