@@ -30,7 +30,7 @@ describe("a lost connection", { timeout: 180_000 }, () => {
     await stack?.stop();
   });
 
-  test("is said at once, with its time, and what is known stays", async () => {
+  test("is said within seconds, with its time, and what is known stays", async () => {
     await stack.killServer();
     const banner = page.locator(".banner.offline");
     await banner.waitFor();
@@ -61,6 +61,16 @@ describe("a lost connection", { timeout: 180_000 }, () => {
     // What still runs shows its elapsed time; all else is equal.
     const still = (html) => html.replaceAll(/<span class="(time|total)"[^>]*>[^<]*<\/span>/g, "");
     assert.equal(still(await transcript(page)), still(healed));
+  });
+
+  test("heals as well when the runtime alone dies", async () => {
+    const rows = await page.locator(".log > .row").count();
+    await stack.killRuntime();
+    await node.connect("scripted");
+    await node.rows(run, [{ kind: "text", body: { text: "after the runtime", ended_at: Date.now() } }]);
+    await page.getByText("after the runtime").waitFor();
+    await page.locator(".banner.offline").waitFor({ state: "detached" });
+    assert.equal(await page.locator(".log > .row").count(), rows + 1);
   });
 
   test("without a network the page says so when it is asked for more", async () => {

@@ -128,6 +128,51 @@ describe("a running task", { timeout: 180_000 }, () => {
     await page.getByRole("button", { name: "Jump to latest" }).waitFor({ state: "detached" });
   });
 
+  test("a card that is being read stays in sight when its run folds", async () => {
+    const { run } = await open("Read around");
+    const read = (file) => ({
+      kind: "tool",
+      body: { title: `Read ${file}`, tool_kind: "read", status: "completed", locations: [{ path: file }], output: `inside ${file}`, ended_at: Date.now() },
+    });
+    await node.rows(run, [read("one.js"), read("two.js")]);
+    await page.getByRole("button", { name: /Read one\.js/ }).click();
+    await page.getByText("inside one.js").waitFor();
+    await node.rows(run, [read("three.js")]);
+    await page.getByRole("button", { name: /3 reads/ }).waitFor();
+    assert.ok(await page.getByText("inside one.js").isVisible());
+    // Whoever comes later finds the run folded.
+    await page.reload();
+    await page.getByRole("button", { name: /3 reads\s*one\.js, two\.js, three\.js/ }).waitFor();
+    assert.equal(await page.getByText("inside one.js").count(), 0);
+  });
+
+  test("of a long conversation the newest part is drawn, and the rest when asked for", async () => {
+    const { run } = await open("Talk a lot");
+    for (let batch = 0; batch < 5; batch++) {
+      await node.rows(run, Array.from({ length: 90 }, (_, i) => ({ kind: "text", body: { text: `word ${batch * 90 + i}.`, ended_at: Date.now() } })));
+    }
+    await page.getByText("word 449.", { exact: true }).waitFor();
+    const watched = await page.locator(".log > .row").count();
+    assert.ok(watched <= 400, `${watched} rows are drawn`);
+    await page.reload();
+    await page.getByText("word 449.", { exact: true }).waitFor();
+    assert.equal(await page.locator(".log > .row").count(), watched);
+    await page.getByRole("button", { name: /Show \d+ earlier/ }).click();
+    await page.getByText("word 0.", { exact: true }).waitFor();
+    assert.equal(await page.locator(".log > .row").count(), 451);
+  });
+
+  test("words not sent are kept while one looks elsewhere", async () => {
+    await open("Wait for me");
+    await page.getByLabel("Your next prompt").fill("half a thought");
+    await page.getByRole("link", { name: /Talk a lot/ }).click();
+    await page.getByRole("heading", { name: "Talk a lot" }).waitFor();
+    assert.equal(await page.getByLabel("Your next prompt").inputValue(), "");
+    await page.goBack();
+    await page.getByRole("heading", { name: "Wait for me" }).waitFor();
+    assert.equal(await page.getByLabel("Your next prompt").inputValue(), "half a thought");
+  });
+
   test("nothing was complained about in the console", () => {
     assert.deepEqual(page.complaints, []);
   });

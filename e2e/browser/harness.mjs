@@ -183,6 +183,17 @@ export class Stack {
     });
   }
 
+  /** Kills the runtime under the control plane, which starts it again. */
+  async killRuntime() {
+    const file = path.join(this.directory, "server/workerd.pid");
+    const pid = Number(readFileSync(file, "utf8").trim());
+    process.kill(pid, "SIGKILL");
+    await until("another runtime", async () => {
+      const now = Number(readFileSync(file, "utf8").trim());
+      return now !== pid && (await fetch(`${this.url}/healthz`)).ok;
+    });
+  }
+
   async claim() {
     const answer = await this.call("POST", "/api/setup/claim", { claim_token: this.claimToken });
     this.token = answer.token;

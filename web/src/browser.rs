@@ -79,13 +79,16 @@ pub(crate) fn focused() -> Option<web_sys::HtmlElement> {
     document().active_element()?.dyn_into().ok()
 }
 
-/// Gives the focus to the first element that matches; says whether there was one.
+/// Gives the focus to the first element that matches, if it can be seen; says
+/// whether it did.
 pub(crate) fn focus(selector: &str) -> bool {
-    let found = document().query_selector(selector).ok().flatten();
-    match found.and_then(|found| found.dyn_into::<web_sys::HtmlElement>().ok()) {
-        Some(element) => element.focus().is_ok(),
-        None => false,
-    }
+    document()
+        .query_selector(selector)
+        .ok()
+        .flatten()
+        .and_then(|found| found.dyn_into::<web_sys::HtmlElement>().ok())
+        .filter(|element| element.offset_parent().is_some())
+        .is_some_and(|element| element.focus().is_ok())
 }
 
 /// A moment as the person's own clock and calendar say it.

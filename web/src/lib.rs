@@ -39,10 +39,8 @@ mod text;
 )]
 mod view;
 
-use wasm_bindgen::prelude::*;
-
 /// Runs when the module is loaded.
-#[cfg_attr(not(test), wasm_bindgen(start))]
+#[cfg_attr(not(test), wasm_bindgen::prelude::wasm_bindgen(start))]
 pub fn start() {
     console_error_panic_hook::set_once();
     leptos::mount::mount_to_body(view::shell::Shell);

@@ -14,6 +14,7 @@ use sam_domain::catalogue::Catalog;
 use sam_domain::id::{ProjectId, TaskId};
 use sam_domain::task::TaskView;
 use sam_domain::time::Timestamp;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Remembered while a session cookie is thought to exist, so that a visitor
@@ -94,6 +95,8 @@ pub(crate) struct App {
     pub(crate) theme: RwSignal<Theme>,
     /// What the list is narrowed to.
     pub(crate) filter: RwSignal<String>,
+    /// Words not sent yet, by the place they were written in.
+    drafts: StoredValue<HashMap<String, String>>,
 }
 
 impl App {
@@ -117,7 +120,26 @@ impl App {
             trouble: RwSignal::new(None),
             theme: RwSignal::new(theme),
             filter: RwSignal::new(String::new()),
+            drafts: StoredValue::new(HashMap::new()),
         }
+    }
+
+    /// What was written in a place and not sent.
+    pub(crate) fn draft(self, place: &str) -> String {
+        self.drafts
+            .with_value(|drafts| drafts.get(place).cloned())
+            .unwrap_or_default()
+    }
+
+    /// Keeps what is written in a place until it is sent.
+    pub(crate) fn keep_draft(self, place: &str, text: &str) {
+        self.drafts.update_value(|drafts| {
+            if text.is_empty() {
+                drafts.remove(place);
+            } else {
+                drafts.insert(place.to_owned(), text.to_owned());
+            }
+        });
     }
 
     /// Whether a person is signed in, tracked.

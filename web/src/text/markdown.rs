@@ -12,6 +12,7 @@
 //! - equal text gives equal HTML, block by block, so text that grows at its end
 //!   changes only its last block.
 
+use super::syntax;
 use pulldown_cmark::{Alignment, CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
 /// The top-level blocks of `source`, each as HTML.
@@ -73,6 +74,29 @@ struct Writer {
     columns: Vec<Alignment>,
     column: usize,
     in_head: bool,
+    /// What the open code block is coloured as.
+    code: Option<Code>,
+}
+
+/// How a code block is coloured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Code {
+    /// Not at all.
+    Plain,
+    /// Added and removed lines.
+    Diff,
+    /// As a programming language.
+    Language,
+}
+
+impl Code {
+    fn of(language: &str) -> Self {
+        match language {
+            "" | "text" | "txt" | "plain" | "console" | "md" | "markdown" => Self::Plain,
+            "diff" | "patch" => Self::Diff,
+            _ => Self::Language,
+        }
+    }
 }
 
 impl Writer {
@@ -80,6 +104,7 @@ impl Writer {
         match event {
             Event::Start(tag) => self.start(tag),
             Event::End(tag) => self.end(tag),
+            Event::Text(text) if self.code.is_some() => self.code_text(&text),
             Event::Text(text) | Event::Html(text) | Event::InlineHtml(text) => {
                 escape(&text, &mut self.html);
             }
@@ -113,8 +138,10 @@ impl Writer {
             Tag::BlockQuote(_) => self.html.push_str("<blockquote>"),
             Tag::CodeBlock(kind) => {
                 self.html.push_str("<pre tabindex=\"0\"");
+                self.code = Some(Code::Plain);
                 if let CodeBlockKind::Fenced(info) = kind {
                     let language = info.split([' ', ',']).next().unwrap_or_default();
+                    self.code = Some(Code::of(language));
                     if !language.is_empty() {
                         self.html.push_str(" data-language=\"");
                         escape(language, &mut self.html);
@@ -179,6 +206,32 @@ impl Writer {
         self.links.push(target.is_some());
     }
 
+    /// Text of a code block; the parser may hand it over in pieces that end in
+    /// the middle of a line, which then is coloured piece by piece.
+    fn code_text(&mut self, text: &str) {
+        for line in text.split_inclusive('\n') {
+            let (line, end) = match line.strip_suffix('\n') {
+                Some(line) => (line, "\n"),
+                None => (line, ""),
+            };
+            match self.code {
+                Some(Code::Language) => syntax::html(line, &mut self.html),
+                Some(Code::Diff) if line.starts_with(['+', '-']) => {
+                    let class = if line.starts_with('+') {
+                        "plus"
+                    } else {
+                        "minus"
+                    };
+                    self.html.push_str(&format!("<span class=\"{class}\">"));
+                    escape(line, &mut self.html);
+                    self.html.push_str("</span>");
+                }
+                _ => escape(line, &mut self.html),
+            }
+            self.html.push_str(end);
+        }
+    }
+
     fn end(&mut self, tag: TagEnd) {
         match tag {
             TagEnd::Paragraph | TagEnd::HtmlBlock => self.html.push_str("</p>"),
@@ -187,7 +240,10 @@ impl Writer {
                 self.html.push_str(&format!("</h{level}>"));
             }
             TagEnd::BlockQuote(_) => self.html.push_str("</blockquote>"),
-            TagEnd::CodeBlock => self.html.push_str("</code></pre>"),
+            TagEnd::CodeBlock => {
+                self.code = None;
+                self.html.push_str("</code></pre>");
+            }
             TagEnd::List(true) => self.html.push_str("</ol>"),
             TagEnd::List(false) => self.html.push_str("</ul>"),
             TagEnd::Item => self.html.push_str("</li>"),
@@ -245,6 +301,15 @@ mod tests {
             (
                 "```js x\na < b\n```",
                 "<pre tabindex=\"0\" data-language=\"js\"><code>a &lt; b\n</code></pre>",
+            ),
+            (
+                "```diff\n-a\n+b\n c\n```",
+                "<pre tabindex=\"0\" data-language=\"diff\"><code><span class=\"minus\">-a</span>\n\
+                 <span class=\"plus\">+b</span>\n c\n</code></pre>",
+            ),
+            (
+                "    <b>",
+                "<pre tabindex=\"0\"><code>&lt;b&gt;</code></pre>",
             ),
             (
                 "|a|b|\n|-|-:|\n|1|2|",

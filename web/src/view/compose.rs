@@ -12,7 +12,7 @@ use leptos::ev::{KeyboardEvent, SubmitEvent};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use sam_domain::conversation::wire::{SubmitTask, Submitted};
-use sam_domain::id::ProjectId;
+use sam_domain::id::{Id, ProjectId};
 use sam_domain::task::TaskMode;
 
 /// The pane in which work is described.
@@ -47,7 +47,12 @@ pub(crate) fn Compose() -> impl IntoView {
 #[component]
 fn Form() -> impl IntoView {
     let app = app();
-    let prompt = RwSignal::new(String::new());
+    let place = app
+        .route
+        .with_untracked(|route| route.project().map(ToString::to_string))
+        .unwrap_or_default();
+    let prompt = RwSignal::new(app.draft(&place));
+    Effect::new(move |_| prompt.with(|text| app.keep_draft(&place, text)));
     let agent = RwSignal::new(None::<String>);
     let mode = RwSignal::new(TaskMode::Task);
     let busy = RwSignal::new(false);
@@ -67,7 +72,10 @@ fn Form() -> impl IntoView {
             base: None,
         };
         spawn_local(async move {
-            let refused = submit(app, project, request).await.err();
+            let refused = submit(app, &project, request).await.err();
+            if refused.is_none() {
+                app.keep_draft(project.as_str(), "");
+            }
             busy.set(false);
             trouble.set(refused);
         });
@@ -204,10 +212,10 @@ fn AgentChoice(
     }
 }
 
-async fn submit(app: App, project: ProjectId, request: SubmitTask) -> Result<(), Trouble> {
+async fn submit(app: App, project: &ProjectId, request: SubmitTask) -> Result<(), Trouble> {
     let answer: Submitted =
         api::submit(&format!("/api/projects/{project}/tasks"), &request).await?;
-    nav::go(app, Route::Session(project, answer.session));
+    nav::go(app, Route::Session(project.clone(), answer.session));
     Ok(())
 }
 

@@ -16,7 +16,9 @@ use sam_domain::task::{TaskState, TaskView};
 #[component]
 pub(crate) fn Composer(session: SessionId) -> impl IntoView {
     let app = app();
-    let text = RwSignal::new(String::new());
+    let place = session.to_string();
+    let text = RwSignal::new(app.draft(&place));
+    Effect::new(move |_| text.with(|text| app.keep_draft(&place, text)));
     let busy = RwSignal::new(false);
     let trouble = RwSignal::new(None::<Trouble>);
     let send = {

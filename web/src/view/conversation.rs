@@ -21,10 +21,16 @@ use crate::view::tool::Reads;
 use leptos::html;
 use leptos::prelude::*;
 use sam_domain::conversation::wire::ActivityState;
-use sam_domain::id::SessionId;
+use sam_domain::id::{RowId, SessionId};
 use sam_domain::task::{TaskMode, TaskState};
+use std::collections::HashMap;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
+
+/// Which cards the person opened or closed: it outlives a card that is drawn
+/// anew elsewhere, e.g. in a fold.
+#[derive(Clone, Copy)]
+pub(crate) struct Opened(pub(crate) RwSignal<HashMap<RowId, bool>>);
 
 /// How near the end counts as being there, in pixels.
 const AT_END: i32 = 32;
@@ -82,6 +88,7 @@ fn Conversation(session: SessionId) -> impl IntoView {
             items.with(|items| window_start(items.len()))
         }
     });
+    provide_context(Opened(RwSignal::new(HashMap::new())));
     let scroll = NodeRef::<html::Div>::new();
     let log = NodeRef::<html::Div>::new();
     let at_end = RwSignal::new(true);

@@ -1,8 +1,7 @@
 //! Diffs: numbered lines with their signs.
 
-use crate::text::diff::{DiffFile, DiffLine};
-use crate::text::terminal;
-use crate::text::words;
+use crate::text::diff::{DiffFile, DiffLine, LineKind};
+use crate::text::{markdown, syntax, terminal, words};
 use crate::view::icon::{self, icon};
 use leptos::prelude::*;
 
@@ -39,12 +38,19 @@ pub(crate) fn DiffLines(lines: Vec<DiffLine>) -> impl IntoView {
 
 fn line(line: &DiffLine) -> impl IntoView + use<> {
     let number = |n: Option<u32>| n.map(|n| n.to_string());
+    let text = terminal::plain(&line.text);
+    let mut html = String::new();
+    if line.kind == LineKind::Hunk {
+        markdown::escape(&text, &mut html);
+    } else {
+        syntax::html(&text, &mut html);
+    }
     view! {
         <div class=line.kind.class()>
             <span class="number">{number(line.old)}</span>
             <span class="number">{number(line.new)}</span>
             <span class="sign">{line.kind.sign()}</span>
-            <code>{terminal::plain(&line.text)}</code>
+            <code inner_html=html></code>
         </div>
     }
 }

@@ -30,7 +30,7 @@ pub(crate) fn ListPane() -> impl IntoView {
     view! {
         <section class="list-pane" aria-label="Conversations">
             <header class="list-head">
-                <h1>{move || name.get().unwrap_or_else(|| "Project".to_owned())}</h1>
+                <h1 tabindex="-1">{move || name.get().unwrap_or_else(|| "Project".to_owned())}</h1>
                 <Scripted />
                 <a class="button primary new" href=new_path title="New task (c)">
                     {icon(icon::PLUS)}

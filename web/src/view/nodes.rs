@@ -31,6 +31,9 @@ pub(crate) fn Nodes() -> impl IntoView {
         });
     };
     read();
+    // Whoever comes back from the machine they joined sees it.
+    let seen = window_event_listener(leptos::ev::focus, move |_| read());
+    on_cleanup(move || seen.remove());
     view! {
         <div class="page">
             <header class="page-head">

@@ -46,6 +46,7 @@ fn card(task: &TaskView) -> AnyView {
     let result = task
         .result
         .clone()
+        .filter(|result| result.commit.is_some())
         .map(|result| handed_back(task.id.clone(), result));
     let failure = task.failure.clone().map(why);
     view! {
@@ -92,7 +93,7 @@ fn handed_back(task: TaskId, result: GitResult) -> impl IntoView {
                 <dt>"Branch"</dt>
                 <dd>
                     <Copyable shown=branch.clone() text=branch what="branch" />
-                    {(!result.pushed && result.commit.is_some())
+                    {(!result.pushed)
                         .then(|| view! { <span class="warn">"not pushed"</span> })}
                     {(result.pushed).then(|| view! { <span class="muted">"pushed"</span> })}
                 </dd>

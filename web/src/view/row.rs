@@ -54,13 +54,16 @@ pub(crate) fn RowView(id: RowId) -> impl IntoView {
     }
 }
 
+/// Shorter spans are not worth reading, in milliseconds.
+const SHORTEST: u64 = 100;
+
 /// How long a row took, or has taken: static once it is over.
 pub(crate) fn row_time(app: App, row: &Row) -> Option<String> {
     if is_open(row) && app.task().is_some_and(|task| !task.state.is_terminal()) {
         duration(row, app.now.get()).map(words::elapsed)
     } else {
         duration(row, row.created_at)
-            .filter(|took| took.0 > 0)
+            .filter(|took| took.0 >= SHORTEST)
             .map(words::took)
     }
 }

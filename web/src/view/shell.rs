@@ -175,7 +175,8 @@ fn Banner() -> impl IntoView {
     let app = app();
     let lost = Memo::new(move |_| {
         app.live.link.with(|link| match link {
-            Link::Lost { since, .. } => Some(*since),
+            // A connection that is back within a second is nobody's concern.
+            Link::Lost { since, .. } if app.now.get().since(*since).0 >= 1_000 => Some(*since),
             _ => None,
         })
     });
@@ -307,7 +308,7 @@ fn follow_route(app: App) {
         if before.is_some_and(|before| before != now) {
             request_animation_frame(|| {
                 if !browser::focused().is_some_and(|f| f.tag_name() == "TEXTAREA") {
-                    browser::focus(".pane h1");
+                    let _ = browser::focus(".pane h1") || browser::focus(".list-head h1");
                 }
             });
         }

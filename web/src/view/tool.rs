@@ -3,6 +3,7 @@
 use crate::state::app;
 use crate::text::words::{self, Shape};
 use crate::text::{arguments, diff, terminal};
+use crate::view::conversation::Opened;
 use crate::view::diff::{DiffLines, SHORT_DIFF};
 use crate::view::icon::{self, icon};
 use crate::view::row::{RowView, WholeBody, row_time};
@@ -52,7 +53,10 @@ fn open_at_first(tool: &ToolBody) -> bool {
 #[component]
 pub(crate) fn ToolCard(id: RowId, row: RwSignal<Arc<Row>>) -> impl IntoView {
     let app = app();
-    let chosen = RwSignal::new(None::<bool>);
+    let Opened(opened) = expect_context();
+    let card = id.clone();
+    let chosen = Memo::new(move |_| opened.with(|opened| opened.get(&card).copied()));
+    let card = id.clone();
     let default = Memo::new(move |_| row.with(|row| tool_of(row).is_some_and(open_at_first)));
     let open = Memo::new(move |_| chosen.get().unwrap_or_else(|| default.get()));
     let head = Memo::new(move |_| {
@@ -81,7 +85,12 @@ pub(crate) fn ToolCard(id: RowId, row: RwSignal<Arc<Row>>) -> impl IntoView {
                 class="fold"
                 aria-expanded=move || open.get().to_string()
                 aria-controls=controls
-                on:click=move |_| chosen.set(Some(!open.get_untracked()))
+                on:click=move |_| {
+                    let now = !open.get_untracked();
+                    opened.update(|opened| {
+                        opened.insert(card.clone(), now);
+                    });
+                }
             >
                 {move || {
                     head.get()
@@ -192,7 +201,7 @@ fn ToolDetails(row: RwSignal<Arc<Row>>) -> impl IntoView {
                 .with(|text| !text.is_empty())
                 .then(|| {
                     view! {
-                        <pre class="output" tabindex="0">
+                        <pre class="output end" tabindex="0">
                             {move || output.get()}
                         </pre>
                     }
@@ -270,7 +279,12 @@ fn asked(kind: ToolKind, json: &str, in_sight: bool) -> Option<AnyView> {
 #[component]
 pub(crate) fn Reads(rows: Memo<Vec<RowId>>) -> impl IntoView {
     let app = app();
-    let open = RwSignal::new(false);
+    // A card that is being read stays in sight when its run is folded.
+    let Opened(opened) = expect_context();
+    let reading = opened.with_untracked(|opened| {
+        rows.with_untracked(|rows| rows.iter().any(|id| opened.get(id) == Some(&true)))
+    });
+    let open = RwSignal::new(reading);
     let id = rows.with_untracked(|rows| rows.first().map(ToString::to_string).unwrap_or_default());
     let body = format!("reads-{id}-body");
     let controls = body.clone();
