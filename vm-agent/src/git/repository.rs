@@ -26,6 +26,10 @@ pub(super) fn check_repository(repository: &str, private: &Path) -> Result<(), G
         return Ok(());
     }
     match url::Url::parse(repository) {
+        // It would lie in the checkout's configuration and on command lines.
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            refused("carries a credential in its URL, which is not supported")
+        }
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(()),
         Ok(_) | Err(_) => refused("is neither an http(s) URL nor an absolute path"),
     }
@@ -83,6 +87,8 @@ mod tests {
             "file:///etc",
             "ext::sh -c touch%20/tmp/x",
             "https://",
+            "https://user:password@host.example/x",
+            "https://token@host.example/x",
             "/with\nnewline",
             "/srv/state/workspaces/wsp_x/repo",
         ] {

@@ -247,10 +247,11 @@ async fn what_cannot_be_cloned_says_so() {
 }
 
 #[tokio::test]
-async fn a_password_in_a_url_never_comes_back() {
+async fn a_password_in_a_url_is_refused_and_never_comes_back() {
     let bench = Bench::new();
     let url = "http://someone:hunter2-canary@127.0.0.1:9/x.git";
     let failure = bench.prepare_from(1, url, None).await.expect_err("fails");
+    assert_eq!(failure.code, "unsupported_repository");
     assert!(
         !failure.message.contains("hunter2-canary"),
         "{}",

@@ -231,3 +231,23 @@ fn what_cannot_be_done_fails_with_its_reason() {
     });
     plane.assert_no_violations();
 }
+
+/// Memory of the process's own; pages of the program's file come on top and
+/// are shared.
+#[test]
+fn an_idle_machine_takes_little_memory() {
+    let plane = Plane::start();
+    let mut machine = Machine::new();
+    machine.start(&plane);
+    let (workspace, agent) = machine.ready(&plane);
+    let prompt = plane.prompt(&workspace, &agent, &[json!({"stream": ["words ", 500]})]);
+    plane.finished(&prompt);
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", machine.pid())).expect("status");
+    let own: u64 = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"))
+        .and_then(|rest| rest.split_whitespace().next()?.parse().ok())
+        .expect("a number");
+    assert!(own < 10 * 1024, "{own} KiB");
+}
