@@ -106,8 +106,11 @@ function miniflareOptions(options, values, { Log, LogLevel }) {
 async function serve(options) {
   requireBuild(options.workerDir, "index.js", "`cargo xtask build worker`");
   if (options.webDir) requireBuild(options.webDir, "index.html", "`cargo xtask build web`");
-  await refuseBusyPort(options.port);
   const giveBack = takeStateDirectory(options.stateDir);
+  await refuseBusyPort(options.port).catch((error) => {
+    giveBack();
+    throw error;
+  });
   const { values, claimTokenFile } = secrets(options.stateDir);
 
   // Scratch files go where the next start finds and removes them.
