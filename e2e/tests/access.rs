@@ -4,12 +4,14 @@
 //! Generated from the route table and its expectations: a new route is tested without a word here.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use reqwest::Method;
 use sam_domain::access::expectation::expectation;
 use sam_domain::access::principal::PrincipalKind;
 use sam_domain::access::route::{self, ROUTES, Route, RouteId};
 use sam_domain::access::wire::{JoinToken, SignInLink, SignedIn};
+use sam_domain::link::frame::{PING, PONG};
 use sam_e2e::node::ScriptedNode;
 use sam_e2e::{Client, Reply, Result, Stack, ensure};
 use serde_json::json;
@@ -318,12 +320,8 @@ async fn a_cookie_stands_for_its_person_only_on_our_own_pages() -> Result {
     ensure(evil.socket(&feed).await.is_err(), || {
         "a cookie opened a socket for another site".to_owned()
     })?;
-    browser
-        .with_header("origin", &own)
-        .socket(&feed)
-        .await?
-        .close()
-        .await?;
+    let mut open = browser.with_header("origin", &own).socket(&feed).await?;
+    let mut others = stack.admin()?.socket(&feed).await?;
     let client = browser.with_header("x-sam-csrf", "1");
     ensure(
         client.post("/api/auth/logout", &json!({})).await?.status == 200,
@@ -331,7 +329,15 @@ async fn a_cookie_stands_for_its_person_only_on_our_own_pages() -> Result {
     )?;
     ensure(browser.get("/api/auth/me").await?.status == 401, || {
         "an ended session still signs in".to_owned()
-    })
+    })?;
+    let frame = open.next_text(Duration::from_secs(10)).await?;
+    ensure(frame.is_none(), || {
+        format!("an ended session still follows: {frame:?}")
+    })?;
+    // The other session of the same person is untouched.
+    others.send_text(PING).await?;
+    let answer = others.next_text(Duration::from_secs(10)).await?;
+    ensure(answer.as_deref() == Some(PONG), || format!("{answer:?}"))
 }
 
 #[tokio::test]

@@ -109,6 +109,11 @@ pub enum ProjectCall {
         /// The record.
         record: ModelCall,
     },
+    /// Close the sockets that a sign-in session opened: it has ended. Reply: [`Done`].
+    CloseSockets {
+        /// The session's public handle.
+        auth_session: String,
+    },
     /// Reply: [`UsageSummary`].
     TaskUsage {
         /// Which task.

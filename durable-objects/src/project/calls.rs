@@ -14,6 +14,7 @@ use sam_domain::error::ApiError;
 use sam_domain::id::{Id, ProjectId, PromptId, RowId, SessionId, TaskId, UserId};
 use sam_domain::time::Turn;
 
+use super::feed::REAUTHORISE;
 use super::idempotency::Once;
 use super::work::{Changes, Work};
 use super::{Project, entities, frames, rows, scope, usage};
@@ -80,6 +81,12 @@ impl Project {
             ProjectCall::PostMessages { claims, batch } => self.post_messages(&claims, batch),
             ProjectCall::RecordModelCall { record } => {
                 usage::record(&self.shell.sql, &record)?;
+                object::text(&Done {})
+            }
+            ProjectCall::CloseSockets { auth_session } => {
+                for socket in self.sockets.tagged(&auth_session).unwrap_or_default() {
+                    let _ = socket.close(REAUTHORISE, "the session has ended");
+                }
                 object::text(&Done {})
             }
             ProjectCall::TaskUsage { task } => {

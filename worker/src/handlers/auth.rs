@@ -1,18 +1,21 @@
 //! Signing in and out.
 
+use futures::future::join_all;
 use sam_domain::access::wire::{LinkLogin, SignInLink, SignedIn};
-use sam_domain::conversation::call::Done;
+use sam_domain::conversation::call::{Done, ProjectCall};
 use sam_domain::error::ApiError;
 use sam_domain::time::Millis;
 use sam_platform::crypto::random_token;
 use sam_platform::d1::auth_sessions::AuthSessions;
+use sam_platform::d1::projects::Projects;
 use sam_platform::d1::sign_in_links::SignInLinks;
 use sam_platform::d1::users::{self, Users};
 use sam_platform::http::{self, cookies};
 use worker::Response;
 
 use crate::call::Call;
-use crate::errors::{Answer, Failed};
+use crate::errors::{Answer, Failed, log};
+use crate::objects;
 use crate::principal::{COOKIE, Public, SESSION, User};
 
 /// Prefix of sign-in links' secrets.
@@ -86,9 +89,26 @@ pub(crate) async fn me(_: &Call, user: User) -> Answer {
 }
 
 pub(crate) async fn logout(call: &Call, user: User) -> Answer {
-    AuthSessions(&call.database()?)
+    let database = call.database()?;
+    AuthSessions(&database)
         .revoke(&user.session, call.now)
         .await?;
+    // The session opens nothing any more; what it has open is closed wherever it may be.
+    let ask = ProjectCall::CloseSockets {
+        auth_session: user.session.handle().to_owned(),
+    };
+    let projects = Projects(&database).of_member(user.id()).await?;
+    let closing = projects
+        .iter()
+        .map(|project| objects::project::<Done>(call, &project.id, &ask));
+    for closed in join_all(closing).await {
+        if let Err(error) = closed {
+            log(&format!(
+                "sockets of an ended session stay until they expire: {}",
+                error.0
+            ));
+        }
+    }
     let cookie = cookies::revoke(COOKIE, call.secure_cookies());
     with_cookie(http::json(200, &Done {}), &cookie)
 }
