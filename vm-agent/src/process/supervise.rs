@@ -23,6 +23,8 @@ use tokio::signal::unix::{SignalKind, signal};
 const GRACE: Duration = Duration::from_secs(3);
 /// How long killing may take; only a process stuck in the kernel needs longer.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
+/// How often it is looked whether the parent is there, where nothing tells.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// Status when the program could not be started, as shells have it.
 const NOT_STARTED: i32 = 127;
 /// Status when this process could not do its job.
@@ -57,20 +59,35 @@ pub(crate) fn run(parent: i32, command: &[OsString]) -> i32 {
 
 /// Waits for the end. `None`: the parent is gone.
 async fn supervise(parent: i32, command: &[OsString]) -> std::io::Result<Option<WaitStatus>> {
+    let Some(parent) = Pid::from_raw(parent) else {
+        return Ok(None);
+    };
     // Opened before the check: a parent that dies in between is noticed either way.
-    let watch = Pid::from_raw(parent)
-        .map(|pid| rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK))
-        .transpose();
-    let is_parent =
-        || rustix::process::getppid().is_some_and(|pid| pid.as_raw_nonzero().get() == parent);
+    let handle = rustix::process::pidfd_open(parent, PidfdFlags::NONBLOCK).ok();
+    let is_parent = || rustix::process::getppid() == Some(parent);
+    if !is_parent() {
+        return Ok(None);
+    }
     #[expect(
         deprecated,
         reason = "it gave way to an unsafe one; an OwnedFd keeps the promise that one asks for"
     )]
-    let watch = match watch {
-        Ok(Some(fd)) if is_parent() => AsyncFd::with_interest(fd, Interest::READABLE)?,
-        _ => return Ok(None),
+    let handle = handle
+        .map(|fd| AsyncFd::with_interest(fd, Interest::READABLE))
+        .transpose()?;
+    let gone = async {
+        match &handle {
+            Some(handle) => handle.readable().await.map(drop),
+            // A kernel without such handles: an orphan has another parent.
+            None => {
+                while is_parent() {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+                Ok(())
+            }
+        }
     };
+    tokio::pin!(gone);
     let mut children = signal(SignalKind::child())?;
     let mut terminate = signal(SignalKind::terminate())?;
     // Only the vm-agent decides; a Ctrl-C or a closed terminal is its business.
@@ -105,7 +122,7 @@ async fn supervise(parent: i32, command: &[OsString]) -> std::io::Result<Option<
                     return Ok(Some(status));
                 }
             }
-            _ = watch.readable() => return Ok(None),
+            _ = &mut gone => return Ok(None),
             _ = terminate.recv() => {
                 table::signal(pid, Signal::TERM);
                 deadline.get_or_insert(tokio::time::Instant::now() + GRACE);
