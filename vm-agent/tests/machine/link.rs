@@ -157,3 +157,38 @@ fn a_machine_that_may_not_join_or_is_there_already_says_so() {
     assert_eq!(revoked.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&revoked.stderr).contains("no longer accepted"));
 }
+
+#[test]
+fn a_refused_row_is_dropped_and_the_conversation_says_so() {
+    let plane = Plane::start();
+    let mut machine = Machine::new();
+    machine.start(&plane);
+    let (workspace, agent) = machine.ready(&plane);
+    plane.see().refuse_row = Some("poison".to_owned());
+    plane.see().refuse_batch = Some("plague".to_owned());
+    let script = [
+        json!({"run": ["a", "first"]}),
+        json!({"run": ["b", "poison"]}),
+        json!({"run": ["c", "plague"]}),
+        json!({"run": ["d", "last"]}),
+    ];
+    let prompt = plane.prompt(&workspace, &agent, &script);
+    assert_eq!(plane.finished(&prompt), StopReason::EndTurn);
+    let told = |shown: &[(String, String)]| {
+        let notices = shown.iter().filter(|(_, text)| text == "row_refused");
+        notices.count()
+    };
+    wait_until("both are told", || told(&plane.shown(&workspace)) == 2);
+    let shown = plane.shown(&workspace);
+    let said: Vec<_> = shown.iter().map(|(_, text)| text.as_str()).collect();
+    assert!(
+        said.contains(&"Completed first") && said.contains(&"Completed last"),
+        "{said:?}"
+    );
+    assert!(
+        !said
+            .iter()
+            .any(|text| text.contains("poison") || text.contains("plague"))
+    );
+    plane.assert_no_violations();
+}

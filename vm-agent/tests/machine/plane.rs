@@ -58,6 +58,10 @@ pub(crate) struct Inner {
     pub(crate) model_calls: Vec<(WorkspaceId, String)>,
     /// What must never happen.
     pub(crate) violations: Vec<String>,
+    /// Rows that say this are refused one by one.
+    pub(crate) refuse_row: Option<String>,
+    /// A batch that says this is refused as a whole.
+    pub(crate) refuse_batch: Option<String>,
     next: u128,
 }
 
@@ -394,6 +398,9 @@ impl Connection {
             ("POST", ["api", "workspaces", workspace, "messages"]) => {
                 match check(&mut state, &token, "sam_wsp_", Some(workspace)) {
                     Err(refused) => refused,
+                    Ok(_) if says(&state.refuse_batch, &request.body) => {
+                        refusal(400, "bad_request")
+                    }
                     Ok(workspace) => {
                         let batch: MessageBatch =
                             serde_json::from_slice(&request.body).expect("a batch");
@@ -550,7 +557,9 @@ fn take(state: &mut Inner, workspace: &WorkspaceId, batch: MessageBatch) -> Batc
             .entry(workspace.clone())
             .or_default()
             .push(row.n);
+        let text = serde_json::to_vec(&row).expect("JSON");
         let outcome = match state.rows.get(&row.id) {
+            _ if says(&state.refuse_row, &text) => RowOutcome::Refused,
             Some(held) if held.workspace != *workspace => {
                 state
                     .violations
@@ -574,6 +583,11 @@ fn take(state: &mut Inner, workspace: &WorkspaceId, batch: MessageBatch) -> Batc
         outcomes.push(outcome);
     }
     BatchAnswer { outcomes }
+}
+
+fn says(what: &Option<String>, bytes: &[u8]) -> bool {
+    what.as_ref()
+        .is_some_and(|what| String::from_utf8_lossy(bytes).contains(what.as_str()))
 }
 
 /// The workspace a token is for; a token of another kind or workspace is a
