@@ -26,6 +26,8 @@ pub struct Work {
     pub task: TaskId,
     /// The prompt that was sent last.
     pub prompt: PromptId,
+    /// How many prompts were sent.
+    said: u32,
 }
 
 impl Work {
@@ -56,6 +58,7 @@ impl Work {
             session: submitted.session,
             task: submitted.task,
             prompt: submitted.prompt,
+            said: 1,
         })
     }
 
@@ -69,9 +72,11 @@ impl Work {
     /// When it is refused.
     pub async fn say(&mut self, text: &str) -> Result<PromptAccepted> {
         let path = format!("{}/prompts", self.path());
+        self.said += 1;
+        let key = format!("prompt-{}", self.said);
         let accepted: PromptAccepted = self
             .client
-            .intend(&path, &format!("say {text}"), &json!({"text": text}))
+            .intend(&path, &key, &json!({"text": text}))
             .await?
             .json()?;
         self.task = accepted.task.clone();
@@ -149,12 +154,12 @@ impl Work {
             Ok(view) if condition(&view) => Ok(view),
             Ok(view) => {
                 let rows = self.told().await;
-                Err(failure(format!("not {what} but {view:#?}\n{rows}")))
+                Err(failure(format!("not {what} but {view:?}\n{rows}")))
             }
             Err(error) => {
                 let (view, rows) = (self.view().await, self.told().await);
                 Err(failure(format!(
-                    "{error}; the task is now {view:#?}\n{rows}"
+                    "{error}; the task is now {view:?}\n{rows}"
                 )))
             }
         }

@@ -90,7 +90,8 @@ impl GitServer {
         format!("http://{}/{repository}", self.address)
     }
 
-    /// Holds the requests of a service until [`GitServer::release`].
+    /// Holds the requests of a service until [`GitServer::release`]: those that carry the objects,
+    /// after both ends have agreed which.
     pub fn hold(&self, service: Service) {
         self.shared.held.send_replace(Some(service));
     }
@@ -153,8 +154,9 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push(asked.clone());
-    let held =
-        |service: &Option<Service>| service.is_some_and(|service| asked.contains(service.name()));
+    let held = |service: &Option<Service>| {
+        service.is_some_and(|service| asked.starts_with("POST ") && asked.ends_with(service.name()))
+    };
     if held(&shared.held.borrow()) {
         let _waiting = Waiting::begin(&shared.waiting);
         // The sender lives as long as this request's state.

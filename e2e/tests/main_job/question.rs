@@ -22,7 +22,7 @@ async fn an_answer_changes_nothing() -> Result {
                 && result.diff.is_none()
                 && (result.files_changed, result.added, result.removed) == (0, 0, 0)
         }),
-        || format!("{view:#?}"),
+        || format!("{view:?}"),
     )?;
     let refused = work
         .diff()

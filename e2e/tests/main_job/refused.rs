@@ -29,13 +29,13 @@ async fn check(stack: &mut Stack, refused: &Refused<'_>) -> Result {
             && failed.fault == Fault::Environment
             && failed.message.contains(refused.says)
             && failed.hint.as_ref().is_some_and(|hint| !hint.is_empty()),
-        || format!("{}: {view:#?}", refused.code),
+        || format!("{}: {view:?}", refused.code),
     )?;
     ensure(
         view.steps.last().map(|step| step.name) == Some(refused.step)
             && view.steps.iter().all(|step| step.ended_at.is_some())
             && view.result.is_none(),
-        || format!("{view:#?}"),
+        || format!("{view:?}"),
     )?;
     let calls = stack.gateway().requests().await?;
     let asked = calls

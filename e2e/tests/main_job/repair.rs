@@ -50,7 +50,7 @@ async fn check(stack: &mut Stack, name: &str, job: &Job<'_>) -> Result {
         result.pushed
             && (result.files_changed, result.added, result.removed) == (1, 1, 1)
             && view.branch.as_ref() == Some(&result.branch),
-        || format!("{view:#?}"),
+        || format!("{view:?}"),
     )?;
     check_branch(job, &main, &commit, &result.branch)?;
     check_steps(&view)?;
@@ -117,7 +117,7 @@ fn check_steps(view: &TaskView) -> Result {
         before = ended;
     }
     ensure(view.failure.is_none() && !view.rows_incomplete, || {
-        format!("{view:#?}")
+        format!("{view:?}")
     })
 }
 

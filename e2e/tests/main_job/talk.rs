@@ -20,7 +20,7 @@ async fn until_prompt(work: &Work, state: PromptState) -> Result {
     .await;
     if let Err(error) = stands {
         let (view, told) = (work.view().await, work.told().await);
-        return Err(failure(format!("{state:?}: {error}\n{view:#?}\n{told}")));
+        return Err(failure(format!("{state:?}: {error}\n{view:?}\n{told}")));
     }
     Ok(())
 }
@@ -60,7 +60,7 @@ async fn a_conversation_goes_on_until_it_is_closed() -> Result {
     let task = json!({"prompt": QUESTION, "mode": "conversation"});
     let mut work = Work::begin(&stack, &repository.to_string_lossy(), &task).await?;
     let view = work.until(TaskState::AwaitingInput).await?;
-    ensure(view.result.is_none(), || format!("{view:#?}"))?;
+    ensure(view.result.is_none(), || format!("{view:?}"))?;
     until_prompt(&work, PromptState::Finished).await?;
     let agents = stack.disk("machine").started()?;
 
@@ -120,7 +120,7 @@ async fn a_conversation_goes_on_until_it_is_closed() -> Result {
     work.end("close").await?;
     let view = work.until(TaskState::Completed).await?;
     let result = view.result.ok_or_else(|| failure("no result"))?;
-    ensure(result.pushed, || format!("{result:#?}"))?;
+    ensure(result.pushed, || format!("{result:?}"))?;
     let (passes, said) = tests_of(&repository, &result.branch)?;
     ensure(passes, || said)?;
     said_in_order(&work, &[QUESTION, REPAIR, again]).await?;
@@ -156,7 +156,7 @@ async fn a_follow_up_begins_a_new_task_on_the_same_branch() -> Result {
                 .result
                 .as_ref()
                 .is_some_and(|result| result.commit.is_none()),
-        || format!("{first:#?}\n{second:#?}"),
+        || format!("{first:?}\n{second:?}"),
     )?;
     // The new agent knows what was said, and works on what was done.
     let told = told_with(&stack.gateway().requests().await?, follow_up).unwrap_or_default();
@@ -185,7 +185,7 @@ async fn a_follow_up_begins_a_new_task_on_the_same_branch() -> Result {
     let still = stack.task(&first.id).await?;
     ensure(
         still.result == first.result && still.state == TaskState::Completed,
-        || format!("the first task has changed: {still:#?}"),
+        || format!("the first task has changed: {still:?}"),
     )?;
     stack.until_empty("machine").await
 }
@@ -222,7 +222,7 @@ async fn a_cancelled_task_stops_at_once_and_keeps_its_rows() -> Result {
     work.end("cancel").await?;
     let view = work.until(TaskState::Cancelled).await?;
     ensure(view.failure.is_none() && view.result.is_none(), || {
-        format!("{view:#?}")
+        format!("{view:?}")
     })?;
     stack.until_quiet("machine").await?;
     ensure(agents.iter().all(|process| !process.is_running()), || {
@@ -264,7 +264,7 @@ async fn a_cancelled_task_stops_at_once_and_keeps_its_rows() -> Result {
     // The end is final.
     let again = work.end("cancel").await;
     let still = work.view().await?;
-    ensure(still == view, || format!("{again:?} changed {still:#?}"))
+    ensure(still == view, || format!("{again:?} changed {still:?}"))
 }
 
 #[tokio::test]

@@ -57,17 +57,16 @@ impl Step<'_> {
 
     /// Nothing of a task that is over is left on its machine.
     pub(super) fn release_after_end(&mut self) {
-        if self
-            .task
-            .awaited
-            .iter()
-            .any(|(_, what)| *what == Awaited::Cleanup)
-        {
+        if self.awaits(Awaited::Cleanup) {
             self.task.awaited.clear();
             self.tell_pool(Message::Released {
                 attempt: self.task.attempt,
             });
         }
+    }
+
+    fn awaits(&self, outcome: Awaited) -> bool {
+        self.task.awaited.iter().any(|(_, what)| *what == outcome)
     }
 
     pub(super) fn prompt_started(&mut self, prompt: PromptId) {
@@ -122,7 +121,8 @@ impl Step<'_> {
                 });
                 self.prompt_unknown(&reason);
             }
-            _ if self.task.state == TaskState::Starting => {
+            // The command that was to start it fails as well, and says why and what to do.
+            _ if self.task.state == TaskState::Starting && !self.awaits(Awaited::Start) => {
                 let tail = if stderr_tail.is_empty() {
                     String::new()
                 } else {
