@@ -4,7 +4,8 @@
 //   secrets.json   SAM_SECRET and SAM_CLAIM_TOKEN, made once, mode 0600
 //   claim-token    the claim token alone, mode 0600, for the person to read
 //   server.lock    pid of the server that uses the directory
-//   workerd.pid    pid of the runtime it supervises
+//   workerd.pid    pid of the runtime it supervises; workerd.pid.N the same, of
+//                  the server with pid N, for that server's guard alone
 //   tmp/           scratch files, emptied at every start
 //   v3/            what miniflare and wrangler keep: do, d1, kv, r2
 
@@ -74,12 +75,14 @@ export function writePrivate(file, content) {
 
 /**
  * Starts a shell that waits for this process to end, however it ends, and then
- * kills the runtime named in workerd.pid. It ignores the signals of a terminal,
- * which reach the whole process group, and looks again for two seconds, because
- * a runtime may have been starting when the server died. Returns how to dismiss it.
+ * kills its runtime. It ignores the signals of a terminal, which reach the whole
+ * process group, and looks again for two seconds, because a runtime may have been
+ * starting when the server died. It looks at this server's own pid file, since
+ * the next server may be up by then. Returns how to dismiss it.
  */
 export function guardRuntime(pidFile) {
   const script = `trap '' INT TERM HUP
+trap 'rm -f "$1"' EXIT
 while read -r line; do [ "$line" = dismissed ] && exit 0; done
 killed=
 for _ in 1 2 3 4 5 6 7 8 9 10; do
@@ -90,7 +93,7 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do
   fi
   sleep 0.2
 done`;
-  const guard = spawn("sh", ["-c", script, "sam-runtime-guard", pidFile], {
+  const guard = spawn("sh", ["-c", script, "sam-runtime-guard", `${pidFile}.${process.pid}`], {
     stdio: ["pipe", "ignore", "ignore"],
   });
   guard.unref();
