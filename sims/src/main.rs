@@ -35,6 +35,9 @@ enum Command {
         /// Milliseconds between two chunks of a stream.
         #[arg(long, default_value_t = 15)]
         chunk_delay_ms: u64,
+        /// End when stdin closes, so that the gateway does not outlive the program that started it.
+        #[arg(long)]
+        end_with_stdin: bool,
         /// Faults that wait from the start, as a JSON list in the form of `POST /control/fault`.
         #[arg(long, value_parser = parse_faults)]
         faults: Option<FaultList>,
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         port_file,
         key,
         chunk_delay_ms,
+        end_with_stdin,
         faults,
     } = cli.command;
     let options = Options {
@@ -68,7 +72,7 @@ fn main() -> ExitCode {
         chunk_delay: Duration::from_millis(chunk_delay_ms),
         faults: faults.map(|faults| faults.to_vec()).unwrap_or_default(),
     };
-    match runtime.block_on(run_gateway(port, port_file, options)) {
+    match runtime.block_on(run_gateway(port, port_file, end_with_stdin, options)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => failed(&problem),
     }
@@ -77,6 +81,7 @@ fn main() -> ExitCode {
 async fn run_gateway(
     port: u16,
     port_file: Option<PathBuf>,
+    end_with_stdin: bool,
     options: Options,
 ) -> std::io::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
@@ -93,7 +98,18 @@ async fn run_gateway(
     tokio::select! {
         served = gateway::serve(listener, options) => served,
         stopped = tokio::signal::ctrl_c() => stopped,
+        () = stdin_closed(), if end_with_stdin => Ok(()),
     }
+}
+
+/// Waits until the other end of stdin is gone. A thread of its own, because such a read cannot be given up.
+async fn stdin_closed() {
+    let (closed, wait) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = closed.send(());
+    });
+    let _ = wait.await;
 }
 
 fn failed(problem: &std::io::Error) -> ExitCode {

@@ -289,3 +289,9 @@ fn a_title_is_a_title() {
         "Fix failing test"
     );
 }
+
+#[test]
+fn the_gateway_ends_with_the_program_that_started_it() {
+    let mut gateway = Gateway::start();
+    assert!(gateway.ends_when_its_stdin_closes());
+}

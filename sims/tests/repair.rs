@@ -33,6 +33,11 @@ fn check(repository: &Repository, tools: Tools, path: &str, repaired: &str) {
         + 1;
     assert!(last.contains(&format!("`{path}:{line}`")), "{last}");
     assert!(last.contains("0 failed (before:"), "{last}");
+    assert!(
+        agent.reasoning.contains("is the likeliest"),
+        "{}",
+        agent.reasoning
+    );
 }
 
 #[test]

@@ -117,6 +117,18 @@ impl Clues {
         }
     }
 
+    /// Each expected number divided by the actual one.
+    pub(super) fn ratios(&self) -> Vec<f64> {
+        let pairs = self
+            .values
+            .iter()
+            .filter_map(|(expected, actual)| Some((number(expected)?, number(actual)?)));
+        pairs
+            .filter(|(expected, actual)| *actual != 0.0 && expected != actual)
+            .map(|(e, a)| e / a)
+            .collect()
+    }
+
     /// What the clues say for or against a change.
     pub(super) fn score(&self, project: &Project<'_>, mutation: &Mutation) -> i32 {
         let Some((source, unit)) = project.unit(mutation.unit) else {

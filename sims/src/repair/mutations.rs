@@ -85,11 +85,40 @@ impl Mutation {
     }
 }
 
+/// Numbers that the repair may need.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers {
+    /// Those that comments name.
+    pub(crate) named: Vec<String>,
+    /// Expected values divided by actual ones: a factor that is wrong is wrong by as much.
+    pub(crate) ratios: Vec<f64>,
+}
+
+impl Numbers {
+    /// The whole numbers that `value` becomes by the ratios.
+    pub(crate) fn scaled(&self, value: i64) -> Vec<i64> {
+        // Small factors scale to whole numbers by chance, and large ones leave the exact range.
+        let Some(value) = i32::try_from(value)
+            .ok()
+            .filter(|value| *value >= 3)
+            .map(f64::from)
+        else {
+            return Vec::new();
+        };
+        let scaled = self.ratios.iter().map(|ratio| value * ratio);
+        let whole =
+            scaled.filter(|x| (x - x.round()).abs() <= (0.004 * x.abs()).min(0.1) && x.abs() < 1e9);
+        whole
+            .filter_map(|x| format!("{:.0}", x.round()).parse().ok())
+            .collect()
+    }
+}
+
 /// Every change to the definitions in `reached`.
 pub(crate) fn mutations(
     project: &Project<'_>,
     reached: impl Fn(UnitRef) -> bool,
-    numbers: &[String],
+    numbers: &Numbers,
 ) -> Vec<Mutation> {
     let mut all = Vec::new();
     for (at, source) in project.sources.iter().enumerate() {
@@ -132,7 +161,7 @@ mod tests {
         let text = format!("function f(a, b) {{ {code} }}");
         let files = BTreeMap::from([("src/a.js".to_owned(), text.clone())]);
         let project = Project::new(&files);
-        let found: Vec<String> = mutations(&project, |_| true, &[])
+        let found: Vec<String> = mutations(&project, |_| true, &Numbers::default())
             .iter()
             .map(|mutation| {
                 let changed = mutation.apply(&text);
@@ -169,5 +198,15 @@ mod tests {
         check("g({ x, y }); return a.x;", &["g({ x, y }); return a.y;"]);
         check("x = 30", &["x = 31", "x = 29", "x = 300", "x = 3"]);
         check("x = '<' /* < */", &[]);
+    }
+
+    #[test]
+    fn a_wrong_factor_is_wrong_by_as_much_as_the_result() {
+        let numbers = Numbers {
+            named: Vec::new(),
+            ratios: vec![4007.0 / 3374.0],
+        };
+        assert_eq!(numbers.scaled(16), [19]);
+        assert!(numbers.scaled(100).is_empty());
     }
 }

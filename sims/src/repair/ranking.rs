@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::clues::{Clues, Suspicion};
-use super::mutations::{Class, Mutation, mutations};
+use super::mutations::{Class, Mutation, Numbers, mutations};
 use super::project::{Project, UnitRef, is_test};
 use super::report::{Failure, Report};
 use crate::javascript::{Kind, UnitKind};
@@ -45,7 +45,10 @@ impl Ranking {
         }
         let suspicion = Suspicion::new(project, report);
         let thrown = thrown_lines(project, &report.failures);
-        let numbers: Vec<String> = documented_numbers(project, &depths);
+        let numbers = Numbers {
+            named: documented_numbers(project, &depths),
+            ratios: clues.ratios(),
+        };
 
         let all = mutations(project, |unit| depths.contains_key(&unit), &numbers);
         let mut waiting: Vec<(Mutation, i32, usize)> = Vec::new();
@@ -67,8 +70,18 @@ impl Ranking {
             {
                 score += 30;
             }
-            if mutation.class == Class::Number && numbers.contains(&mutation.replacement) {
-                score -= 6;
+            if mutation.class == Class::Number {
+                let original = mutation.original(source.text).parse().unwrap_or(0);
+                let scaled = numbers
+                    .scaled(original)
+                    .iter()
+                    .any(|x| x.to_string() == mutation.replacement);
+                score += if scaled { 24 } else { 0 };
+                score -= if numbers.named.contains(&mutation.replacement) {
+                    6
+                } else {
+                    0
+                };
             }
             let order = waiting.len();
             waiting.push((mutation, score, order));

@@ -1,6 +1,6 @@
 //! The changes at one place of the code.
 
-use super::mutations::{Class, Mutation};
+use super::mutations::{Class, Mutation, Numbers};
 use super::project::UnitRef;
 use crate::javascript::{Kind, Token};
 
@@ -43,7 +43,7 @@ impl<'a> Site<'a> {
     }
 
     /// Adds every change that begins at this token.
-    pub(super) fn changes(&self, numbers: &[String], all: &mut Vec<Mutation>) {
+    pub(super) fn changes(&self, numbers: &Numbers, all: &mut Vec<Mutation>) {
         let Some(token) = self.token(0) else { return };
         let mut replace = |class: Class, text: &str| {
             all.push(self.mutation(token.start, token.end(), text, class))
@@ -169,7 +169,7 @@ impl<'a> Site<'a> {
         }
     }
 
-    fn number(&self, token: Token<'a>, numbers: &[String], all: &mut Vec<Mutation>) {
+    fn number(&self, token: Token<'a>, numbers: &Numbers, all: &mut Vec<Mutation>) {
         let mut values: Vec<String> = Vec::new();
         if let Ok(value) = token.text.parse::<i64>() {
             values.extend(
@@ -185,7 +185,18 @@ impl<'a> Site<'a> {
                 }
             }
         }
-        for value in numbers {
+        if let Ok(value) = token.text.parse::<i64>() {
+            let scaled = numbers
+                .scaled(value)
+                .into_iter()
+                .filter(|other| *other != value);
+            for other in scaled.map(|other| other.to_string()) {
+                if !values.contains(&other) {
+                    values.push(other);
+                }
+            }
+        }
+        for value in &numbers.named {
             if !values.contains(value) && value != token.text {
                 values.push(value.clone());
             }

@@ -74,7 +74,7 @@ pub(crate) fn run(replay: &mut Replay<'_>) -> Step<Reply> {
     {
         return Ok(last(telling::cannot_be_parsed(&first)));
     }
-    read_code(replay, &mut tree, &first)?;
+    let failing = read_code(replay, &mut tree, &first)?;
     let texts = tree.texts.clone();
     let project = Project::new(&texts);
     Attempts {
@@ -82,6 +82,7 @@ pub(crate) fn run(replay: &mut Replay<'_>) -> Step<Reply> {
         project: &project,
         command: &command,
         first: &first,
+        failing: &failing,
         refused: 0,
     }
     .run()
@@ -155,8 +156,9 @@ fn test_file(tree: &Tree, failure: &Failure) -> Option<String> {
     found.first().map(|file| (*file).clone())
 }
 
-/// Reads the failing tests, then what they import, step by step.
-fn read_code(replay: &mut Replay<'_>, tree: &mut Tree, report: &Report) -> Step<()> {
+/// Reads the failing tests, then what they import, step by step. Answers which test files fail, as far as the runner
+/// says.
+fn read_code(replay: &mut Replay<'_>, tree: &mut Tree, report: &Report) -> Step<Vec<String>> {
     let mut files: Vec<String> = report
         .failures
         .iter()
@@ -164,6 +166,7 @@ fn read_code(replay: &mut Replay<'_>, tree: &mut Tree, report: &Report) -> Step<
         .collect();
     files.sort();
     files.dedup();
+    let failing = files.clone();
     if files.is_empty() {
         files = tree
             .files
@@ -198,5 +201,5 @@ fn read_code(replay: &mut Replay<'_>, tree: &mut Tree, report: &Report) -> Step<
         tree.read(replay, &say, &with_tests)?;
         waiting = next;
     }
-    Ok(())
+    Ok(failing)
 }

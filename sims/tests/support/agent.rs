@@ -24,6 +24,8 @@ pub(crate) struct Agent<'a> {
     pub(crate) messages: Vec<Value>,
     /// Names of the tools called, in order.
     pub(crate) called: Vec<String>,
+    /// What the model showed of its reasoning.
+    pub(crate) reasoning: String,
     node: PathBuf,
 }
 
@@ -36,6 +38,7 @@ impl<'a> Agent<'a> {
             directory: directory.to_owned(),
             messages: vec![system],
             called: Vec::new(),
+            reasoning: String::new(),
             node: std::env::var_os("SAM_SIMS_TEST_NODE").map_or_else(PathBuf::new, PathBuf::from),
         }
     }
@@ -46,6 +49,7 @@ impl<'a> Agent<'a> {
             .push(json!({ "role": "user", "content": task }));
         for _ in 0..120 {
             let answer = self.turn();
+            self.reasoning.push_str(&answer.reasoning);
             if answer.calls.is_empty() {
                 assert_eq!(answer.finish, "stop");
                 self.messages

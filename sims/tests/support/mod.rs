@@ -40,6 +40,8 @@ impl Gateway {
         let mut child = Command::new(env!("CARGO_BIN_EXE_sam-sims"))
             .args(["gateway", "--chunk-delay-ms", &milliseconds.to_string()])
             .args(arguments)
+            .arg("--end-with-stdin")
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("the gateway starts");
@@ -57,6 +59,23 @@ impl Gateway {
             child,
             address: url.trim_start_matches("http://").to_owned(),
         }
+    }
+
+    pub(crate) fn ends_when_its_stdin_closes(&mut self) -> bool {
+        drop(self.child.stdin.take());
+        let start = Instant::now();
+        while start.elapsed() < DEADLINE {
+            if self
+                .child
+                .try_wait()
+                .expect("the process can be asked")
+                .is_some()
+            {
+                return true;
+            }
+            std::thread::yield_now();
+        }
+        false
     }
 
     pub(crate) fn request(

@@ -39,6 +39,8 @@ pub(super) struct Attempts<'r, 't, 'p> {
     pub(super) command: &'p str,
     /// The run before any change.
     pub(super) first: &'p Report,
+    /// The test files that fail.
+    pub(super) failing: &'p [String],
     /// Edits that the tool refused so far.
     pub(super) refused: usize,
 }
@@ -132,7 +134,7 @@ impl Attempts<'_, '_, '_> {
                 break;
             }
             let say = telling::searching(waiting.len(), run);
-            let command = search::command(self.project, self.command, &waiting);
+            let command = search::command(self.project, self.command, self.failing, &waiting);
             let output = self.replay.act(&say, &Action::Shell(command))?;
             let Some(found) = search::found(&output) else {
                 ranking.put_back(waiting);

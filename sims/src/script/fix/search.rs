@@ -12,6 +12,7 @@ use serde_json::json;
 use super::super::observation::{fixed, groups};
 use crate::repair::mutations::Mutation;
 use crate::repair::project::Project;
+use crate::script::toolbox::quote;
 
 /// What one run of the script says.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,7 +41,8 @@ async function worker(number) {
     const [file, from, to, text] = changes[index];
     const target = path.join(copy, files[file]), original = fs.readFileSync(target);
     fs.writeFileSync(target, Buffer.concat([original.subarray(0, from), Buffer.from(text), original.subarray(to)]));
-    const failed = await new Promise((done) => exec(command, { cwd: copy, env, timeout: 10000 }, done));
+    const run = (line) => new Promise((done) => exec(line, { cwd: copy, env, timeout: 10000 }, done));
+    const failed = (quick && (await run(quick))) || (await run(command));
     fs.writeFileSync(target, original);
     tried.add(index);
     if (!failed && (passing < 0 || index < passing)) passing = index;
@@ -51,8 +53,14 @@ Promise.all([0, 1, 2].map(worker)).then(() => {
   console.log(`tried ${tried.size} of ${changes.length} changes; ` + (passing < 0 ? 'none passes' : `change ${passing} passes`));
 });"#;
 
-/// The command that tries these changes.
-pub(super) fn command(project: &Project<'_>, test: &str, changes: &[Mutation]) -> String {
+/// The command that tries these changes. `failing` are the test files that fail: where the runner takes files, they
+/// run first, and the rest only when they pass.
+pub(super) fn command(
+    project: &Project<'_>,
+    test: &str,
+    failing: &[String],
+    changes: &[Mutation],
+) -> String {
     let mut files: Vec<&str> = Vec::new();
     let mut list = Vec::new();
     for change in changes {
@@ -69,9 +77,16 @@ pub(super) fn command(project: &Project<'_>, test: &str, changes: &[Mutation]) -
             });
         list.push(json!([file, change.start, change.end, change.replacement]).to_string());
     }
+    let quick = if test == "node --test" && !failing.is_empty() {
+        let failing: Vec<String> = failing.iter().map(|file| quote(file)).collect();
+        format!("{test} {}", failing.join(" "))
+    } else {
+        String::new()
+    };
     format!(
-        "node - <<'END'\nconst command = {}, files = {};\nconst changes = [{}];\n{SCRIPT}\nEND",
+        "node - <<'END'\nconst command = {}, quick = {}, files = {};\nconst changes = [{}];\n{SCRIPT}\nEND",
         json!(test),
+        json!(quick),
         json!(files),
         list.join(",")
     )
