@@ -8,6 +8,7 @@ mod bindings;
 mod graph;
 mod manifests;
 mod migrations;
+mod promises;
 mod sources;
 
 use std::path::Path;
@@ -62,6 +63,7 @@ pub(crate) fn run(paths: &Paths) -> Result<()> {
     findings.extend(manifests::check_packages(&metadata));
     findings.extend(manifests::check_versions(&metadata));
     findings.extend(graph::check_exercised(&metadata, &sources));
+    findings.extend(promises::check(&text_of("SPECIFICATION.md")?, &sources));
     findings.extend(bindings::check(
         &text_of("wrangler.toml")?,
         &text_of("scripts/server/bindings.mjs")?,
