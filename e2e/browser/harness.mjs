@@ -112,7 +112,8 @@ function git(directory, ...args) {
   }).trim();
 }
 
-async function freePort() {
+/** A port nobody listens on just now. */
+export async function freePort() {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once("error", reject);
@@ -128,9 +129,13 @@ export class Stack {
   #programs = [];
   #browser = null;
 
-  /** Starts the scripted model and the control plane; `claim: false` leaves it unclaimed. */
-  static async start({ claim = true } = {}) {
+  /**
+   * Starts the scripted model and the control plane; `claim: false` leaves it
+   * unclaimed, `settings` are added to its own.
+   */
+  static async start({ claim = true, settings = {} } = {}) {
     const stack = new Stack();
+    stack.settings = settings;
     try {
       stack.directory = mkdtempSync(path.join(os.tmpdir(), "sam-browser-"));
       await stack.#startGateway();
@@ -162,6 +167,7 @@ export class Stack {
       ...["--var", `SAM_MODEL_URL=${this.gatewayUrl}/v1`],
       ...["--var", `SAM_MODEL_KEY=${MODEL_KEY}`],
       ...["--var", "SAM_MODEL=scripted", "--var", "SAM_MODEL_KIND=scripted"],
+      ...Object.entries(this.settings).flatMap(([name, value]) => ["--var", `${name}=${value}`]),
     ];
     this.server = new Program("server", process.execPath, args, { stdin: "pipe" });
     this.#programs.push(this.server);
@@ -307,7 +313,7 @@ export class Stack {
    * `page.complaints` collects console errors, uncaught errors and requests to
    * anywhere else.
    */
-  async page({ signedIn = true, width = 1280, height = 860, scheme = "dark" } = {}) {
+  async page({ signedIn = true, width = 1280, height = 860, scheme = "dark", origin = this.url } = {}) {
     const browser = await this.browser();
     const context = await browser.newContext({
       viewport: { width, height },
@@ -325,7 +331,7 @@ export class Stack {
     page.on("pageerror", (error) => page.complaints.push(`uncaught: ${error.message}`));
     page.on("request", (request) => {
       const target = new URL(request.url());
-      if (target.protocol.startsWith("http") && target.origin !== this.url) {
+      if (target.protocol.startsWith("http") && target.origin !== origin) {
         page.complaints.push(`request to ${request.url()}`);
       }
     });

@@ -184,13 +184,11 @@ fn facts(app: App, task: Option<&TaskView>) -> impl IntoView + use<> {
     if task.machine_away_since.is_some() {
         return view! { <span class="warn">"machine away"</span> }.into_any();
     }
+    if task.state == TaskState::AwaitingInput {
+        return view! { <span>{words::ago(now.since(task.since))}</span> }.into_any();
+    }
     if !task.state.is_terminal() {
-        let since = if task.state == TaskState::AwaitingInput {
-            task.since
-        } else {
-            task.created_at
-        };
-        return view! { <span>{words::elapsed(now.since(since))}</span> }.into_any();
+        return view! { <span>{words::elapsed(now.since(task.created_at))}</span> }.into_any();
     }
     let changes = task
         .result

@@ -307,7 +307,7 @@ fn follow_route(app: App) {
         // At the start the focus belongs to the browser.
         if before.is_some_and(|before| before != now) {
             request_animation_frame(|| {
-                if !browser::focused().is_some_and(|f| f.tag_name() == "TEXTAREA") {
+                if browser::focused().is_none_or(|f| f.tag_name() != "TEXTAREA") {
                     let _ = browser::focus(".pane h1") || browser::focus(".list-head h1");
                 }
             });
