@@ -197,6 +197,51 @@ fn task_input(task: &Task, mode: TaskMode, kind: u8, n: u64) -> Input<TaskLocal>
     }
 }
 
+/// The vm-agent reports both that the agent ended and that the command failed;
+/// only the latter knows the cause and what a person can do.
+#[test]
+fn an_agent_that_does_not_start_fails_in_its_commands_words() {
+    let mut task = Task::default();
+    let mut entropy = 0;
+    let mut step = |make: &dyn Fn(&Task) -> Input<TaskLocal>| {
+        let input = make(&task);
+        entropy += 1;
+        let mut turn = Turn::new(Timestamp(10), entropy);
+        let _ = TaskMachine::step(&mut task, &mut turn, input);
+        task.clone()
+    };
+    let submitted = Message::TaskSubmitted(Box::new(intent(TaskMode::Task)));
+    step(&|_| Input::Message {
+        from: Address::Task(self::task(1)),
+        message: submitted.clone(),
+    });
+    step(&|task| task_input(task, TaskMode::Task, 11, 1));
+    step(&|task| task_input(task, TaskMode::Task, 1, 1));
+    let starting = step(&|task| task_input(task, TaskMode::Task, 3, 1));
+    assert_eq!(starting.state, TaskState::Starting);
+    let (start, _) = starting.awaited.last().cloned().expect("a command");
+    let failed = step(&|task| {
+        let event = Event::CommandFailed {
+            command: start.clone(),
+            code: "agent_not_installed".to_owned(),
+            message: "It is not there.".to_owned(),
+            hint: Some("Install it.".to_owned()),
+        };
+        Input::Message {
+            from: Address::Node(node(1)),
+            message: Message::NodeEvent {
+                workspace: task.workspace.clone().expect("a workspace"),
+                attempt: 1,
+                event,
+            },
+        }
+    });
+    let failure = failed.failure.expect("a failure");
+    assert_eq!(failure.code, "agent_not_installed");
+    assert_eq!(failure.message, "It is not there.");
+    assert_eq!(failure.hint.as_deref(), Some("Install it."));
+}
+
 proptest! {
     #[test]
     fn a_task_keeps_its_word(

@@ -11,6 +11,22 @@ use crate::{Client, Result, failure, programs, wait_until};
 
 const STARTS_WITHIN: Duration = Duration::from_secs(20);
 
+/// The messages of a recorded request, oldest first; none when it was not about a conversation.
+#[must_use]
+pub fn messages(request: &Value) -> &[Value] {
+    request
+        .pointer("/body/messages")
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}
+
+/// Whether a recorded request offered tools, as an agent at work does.
+#[must_use]
+pub fn offers_tools(request: &Value) -> bool {
+    let tools = request.pointer("/body/tools").and_then(Value::as_array);
+    tools.is_some_and(|tools| !tools.is_empty())
+}
+
 /// A running gateway.
 #[derive(Debug)]
 pub struct Gateway {

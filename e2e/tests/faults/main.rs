@@ -20,6 +20,7 @@ use sam_domain::conversation::wire::PromptState;
 use sam_domain::id::RowId;
 use sam_domain::task::{TaskState, TaskView};
 use sam_e2e::conversation::{PATIENCE, notices, settled, texts};
+use sam_e2e::gateway::{messages, offers_tools};
 use sam_e2e::machine::Running;
 use sam_e2e::repository::{git as run_git, tests_of};
 use sam_e2e::{Result, Stack, Work, ensure, failure, wait_until};
@@ -80,27 +81,33 @@ async fn until_gone(processes: &[Running]) -> Result {
     .await
 }
 
-/// The person is asked: the prompt's outcome is unknown, a question stands in the conversation.
+/// The person is asked: the prompt's outcome is unknown, and one question stands in the conversation.
 async fn until_asked(work: &Work, why: &str) -> Result<TaskView> {
     let view = work.until(TaskState::AwaitingInput).await?;
-    let prompt = work.last_prompt().await?;
-    ensure(
-        prompt.state == PromptState::Unknown && prompt.stop_reason.as_deref() == Some("unknown"),
-        || format!("{prompt:?}"),
-    )?;
-    let rows = work.rows().await?;
-    let asked: Vec<_> = notices(&rows)
-        .into_iter()
-        .filter(|notice| notice.level == NoticeLevel::Question)
-        .collect();
-    let told = work.told().await;
-    ensure(
-        matches!(asked.as_slice(), [only] if only.code == "prompt_interrupted"
-            && only.text.contains(why)
-            && only.hint.is_some()),
-        || format!("the person is not asked once about {why:?}:\n{told}"),
-    )?;
-    Ok(view)
+    // The conversation hears of it a moment after the task decided it.
+    let asked = wait_until("the person is asked", PATIENCE, || async {
+        let prompt = work.last_prompt().await?;
+        let rows = work.rows().await?;
+        let questions: Vec<_> = notices(&rows)
+            .into_iter()
+            .filter(|notice| notice.level == NoticeLevel::Question)
+            .collect();
+        let found = prompt.state == PromptState::Unknown
+            && prompt.stop_reason.as_deref() == Some("unknown")
+            && matches!(questions.as_slice(), [only] if only.code == "prompt_interrupted"
+                && only.text.contains(why)
+                && only.hint.is_some());
+        if found {
+            Ok(Some(()))
+        } else {
+            Err(failure(format!("{prompt:?} {questions:?}")))
+        }
+    })
+    .await;
+    match asked {
+        Ok(()) => Ok(view),
+        Err(error) => Err(failure(format!("{error}\n{}", work.told().await))),
+    }
 }
 
 /// The newest commit of a completed task, alone on top of `main`, with its tests passing.
@@ -152,17 +159,14 @@ fn only<'a>(rows: &'a [Row], id: &RowId) -> Result<&'a Row> {
 async fn begun(stack: &Stack, words: &str) -> Result<usize> {
     let requests = stack.gateway().requests().await?;
     let count = requests.iter().filter(|request| {
-        let Some(messages) = request["body"]["messages"].as_array() else {
-            return false;
-        };
-        let tools = request["body"]["tools"].as_array();
+        let messages = messages(request);
         let first = !messages
             .iter()
             .any(|message| message["role"] == "assistant");
         let asked = messages.iter().any(|message| {
             message["role"] == "user" && message["content"].to_string().contains(words)
         });
-        first && asked && tools.is_some_and(|tools| !tools.is_empty())
+        first && asked && offers_tools(request)
     });
     Ok(count.count())
 }

@@ -17,7 +17,7 @@ async fn model_said(stack: &Stack) -> Result<Vec<String>> {
     let requests = stack.gateway().requests().await?;
     let longest = requests
         .iter()
-        .filter_map(|request| request["body"]["messages"].as_array())
+        .map(messages)
         .max_by_key(|messages| messages.len())
         .ok_or_else(|| failure("the model was not asked"))?;
     Ok(longest

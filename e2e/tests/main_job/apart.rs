@@ -36,7 +36,10 @@ fn secrets(stack: &Stack) -> Result<Vec<String>> {
         .to_vec();
     secrets.push(MODEL_KEY.to_owned());
     for name in ["SAM_SECRET", "SAM_CLAIM_TOKEN"] {
-        let secret = kept[name].as_str().filter(|secret| secret.len() >= 20);
+        let secret = kept
+            .get(name)
+            .and_then(Value::as_str)
+            .filter(|secret| secret.len() >= 20);
         secrets.push(
             secret
                 .ok_or_else(|| failure(format!("no {name}")))?

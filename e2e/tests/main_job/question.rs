@@ -24,10 +24,7 @@ async fn an_answer_changes_nothing() -> Result {
         }),
         || format!("{view:?}"),
     )?;
-    let refused = work
-        .diff()
-        .await
-        .map_or_else(|e| e.to_string(), |diff| diff);
+    let refused = work.diff().await.unwrap_or_else(|error| error.to_string());
     ensure(refused.contains("no_diff"), || refused.clone())?;
 
     let rows = work.rows().await?;

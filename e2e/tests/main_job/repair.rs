@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use sam_domain::conversation::call::UsageSummary;
 use sam_domain::conversation::row::{Author, RowBody, ToolBody, ToolKind, ToolStatus};
 use sam_domain::task::{StepName, TaskState, TaskView};
-use sam_e2e::conversation::{settled, texts, tools};
+use sam_e2e::conversation::{PATIENCE, settled, texts, tools};
 use sam_e2e::repository::{git, sample, sample_with, tests_of};
-use sam_e2e::{Result, Stack, Work, ensure, failure, programs};
+use sam_e2e::{Result, Stack, Work, ensure, failure, programs, wait_until};
 use serde_json::{Value, json};
 
 use super::REPAIR;
@@ -173,7 +174,8 @@ async fn check_rows(work: &Work, job: &Job<'_>) -> Result {
     )
 }
 
-/// What is recorded is what the upstream reported, call by call.
+/// What is recorded is what the upstream reported, call by call. A call is recorded when its answer
+/// has gone through, which may be a moment after the agent was done with it.
 async fn check_usage(stack: &Stack, work: &Work) -> Result {
     let requests = stack.gateway().requests().await?;
     let calls: Vec<&Value> = requests
@@ -183,26 +185,31 @@ async fn check_usage(stack: &Stack, work: &Work) -> Result {
     let sum = |field: &str| -> u64 {
         let counts = calls
             .iter()
-            .filter_map(|call| call["usage"][field].as_u64());
+            .filter_map(|call| call.pointer(&format!("/usage/{field}"))?.as_u64());
         counts.sum()
     };
-    let usage = work.usage().await?;
-    ensure(
-        usage.calls == calls.len() as u64
-            && usage.unreported == 0
-            && usage.input_tokens == sum("prompt_tokens")
-            && usage.output_tokens == sum("completion_tokens")
-            && usage.calls > 2
-            && usage.output_tokens > 0,
-        || {
-            format!(
-                "{usage:?} is not what the gateway reported in {} calls: {} and {}",
-                calls.len(),
-                sum("prompt_tokens"),
-                sum("completion_tokens")
-            )
+    let reported = UsageSummary {
+        calls: calls.len() as u64,
+        unreported: 0,
+        input_tokens: sum("prompt_tokens"),
+        output_tokens: sum("completion_tokens"),
+    };
+    ensure(reported.calls > 2 && reported.output_tokens > 0, || {
+        format!("the gateway reported {reported:?}")
+    })?;
+    wait_until(
+        "what is recorded is what was reported",
+        PATIENCE,
+        || async {
+            let recorded = work.usage().await?;
+            if recorded == reported {
+                Ok(Some(()))
+            } else {
+                Err(failure(format!("{recorded:?} is not {reported:?}")))
+            }
         },
     )
+    .await
 }
 
 #[tokio::test]

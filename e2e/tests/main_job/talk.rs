@@ -4,6 +4,7 @@ use sam_domain::conversation::row::{Author, RowBody, ToolStatus};
 use sam_domain::conversation::wire::{ActivityState, PromptState};
 use sam_domain::task::{StepName, TaskState};
 use sam_e2e::conversation::{PATIENCE, settled, texts};
+use sam_e2e::gateway::messages;
 use sam_e2e::repository::{git, sample, tests_of};
 use sam_e2e::{Result, Stack, Work, ensure, failure, wait_until};
 use serde_json::{Value, json};
@@ -28,17 +29,13 @@ async fn until_prompt(work: &Work, state: PromptState) -> Result {
 /// What the model was last told, as text, of the requests whose last person's words contain `words`.
 fn told_with(requests: &[Value], words: &str) -> Option<String> {
     let request = requests.iter().rev().find(|request| {
-        request["body"]["messages"]
-            .as_array()
-            .is_some_and(|messages| {
-                messages
-                    .iter()
-                    .rev()
-                    .find(|message| message["role"] == "user")
-                    .is_some_and(|message| message["content"].to_string().contains(words))
-            })
+        let last = messages(request)
+            .iter()
+            .rev()
+            .find(|message| message["role"] == "user");
+        last.is_some_and(|message| message["content"].to_string().contains(words))
     })?;
-    Some(request["body"]["messages"].to_string())
+    serde_json::to_string(messages(request)).ok()
 }
 
 /// Every prompt that a person sent is there once, in order.
@@ -251,13 +248,15 @@ async fn a_cancelled_task_stops_at_once_and_keeps_its_rows() -> Result {
     ensure(completed, || {
         "what the agent had done is not told".to_owned()
     })?;
-    let activity = work.conversation().await?.activity;
-    ensure(
-        activity
-            .as_ref()
-            .is_some_and(|activity| activity.state == ActivityState::Ended),
-        || format!("{activity:?}"),
-    )?;
+    wait_until(
+        "the conversation says that its agent ended",
+        PATIENCE,
+        || async {
+            let activity = work.conversation().await?.activity;
+            Ok(activity.filter(|activity| activity.state == ActivityState::Ended))
+        },
+    )
+    .await?;
     ensure(git(&repository, &["branch"])? == "* main", || {
         "a cancelled task pushed".to_owned()
     })?;
