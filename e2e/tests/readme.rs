@@ -266,6 +266,36 @@ async fn what_the_page_says_to_type_works() -> Result {
 }
 
 #[test]
+fn links_between_the_pages_lead_somewhere() -> Result {
+    let root = programs::root();
+    let mut pages = Vec::new();
+    for folder in [root.clone(), root.join("docs")] {
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                pages.push(path);
+            }
+        }
+    }
+    let mut followed = 0;
+    for page in &pages {
+        let text = std::fs::read_to_string(page)?;
+        let targets = text.split("](").skip(1);
+        for target in targets.filter_map(|rest| rest.split([')', '#']).next()) {
+            if target.is_empty() || target.contains("://") {
+                continue;
+            }
+            followed += 1;
+            let path = page.parent().unwrap_or(&root).join(target);
+            ensure(path.exists(), || {
+                format!("{}: {target} leads nowhere", page.display())
+            })?;
+        }
+    }
+    ensure(followed > 5, || "hardly a link was found".into())
+}
+
+#[test]
 fn an_ellipsis_stands_for_anything() {
     for (line, expected, holds) in [
         ("a b c", "a b c", true),
