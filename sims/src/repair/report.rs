@@ -343,7 +343,7 @@ mod tests {
             );
             assert_eq!(
                 failure.frames[0],
-                place("/work/repository/test/statement.test.js", 27)
+                place("/srv/repository/test/statement.test.js", 27)
             );
         }
     }

@@ -1,3 +1,5 @@
+//! Tests of the toolbox: which of a client's tools plays which part.
+
 use super::*;
 
 fn tool(name: &str, properties: &[&str], required: &[&str]) -> ToolDefinition {
