@@ -210,9 +210,8 @@ mod tests {
 
     #[test]
     fn a_model_is_named_in_place() {
-        let named = |body: &str| {
-            String::from_utf8(set_model(body.as_bytes(), "a\"b").unwrap()).unwrap()
-        };
+        let named =
+            |body: &str| String::from_utf8(set_model(body.as_bytes(), "a\"b").unwrap()).unwrap();
         assert_eq!(named("{ }"), r#"{"model":"a\"b" }"#);
         assert_eq!(named(r#"{"n":1.0}"#), r#"{"model":"a\"b","n":1.0}"#);
         assert_eq!(
