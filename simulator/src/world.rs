@@ -291,7 +291,7 @@ impl World {
                 vm,
                 connection,
                 frame,
-            } => self.to_vm(vm, connection, frame),
+            } => self.frame_arrives(vm, connection, frame),
             Happening::ClosedAtObject { vm, connection } => {
                 if let Some(address) = self.vms.get(vm).map(|vm| Address::Node(vm.node.clone())) {
                     self.node_local(&address, NodeLocal::Closed { connection });

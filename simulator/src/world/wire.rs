@@ -67,7 +67,7 @@ impl World {
         self.after(span, Happening::Dial(vm));
     }
 
-    pub(super) fn to_vm(&mut self, vm: usize, connection: u64, frame: ObjectFrame) {
+    pub(super) fn frame_arrives(&mut self, vm: usize, connection: u64, frame: ObjectFrame) {
         if self.wires.get(vm).copied().flatten() != Some(connection) {
             return;
         }
