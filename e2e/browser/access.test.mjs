@@ -39,6 +39,15 @@ describe("coming in", { timeout: 120_000 }, () => {
     await page.getByText("No conversations yet").waitFor();
   });
 
+  test("a task without a machine says what it waits for, and how to get one", async () => {
+    await page.getByLabel("What is to be done").fill("Anything");
+    await page.keyboard.press("Control+Enter");
+    await page.waitForURL(/\/sessions\/ses_/);
+    await page.locator(".step-detail", { hasText: "waiting for a machine" }).waitFor();
+    await page.getByRole("link", { name: "Join a machine" }).click();
+    await page.getByRole("heading", { name: "Nodes" }).waitFor();
+  });
+
   test("a machine's command is shown once it is asked for", async () => {
     await page.goto(`${stack.url}/nodes`);
     await page.getByText("No machine has joined yet").waitFor();

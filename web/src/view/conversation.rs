@@ -96,6 +96,7 @@ fn Conversation(session: SessionId) -> impl IntoView {
 
     let ready = Memo::new(move |_| app.live.read.get());
     let thinking = Memo::new(move |_| idle_line(app));
+    let waiting = Memo::new(move |_| waits_for_machine(app));
     view! {
         <article class="conversation" aria-label="Conversation">
             <div class="transcript" data-part="conversation">
@@ -134,6 +135,12 @@ fn Conversation(session: SessionId) -> impl IntoView {
                                 children=move |item| draw(item, items)
                             />
                             {move || thinking.get().map(|line| view! { <p class="pulse">{line}</p> })}
+                            <Show when=move || waiting.get()>
+                                <p class="waiting">
+                                    "Work starts as soon as a machine is there. "
+                                    <a href="/nodes">"Join a machine"</a>
+                                </p>
+                            </Show>
                         </Show>
                     </div>
                 </div>
@@ -178,6 +185,14 @@ fn draw(item: Item, items: Memo<Vec<Item>>) -> AnyView {
         }
         Item::Outcome(task) => view! { <Outcome task /> }.into_any(),
     }
+}
+
+/// Whether no machine could be found at once.
+fn waits_for_machine(app: crate::state::App) -> bool {
+    app.task().is_some_and(|task| {
+        task.state == TaskState::Placing
+            && task.steps.last().is_some_and(|step| step.detail.is_some())
+    })
 }
 
 /// What is happening while no row says so.

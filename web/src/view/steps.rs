@@ -143,3 +143,71 @@ pub(crate) fn Steps(task: Memo<Option<Arc<TaskView>>>) -> impl IntoView {
         {move || detail.get().map(|detail| view! { <p class="step-detail">{detail}</p> })}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn words(task: serde_json::Value) -> String {
+        let mut whole = json!({
+            "id": "tsk_00000000000000000000000000", "project": "prj_00000000000000000000000000",
+            "session": "ses_00000000000000000000000000", "created_by": "usr_00000000000000000000000000",
+            "created_at": 0, "title": "t", "agent": "a", "mode": "task", "since": 0, "attempt": 1,
+            "rev": 1
+        });
+        let (Some(whole_map), Some(task)) = (whole.as_object_mut(), task.as_object()) else {
+            return String::new();
+        };
+        whole_map.extend(task.clone());
+        let task: TaskView = serde_json::from_value(whole).unwrap();
+        shown(&task)
+            .iter()
+            .map(|step| format!("{} {:?} {}", step.name.word(), step.shape, step.over.0))
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
+    #[test]
+    fn steps_add_up_their_parts_and_show_what_is_to_come() {
+        let steps = json!([
+            {"name": "placing", "attempt": 1, "started_at": 0, "ended_at": 5},
+            {"name": "running", "attempt": 1, "started_at": 5, "ended_at": 15},
+            {"name": "running", "attempt": 1, "started_at": 20, "ended_at": 23},
+            {"name": "running", "attempt": 1, "started_at": 30}
+        ]);
+        assert_eq!(
+            words(json!({"state": "running", "steps": steps})),
+            "placing Done 5, preparing Waiting 0, starting Waiting 0, running Working 13, finishing Waiting 0"
+        );
+    }
+
+    #[test]
+    fn a_task_that_is_over_shows_only_what_was() {
+        let steps = json!([
+            {"name": "placing", "attempt": 1, "started_at": 0, "ended_at": 5},
+            {"name": "preparing", "attempt": 1, "started_at": 5, "ended_at": 9}
+        ]);
+        let failure = json!({"step": "preparing", "code": "c", "message": "m", "fault": "system"});
+        assert_eq!(
+            words(json!({"state": "failed", "steps": steps, "failure": failure})),
+            "placing Done 5, preparing Failed 4"
+        );
+        assert_eq!(
+            words(json!({"state": "cancelled", "steps": steps})),
+            "placing Done 5, preparing Stopped 4"
+        );
+    }
+
+    #[test]
+    fn only_the_current_attempt_is_shown() {
+        let steps = json!([
+            {"name": "placing", "attempt": 1, "started_at": 0, "ended_at": 5},
+            {"name": "placing", "attempt": 2, "started_at": 9, "ended_at": 10}
+        ]);
+        assert_eq!(
+            words(json!({"state": "completed", "attempt": 2, "steps": steps})),
+            "placing Done 1"
+        );
+    }
+}
