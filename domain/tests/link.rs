@@ -72,7 +72,7 @@ impl Pair {
                 return;
             }
             match action {
-                Do::Send(frame) => self.to_object(frame),
+                Do::Send(frame) => self.arrives(frame),
                 Do::Begin(command) => *self.begun.entry(command.id).or_insert(0) += 1,
                 Do::Close { .. } => self.up = false,
             }
@@ -91,7 +91,7 @@ impl Pair {
         self.perform(outcome, survives);
     }
 
-    fn to_object(&mut self, frame: AgentFrame) {
+    fn arrives(&mut self, frame: AgentFrame) {
         if !self.up {
             return;
         }

@@ -43,50 +43,36 @@ pub struct Counts {
 }
 
 impl Counts {
+    fn each(&mut self) -> [&mut u64; 14] {
+        [
+            &mut self.completed,
+            &mut self.failed,
+            &mut self.cancelled,
+            &mut self.waiting,
+            &mut self.unknown,
+            &mut self.further_attempts,
+            &mut self.kills,
+            &mut self.agents_killed,
+            &mut self.disks_lost,
+            &mut self.cuts,
+            &mut self.object_crashes,
+            &mut self.lost,
+            &mut self.duplicates,
+            &mut self.gaps,
+        ]
+    }
+
     /// Adds another run's counts.
-    pub fn add(&mut self, other: &Self) {
-        let pairs = [
-            (&mut self.completed, other.completed),
-            (&mut self.failed, other.failed),
-            (&mut self.cancelled, other.cancelled),
-            (&mut self.waiting, other.waiting),
-            (&mut self.unknown, other.unknown),
-            (&mut self.further_attempts, other.further_attempts),
-            (&mut self.kills, other.kills),
-            (&mut self.agents_killed, other.agents_killed),
-            (&mut self.disks_lost, other.disks_lost),
-            (&mut self.cuts, other.cuts),
-            (&mut self.object_crashes, other.object_crashes),
-            (&mut self.lost, other.lost),
-            (&mut self.duplicates, other.duplicates),
-            (&mut self.gaps, other.gaps),
-        ];
-        for (sum, more) in pairs {
-            *sum += more;
+    pub fn add(&mut self, mut other: Self) {
+        for (sum, more) in self.each().into_iter().zip(other.each()) {
+            *sum += *more;
         }
     }
 
     /// Whether every kind of fault and outcome was met.
     #[must_use]
-    pub fn happened_enough(&self) -> bool {
-        [
-            self.completed,
-            self.failed,
-            self.cancelled,
-            self.waiting,
-            self.unknown,
-            self.further_attempts,
-            self.kills,
-            self.agents_killed,
-            self.disks_lost,
-            self.cuts,
-            self.object_crashes,
-            self.lost,
-            self.duplicates,
-            self.gaps,
-        ]
-        .iter()
-        .all(|count| *count > 0)
+    pub fn happened_enough(mut self) -> bool {
+        self.each().iter().all(|count| **count > 0)
     }
 }
 

@@ -31,7 +31,7 @@ mod tests {
         let mut totals = Counts::default();
         for seed in 1..=1_000 {
             match run(Plan { seed, trace: false }) {
-                Ok(counts) => totals.add(&counts),
+                Ok(counts) => totals.add(counts),
                 Err(broken) => {
                     panic!(
                         "seed {seed}: {broken}\nreplay: cargo run -p sam-simulator -- --seed {seed} --trace"

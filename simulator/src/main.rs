@@ -31,7 +31,7 @@ fn main() -> ExitCode {
             seed,
             trace: arguments.trace,
         }) {
-            Ok(counts) => totals.add(&counts),
+            Ok(counts) => totals.add(counts),
             Err(broken) => {
                 println!("seed {seed}: {broken}");
                 println!("replay: cargo run -p sam-simulator -- --seed {seed} --trace");

@@ -8,7 +8,7 @@
 
 use super::row::{Row, RowBody, ToolStatus};
 use super::wire::{Activity, SessionView};
-use crate::feed::cursor::{Cursor, Page};
+use crate::feed::cursor::Cursor;
 use crate::feed::{ClientFrame, Entity, Scope, ServerFrame};
 use crate::id::{ProjectId, RowId, SessionId, TaskId};
 use crate::task::TaskView;
@@ -90,32 +90,6 @@ impl Conversation {
     /// Takes in one frame; frames about other scopes change nothing.
     pub fn apply(&mut self, frame: &ServerFrame) -> Applied {
         match frame {
-            ServerFrame::Hello {
-                scope,
-                epoch,
-                seq,
-                floor,
-            } if scope == self.cursor.scope() => {
-                let reset = self.cursor.hello(epoch, *seq, *floor);
-                if reset {
-                    self.forget();
-                    let reply = Some(self.cursor.follow());
-                    return Applied {
-                        changed: true,
-                        reset,
-                        reply,
-                        ..Applied::default()
-                    };
-                }
-                Applied::default()
-            }
-            ServerFrame::Changes {
-                scope,
-                from,
-                to,
-                entities,
-                more,
-            } if scope == self.cursor.scope() => self.changes(*from, *to, entities, *more),
             ServerFrame::Delta {
                 session,
                 row,
@@ -132,10 +106,7 @@ impl Conversation {
                 }
             }
             ServerFrame::Activity { session, activity } if *session == self.session => {
-                let newer = self
-                    .activity
-                    .as_ref()
-                    .is_none_or(|held| activity.epoch >= held.epoch);
+                let newer = is_news(self.activity.as_ref(), activity);
                 if newer {
                     self.activity = Some(activity.clone());
                 }
@@ -144,59 +115,37 @@ impl Conversation {
                     ..Applied::default()
                 }
             }
-            ServerFrame::Reset { scope } if scope == self.cursor.scope() => {
-                self.cursor.reset();
-                self.forget();
+            _ => {
+                let heard = self.cursor.hear(frame);
+                if heard.forget {
+                    self.rows.clear();
+                    self.order.clear();
+                }
+                let mut rows = Vec::new();
+                for entity in heard.entities {
+                    rows.extend(self.take(entity));
+                }
+                let changed = heard.forget || !rows.is_empty();
                 Applied {
-                    changed: true,
-                    reset: true,
-                    reply: Some(self.cursor.follow()),
-                    ..Applied::default()
+                    changed,
+                    rows,
+                    reset: heard.forget,
+                    reply: heard.reply,
                 }
             }
-            _ => Applied::default(),
         }
     }
 
-    fn forget(&mut self) {
-        self.rows.clear();
-        self.order.clear();
-    }
-
-    fn changes(&mut self, from: u64, to: u64, entities: &[Entity], more: bool) -> Applied {
-        let next = |cursor: &Cursor| more.then(|| cursor.next());
-        match self.cursor.changes(from, to) {
-            Page::Gap => Applied {
-                reply: Some(self.cursor.follow()),
-                ..Applied::default()
-            },
-            Page::Seen => Applied {
-                reply: next(&self.cursor),
-                ..Applied::default()
-            },
-            Page::Take => {
-                let mut rows = Vec::new();
-                for entity in entities {
-                    match entity {
-                        Entity::Row(row) => rows.extend(self.upsert(row)),
-                        Entity::RowGone(id) => {
-                            if let Some(gone) = self.rows.remove(id) {
-                                self.order.remove(&(gone.pos, gone.id.clone()));
-                                rows.push(gone.id);
-                            }
-                        }
-                        Entity::Task(_)
-                        | Entity::Session(_)
-                        | Entity::TaskGone(_)
-                        | Entity::SessionGone(_) => {}
-                    }
-                }
-                Applied {
-                    changed: !rows.is_empty(),
-                    rows,
-                    reset: false,
-                    reply: next(&self.cursor),
-                }
+    fn take(&mut self, entity: &Entity) -> Option<RowId> {
+        match entity {
+            Entity::Row(row) => self.upsert(row),
+            Entity::RowGone(id) => {
+                let gone = self.rows.remove(id)?;
+                self.order.remove(&(gone.pos, gone.id.clone()));
+                Some(gone.id)
+            }
+            Entity::Task(_) | Entity::Session(_) | Entity::TaskGone(_) | Entity::SessionGone(_) => {
+                None
             }
         }
     }
@@ -290,83 +239,34 @@ impl ProjectState {
 
     /// Takes in one frame; frames about other scopes change nothing.
     pub fn apply(&mut self, frame: &ServerFrame) -> Applied {
-        match frame {
-            ServerFrame::Hello {
-                scope,
-                epoch,
-                seq,
-                floor,
-            } if scope == self.cursor.scope() => {
-                let reset = self.cursor.hello(epoch, *seq, *floor);
-                if reset {
-                    self.tasks.clear();
-                    self.sessions.clear();
-                }
-                Applied {
-                    changed: reset,
-                    reset,
-                    reply: reset.then(|| self.cursor.follow()),
-                    rows: Vec::new(),
-                }
+        if let ServerFrame::Activity { session, activity } = frame {
+            let held = self
+                .sessions
+                .get_mut(session)
+                .filter(|held| is_news(held.activity.as_ref(), activity));
+            let changed = held.is_some();
+            if let Some(held) = held {
+                held.activity = Some(activity.clone());
             }
-            ServerFrame::Changes {
-                scope,
-                from,
-                to,
-                entities,
-                more,
-            } if scope == self.cursor.scope() => {
-                let page = self.cursor.changes(*from, *to);
-                match page {
-                    Page::Gap => Applied {
-                        reply: Some(self.cursor.follow()),
-                        ..Applied::default()
-                    },
-                    Page::Seen => Applied {
-                        reply: more.then(|| self.cursor.next()),
-                        ..Applied::default()
-                    },
-                    Page::Take => {
-                        let mut changed = false;
-                        for entity in entities {
-                            changed |= self.take(entity);
-                        }
-                        Applied {
-                            changed,
-                            reply: more.then(|| self.cursor.next()),
-                            ..Applied::default()
-                        }
-                    }
-                }
-            }
-            ServerFrame::Activity { session, activity } => {
-                let Some(held) = self.sessions.get_mut(session) else {
-                    return Applied::default();
-                };
-                let newer = held
-                    .activity
-                    .as_ref()
-                    .is_none_or(|a| activity.epoch >= a.epoch);
-                if newer {
-                    held.activity = Some(activity.clone());
-                }
-                Applied {
-                    changed: newer,
-                    ..Applied::default()
-                }
-            }
-            ServerFrame::Reset { scope } if scope == self.cursor.scope() => {
-                self.cursor.reset();
-                self.tasks.clear();
-                self.sessions.clear();
-                Applied {
-                    changed: true,
-                    reset: true,
-                    reply: Some(self.cursor.follow()),
-                    rows: Vec::new(),
-                }
-            }
-            _ => Applied::default(),
+            return Applied {
+                changed,
+                ..Applied::default()
+            };
+        }
+        let heard = self.cursor.hear(frame);
+        if heard.forget {
+            self.tasks.clear();
+            self.sessions.clear();
+        }
+        let mut changed = heard.forget;
+        for entity in heard.entities {
+            changed |= self.take(entity);
+        }
+        Applied {
+            changed,
+            rows: Vec::new(),
+            reset: heard.forget,
+            reply: heard.reply,
         }
     }
 
@@ -398,6 +298,11 @@ impl ProjectState {
             Entity::Row(_) | Entity::RowGone(_) => false,
         }
     }
+}
+
+/// Whether a report of activity is not older than the one held.
+fn is_news(held: Option<&Activity>, told: &Activity) -> bool {
+    held.is_none_or(|held| told.epoch >= held.epoch)
 }
 
 /// Whether a row may still grow or change by itself.

@@ -4,7 +4,7 @@
 //! before, there is a gap, or forget everything. Web, CLI and simulator use it
 //! unchanged.
 
-use super::{ClientFrame, Scope};
+use super::{ClientFrame, Entity, Scope, ServerFrame};
 
 /// Where a follower is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +27,68 @@ pub enum Page {
     Gap,
 }
 
+/// What a frame means for what is held.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Heard<'a> {
+    /// Everything held has to be forgotten.
+    pub forget: bool,
+    /// Entities to take in, in order.
+    pub entities: &'a [Entity],
+    /// A frame to send back: `next`, or `follow` after a gap or a reset.
+    pub reply: Option<ClientFrame>,
+}
+
 impl Cursor {
+    /// Takes in a frame about this scope and says what it means. Frames about
+    /// other scopes, deltas and activity mean nothing here.
+    pub fn hear<'a>(&mut self, frame: &'a ServerFrame) -> Heard<'a> {
+        match frame {
+            ServerFrame::Hello {
+                scope,
+                epoch,
+                seq,
+                floor,
+            } if *scope == self.scope => {
+                let forget = self.hello(epoch, *seq, *floor);
+                Heard {
+                    forget,
+                    reply: forget.then(|| self.follow()),
+                    ..Heard::default()
+                }
+            }
+            ServerFrame::Changes {
+                scope,
+                from,
+                to,
+                entities,
+                more,
+            } if *scope == self.scope => match self.changes(*from, *to) {
+                Page::Gap => Heard {
+                    reply: Some(self.follow()),
+                    ..Heard::default()
+                },
+                Page::Seen => Heard {
+                    reply: more.then(|| self.next()),
+                    ..Heard::default()
+                },
+                Page::Take => Heard {
+                    forget: false,
+                    entities,
+                    reply: more.then(|| self.next()),
+                },
+            },
+            ServerFrame::Reset { scope } if *scope == self.scope => {
+                self.reset();
+                Heard {
+                    forget: true,
+                    reply: Some(self.follow()),
+                    ..Heard::default()
+                }
+            }
+            _ => Heard::default(),
+        }
+    }
+
     /// A cursor that has seen nothing.
     #[must_use]
     pub const fn new(scope: Scope) -> Self {
