@@ -47,9 +47,12 @@ pub trait Machine {
 }
 
 /// What a machine can be told.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "lives on the stack for one step; a box would only cost"
+#[cfg_attr(
+    target_pointer_width = "64",
+    expect(
+        clippy::large_enum_variant,
+        reason = "lives on the stack for one step; a box would only cost"
+    )
 )]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input<L> {

@@ -124,9 +124,12 @@ pub struct TextBody {
     pub prompt: Option<crate::id::PromptId>,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes a reference"
+#[cfg_attr(
+    target_pointer_width = "64",
+    expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde passes a reference"
+    )
 )]
 fn is_zero(n: &u64) -> bool {
     *n == 0
