@@ -214,6 +214,17 @@ fn supervisors(pid: u32) -> Vec<u32> {
     found
 }
 
+/// Whether every thread of a process was stopped by a signal.
+fn is_stopped(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+    threads.into_iter().flatten().flatten().all(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The state follows the name, which is in parentheses and may hold any character.
+        stat.rsplit_once(") ")
+            .is_some_and(|(_, rest)| rest.starts_with('T'))
+    })
+}
+
 #[test]
 fn nothing_outlives_even_its_supervisor() {
     let plane = Plane::start();
@@ -251,6 +262,8 @@ fn nothing_outlives_even_its_supervisor() {
     let found = supervisors(machine.pid());
     assert_eq!(found.len(), 1);
     kill(found[0], Signal::STOP);
+    // The signal is only on its way: killed too early, the vm-agent is missed in time.
+    wait_until("its supervisor stands still", || is_stopped(found[0]));
     machine.kill();
     kill(found[0], Signal::KILL);
     assert!(alive(left), "nobody is there to end it");
