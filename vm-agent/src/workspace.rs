@@ -229,7 +229,16 @@ impl Actor {
                     }
                     self.begin(command, delete(machine, job));
                 }
-                Action::StartAgent { .. } => self.start_agent(command, notify).await,
+                Action::StartAgent { .. } => {
+                    if let Some(older) = &self.agent {
+                        // It is on its way out, or the control plane gave it up. Its end
+                        // comes back here, and then the newer one begins.
+                        let _ = older.tell.send(AgentCommand::Shutdown);
+                        self.queue.push_front(command);
+                        return;
+                    }
+                    self.start_agent(command, notify);
+                }
                 Action::Prompt {
                     prompt,
                     text,
@@ -262,7 +271,7 @@ impl Actor {
         self.job = Some(Job { command, task });
     }
 
-    async fn start_agent(&mut self, command: Command, notify: &mpsc::UnboundedSender<AgentNotice>) {
+    fn start_agent(&mut self, command: Command, notify: &mpsc::UnboundedSender<AgentNotice>) {
         let Action::StartAgent {
             agent_session,
             agent,
@@ -271,10 +280,6 @@ impl Actor {
         else {
             return;
         };
-        if self.agent.is_some() {
-            let failure = Failure::new("agent_running", "An agent is running in this workspace.");
-            return fail(&self.machine, &command, failure).await;
-        }
         let start = StartAgent {
             subject: Subject::of(&command),
             command: command.id.clone(),

@@ -33,6 +33,8 @@ fn a_killed_agent_leaves_its_prompt_unknown_and_nothing_running() {
     );
     let (agent_pid, left_pid) = (number_in(&pid), number_in(&left));
     assert!(alive(left_pid));
+    // What is still in the agent's own memory when it is killed was never said.
+    wait_until("it was heard", || plane.shown(&workspace).len() == 2);
     kill(agent_pid, Signal::KILL);
     let reason = plane.finished(&prompt);
     assert!(
@@ -261,11 +263,12 @@ fn nothing_outlives_even_its_supervisor() {
     let (prompt, left, pid) = at_work(&agent, "2");
     let found = supervisors(machine.pid());
     assert_eq!(found.len(), 1);
-    kill(found[0], Signal::STOP);
-    // The signal is only on its way: killed too early, the vm-agent is missed in time.
-    wait_until("its supervisor stands still", || is_stopped(found[0]));
-    machine.kill();
+    // The vm-agent stands still, so that it cannot see its supervisor die. The
+    // other way round the kernel would wake the supervisor when it is orphaned.
+    kill(machine.pid(), Signal::STOP);
+    wait_until("the vm-agent stands still", || is_stopped(machine.pid()));
     kill(found[0], Signal::KILL);
+    machine.kill();
     assert!(alive(left), "nobody is there to end it");
     machine.start(&plane);
     assert!(matches!(
