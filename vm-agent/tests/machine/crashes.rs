@@ -169,6 +169,28 @@ fn a_command_interrupted_by_a_crash_is_repeated_where_it_can_be() {
 }
 
 #[test]
+fn a_newer_agent_waits_for_the_older_ones_end() {
+    let plane = Plane::start();
+    let mut machine = Machine::new();
+    machine.start(&plane);
+    let (workspace, older) = machine.ready(&plane);
+    let (pid, never) = (machine.file("pid"), machine.file("never"));
+    let script = [json!({"pid": pid}), json!({"await": never})];
+    let prompt = plane.prompt(&workspace, &older, &script);
+    let older_pid = number_in(&pid);
+    let (newer, command) = plane.start_agent(&workspace, "goose");
+    plane.done(&command);
+    assert!(!alive(older_pid), "one agent at a time");
+    assert!(matches!(
+        plane.finished(&prompt),
+        StopReason::Unknown { .. }
+    ));
+    let prompt = plane.prompt(&workspace, &newer, &[json!({"say": "here"})]);
+    assert_eq!(plane.finished(&prompt), StopReason::EndTurn);
+    plane.assert_no_violations();
+}
+
+#[test]
 fn an_orderly_stop_reports_before_it_ends() {
     let plane = Plane::start();
     let mut machine = Machine::new();
