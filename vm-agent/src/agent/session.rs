@@ -317,8 +317,8 @@ impl Session {
                 "killed, because it did not stop when it was told to".to_owned(),
             ),
             End::Shutdown => (
-                "the vm-agent was stopped while it ran".to_owned(),
-                "the vm-agent was stopped".to_owned(),
+                "the vm-agent ended the agent while it ran".to_owned(),
+                "ended by the vm-agent".to_owned(),
             ),
         };
         let rows = self.writer.end_turn(TurnEnd::Stopped).await;
