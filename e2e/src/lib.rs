@@ -19,6 +19,7 @@ pub mod process;
 pub mod programs;
 pub mod repository;
 pub mod socket;
+pub mod specification;
 pub mod stack;
 pub mod wait;
 
