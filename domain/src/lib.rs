@@ -26,6 +26,7 @@
 //! | [`feed`] | what browsers and terminals follow | – |
 //! | [`access`] | principals, people, projects, tokens on the wire | – |
 //! | [`catalogue`] | agents and words | – |
+//! | [`settings`] | what an installation can be set to | – |
 
 pub mod access;
 pub mod actor;
@@ -37,5 +38,6 @@ pub mod id;
 pub mod link;
 pub mod node;
 pub mod pool;
+pub mod settings;
 pub mod task;
 pub mod time;

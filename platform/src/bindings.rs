@@ -2,6 +2,11 @@
 
 use worker::Env;
 
+pub use sam_domain::settings::{
+    SAM_CLAIM_TOKEN, SAM_LINK_LEASE, SAM_MODEL, SAM_MODEL_AUTH, SAM_MODEL_KEY, SAM_MODEL_KIND, SAM_MODEL_URL,
+    SAM_PUBLIC_URL, SAM_SECRET,
+};
+
 use crate::crypto::Secret;
 use crate::d1::D1;
 use crate::js::{self, JsFailure};
@@ -12,23 +17,6 @@ pub const DB: &str = "DB";
 pub const CACHE: &str = "CACHE";
 /// R2 bucket of bodies.
 pub const BODIES: &str = "BODIES";
-
-/// The HMAC key of every token, at least 32 characters.
-pub const SAM_SECRET: &str = "SAM_SECRET";
-/// The one-time claim token.
-pub const SAM_CLAIM_TOKEN: &str = "SAM_CLAIM_TOKEN";
-/// Where people reach this installation; taken from the request when unset.
-pub const SAM_PUBLIC_URL: &str = "SAM_PUBLIC_URL";
-/// Base of the model endpoint, `/v1` included, or an AI Gateway endpoint.
-pub const SAM_MODEL_URL: &str = "SAM_MODEL_URL";
-/// Key sent to the model endpoint.
-pub const SAM_MODEL_KEY: &str = "SAM_MODEL_KEY";
-/// Default model id.
-pub const SAM_MODEL: &str = "SAM_MODEL";
-/// How the key travels: `authorization`, `cf-aig-authorization` or `none`.
-pub const SAM_MODEL_AUTH: &str = "SAM_MODEL_AUTH";
-/// `scripted` for the stand-in gateway, else `real`; interfaces label the model by it.
-pub const SAM_MODEL_KIND: &str = "SAM_MODEL_KIND";
 
 /// A binding is missing or of another type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

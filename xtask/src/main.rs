@@ -9,6 +9,7 @@ mod build_native;
 mod build_web;
 mod build_worker;
 mod error;
+mod generate;
 mod paths;
 mod process;
 mod stamp;
@@ -28,6 +29,7 @@ cargo xtask <command>
   build web                        dist/web: the web app; dist/pages: the same for Pages
   build native                     target/release: sam, sam-vm-agent, sam-harness, sam-sims
   bundle-worker WASM OUT           the last step of `build worker` alone
+  generate [--check]               the reference pages under docs/, or whether they are in step
   tidy                             checks on the repository itself
 ";
 
@@ -62,6 +64,8 @@ fn run(arguments: &[String]) -> Result<()> {
             build_worker::build(&paths, build_worker::Variant::FaultInjection)?;
             build_web::build(&paths)
         }
+        ["generate"] => generate::run(&paths, generate::Mode::Write),
+        ["generate", "--check"] => generate::run(&paths, generate::Mode::Check),
         ["tidy"] => tidy::run(&paths),
         ["bundle-worker", library, out] => {
             build_worker::bundle(&paths, library.as_ref(), out.as_ref(), wasm::Size::Quick)

@@ -1,0 +1,146 @@
+//! What an installation can be set to: the control plane's variables and secrets.
+//!
+//! Model: one table. The Worker reads settings by these names, the local server
+//! passes them on, and the reference page is printed from here, so that a
+//! setting without a meaning and a default cannot be added.
+//!
+//! Options of the native programs are their own; their help says them.
+
+use crate::link::frame::LEASE;
+use crate::time::Millis;
+
+/// The HMAC key of every token, at least 32 characters.
+pub const SAM_SECRET: &str = "SAM_SECRET";
+/// The one-time claim token.
+pub const SAM_CLAIM_TOKEN: &str = "SAM_CLAIM_TOKEN";
+/// Where people reach this installation; taken from the request when unset.
+pub const SAM_PUBLIC_URL: &str = "SAM_PUBLIC_URL";
+/// Base of the model endpoint, `/v1` included, or an AI Gateway endpoint.
+pub const SAM_MODEL_URL: &str = "SAM_MODEL_URL";
+/// Key sent to the model endpoint.
+pub const SAM_MODEL_KEY: &str = "SAM_MODEL_KEY";
+/// Default model id.
+pub const SAM_MODEL: &str = "SAM_MODEL";
+/// How the key travels: `authorization`, `cf-aig-authorization` or `none`.
+pub const SAM_MODEL_AUTH: &str = "SAM_MODEL_AUTH";
+/// `scripted` for the stand-in gateway, else `real`; interfaces label the model by it.
+pub const SAM_MODEL_KIND: &str = "SAM_MODEL_KIND";
+/// How long a machine's link may be silent, in seconds; see [`lease`].
+pub const SAM_LINK_LEASE: &str = "SAM_LINK_LEASE";
+
+/// One setting of the control plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name, as a variable.
+    pub name: &'static str,
+    /// What it decides, for people.
+    pub meaning: &'static str,
+    /// What holds when it is not set.
+    pub default: &'static str,
+    /// Whether it must never be shown.
+    pub secret: bool,
+}
+
+/// Every setting, in the order in which people meet them.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        name: SAM_MODEL_URL,
+        meaning: "base address of an OpenAI-compatible API, with its version path, or an AI Gateway; https except on loopback",
+        default: "none: tasks fail and say so",
+        secret: false,
+    },
+    Setting {
+        name: SAM_MODEL_KEY,
+        meaning: "the key for it",
+        default: "none",
+        secret: true,
+    },
+    Setting {
+        name: SAM_MODEL,
+        meaning: "the model's id",
+        default: "none",
+        secret: false,
+    },
+    Setting {
+        name: SAM_MODEL_AUTH,
+        meaning: "where the key goes: `authorization`, `cf-aig-authorization`, or `none`",
+        default: "`authorization`",
+        secret: false,
+    },
+    Setting {
+        name: SAM_MODEL_KIND,
+        meaning: "`scripted` for the stand-in, which is then labelled everywhere",
+        default: "`real`",
+        secret: false,
+    },
+    Setting {
+        name: SAM_PUBLIC_URL,
+        meaning: "the address that sign-in links name, if it is not the one asked",
+        default: "the one asked",
+        secret: false,
+    },
+    Setting {
+        name: SAM_LINK_LEASE,
+        meaning: "how long a machine's link may be silent before the machine counts as away, in seconds from 3 to 3600; machines ping three times as often",
+        default: "90",
+        secret: false,
+    },
+    Setting {
+        name: SAM_SECRET,
+        meaning: "key of every token, 32 characters or more. Made by the local server",
+        default: "required",
+        secret: true,
+    },
+    Setting {
+        name: SAM_CLAIM_TOKEN,
+        meaning: "what the first person claims the installation with. Made by the local server",
+        default: "required",
+        secret: true,
+    },
+];
+
+/// The lease that a value of [`SAM_LINK_LEASE`] means; the standard one when it is not set or
+/// means none.
+#[must_use]
+pub fn lease(value: Option<&str>) -> Millis {
+    value
+        .and_then(|text| text.trim().parse().ok())
+        .filter(|seconds| (3..=3600).contains(seconds))
+        .map_or(LEASE, Millis::seconds)
+}
+
+/// The table as Markdown.
+#[must_use]
+pub fn table() -> String {
+    let mut page = String::from("| setting | meaning | default |\n|---|---|---|\n");
+    for setting in SETTINGS {
+        let secret = if setting.secret { "; a secret" } else { "" };
+        page.push_str(&format!(
+            "| `{}` | {}{secret} | {} |\n",
+            setting.name, setting.meaning, setting.default
+        ));
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_is_within_reason_or_the_standard_one() {
+        assert_eq!(lease(Some("6")), Millis::seconds(6));
+        for none in [None, Some(""), Some("soon"), Some("0"), Some("-5"), Some("86400")] {
+            assert_eq!(lease(none), LEASE, "{none:?}");
+        }
+    }
+
+    #[test]
+    fn forty_settings_are_the_most() {
+        assert!(SETTINGS.len() <= 40);
+        let mut names: Vec<_> = SETTINGS.iter().map(|setting| setting.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), SETTINGS.len());
+    }
+}
