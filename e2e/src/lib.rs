@@ -18,6 +18,7 @@ pub mod node;
 pub mod process;
 pub mod programs;
 pub mod repository;
+pub mod sizes;
 pub mod socket;
 pub mod specification;
 pub mod stack;

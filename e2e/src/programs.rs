@@ -62,6 +62,16 @@ pub fn worker(fault_injection: bool) -> Result<PathBuf> {
     Ok(root().join(directory))
 }
 
+/// The built web app.
+///
+/// # Errors
+/// When it was not built.
+pub fn web() -> Result<PathBuf> {
+    let directory = root().join("dist/web");
+    present(directory.join("index.html"), "cargo xtask build web")?;
+    Ok(directory)
+}
+
 /// The Node.js that the repository pins, or the one on the PATH before `npm ci` ran.
 #[must_use]
 pub fn node() -> PathBuf {

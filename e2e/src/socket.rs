@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
 use crate::{Result, failure, within};
 
@@ -35,7 +35,9 @@ impl Socket {
                 HeaderValue::from_str(value)?,
             );
         }
-        match within("the socket opens", OPENS_WITHIN, connect_async(request)).await? {
+        // Without Nagle's algorithm: a frame is sent when it is written.
+        let opening = connect_async_with_config(request, None, true);
+        match within("the socket opens", OPENS_WITHIN, opening).await? {
             Ok((stream, _)) => Ok(Self { stream }),
             Err(Error::Http(response)) => {
                 let body = response.body().clone().unwrap_or_default();

@@ -35,6 +35,8 @@ pub struct StackOptions {
     pub web: bool,
     /// Settings that replace those of the gateway, e.g. `("SAM_MODEL_URL", "")` for no model.
     pub settings: Vec<(String, String)>,
+    /// Places of every machine; the vm-agent's own number when absent.
+    pub max_workspaces: Option<u32>,
 }
 
 /// A running stack. Everything it started ends with it.
@@ -263,6 +265,9 @@ impl Stack {
             .env("HOME", &home)
             .env("TMPDIR", &scratch)
             .env("PATH", programs::path());
+        if let Some(places) = self.options.max_workspaces {
+            command.args(["--max-workspaces", &places.to_string()]);
+        }
         for path in paths {
             command.arg("--agent-path").arg(path);
         }

@@ -1,0 +1,90 @@
+//! Resident memory, as the kernel counts it.
+
+use sam_domain::task::TaskState;
+use sam_e2e::machine::below;
+use sam_e2e::repository::sample;
+use sam_e2e::{Result, Stack, StackOptions, Work, ensure, failure};
+use serde_json::json;
+
+use crate::report::{Aim, Figure};
+
+const WORKSPACES: usize = 10;
+
+pub(crate) async fn measure() -> Result<Vec<Figure>> {
+    let mut stack = Stack::start_with(StackOptions {
+        web: true,
+        max_workspaces: Some(WORKSPACES as u32),
+        ..StackOptions::default()
+    })
+    .await?;
+    stack.start_node("machine", &[]).await?;
+    let agent = stack.node_process()?.id();
+    let idle = megabytes(agent)?;
+    let (server, workerd) = (stack.server()?.id(), stack.workerd_id()?);
+    let (server_idle, workerd_idle) = (megabytes(server)?, megabytes(workerd)?);
+
+    let repository = sample(stack.directory(), "sample")?;
+    let project = stack.create_project(&repository.to_string_lossy()).await?;
+    let mut talks = Vec::new();
+    for number in 0..WORKSPACES {
+        // A conversation keeps its workspace and its agent until it is closed.
+        let task = json!({"prompt": "Where is the late fee computed?", "mode": "conversation"});
+        talks.push(Work::submit(&stack, &project.id, &format!("talk-{number}"), &task).await?);
+    }
+    for talk in &talks {
+        talk.until(TaskState::AwaitingInput).await?;
+    }
+    let busy = megabytes(agent)?;
+    let supervisors: Vec<u32> = below(agent)
+        .into_iter()
+        .filter(|process| process.program() == "sam-vm-agent")
+        .map(|process| process.id)
+        .collect();
+    ensure(supervisors.len() >= WORKSPACES, || {
+        format!("{supervisors:?}")
+    })?;
+    let mut beside = 0.0;
+    for supervisor in supervisors {
+        beside += own_megabytes(supervisor)?;
+    }
+    Ok(vec![
+        figure("vm-agent, idle", idle).aim(Aim::AtMost(10.0)),
+        figure(
+            "vm-agent, for each of 10 workspaces",
+            (busy - idle + beside) / WORKSPACES as f64,
+        )
+        .aim(Aim::AtMost(4.0)),
+        figure("server's node, idle", server_idle),
+        figure("workerd, idle", workerd_idle),
+        figure("workerd, after 10 conversations", megabytes(workerd)?),
+    ])
+}
+
+fn figure(name: &str, megabytes: f64) -> Figure {
+    Figure::new(name, "MB", vec![megabytes])
+}
+
+/// What a process holds, what it shares with others included.
+fn megabytes(process: u32) -> Result<f64> {
+    field(&format!("/proc/{process}/status"), "VmRSS:")
+}
+
+/// What a process holds, divided among those who share it.
+fn own_megabytes(process: u32) -> Result<f64> {
+    field(&format!("/proc/{process}/smaps_rollup"), "Pss:")
+}
+
+fn field(file: &str, name: &str) -> Result<f64> {
+    let text = std::fs::read_to_string(file)?;
+    let kilobytes: f64 = text
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix(name)?
+                .trim()
+                .strip_suffix(" kB")?
+                .parse()
+                .ok()
+        })
+        .ok_or_else(|| failure(format!("{file} has no {name}")))?;
+    Ok(kilobytes * 1024.0 / 1_000_000.0)
+}

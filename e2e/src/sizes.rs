@@ -1,0 +1,91 @@
+//! What is shipped, how large it is, and how large it may be.
+//!
+//! Downloads are measured as they travel, compressed by gzip; programs as they lie on the disk.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::{Result, disk, failure, programs};
+
+/// Something that is shipped.
+#[derive(Clone, Debug)]
+pub struct Shipped {
+    /// What it is.
+    pub name: &'static str,
+    /// Its size in kilobytes of 1,000 bytes.
+    pub kilobytes: f64,
+    /// The most that it may have.
+    pub limit: f64,
+}
+
+/// Most of the Worker, its module and its entry together, compressed.
+const WORKER: f64 = 900.0;
+/// Most of everything that a browser loads to show the app, compressed.
+const WEB: f64 = 450.0;
+/// Most of each program that a person or a machine downloads.
+const PROGRAMS: [(&str, f64); 3] = [
+    ("sam-vm-agent", 10_000.0),
+    ("sam-harness", 8_000.0),
+    ("sam", 6_000.0),
+];
+
+/// Everything that is shipped, as it was built.
+///
+/// # Errors
+/// When something was not built.
+pub fn shipped() -> Result<Vec<Shipped>> {
+    let worker = programs::worker(false)?;
+    let mut found = vec![
+        Shipped {
+            name: "Worker, gzip",
+            kilobytes: compressed(&[worker.join("index.js"), worker.join("index_bg.wasm")])?,
+            limit: WORKER,
+        },
+        Shipped {
+            name: "web app's first load, gzip",
+            kilobytes: compressed(&disk::files(&programs::web()?))?,
+            limit: WEB,
+        },
+    ];
+    for (name, limit) in PROGRAMS {
+        let bytes = programs::native(name)?.metadata()?.len();
+        found.push(Shipped {
+            name,
+            kilobytes: kilobytes(bytes),
+            limit,
+        });
+    }
+    Ok(found)
+}
+
+/// The files' sizes after gzip at its best, each for itself.
+fn compressed(files: &[PathBuf]) -> Result<f64> {
+    let mut bytes = 0;
+    for file in files {
+        bytes += gzip(file)?;
+    }
+    Ok(kilobytes(bytes))
+}
+
+fn gzip(file: &Path) -> Result<u64> {
+    let text = std::fs::read(file)?;
+    let mut program = Command::new("gzip")
+        .args(["-9", "--stdout"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| failure(format!("gzip cannot be run: {error}")))?;
+    // Written beside the reading, so that neither end waits for the other.
+    let input = program.stdin.take();
+    let writer = std::thread::spawn(move || input.map_or(Ok(()), |mut to| to.write_all(&text)));
+    let output = program.wait_with_output()?;
+    writer
+        .join()
+        .map_err(|_| failure("gzip was not given its input"))??;
+    Ok(output.stdout.len() as u64)
+}
+
+fn kilobytes(bytes: u64) -> f64 {
+    bytes as f64 / 1000.0
+}
