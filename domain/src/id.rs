@@ -26,6 +26,22 @@ pub trait Id: Sized + Clone + Ord + fmt::Display + FromStr<Err = IdError> {
     /// Mints an id from a moment and 80 bits of entropy.
     fn mint(now: Timestamp, entropy: u128) -> Self;
 
+    /// Mints an id that sorts after `newest`, also within the same millisecond or when the clock
+    /// went back: then it is the next one after it.
+    fn mint_after(newest: Option<&Self>, now: Timestamp, entropy: u128) -> Self {
+        let newest = newest.and_then(|id| {
+            let text = id.as_str().strip_prefix(Self::PREFIX)?;
+            ulid::Ulid::from_string(text).ok()
+        });
+        match newest {
+            Some(newest) if newest.timestamp_ms() >= now.0 => {
+                let next = newest.increment().unwrap_or(newest);
+                Self::mint(Timestamp(next.timestamp_ms()), next.random())
+            }
+            _ => Self::mint(now, entropy),
+        }
+    }
+
     /// Mints an id from a turn.
     fn draw(turn: &mut Turn) -> Self {
         let entropy = turn.draw();
@@ -148,6 +164,8 @@ ids! {
     AgentSessionId "acp_";
     /// A command to a node.
     CommandId "cmd_";
+    /// An invite for a new person.
+    InviteId "inv_";
     /// One HTTP request, named in its error.
     RequestId "req_";
 }
@@ -179,6 +197,14 @@ mod tests {
             let (x, y) = (RowId::mint(Timestamp(a), seed), RowId::mint(Timestamp(b), seed));
             prop_assert_eq!(x.as_str().parse::<RowId>().unwrap(), x.clone());
             prop_assert_eq!(a.cmp(&b), x.cmp(&y));
+        }
+
+        #[test]
+        fn an_id_minted_after_another_sorts_after_it(a in 0u64..1 << 47, b in 0u64..1 << 47, seed in 0u128..1 << 79, other: u128) {
+            let newest = TaskId::mint(Timestamp(a), seed);
+            let next = TaskId::mint_after(Some(&newest), Timestamp(b), other);
+            prop_assert!(next > newest);
+            prop_assert_eq!(TaskId::mint_after(None, Timestamp(b), other), TaskId::mint(Timestamp(b), other));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Machines under arbitrary input: whatever arrives, in whatever order.
 
 use proptest::prelude::*;
-use sam_domain::actor::message::TaskIntent;
+use sam_domain::actor::message::{Origin, TaskIntent};
 use sam_domain::actor::{Address, Input, Machine, Message};
 use sam_domain::conversation::session::{
     Session, SessionLocal, SessionMachine, SessionOutput, branch, title,
@@ -25,6 +25,10 @@ use sam_domain::time::{Millis, Timestamp, Turn};
 
 fn user() -> UserId {
     UserId::mint(Timestamp(1), 1)
+}
+
+fn person(n: u64) -> UserId {
+    UserId::mint(Timestamp(1), 1 + u128::from(n))
 }
 
 fn session() -> SessionId {
@@ -53,6 +57,7 @@ fn intent(mode: TaskMode) -> TaskIntent {
         project: project(),
         session: session(),
         user: user(),
+        pool: None,
         created_at: Timestamp(1),
         title: "work".to_owned(),
         repository: "/r".to_owned(),
@@ -278,7 +283,7 @@ proptest! {
     #[test]
     fn a_conversation_keeps_its_word(inputs in proptest::collection::vec((0u8..12, 0u64..30), 0..120)) {
         let mut state = Session::default();
-        let mut stored = Vec::new();
+        let mut stored = std::collections::BTreeMap::new();
         for (at, (kind, n)) in inputs.into_iter().enumerate() {
             let live = state.task.as_ref().map_or_else(|| task(1), |live| live.id.clone());
             let message = |message| Input::Message { from: Address::Task(live.clone()), message };
@@ -288,9 +293,10 @@ proptest! {
                     intent: Box::new(intent(TaskMode::Task)), prompt: prompt(n), row: RowId::mint(Timestamp(n), 1), text: "go".to_owned(),
                 }),
                 1 | 2 => Input::Local(SessionLocal::AddPrompt {
-                    prompt: prompt(n), row: RowId::mint(Timestamp(n), 1), by: user(), text: "more".to_owned(),
+                    prompt: prompt(n), row: RowId::mint(Timestamp(n), 1), by: user(), pool: None, text: "more".to_owned(),
                 }),
-                3 => Input::Local(SessionLocal::RemovePrompt { prompt: prompt(n) }),
+                3 if n % 2 == 0 => Input::Local(SessionLocal::RemovePrompt { prompt: prompt(n) }),
+                3 => Input::Local(SessionLocal::EditPrompt { prompt: prompt(n), text: format!("changed {at}") }),
                 4 => Input::Local(SessionLocal::CancelTurn),
                 5 => message(Message::PromptStarted { prompt: flying }),
                 6 => message(Message::PromptEnded { prompt: flying, stop_reason: StopReason::EndTurn }),
@@ -314,9 +320,11 @@ proptest! {
                 }
             }
             for output in transition.output {
-                if let SessionOutput::PutRow { id, .. } = output {
-                    prop_assert!(!stored.contains(&id), "a row is written once");
-                    stored.push(id);
+                if let SessionOutput::PutRow { id, rev, .. } = output {
+                    let held = stored.insert(id.clone(), rev).unwrap_or(0);
+                    prop_assert_eq!(rev, held + 1, "each version of a row is written once");
+                    let waits = before.prompts.iter().any(|p| p.row == id && p.state == PromptState::Queued);
+                    prop_assert!(rev == 1 || waits, "words are changed only while they wait");
                 }
             }
             let dispatched = transition.send.iter().filter(|(_, m)| matches!(m, Message::PromptDispatched { .. })).count();
@@ -372,7 +380,10 @@ proptest! {
         for (kind, n, attempt) in inputs {
             let from_task = |message| Input::Message { from: Address::Task(task(n)), message };
             let input = match kind {
-                0 | 1 => from_task(Message::PlaceRequested { attempt, agent: if n == 5 { "other" } else { "sam-harness" }.to_owned() }),
+                0 | 1 => from_task(Message::PlaceRequested {
+                    attempt, agent: if n == 5 { "other" } else { "sam-harness" }.to_owned(),
+                    origin: Some(Origin { user: person(n % 2), project: ProjectId::mint(Timestamp(n % 3), 1) }),
+                }),
                 2 => from_task(Message::Released { attempt }),
                 _ => {
                     revs += 1;
@@ -380,10 +391,14 @@ proptest! {
                     let state = if kind == 3 { NodeState::Ready } else { NodeState::Away };
                     let view = NodeView {
                         id: node(n % 2), owner: user(), name: "m".to_owned(), class: "own".to_owned(), state, since: Timestamp(1),
-                        facts, workspaces: 0, rev: revs,
+                        facts, shared_with: (0..n % 3).map(|n| ProjectId::mint(Timestamp(n), 1)).collect(), workspaces: 0, rev: revs,
                     };
                     Input::Message { from: Address::Node(node(n % 2)), message: Message::NodeChanged(Box::new(view)) }
                 }
+            };
+            let asked = match &input {
+                Input::Message { from: Address::Task(task), message: Message::PlaceRequested { origin, .. } } => Some((task.clone(), origin.clone())),
+                _ => None,
             };
             let before = state.clone();
             let transition = PoolMachine::step(&mut state, &mut Turn::new(Timestamp(1), 1), input);
@@ -395,6 +410,11 @@ proptest! {
                 if let (Address::Task(id), Message::Placed { attempt, node }) = (to, message) {
                     let claim = state.claims.get(id).expect("a place that was given is kept");
                     prop_assert!(claim.attempt == *attempt && claim.node == *node);
+                    let waited = before.waiting.iter().find(|w| w.task == *id).and_then(|w| w.origin.clone());
+                    let origin = asked.iter().find(|(task, _)| task == id).map_or(waited, |(_, origin)| origin.clone());
+                    let machine = &state.nodes[node];
+                    let again = before.claims.get(id) == Some(claim);
+                    prop_assert!(again || origin.is_some_and(|o| machine.owner == Some(o.user) || machine.shared_with.contains(&o.project)), "a place for a stranger");
                 }
             }
             prop_assert!(state.waiting.iter().all(|waiting| !state.claims.contains_key(&waiting.task)));
@@ -502,4 +522,122 @@ fn stopped_workspaces_are_kept_up_to_a_number() {
         40 - sam_domain::node::state::KEPT_WORKSPACES,
         "the oldest are told to go, once each"
     );
+}
+
+/// A pool with one machine of so many places, all of them taken, and who waits, in an order that
+/// is not that of submission.
+fn crowded(room: u32, waiting: &[(u64, u64)]) -> Pool {
+    let mut pool = Pool::default();
+    let mut tell = |from, message| {
+        PoolMachine::step(
+            &mut pool,
+            &mut Turn::new(Timestamp(1), 1),
+            Input::Message { from, message },
+        );
+    };
+    let view = NodeView {
+        id: node(1),
+        owner: user(),
+        name: "m".to_owned(),
+        class: "own".to_owned(),
+        state: NodeState::Ready,
+        since: Timestamp(1),
+        facts: NodeFacts {
+            agents: vec!["sam-harness".to_owned()],
+            max_workspaces: room,
+            ..NodeFacts::default()
+        },
+        shared_with: Vec::new(),
+        workspaces: 0,
+        rev: 1,
+    };
+    tell(Address::Node(node(1)), Message::NodeChanged(Box::new(view)));
+    let first = (0..u64::from(room)).map(|n| (n, 99));
+    for (task_number, project) in first.chain(waiting.iter().copied()) {
+        let message = Message::PlaceRequested {
+            attempt: 1,
+            agent: "sam-harness".to_owned(),
+            origin: Some(Origin {
+                user: user(),
+                project: ProjectId::mint(Timestamp(project), 1),
+            }),
+        };
+        tell(Address::Task(task(task_number)), message);
+    }
+    pool
+}
+
+/// Frees one place after the other and returns the tasks in the order in which they get them.
+fn drained(mut pool: Pool) -> Vec<TaskId> {
+    let mut order = Vec::new();
+    while let Some(done) = pool.claims.keys().next().cloned() {
+        let input = Input::Message {
+            from: Address::Task(done),
+            message: Message::Released { attempt: 1 },
+        };
+        let transition = PoolMachine::step(&mut pool, &mut Turn::new(Timestamp(1), 1), input);
+        for (to, message) in transition.send {
+            if let (Address::Task(id), Message::Placed { .. }) = (to, message) {
+                order.push(id);
+            }
+        }
+    }
+    order
+}
+
+#[test]
+fn places_are_given_in_the_order_of_submission_and_in_turn_between_projects() {
+    // One project asked six times before the two others came.
+    let waiting = [
+        (10, 1),
+        (12, 1),
+        (11, 1),
+        (15, 1),
+        (14, 1),
+        (13, 1),
+        (21, 3),
+        (20, 2),
+        (22, 2),
+    ];
+    let expected = [10, 20, 21, 11, 22, 12, 13, 14, 15].map(task);
+    assert_eq!(drained(crowded(2, &waiting)), expected);
+    let pool = crowded(1, &[(30, 1), (31, 2)]);
+    assert_eq!(drained(pool), [30, 31].map(task));
+}
+
+#[test]
+fn a_project_that_asks_again_and_again_does_not_starve_the_others() {
+    let mut pool = crowded(1, &[(10, 1), (11, 1), (12, 1), (13, 1)]);
+    let mut order = Vec::new();
+    for eager in 50..54 {
+        // Another project has never more than one task waiting, and always one.
+        let ask = Input::Message {
+            from: Address::Task(task(eager)),
+            message: Message::PlaceRequested {
+                attempt: 1,
+                agent: "sam-harness".to_owned(),
+                origin: Some(Origin {
+                    user: user(),
+                    project: ProjectId::mint(Timestamp(7), 1),
+                }),
+            },
+        };
+        PoolMachine::step(&mut pool, &mut Turn::new(Timestamp(1), 1), ask);
+        for _ in 0..2 {
+            let done = pool
+                .claims
+                .keys()
+                .next()
+                .cloned()
+                .expect("someone is at work");
+            let release = Input::Message {
+                from: Address::Task(done),
+                message: Message::Released { attempt: 1 },
+            };
+            PoolMachine::step(&mut pool, &mut Turn::new(Timestamp(1), 1), release);
+            order.extend(pool.claims.keys().cloned());
+        }
+    }
+    let expected = [10, 50, 11, 51, 12, 52, 13, 53].map(task);
+    assert_eq!(order, expected);
 }

@@ -19,15 +19,18 @@ use sam_domain::access::internal::LinkAccess;
 use sam_domain::actor::{Actor, Address, Envelope};
 use sam_domain::error::ApiError;
 use sam_domain::id::NodeId;
-use sam_domain::link::frame::{AgentFrame, FRAME_LIMIT, LEASE, ObjectFrame, PING, PONG};
+use sam_domain::link::frame::{AgentFrame, FRAME_LIMIT, ObjectFrame, PING, PONG};
 use sam_domain::node::call::NodeCall;
 use sam_domain::node::state::Node;
 use sam_domain::node::step::{NodeLocal, NodeMachine, NodeOutput};
 use sam_domain::node::wire::NodeView;
-use sam_domain::time::{Timestamp, Turn};
+use sam_domain::settings;
+use sam_domain::time::{Millis, Timestamp, Turn};
 use sam_platform::crypto::same_hash;
+use sam_platform::objects::Class;
+use sam_platform::probe::Event;
 use sam_platform::sockets::{CloseCode, Socket, Sockets};
-use sam_platform::{clock, params};
+use sam_platform::{bindings, clock, params};
 use serde::Deserialize;
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
@@ -49,6 +52,8 @@ pub struct NodeLifecycle {
 struct Lifecycle {
     shell: Rc<Shell<NodeMachine>>,
     sockets: Sockets,
+    /// How long a link may be silent.
+    lease: Millis,
 }
 
 impl DurableObject for NodeLifecycle {
@@ -62,7 +67,10 @@ impl DurableObject for NodeLifecycle {
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
         Ok(match &self.inner {
-            Ok(inner) => inner.serve(&request).await,
+            Ok(inner) => {
+                let served = inner.serve(&request);
+                object::request(&inner.shell.probe, &request, served).await
+            }
             Err(cause) => object::broken(cause),
         })
     }
@@ -70,9 +78,8 @@ impl DurableObject for NodeLifecycle {
     async fn alarm(&self) -> worker::Result<Response> {
         if let Ok(inner) = &self.inner {
             let woken = Rc::clone(inner);
-            Rc::clone(&inner.shell)
-                .alarmed(move |key| woken.wake(key))
-                .await;
+            let work = Rc::clone(&inner.shell).alarmed(move |key| woken.wake(key));
+            inner.shell.probe.event(Event::Alarm, work).await;
         }
         Ok(object::done())
     }
@@ -84,10 +91,15 @@ impl DurableObject for NodeLifecycle {
     ) -> worker::Result<()> {
         if let Ok(inner) = &self.inner {
             let socket = Socket::from(socket);
-            match message {
-                worker::WebSocketIncomingMessage::String(text) => inner.received(&socket, &text),
-                worker::WebSocketIncomingMessage::Binary(_) => bye(&socket, "malformed"),
-            }
+            let taken_in = async {
+                match message {
+                    worker::WebSocketIncomingMessage::String(text) => {
+                        inner.received(&socket, &text);
+                    }
+                    worker::WebSocketIncomingMessage::Binary(_) => bye(&socket, "malformed"),
+                }
+            };
+            inner.shell.probe.event(Event::Frame, taken_in).await;
         }
         Ok(())
     }
@@ -102,7 +114,8 @@ impl DurableObject for NodeLifecycle {
         let socket = Socket::from(socket);
         socket.answer_close();
         if let Ok(inner) = &self.inner {
-            inner.closed(&socket);
+            let closed = async { inner.closed(&socket) };
+            inner.shell.probe.event(Event::Closed, closed).await;
         }
         Ok(())
     }
@@ -115,7 +128,8 @@ impl DurableObject for NodeLifecycle {
         let socket = Socket::from(socket);
         socket.answer_close();
         if let Ok(inner) = &self.inner {
-            inner.closed(&socket);
+            let closed = async { inner.closed(&socket) };
+            inner.shell.probe.event(Event::Closed, closed).await;
         }
         Ok(())
     }
@@ -144,21 +158,23 @@ fn bye(socket: &Socket, reason: &str) {
 
 impl Lifecycle {
     fn open(state: &State, env: Env) -> Result<Self, ShellError> {
-        let shell = Rc::new(Shell::open(state, env)?);
+        let lease = settings::lease(bindings::setting(&env, bindings::SAM_LINK_LEASE).as_deref());
+        let shell = Rc::new(Shell::open(state, env, Class::NodeLifecycle)?);
         shell.sql.run(SCHEMA, &[])?;
         Ok(Self {
             shell,
             sockets: Sockets::of(state),
+            lease,
         })
     }
 
     async fn serve(self: &Rc<Self>, request: &Request) -> Response {
         match object::asked(request) {
-            Ok(Asked::Call) => match object::read(request).await {
+            Ok(Asked::Call) => match object::read(&self.shell.probe, request).await {
                 Ok(call) => object::answer(self.call(call)),
                 Err(error) => object::refused(&error),
             },
-            Ok(Asked::Inbox) => match object::read(request).await {
+            Ok(Asked::Inbox) => match object::read(&self.shell.probe, request).await {
                 Ok(envelope) => object::answer(self.inbox(envelope)),
                 Err(error) => object::refused(&error),
             },
@@ -167,7 +183,7 @@ impl Lifecycle {
                 Err(error) => object::refused(&error),
             },
             #[cfg(feature = "fault-injection")]
-            Ok(Asked::Hold) => object::hold().await,
+            Ok(Asked::Fault(fault)) => object::fault(&self.shell, fault).await,
             Ok(Asked::Feed | Asked::Live) => object::refused(&ApiError::not_found("socket")),
             Err(error) => object::refused(&error),
         }
@@ -223,7 +239,7 @@ impl Lifecycle {
             return Ok(false);
         };
         // Storing every ping would cost a write each time somebody asks; the lease is what matters.
-        let stale = at.since(actor.state.last_seen) >= sam_domain::time::Millis(LEASE.0 / 3);
+        let stale = at.since(actor.state.last_seen) >= Millis(actor.state.lease().0 / 3);
         Ok(stale && tell(actor, NodeLocal::Seen { at }))
     }
 
@@ -312,6 +328,21 @@ impl Lifecycle {
                 })?;
                 object::text(&view)
             }
+            NodeCall::Share { project, shared } => {
+                self.change(NodeLocal::Share { project, shared })
+            }
+            NodeCall::Suspend { suspended } => {
+                let view = self.change(NodeLocal::Suspend { suspended })?;
+                if suspended {
+                    self.close_all("suspended");
+                }
+                Ok(view)
+            }
+            NodeCall::Revoke => {
+                let view = self.change(NodeLocal::Revoke)?;
+                self.close_all("revoked");
+                Ok(view)
+            }
             NodeCall::Authenticate { token_hmac } => {
                 let actor = self.stored()?;
                 authenticate(&actor, &token_hmac)?;
@@ -330,6 +361,16 @@ impl Lifecycle {
                 object::text(&scope)
             }
         }
+    }
+
+    /// A turn of the node that joined here; its view afterwards, as JSON.
+    fn change(&self, local: NodeLocal) -> Result<String, ShellError> {
+        let view = self.turn(&self.address()?, |actor, turn, outputs| {
+            let handled = actor.local::<NodeMachine>(turn, local);
+            outputs.extend(handled.output);
+            Ok((handled.changed, view(actor)?))
+        })?;
+        object::text(&view)
     }
 
     fn stored(&self) -> Result<Actor<Node>, ShellError> {
@@ -352,7 +393,7 @@ impl Lifecycle {
         let Some(connection) = actor.state.link.connection else {
             return false;
         };
-        if turn.now.since(self.last_sign(actor, connection)) <= LEASE {
+        if turn.now.since(self.last_sign(actor, connection)) <= actor.state.lease() {
             return false;
         }
         outputs.push(NodeOutput::Close {
@@ -382,6 +423,15 @@ impl Lifecycle {
             return Err(unauthorised().into());
         }
         authenticate(&actor, &access.token_hmac)?;
+        if actor.state.lease() != self.lease {
+            // The installation was set otherwise since the node was last here.
+            self.turn(&actor.address, |actor, turn, outputs| {
+                let local = NodeLocal::Lease { lease: self.lease };
+                let handled = actor.local::<NodeMachine>(turn, local);
+                outputs.extend(handled.output);
+                Ok((handled.changed, ()))
+            })?;
+        }
         let connection = self.next_connection()?;
         self.sockets
             .set_auto_response(PING, PONG)
@@ -467,11 +517,17 @@ fn authenticate(actor: &Actor<Node>, token_hmac: &str) -> Result<(), ShellError>
         .joined
         .as_ref()
         .map(|joined| joined.token_hmac.as_str());
-    if held.is_some_and(|held| same_hash(held, token_hmac)) {
-        Ok(())
-    } else {
-        Err(unauthorised().into())
+    if !held.is_some_and(|held| same_hash(held, token_hmac)) {
+        return Err(unauthorised().into());
     }
+    if actor.state.suspended {
+        return Err(ApiError::conflict(
+            "owner_suspended",
+            "The owner of this machine may not use the installation for now.",
+        )
+        .into());
+    }
+    Ok(())
 }
 
 fn view(actor: &Actor<Node>) -> Result<NodeView, ShellError> {

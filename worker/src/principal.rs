@@ -9,6 +9,8 @@
 
 use sam_domain::access::claims::{Claims, Purpose};
 use sam_domain::access::principal::PrincipalKind;
+use sam_domain::access::route::Route;
+use sam_domain::access::wire::Role;
 use sam_domain::error::ApiError;
 use sam_domain::id::{NodeId, UserId, WorkspaceId};
 use sam_domain::node::call::NodeCall;
@@ -39,8 +41,11 @@ pub(crate) trait Principal: Sized {
     /// The kind in the route table.
     const KIND: PrincipalKind;
 
-    /// Checks the request's credential.
-    async fn authenticate(call: &Call) -> Result<Self, Failed>;
+    /// Whether its routes lead into a project and name the least role there.
+    const IN_PROJECT: bool = false;
+
+    /// Checks the request's credential, and what the route asks of whoever presents it.
+    async fn authenticate(call: &Call, route: &Route) -> Result<Self, Failed>;
 }
 
 /// Anyone.
@@ -50,7 +55,7 @@ pub(crate) struct Public(());
 impl Principal for Public {
     const KIND: PrincipalKind = PrincipalKind::Public;
 
-    async fn authenticate(_: &Call) -> Result<Self, Failed> {
+    async fn authenticate(_: &Call, _: &Route) -> Result<Self, Failed> {
         Ok(Self(()))
     }
 }
@@ -74,7 +79,7 @@ impl User {
 impl Principal for User {
     const KIND: PrincipalKind = PrincipalKind::User;
 
-    async fn authenticate(call: &Call) -> Result<Self, Failed> {
+    async fn authenticate(call: &Call, _: &Route) -> Result<Self, Failed> {
         let token = match call.bearer() {
             Some(token) => token,
             None => {
@@ -91,7 +96,50 @@ impl Principal for User {
             .user(&session, call.now)
             .await?
             .ok_or_else(|| invalid(Self::KIND))?;
+        active(&person)?;
         Ok(Self { person, session })
+    }
+}
+
+/// Refuses a person who was suspended.
+pub(crate) fn active(person: &users::User) -> Result<(), ApiError> {
+    if person.suspended_at.is_none() {
+        return Ok(());
+    }
+    Err(
+        ApiError::new(403, "account_suspended", "Your account is suspended.")
+            .hint("Ask an administrator of this installation."),
+    )
+}
+
+/// A signed-in person who runs the installation.
+#[derive(Debug)]
+pub(crate) struct Admin {
+    /// The person.
+    pub(crate) user: User,
+}
+
+impl Admin {
+    /// Their id.
+    pub(crate) fn id(&self) -> &UserId {
+        self.user.id()
+    }
+}
+
+impl Principal for Admin {
+    const KIND: PrincipalKind = PrincipalKind::Admin;
+
+    async fn authenticate(call: &Call, route: &Route) -> Result<Self, Failed> {
+        let user = User::authenticate(call, route).await?;
+        match user.person.role {
+            Role::Admin => Ok(Self { user }),
+            Role::Member => Err(ApiError::new(
+                403,
+                "admin_only",
+                "This is for administrators of the installation.",
+            )
+            .into()),
+        }
     }
 }
 
@@ -105,7 +153,7 @@ pub(crate) struct JoinToken {
 impl Principal for JoinToken {
     const KIND: PrincipalKind = PrincipalKind::JoinToken;
 
-    async fn authenticate(call: &Call) -> Result<Self, Failed> {
+    async fn authenticate(call: &Call, _: &Route) -> Result<Self, Failed> {
         let token = call.bearer().ok_or_else(|| missing(Self::KIND))?;
         of_kind(&token, JOIN, Self::KIND)?;
         Ok(Self {
@@ -133,7 +181,7 @@ pub(crate) struct NodeToken {
 impl Principal for NodeToken {
     const KIND: PrincipalKind = PrincipalKind::NodeToken;
 
-    async fn authenticate(call: &Call) -> Result<Self, Failed> {
+    async fn authenticate(call: &Call, _: &Route) -> Result<Self, Failed> {
         let token = call.bearer().ok_or_else(|| missing(Self::KIND))?;
         of_kind(&token, NODE, Self::KIND)?;
         let node = node_of(token.expose()).ok_or_else(|| invalid(Self::KIND))?;
@@ -168,7 +216,7 @@ pub(crate) struct WorkspaceToken {
 impl Principal for WorkspaceToken {
     const KIND: PrincipalKind = PrincipalKind::WorkspaceToken;
 
-    async fn authenticate(call: &Call) -> Result<Self, Failed> {
+    async fn authenticate(call: &Call, _: &Route) -> Result<Self, Failed> {
         let claims = claims_of(call, Purpose::Workspace, Self::KIND)?;
         if call.id::<WorkspaceId>(0, "workspace")? != claims.wsp {
             return Err(ApiError::not_found("workspace").into());
@@ -187,7 +235,7 @@ pub(crate) struct ModelToken {
 impl Principal for ModelToken {
     const KIND: PrincipalKind = PrincipalKind::ModelToken;
 
-    async fn authenticate(call: &Call) -> Result<Self, Failed> {
+    async fn authenticate(call: &Call, _: &Route) -> Result<Self, Failed> {
         Ok(Self {
             claims: claims_of(call, Purpose::Model, Self::KIND)?,
         })

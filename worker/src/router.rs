@@ -6,7 +6,7 @@
 
 use futures::StreamExt as _;
 use sam_domain::access::principal::PrincipalKind;
-use sam_domain::access::route::{self, Method, ROUTES, RouteId};
+use sam_domain::access::route::{self, Method, ROUTES, Route, RouteId};
 use sam_domain::error::ApiError;
 use sam_platform::http;
 use sam_platform::streams::Chunks;
@@ -14,8 +14,13 @@ use worker::{Env, Request, Response};
 
 use crate::call::Call;
 use crate::errors::{Answer, Failed, log};
-use crate::handlers::{auth, bodies, meta, nodes, projects, sessions, setup, tasks, workspaces};
-use crate::principal::{JoinToken, ModelToken, NodeToken, Principal, Public, User, WorkspaceToken};
+use crate::handlers::{
+    auth, bodies, members, meta, nodes, people, projects, sessions, setup, tasks, workspaces,
+};
+use crate::membership::{Member, TaskMember};
+use crate::principal::{
+    Admin, JoinToken, ModelToken, NodeToken, Principal, Public, User, WorkspaceToken,
+};
 use crate::proxy;
 
 /// Most bytes of an unwanted body that are read for the connection's sake.
@@ -79,7 +84,7 @@ async fn answer(call: &mut Call) -> Answer {
         Some(asked) => match route::find(asked, &path) {
             Ok((route, segments)) => {
                 call.segments = segments;
-                return dispatch(call, route.id).await;
+                return dispatch(call, route).await;
             }
             Err(allowed) => allowed,
         },
@@ -125,12 +130,12 @@ fn method(method: &worker::Method) -> Option<Method> {
     }
 }
 
-/// Whether the table says that the route is for this kind of principal.
-const fn is_for(id: RouteId, kind: PrincipalKind) -> bool {
+/// Whether the table says that the route is for this kind of principal, inside a project or not.
+const fn is_for(id: RouteId, kind: PrincipalKind, in_project: bool) -> bool {
     let mut rest = ROUTES;
     while let Some((route, others)) = rest.split_first() {
         if route.id as usize == id as usize {
-            return route.principal as usize == kind as usize;
+            return route.principal as usize == kind as usize && route.role.is_some() == in_project;
         }
         rest = others;
     }
@@ -140,18 +145,22 @@ const fn is_for(id: RouteId, kind: PrincipalKind) -> bool {
 macro_rules! dispatch {
     ($($route:ident => $principal:ident, $handler:path;)*) => {
         /// Establishes the route's principal and runs its handler.
-        async fn dispatch(call: &Call, id: RouteId) -> Answer {
-            match id {
+        async fn dispatch(call: &Call, route: &Route) -> Answer {
+            match route.id {
                 $(RouteId::$route => {
                     const {
                         assert!(
-                            is_for(RouteId::$route, <$principal as Principal>::KIND),
+                            is_for(
+                                RouteId::$route,
+                                <$principal as Principal>::KIND,
+                                <$principal as Principal>::IN_PROJECT,
+                            ),
                             "the route table names another principal"
                         );
                     }
                     // Boxed, so that a request costs the memory of its own handler alone.
                     Box::pin(async {
-                        let principal = $principal::authenticate(call).await?;
+                        let principal = $principal::authenticate(call, route).await?;
                         $handler(call, principal).await
                     })
                     .await
@@ -172,26 +181,40 @@ dispatch! {
     Me => User, auth::me;
     Logout => User, auth::logout;
     CreateSignInLink => User, auth::create_link;
+    InviteLogin => Public, auth::invite_login;
+    ListPeople => Admin, people::list;
+    ChangePerson => Admin, people::change;
+    RemovePerson => Admin, people::remove;
+    ListInvites => Admin, people::list_invites;
+    CreateInvite => Admin, people::create_invite;
+    RevokeInvite => Admin, people::revoke_invite;
+    ListAudit => Admin, people::list_audit;
     ListProjects => User, projects::list;
     CreateProject => User, projects::create;
-    GetProject => User, projects::get;
-    SubmitTask => User, tasks::submit;
-    ListTasks => User, tasks::list;
-    ListSessions => User, sessions::list;
-    Feed => User, projects::feed;
-    GetTask => User, tasks::get;
-    CancelTask => User, tasks::cancel;
-    CloseTask => User, tasks::close;
-    TaskDiff => User, tasks::diff;
-    TaskUsage => User, tasks::usage;
-    GetSession => User, sessions::get;
-    ListMessages => User, sessions::messages;
-    SendPrompt => User, sessions::send_prompt;
-    RemovePrompt => User, sessions::remove_prompt;
-    CancelTurn => User, sessions::cancel_turn;
-    RowBody => User, bodies::get;
+    GetProject => Member, projects::get;
+    ListMembers => Member, members::list;
+    PutMember => Member, members::put;
+    RemoveMember => Member, members::remove;
+    SubmitTask => Member, tasks::submit;
+    ListTasks => Member, tasks::list;
+    ListSessions => Member, sessions::list;
+    Feed => Member, projects::feed;
+    GetTask => TaskMember, tasks::get;
+    CancelTask => TaskMember, tasks::cancel;
+    CloseTask => TaskMember, tasks::close;
+    TaskDiff => TaskMember, tasks::diff;
+    TaskUsage => TaskMember, tasks::usage;
+    GetSession => Member, sessions::get;
+    ListMessages => Member, sessions::messages;
+    SendPrompt => Member, sessions::send_prompt;
+    EditPrompt => Member, sessions::edit_prompt;
+    RemovePrompt => Member, sessions::remove_prompt;
+    CancelTurn => Member, sessions::cancel_turn;
+    RowBody => Member, bodies::get;
     ListNodes => User, nodes::list;
     GetNode => User, nodes::get;
+    ShareNode => User, nodes::share;
+    UnshareNode => User, nodes::unshare;
     CreateJoinToken => User, nodes::create_join_token;
     JoinNode => JoinToken, nodes::join;
     NodeLink => NodeToken, nodes::link;

@@ -57,8 +57,12 @@ pub const fn expectation(id: RouteId) -> Expectation {
         | RouteId::SetupStatus
         | RouteId::Me
         | RouteId::Logout
+        | RouteId::ListPeople
+        | RouteId::ListInvites
+        | RouteId::ListAudit
         | RouteId::ListProjects
         | RouteId::GetProject
+        | RouteId::ListMembers
         | RouteId::ListTasks
         | RouteId::ListSessions
         | RouteId::ListNodes
@@ -66,11 +70,19 @@ pub const fn expectation(id: RouteId) -> Expectation {
         | RouteId::ListModels => answers(&[200]),
         RouteId::SetupClaim => takes(r#"{"claim_token":"spent"}"#, &[409]),
         RouteId::LinkLogin => takes(r#"{"link":"sam_lnk_unknown"}"#, &[410]),
+        RouteId::InviteLogin => takes(r#"{"invite":"sam_inv_unknown","name":"n"}"#, &[410]),
+        RouteId::CreateInvite => takes("{}", &[201]),
+        // Nobody else's role changes by an empty change.
+        RouteId::ChangePerson => takes("{}", &[404]),
+        RouteId::PutMember => takes(r#"{"role":"viewer"}"#, &[404]),
         RouteId::CreateSignInLink | RouteId::CreateJoinToken => answers(&[201]),
         RouteId::CreateProject => takes(r#"{"repository":"/nowhere"}"#, &[201]),
         // Without its Idempotency-Key the handler refuses it, and nothing is begun.
         RouteId::SubmitTask => takes(r#"{"prompt":"hello"}"#, &[400]),
         RouteId::SendPrompt => takes(r#"{"text":"hello"}"#, &[400]),
+        RouteId::EditPrompt => takes(r#"{"text":"hello"}"#, &[404]),
+        // The caller owns the node and is a member of the project.
+        RouteId::ShareNode | RouteId::UnshareNode => answers(&[200]),
         RouteId::Feed | RouteId::NodeLink | RouteId::LiveSocket => answers(NOT_A_SOCKET),
         RouteId::GetTask
         | RouteId::CancelTask
@@ -80,6 +92,9 @@ pub const fn expectation(id: RouteId) -> Expectation {
         | RouteId::GetSession
         | RouteId::ListMessages
         | RouteId::RemovePrompt
+        | RouteId::RemoveMember
+        | RouteId::RemovePerson
+        | RouteId::RevokeInvite
         | RouteId::CancelTurn
         | RouteId::RowBody => missing(),
         RouteId::JoinNode => takes(r#"{"store_id":"","name":"n"}"#, &[400]),

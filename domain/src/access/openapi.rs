@@ -7,20 +7,23 @@
 use super::principal::PrincipalKind;
 use super::route::{ROUTES, Route, RouteId};
 use super::wire::{
-    ClaimSetup, CreateProject, JoinNode, JoinToken, Joined, LinkLogin, ProjectList, ProjectView,
-    SetupStatus, SignInLink, SignedIn, UserView, VersionInfo, WorkspaceTokens,
-    WorkspaceTokensRequest,
+    AuditList, ChangePerson, ClaimSetup, CreateInvite, CreateProject, CreatedInvite, InviteList,
+    InviteLogin, JoinNode, JoinToken, Joined, LinkLogin, MemberList, MemberView, PersonList,
+    PersonView, ProjectList, ProjectView, PutMember, SetupStatus, SignInLink, SignedIn, UserView,
+    VersionInfo, WorkspaceTokens, WorkspaceTokensRequest,
 };
 use crate::catalogue::Catalog;
 use crate::conversation::call::{Done, UsageSummary};
 use crate::conversation::row::BodyRef;
 use crate::conversation::wire::{
-    BatchAnswer, LiveDelta, MessageBatch, MessagePage, PromptAccepted, SendPrompt, SessionList,
-    SessionView, SubmitTask, Submitted, TaskList,
+    BatchAnswer, LiveDelta, MessageBatch, MessagePage, PromptAccepted, PromptView, SendPrompt,
+    SessionList, SessionView, SubmitTask, Submitted, TaskList,
 };
 use crate::error::ErrorBody;
 use crate::feed::{ClientFrame, ServerFrame};
-use crate::id::{NodeId, ProjectId, PromptId, RowId, SessionId, TaskId, WorkspaceId};
+use crate::id::{
+    InviteId, NodeId, ProjectId, PromptId, RowId, SessionId, TaskId, UserId, WorkspaceId,
+};
 use crate::link::frame::{AgentFrame, ObjectFrame};
 use crate::node::wire::{NodeList, NodeView};
 use crate::task::TaskView;
@@ -127,6 +130,17 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
         RouteId::SetupStatus => json::<SetupStatus>(g),
         RouteId::SetupClaim => json::<SignedIn>(g).taking(body::<ClaimSetup>(g)),
         RouteId::LinkLogin => json::<SignedIn>(g).taking(body::<LinkLogin>(g)),
+        RouteId::InviteLogin => json::<SignedIn>(g).taking(body::<InviteLogin>(g)),
+        RouteId::ListPeople => json::<PersonList>(g),
+        RouteId::ChangePerson => json::<PersonView>(g).taking(body::<ChangePerson>(g)),
+        RouteId::RemovePerson | RouteId::RevokeInvite | RouteId::RemoveMember => json::<Done>(g),
+        RouteId::ListInvites => json::<InviteList>(g),
+        RouteId::CreateInvite => json::<CreatedInvite>(g)
+            .created()
+            .taking(body::<CreateInvite>(g)),
+        RouteId::ListAudit => json::<AuditList>(g),
+        RouteId::ListMembers => json::<MemberList>(g),
+        RouteId::PutMember => json::<MemberView>(g).taking(body::<PutMember>(g)),
         RouteId::Me => json::<UserView>(g),
         RouteId::Logout => json::<Done>(g),
         RouteId::CreateSignInLink => json::<SignInLink>(g).created(),
@@ -156,9 +170,10 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
         RouteId::SendPrompt => json::<PromptAccepted>(g)
             .accepted()
             .taking(body::<SendPrompt>(g)),
+        RouteId::EditPrompt => json::<PromptView>(g).taking(body::<SendPrompt>(g)),
         RouteId::RemovePrompt | RouteId::CancelTurn => json::<Done>(g),
         RouteId::ListNodes => json::<NodeList>(g),
-        RouteId::GetNode => json::<NodeView>(g),
+        RouteId::GetNode | RouteId::ShareNode | RouteId::UnshareNode => json::<NodeView>(g),
         RouteId::CreateJoinToken => json::<JoinToken>(g).created(),
         RouteId::JoinNode => json::<Joined>(g).taking(body::<JoinNode>(g)),
         RouteId::NodeLink => socket::<AgentFrame, ObjectFrame>(g),
@@ -199,6 +214,8 @@ fn segment(name: &str, g: &mut SchemaGenerator) -> Value {
         "prompt" => of::<PromptId>(g),
         "node" => of::<NodeId>(g),
         "workspace" => of::<WorkspaceId>(g),
+        "user" => of::<UserId>(g),
+        "invite" => of::<InviteId>(g),
         "sha256" => json!({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
         _ => json!({"type": "string"}),
     }
@@ -270,6 +287,10 @@ fn operation(route: &Route, g: &mut SchemaGenerator) -> Value {
         "summary": route.summary,
         "security": security(route.principal),
     });
+    if let Some(role) = route.role {
+        let role = serde_json::to_value(role).unwrap_or_default();
+        set(&mut operation, "x-least-role", Some(role));
+    }
     let parameters = parameters(route, &shape, g);
     let mut reply = json!({"description": "Done."});
     if shape.frames.is_none() {

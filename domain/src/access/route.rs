@@ -3,9 +3,13 @@
 //! This table feeds the router, the OpenAPI document and the access test. A
 //! route is for one kind of principal; the router refuses everyone else before
 //! the handler runs, and the handler gets the principal as an argument.
+//!
+//! A route inside a project is for its members and names the least role:
+//! `User(Contributor)`. To everybody else it answers as if there were nothing.
 
 use super::principal::PrincipalKind;
-use PrincipalKind::{JoinToken, ModelToken, NodeToken, Public, User, WorkspaceToken};
+use super::wire::ProjectRole;
+use PrincipalKind::{Admin, JoinToken, ModelToken, NodeToken, Public, User, WorkspaceToken};
 use serde::{Deserialize, Serialize};
 
 /// An HTTP method that routes use.
@@ -49,12 +53,14 @@ pub struct Route {
     pub path: &'static str,
     /// Who may call it.
     pub principal: PrincipalKind,
+    /// The least role in the project that the path leads into, if it leads into one.
+    pub role: Option<ProjectRole>,
     /// What it does, in a few words.
     pub summary: &'static str,
 }
 
 macro_rules! routes {
-    ($($id:ident $method:ident $path:literal $principal:ident $summary:literal;)*) => {
+    ($($id:ident $method:ident $path:literal $principal:ident $(($role:ident))? $summary:literal;)*) => {
         /// The name of a route.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum RouteId { $(#[doc = $summary] $id,)* }
@@ -65,9 +71,12 @@ macro_rules! routes {
             method: Method::$method,
             path: $path,
             principal: $principal,
+            role: routes!(@role $($role)?),
             summary: $summary,
         },)*];
     };
+    (@role) => { None };
+    (@role $role:ident) => { Some(ProjectRole::$role) };
 }
 
 routes! {
@@ -81,26 +90,40 @@ routes! {
     Me Get "/api/auth/me" User "Who is signed in";
     Logout Post "/api/auth/logout" User "End this session";
     CreateSignInLink Post "/api/auth/sign-in-links" User "Mint a single-use sign-in link for oneself";
+    InviteLogin Post "/api/auth/invite-login" Public "Come in with an invite: makes a person and signs them in, once";
+    ListPeople Get "/api/people" Admin "Everybody of the installation";
+    ChangePerson Patch "/api/people/{user}" Admin "Change a person's role, suspend them or let them back in";
+    RemovePerson Delete "/api/people/{user}" Admin "Remove a person for good; what they wrote stays";
+    ListInvites Get "/api/people/invites" Admin "Invites that can still be used";
+    CreateInvite Post "/api/people/invites" Admin "Mint a single-use invite for a new person";
+    RevokeInvite Delete "/api/people/invites/{invite}" Admin "Take an invite back";
+    ListAudit Get "/api/audit" Admin "Who changed access to what, newest first";
     ListProjects Get "/api/projects" User "The projects one is a member of";
     CreateProject Post "/api/projects" User "Create a project";
-    GetProject Get "/api/projects/{project}" User "One project";
-    SubmitTask Post "/api/projects/{project}/tasks" User "Submit a task";
-    ListTasks Get "/api/projects/{project}/tasks" User "The project's tasks, newest first";
-    ListSessions Get "/api/projects/{project}/sessions" User "The project's conversations, newest first";
-    Feed Get "/api/projects/{project}/feed" User "Follow the project (WebSocket)";
-    GetTask Get "/api/tasks/{task}" User "One task";
-    CancelTask Post "/api/tasks/{task}/cancel" User "Cancel a task";
-    CloseTask Post "/api/tasks/{task}/close" User "Close a conversation-mode task: commit and push";
-    TaskDiff Get "/api/tasks/{task}/diff" User "The task's diff against its base (text)";
-    TaskUsage Get "/api/tasks/{task}/usage" User "Model calls of a task, as the upstream reported them";
-    GetSession Get "/api/projects/{project}/sessions/{session}" User "One conversation";
-    ListMessages Get "/api/projects/{project}/sessions/{session}/messages" User "Rows of a conversation, by page";
-    SendPrompt Post "/api/projects/{project}/sessions/{session}/prompts" User "Send a prompt";
-    RemovePrompt Delete "/api/projects/{project}/sessions/{session}/prompts/{prompt}" User "Take back a queued prompt";
-    CancelTurn Post "/api/projects/{project}/sessions/{session}/cancel" User "Stop the agent's current turn";
-    RowBody Get "/api/projects/{project}/sessions/{session}/bodies/{sha256}" User "A body that a row names";
+    GetProject Get "/api/projects/{project}" User(Viewer) "One project";
+    ListMembers Get "/api/projects/{project}/members" User(Viewer) "The project's members";
+    PutMember Put "/api/projects/{project}/members/{user}" User(Maintainer) "Add a member or change their role";
+    RemoveMember Delete "/api/projects/{project}/members/{user}" User(Viewer) "Remove a member as a maintainer, or leave";
+    SubmitTask Post "/api/projects/{project}/tasks" User(Contributor) "Submit a task";
+    ListTasks Get "/api/projects/{project}/tasks" User(Viewer) "The project's tasks, newest first";
+    ListSessions Get "/api/projects/{project}/sessions" User(Viewer) "The project's conversations, newest first";
+    Feed Get "/api/projects/{project}/feed" User(Viewer) "Follow the project (WebSocket)";
+    GetTask Get "/api/tasks/{task}" User(Viewer) "One task";
+    CancelTask Post "/api/tasks/{task}/cancel" User(Contributor) "Cancel a task";
+    CloseTask Post "/api/tasks/{task}/close" User(Contributor) "Close a conversation-mode task: commit and push";
+    TaskDiff Get "/api/tasks/{task}/diff" User(Viewer) "The task's diff against its base (text)";
+    TaskUsage Get "/api/tasks/{task}/usage" User(Viewer) "Model calls of a task, as the upstream reported them";
+    GetSession Get "/api/projects/{project}/sessions/{session}" User(Viewer) "One conversation";
+    ListMessages Get "/api/projects/{project}/sessions/{session}/messages" User(Viewer) "Rows of a conversation, by page";
+    SendPrompt Post "/api/projects/{project}/sessions/{session}/prompts" User(Contributor) "Send a prompt";
+    EditPrompt Patch "/api/projects/{project}/sessions/{session}/prompts/{prompt}" User(Contributor) "Change the words of a queued prompt: one's own, or as a maintainer anyone's";
+    RemovePrompt Delete "/api/projects/{project}/sessions/{session}/prompts/{prompt}" User(Contributor) "Take back a queued prompt: one's own, or as a maintainer anyone's";
+    CancelTurn Post "/api/projects/{project}/sessions/{session}/cancel" User(Contributor) "Stop the agent's current turn";
+    RowBody Get "/api/projects/{project}/sessions/{session}/bodies/{sha256}" User(Viewer) "A body that a row names";
     ListNodes Get "/api/nodes" User "One's machines";
     GetNode Get "/api/nodes/{node}" User "One machine";
+    ShareNode Put "/api/nodes/{node}/shares/{project}" User "Let one's machine take a project's tasks beside one's own";
+    UnshareNode Delete "/api/nodes/{node}/shares/{project}" User "Let one's machine take a project's tasks no more";
     CreateJoinToken Post "/api/nodes/join-tokens" User "Mint a token that joins one machine";
     JoinNode Post "/api/nodes/join" JoinToken "Join as a node";
     NodeLink Get "/api/nodes/{node}/link" NodeToken "The node link (WebSocket)";
@@ -175,6 +198,20 @@ mod tests {
                 .collect();
             let (found, _) = find(route.method, &path.join("/")).expect("found");
             assert_eq!(found.id, route.id);
+        }
+    }
+
+    #[test]
+    fn a_route_inside_a_project_names_a_role() {
+        for route in ROUTES {
+            let inside = ["/api/projects/{project}", "/api/tasks/{task}"];
+            let is_inside = inside.iter().any(|prefix| route.path.starts_with(prefix));
+            assert_eq!(route.role.is_some(), is_inside, "{}", route.path);
+            assert!(
+                route.role.is_none() || route.principal == User,
+                "{}",
+                route.path
+            );
         }
     }
 

@@ -1,6 +1,6 @@
 //! Setup, sign-in and projects on the wire.
 
-use crate::id::{NodeId, ProjectId, UserId, WorkspaceId};
+use crate::id::{InviteId, NodeId, ProjectId, UserId, WorkspaceId};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +87,168 @@ pub struct SignInLink {
     pub url: String,
     /// When it stops working, if it was not used before.
     pub expires_at: Timestamp,
+}
+
+/// `POST /api/auth/invite-login`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct InviteLogin {
+    /// The `sam_inv_…` secret from the invite's fragment; works once.
+    pub invite: String,
+    /// What the new person is called.
+    pub name: String,
+}
+
+/// `POST /api/people/invites`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CreateInvite {
+    /// What the new person may do in the installation; `member` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// For whom it is, as a note to those who invite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// A fresh invite, with its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CreatedInvite {
+    /// Names it in lists and to take it back.
+    pub id: InviteId,
+    /// The whole URL, shown once; the secret sits in its fragment.
+    pub url: String,
+    /// When it stops working, if it was not used before.
+    pub expires_at: Timestamp,
+}
+
+/// An invite that can still be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct InviteView {
+    /// Its id.
+    pub id: InviteId,
+    /// What the new person will be.
+    pub role: Role,
+    /// For whom it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Who made it.
+    pub created_by: UserId,
+    /// When.
+    pub created_at: Timestamp,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+}
+
+/// `GET /api/people/invites`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct InviteList {
+    /// Oldest first.
+    pub invites: Vec<InviteView>,
+}
+
+/// A person as administrators see them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PersonView {
+    /// Their id.
+    pub id: UserId,
+    /// Their name.
+    pub name: String,
+    /// What they may do in the installation.
+    pub role: Role,
+    /// When they came.
+    pub created_at: Timestamp,
+    /// Since when they may not use the installation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended_at: Option<Timestamp>,
+}
+
+/// `GET /api/people`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PersonList {
+    /// In the order they came; those who were removed are not among them.
+    pub people: Vec<PersonView>,
+}
+
+/// `PATCH /api/people/{user}`: what is absent stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ChangePerson {
+    /// What they may do in the installation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// Whether they are shut out for now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<bool>,
+}
+
+/// One change of access.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AuditEntry {
+    /// Its number; grows.
+    pub n: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Who did it.
+    pub actor: UserId,
+    /// What, as a stable word, e.g. `person_suspended`, `member_put`.
+    pub action: String,
+    /// To whom or what: an id.
+    pub subject: String,
+    /// In which project, if in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ProjectId>,
+    /// The new value, e.g. a role; never a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// `GET /api/audit`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AuditList {
+    /// Newest first.
+    pub entries: Vec<AuditEntry>,
+}
+
+/// A member of a project.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MemberView {
+    /// Who.
+    pub user: UserId,
+    /// Their name.
+    pub name: String,
+    /// What they may do in the project.
+    pub role: ProjectRole,
+    /// Since when they are a member.
+    pub created_at: Timestamp,
+}
+
+/// `GET /api/projects/{project}/members`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MemberList {
+    /// In the order they came.
+    pub members: Vec<MemberView>,
+}
+
+/// `PUT /api/projects/{project}/members/{user}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PutMember {
+    /// What they may do from now on.
+    pub role: ProjectRole,
 }
 
 /// `POST /api/projects`.

@@ -57,8 +57,11 @@ pub struct TaskIntent {
     pub project: ProjectId,
     /// Its conversation.
     pub session: SessionId,
-    /// Who asked, and whose pool is drawn on.
+    /// Who asked.
     pub user: UserId,
+    /// Whose pool is drawn on; the asking person's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<UserId>,
     /// When.
     pub created_at: Timestamp,
     /// The first line of what was asked.
@@ -73,6 +76,23 @@ pub struct TaskIntent {
     pub agent: String,
     /// What ends it.
     pub mode: TaskMode,
+}
+
+impl TaskIntent {
+    /// Whose pool is drawn on.
+    #[must_use]
+    pub fn pool(&self) -> &UserId {
+        self.pool.as_ref().unwrap_or(&self.user)
+    }
+}
+
+/// Where a wish for a place comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Who asked.
+    pub user: UserId,
+    /// For which project.
+    pub project: ProjectId,
 }
 
 /// What machines tell each other. The name says who tells whom.
@@ -152,6 +172,9 @@ pub enum Message {
         attempt: u32,
         /// The agent it has to have.
         agent: String,
+        /// Who asks, for which project.
+        #[serde(default)]
+        origin: Option<Origin>,
     },
     /// Task → pool: the attempt needs its machine no more.
     Released {

@@ -37,6 +37,8 @@ pub enum ProjectCall {
         repository: String,
         /// The agent when the request names none.
         default_agent: String,
+        /// Whose pool it draws on; the person's own when absent.
+        pool: Option<UserId>,
         /// The client's key.
         idempotency: Idempotency,
         /// The request.
@@ -50,17 +52,35 @@ pub enum ProjectCall {
         session: SessionId,
         /// Who.
         by: UserId,
+        /// Whose pool a task that begins with it draws on; the person's own when absent.
+        pool: Option<UserId>,
         /// The client's key.
         idempotency: Idempotency,
         /// The request.
         request: SendPrompt,
     },
-    /// Take back a queued prompt. Reply: [`Done`]; 409 `already_sent` when it is too late.
+    /// Change the words of a queued prompt. Reply:
+    /// [`PromptView`](super::wire::PromptView); 409 `already_sent` when it is too
+    /// late, 403 `not_your_prompt` when it is another's.
+    EditPrompt {
+        /// The conversation.
+        session: SessionId,
+        /// Which.
+        prompt: PromptId,
+        /// Who may do it.
+        by: Editor,
+        /// The new words.
+        request: SendPrompt,
+    },
+    /// Take back a queued prompt. Reply: [`Done`]; 409 `already_sent` when it is too late, 403
+    /// `not_your_prompt` when it is another's.
     RemovePrompt {
         /// The conversation.
         session: SessionId,
         /// Which.
         prompt: PromptId,
+        /// Who may do it.
+        by: Editor,
     },
     /// Stop the current turn. Reply: [`Done`]; 409 `nothing_running`.
     CancelTurn {
@@ -109,16 +129,43 @@ pub enum ProjectCall {
         /// The record.
         record: ModelCall,
     },
-    /// Close the sockets that a sign-in session opened: it has ended. Reply: [`Done`].
+    /// Close sockets: what they were opened with has ended. Reply: [`Done`].
     CloseSockets {
-        /// The session's public handle.
-        auth_session: String,
+        /// Whose.
+        of: SocketOwner,
     },
     /// Reply: [`UsageSummary`].
     TaskUsage {
         /// Which task.
         task: TaskId,
     },
+}
+
+/// A person who changes what waits in a queue: their own, or with `any` everybody's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Editor {
+    /// Who.
+    pub user: UserId,
+    /// Whether their role reaches others' prompts.
+    pub any: bool,
+}
+
+impl Editor {
+    /// Whether they may change what this person sent.
+    #[must_use]
+    pub fn may_change(&self, by: &UserId) -> bool {
+        self.any || self.user == *by
+    }
+}
+
+/// Whose sockets are meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SocketOwner {
+    /// Those of one sign-in session, by its public handle.
+    AuthSession(String),
+    /// All of one person.
+    Person(UserId),
 }
 
 /// The reply of a call that has nothing to say.

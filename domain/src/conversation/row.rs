@@ -122,6 +122,9 @@ pub struct TextBody {
     /// The prompt this row is, for rows of people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<crate::id::PromptId>,
+    /// Who said it, for rows of people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<crate::id::UserId>,
 }
 
 #[cfg_attr(

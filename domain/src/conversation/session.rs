@@ -5,7 +5,9 @@
 //! task is submitted.
 //!
 //! Rules that are decided here and nowhere else:
-//! - One prompt is in flight at a time; the others wait in order.
+//! - One prompt is in flight at a time; the others wait in the order in which
+//!   they were accepted, whoever sent them. The queue is bounded.
+//! - A prompt's words can be changed or taken back while it waits, and no longer.
 //! - A prompt goes to the session's live task. When that is over, a new task in
 //!   the same session carries it, on the same branch.
 //! - When a task fails or is cancelled, prompts that were queued behind it are
@@ -34,6 +36,11 @@ const UTTERANCE_LIMIT: usize = 4 * 1024;
 const REMEMBERED_WORKSPACES: usize = 32;
 /// Most prompts that are over and still shown with their outcome.
 const REMEMBERED_PROMPTS: usize = 20;
+/// Most prompts that wait their turn.
+pub const QUEUED_PROMPTS: usize = 50;
+/// Most bytes of words that wait their turn. The conversation is stored as one
+/// value, which holds 2 MB.
+pub const QUEUED_BYTES: usize = 512 * 1024;
 /// Longest title, in characters.
 const TITLE_LIMIT: usize = 80;
 
@@ -51,6 +58,13 @@ pub enum SessionLocal {
         /// The words.
         text: String,
     },
+    /// A person changed the words of a queued prompt.
+    EditPrompt {
+        /// Which.
+        prompt: PromptId,
+        /// The new words.
+        text: String,
+    },
     /// A person said something more.
     AddPrompt {
         /// The prompt's id.
@@ -59,6 +73,8 @@ pub enum SessionLocal {
         row: RowId,
         /// Who.
         by: UserId,
+        /// Whose pool a task that begins with it draws on; the person's own when absent.
+        pool: Option<UserId>,
         /// The words.
         text: String,
     },
@@ -87,6 +103,8 @@ pub enum SessionOutput {
     PutRow {
         /// Its id.
         id: RowId,
+        /// Its version, from 1.
+        rev: u32,
         /// Who says it.
         author: Author,
         /// When.
@@ -165,12 +183,12 @@ impl Step<'_> {
                 text,
             }) => {
                 if self.session.begun.is_none() {
-                    let by = intent.user.clone();
+                    let (by, pool) = (intent.user.clone(), intent.pool.clone());
                     self.session.begun = Some(Begun {
                         intent: (*intent).clone(),
                     });
                     self.submit_task(*intent);
-                    self.add_prompt(prompt, row, by, text);
+                    self.add_prompt(Prompt::queued(prompt, row, by, pool, text));
                 }
             }
             _ if self.session.begun.is_none() => {}
@@ -178,6 +196,7 @@ impl Step<'_> {
                 prompt,
                 row,
                 by,
+                pool,
                 text,
             }) => {
                 if self
@@ -186,9 +205,12 @@ impl Step<'_> {
                     .as_ref()
                     .is_none_or(|task| task.state.is_terminal())
                 {
-                    self.follow_up(&by, &text);
+                    self.follow_up(by.clone(), pool.clone(), &text);
                 }
-                self.add_prompt(prompt, row, by, text);
+                self.add_prompt(Prompt::queued(prompt, row, by, pool, text));
+            }
+            Input::Local(SessionLocal::EditPrompt { prompt, text }) => {
+                self.edit_prompt(&prompt, text);
             }
             Input::Local(SessionLocal::RemovePrompt { prompt }) => {
                 self.change(&prompt, |held| {
@@ -321,10 +343,8 @@ impl Step<'_> {
                     .prompts
                     .iter()
                     .find(|prompt| prompt.state == PromptState::Queued);
-                if let Some((by, text)) =
-                    next.map(|prompt| (prompt.by.clone(), prompt.text.clone()))
-                {
-                    self.follow_up(&by, &text);
+                if let Some(prompt) = next.cloned() {
+                    self.follow_up(prompt.by, prompt.pool, &prompt.text);
                     self.dispatch();
                 }
             }
@@ -333,13 +353,14 @@ impl Step<'_> {
     }
 
     /// Submits a new task in this session, after the first one's pattern.
-    fn follow_up(&mut self, by: &UserId, text: &str) {
+    fn follow_up(&mut self, by: UserId, pool: Option<UserId>, text: &str) {
         let Some(begun) = self.session.begun.as_ref() else {
             return;
         };
         let intent = TaskIntent {
             task: TaskId::draw(self.turn),
-            user: by.clone(),
+            user: by,
+            pool,
             created_at: self.turn.now,
             title: title(text),
             ..begun.intent.clone()
@@ -360,32 +381,27 @@ impl Step<'_> {
         ));
     }
 
-    fn add_prompt(&mut self, id: PromptId, row: RowId, by: UserId, text: String) {
-        if self.session.prompt(&id).is_some() {
+    fn add_prompt(&mut self, mut prompt: Prompt) {
+        if self.session.prompt(&prompt.id).is_some() {
             return;
         }
-        let now = self.turn.now;
-        let body = TextBody {
-            text: text.clone(),
-            ended_at: Some(now),
-            prompt: Some(id.clone()),
-            ..TextBody::default()
-        };
-        self.output.push(SessionOutput::PutRow {
-            id: row.clone(),
-            author: Author::Person,
-            at: now,
-            body: RowBody::Text(body),
-        });
-        self.session.prompts.push(Prompt {
-            id,
-            row,
-            text,
-            by,
-            state: PromptState::Queued,
-            stop_reason: None,
-        });
+        prompt.at = self.turn.now;
+        self.output.push(prompt.row(self.turn.now));
+        self.session.prompts.push(prompt);
         self.dispatch();
+    }
+
+    fn edit_prompt(&mut self, id: &PromptId, text: String) {
+        let now = self.turn.now;
+        let mut output = None;
+        self.change(id, |held| {
+            if held.state == PromptState::Queued && held.text != text {
+                held.text = text;
+                held.edits += 1;
+                output = Some(held.row(now));
+            }
+        });
+        self.output.extend(output);
     }
 
     /// Hands the next queued prompt to the live task, if none is in flight.
@@ -470,6 +486,7 @@ impl Step<'_> {
         let at = self.turn.now;
         self.output.push(SessionOutput::PutRow {
             id,
+            rev: 1,
             author: Author::System,
             at,
             body: RowBody::Notice(body),
@@ -489,6 +506,38 @@ impl Step<'_> {
 }
 
 impl Prompt {
+    fn queued(id: PromptId, row: RowId, by: UserId, pool: Option<UserId>, text: String) -> Self {
+        Self {
+            id,
+            row,
+            text,
+            by,
+            pool,
+            at: Timestamp::default(),
+            edits: 0,
+            state: PromptState::Queued,
+            stop_reason: None,
+        }
+    }
+
+    /// The row that shows its words, as they are since `now`.
+    fn row(&self, now: Timestamp) -> SessionOutput {
+        let body = TextBody {
+            text: self.text.clone(),
+            ended_at: Some(now),
+            prompt: Some(self.id.clone()),
+            by: Some(self.by.clone()),
+            ..TextBody::default()
+        };
+        SessionOutput::PutRow {
+            id: self.row.clone(),
+            rev: 1 + self.edits,
+            author: Author::Person,
+            at: self.at,
+            body: RowBody::Text(body),
+        }
+    }
+
     fn end(&mut self, stop_reason: &StopReason) {
         self.state = match stop_reason {
             StopReason::Cancelled | StopReason::NeverRan { .. } => PromptState::Cancelled,

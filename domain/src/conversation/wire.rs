@@ -45,7 +45,7 @@ pub struct Submitted {
     pub row: RowId,
 }
 
-/// `POST /api/sessions/{session}/prompts`, with an `Idempotency-Key` header.
+/// `POST …/prompts`, with an `Idempotency-Key` header; `PATCH …/prompts/{prompt}` while it is queued.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

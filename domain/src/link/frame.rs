@@ -12,10 +12,19 @@ pub const PROTOCOL: u32 = 1;
 pub const PING: &str = "{\"t\":\"ping\"}";
 /// The answer to [`PING`].
 pub const PONG: &str = "{\"t\":\"pong\"}";
-/// How often a node pings.
-pub const PING_EVERY: Millis = Millis::seconds(30);
-/// A link that was silent this long is down.
+/// A link that was silent this long is down, unless the installation says otherwise.
 pub const LEASE: Millis = Millis::seconds(90);
+
+/// How often a node pings: often enough that two pings may be lost.
+#[must_use]
+pub const fn ping_every(lease: Millis) -> Millis {
+    Millis(lease.0 / 3)
+}
+
+const fn standard_lease() -> Millis {
+    LEASE
+}
+
 /// Largest frame accepted, in bytes.
 pub const FRAME_LIMIT: usize = 512 * 1024;
 
@@ -80,6 +89,10 @@ pub enum ObjectFrame {
         acked_event: u64,
         /// Commands the node does not hold yet, oldest first.
         commands: Vec<Command>,
+        /// How long the link may be silent; the node gives it up after that, and pushes nothing
+        /// until it is welcomed again.
+        #[serde(default = "standard_lease")]
+        lease: Millis,
     },
     /// One command.
     Command(Command),
@@ -94,7 +107,8 @@ pub enum ObjectFrame {
     Pong,
     /// The socket is about to be closed.
     Bye {
-        /// Why, as a stable word: `replaced`, `contested`, `revoked`, `protocol`, `malformed`.
+        /// Why, as a stable word: `replaced`, `contested`, `revoked`,
+        /// `suspended`, `protocol`, `malformed`.
         reason: String,
     },
 }
@@ -121,6 +135,9 @@ pub struct NodeFacts {
     pub agents: Vec<String>,
     /// Most workspaces at a time.
     pub max_workspaces: u32,
+    /// There is no room left where workspaces go: it takes no new work until there is.
+    #[serde(default)]
+    pub disk_full: bool,
 }
 
 /// A command to a node. It is kept until it is done, failed or given up.
@@ -336,6 +353,12 @@ pub enum StopReason {
     Error {
         /// What it said, redacted.
         message: String,
+        /// The cause as a stable snake_case word, when it named one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<String>,
+        /// What a person can do, when it said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
     },
     /// The agent or the vm-agent died while it ran: effects unknown.
     Unknown {

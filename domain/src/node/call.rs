@@ -1,6 +1,6 @@
 //! What the Worker asks of a NodeLifecycle.
 
-use crate::id::{NodeId, UserId, WorkspaceId};
+use crate::id::{NodeId, ProjectId, UserId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 
 /// A call to a NodeLifecycle.
@@ -21,6 +21,23 @@ pub enum NodeCall {
     },
     /// Reply: [`NodeView`](super::wire::NodeView).
     Get,
+    /// Let it take a project's tasks beside its owner's, or no more.
+    /// Reply: [`NodeView`](super::wire::NodeView).
+    Share {
+        /// Which project.
+        project: ProjectId,
+        /// Whether it does from now on.
+        shared: bool,
+    },
+    /// Its owner may not use the installation for now, or may again: closes the
+    /// link and refuses it. Reply: [`NodeView`](super::wire::NodeView).
+    Suspend {
+        /// Whether it is suspended from now on.
+        suspended: bool,
+    },
+    /// Its owner is gone: its token is worth nothing any more.
+    /// Reply: [`NodeView`](super::wire::NodeView).
+    Revoke,
     /// Whether this is the node's token. Reply: [`NodeView`](super::wire::NodeView),
     /// or 401.
     Authenticate {

@@ -22,10 +22,19 @@ pub struct Node {
     pub last_seen: Timestamp,
     /// What it is, as it last said.
     pub facts: NodeFacts,
+    /// How long its link may be silent, where that is not [`LEASE`].
+    #[serde(default)]
+    pub own_lease: Option<Millis>,
     /// This end of the link.
     pub link: ObjectEnd,
     /// Commands that are not done, in the order they were asked for.
     pub commands: Vec<QueuedCommand>,
+    /// Projects whose tasks it takes beside its owner's, in order of id.
+    #[serde(default)]
+    pub shared_with: Vec<ProjectId>,
+    /// Its owner may not use the installation for now: it gets no link and no tokens.
+    #[serde(default)]
+    pub suspended: bool,
     /// What is placed on it.
     pub workspaces: BTreeMap<WorkspaceId, Placement>,
     /// Grows with every visible change.
@@ -97,6 +106,7 @@ impl Node {
             state: self.state,
             since: self.since,
             facts: self.facts.clone(),
+            shared_with: self.shared_with.clone(),
             workspaces: u32::try_from(self.live_workspaces()).unwrap_or(u32::MAX),
             rev: self.rev,
         })
@@ -136,7 +146,8 @@ impl Node {
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         let watched = self.link.connection.is_none() || self.has_work();
-        let lease = (self.state == NodeState::Ready && watched).then(|| self.last_seen.plus(LEASE));
+        let lease =
+            (self.state == NodeState::Ready && watched).then(|| self.last_seen.plus(self.lease()));
         let expiry = self
             .commands
             .iter()
@@ -147,6 +158,12 @@ impl Node {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }
+    }
+
+    /// How long the link may be silent.
+    #[must_use]
+    pub fn lease(&self) -> Millis {
+        self.own_lease.unwrap_or(LEASE)
     }
 
     /// Whether something on the node matters to somebody.

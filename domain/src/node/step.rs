@@ -17,7 +17,7 @@
 use super::state::{FENCE_LIMIT, JoinedNode, KEPT_WORKSPACES, Node, Placement, QueuedCommand};
 use super::wire::NodeState;
 use crate::actor::{Address, Input, Machine, Message, Transition};
-use crate::id::{CommandId, Id, NodeId, TaskId, UserId, WorkspaceId};
+use crate::id::{CommandId, Id, NodeId, ProjectId, TaskId, UserId, WorkspaceId};
 use crate::link::frame::{
     Action, AgentFrame, Command, Event, EventFrame, LEASE, NodeFacts, ObjectFrame, PROTOCOL,
 };
@@ -42,6 +42,20 @@ pub enum NodeLocal {
         /// HMAC of its token.
         token_hmac: String,
     },
+    /// It takes a project's tasks beside its owner's, or no more.
+    Share {
+        /// Which project.
+        project: ProjectId,
+        /// Whether it does from now on.
+        shared: bool,
+    },
+    /// Its owner may not use the installation for now, or may again.
+    Suspend {
+        /// Whether it is suspended from now on.
+        suspended: bool,
+    },
+    /// Its token is worth nothing any more.
+    Revoke,
     /// A frame came in.
     Frame {
         /// On which connection; numbers are given by the shell and grow.
@@ -53,6 +67,11 @@ pub enum NodeLocal {
     Closed {
         /// Which.
         connection: u64,
+    },
+    /// How long the link may be silent, as the installation is set.
+    Lease {
+        /// How long.
+        lease: Millis,
     },
     /// The link's last automatic answer, read before the deadline is judged.
     Seen {
@@ -86,7 +105,8 @@ impl Machine for NodeMachine {
     type Output = NodeOutput;
 
     fn step(state: &mut Node, turn: &mut Turn, input: Input<NodeLocal>) -> Transition<NodeOutput> {
-        let before = (state.state, state.facts.clone(), state.live_workspaces());
+        let pool_view = |node: &Node| (node.state, node.facts.clone(), node.shared_with.clone());
+        let before = (pool_view(state), state.live_workspaces());
         let mut step = Step {
             node: state,
             turn,
@@ -95,8 +115,8 @@ impl Machine for NodeMachine {
         };
         step.take(input);
         let (mut send, output) = (step.send, step.output);
-        let pool_sees = before.0 != state.state || before.1 != state.facts || state.rev == 0;
-        if state.joined.is_some() && (pool_sees || before.2 != state.live_workspaces()) {
+        let pool_sees = before.0 != pool_view(state) || state.rev == 0;
+        if state.joined.is_some() && (pool_sees || before.1 != state.live_workspaces()) {
             state.rev += 1;
             if let Some(view) = state.view() {
                 let view = Box::new(view);
@@ -149,11 +169,34 @@ impl Step<'_> {
                 }
             }
             _ if self.node.joined.is_none() => {}
+            Input::Local(NodeLocal::Share { project, shared }) => {
+                let held = &mut self.node.shared_with;
+                held.retain(|other| *other != project);
+                if shared {
+                    held.push(project);
+                    held.sort();
+                }
+            }
+            Input::Local(NodeLocal::Suspend { suspended }) => {
+                self.node.suspended = suspended;
+                if suspended {
+                    self.turn_away("suspended");
+                }
+            }
+            Input::Local(NodeLocal::Revoke) => {
+                if let Some(joined) = self.node.joined.as_mut() {
+                    joined.token_hmac = String::new();
+                }
+                self.turn_away("revoked");
+            }
             Input::Local(NodeLocal::Frame { connection, frame }) => self.frame(connection, frame),
             Input::Local(NodeLocal::Closed { connection }) => {
                 if self.node.link.closed(connection) {
                     self.node.last_seen = self.turn.now;
                 }
+            }
+            Input::Local(NodeLocal::Lease { lease }) => {
+                self.node.own_lease = (lease != LEASE).then_some(lease);
             }
             Input::Local(NodeLocal::Seen { at }) => {
                 self.node.last_seen = self.node.last_seen.max(at.min(self.turn.now))
@@ -164,6 +207,20 @@ impl Step<'_> {
             } => self.message(task, message),
             Input::Message { .. } => {}
             Input::DeadlinePassed => self.deadline_passed(),
+        }
+    }
+
+    /// Ends the link now; the node is away at once, without the grace of a lease.
+    fn turn_away(&mut self, reason: &'static str) {
+        if let Some(connection) = self.node.link.connection.take() {
+            self.refuse(connection, reason);
+            self.node.last_seen = self.turn.now;
+        }
+        if self.node.state == NodeState::Ready {
+            self.enter(NodeState::Away);
+            self.tell_tasks(&Message::NodeAway {
+                since: self.node.last_seen,
+            });
         }
     }
 
@@ -369,6 +426,7 @@ impl Step<'_> {
         let welcome = ObjectFrame::Welcome {
             acked_event: self.node.link.acked_event,
             commands,
+            lease: self.node.lease(),
         };
         self.output.push(NodeOutput::Send {
             connection,
@@ -510,8 +568,8 @@ impl Step<'_> {
     fn deadline_passed(&mut self) {
         let now = self.turn.now;
         let watched = self.node.link.connection.is_none() || self.node.has_work();
-        if watched && self.node.state == NodeState::Ready && self.node.last_seen.plus(LEASE) <= now
-        {
+        let lapses = self.node.last_seen.plus(self.node.lease());
+        if watched && self.node.state == NodeState::Ready && lapses <= now {
             if let Some(connection) = self.node.link.connection.take() {
                 self.output.push(NodeOutput::Close {
                     connection,

@@ -1,6 +1,6 @@
 //! What others see of a node.
 
-use crate::id::{NodeId, UserId};
+use crate::id::{NodeId, ProjectId, UserId};
 use crate::link::frame::NodeFacts;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -52,6 +52,9 @@ pub struct NodeView {
     pub since: Timestamp,
     /// What it is, as it last said.
     pub facts: NodeFacts,
+    /// Projects whose tasks it takes beside its owner's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared_with: Vec<ProjectId>,
     /// Workspaces on it that are not gone.
     pub workspaces: u32,
     /// Grows with every change.

@@ -1,9 +1,10 @@
 //! What a pool remembers.
 
-use crate::id::{NodeId, TaskId};
+use crate::actor::message::Origin;
+use crate::id::{NodeId, ProjectId, TaskId, UserId};
 use crate::node::wire::NodeState;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 /// Workspaces a node takes when it does not say.
 pub const DEFAULT_WORKSPACES: u32 = 4;
@@ -15,8 +16,11 @@ pub struct Pool {
     pub nodes: BTreeMap<NodeId, PoolNode>,
     /// Who has a place where.
     pub claims: BTreeMap<TaskId, Claim>,
-    /// Who waits, in order.
-    pub waiting: VecDeque<Request>,
+    /// Who waits, in no order that matters: see [`Pool::next`].
+    pub waiting: Vec<Request>,
+    /// Projects that were given places while others waited, the latest last.
+    #[serde(default)]
+    pub served: Vec<ProjectId>,
 }
 
 /// A machine as the pool knows it.
@@ -24,12 +28,21 @@ pub struct Pool {
 pub struct PoolNode {
     /// Its name.
     pub name: String,
+    /// Whose it is.
+    #[serde(default)]
+    pub owner: Option<UserId>,
+    /// Projects whose tasks it takes beside its owner's.
+    #[serde(default)]
+    pub shared_with: Vec<ProjectId>,
     /// Where it stands.
     pub state: NodeState,
     /// Agents that are installed on it.
     pub agents: Vec<String>,
     /// Most workspaces at a time.
     pub room: u32,
+    /// Its disk is full.
+    #[serde(default)]
+    pub disk_full: bool,
     /// The view's revision; an older one changes nothing.
     pub rev: u64,
 }
@@ -52,8 +65,31 @@ pub struct Request {
     pub attempt: u32,
     /// The agent it has to have.
     pub agent: String,
+    /// Who asks, for which project; absent in requests that are older than shared machines, which
+    /// only owners made.
+    #[serde(default)]
+    pub origin: Option<Origin>,
     /// What it was last told it waits for.
     pub reason: Option<String>,
+}
+
+impl PoolNode {
+    /// Whether it takes this task at all.
+    #[must_use]
+    pub fn is_open_to(&self, request: &Request) -> bool {
+        let (Some(origin), Some(owner)) = (&request.origin, &self.owner) else {
+            return true;
+        };
+        origin.user == *owner || self.shared_with.contains(&origin.project)
+    }
+}
+
+impl Request {
+    /// The project it is for.
+    #[must_use]
+    pub fn project(&self) -> Option<&ProjectId> {
+        self.origin.as_ref().map(|origin| &origin.project)
+    }
 }
 
 impl Pool {

@@ -1,8 +1,10 @@
 //! How a pool moves.
 //!
-//! Requests are served in order; one that no machine can serve (its agent is
-//! not installed anywhere) does not block those behind it. A request that
-//! waits is told why, and told again when the reason changes.
+//! A free place goes to the project that was served longest ago, and within it
+//! to the task that was submitted first: a project with a hundred tasks waiting
+//! holds up no other. A request that no machine can serve (its agent is not
+//! installed anywhere) blocks nobody. A request that waits is told why, and told
+//! again when the reason changes.
 
 use super::state::{Claim, DEFAULT_WORKSPACES, Pool, PoolNode, Request};
 use crate::actor::{Address, Input, Machine, Message, Transition};
@@ -27,11 +29,16 @@ impl Machine for PoolMachine {
                 from: Address::Task(task),
                 message,
             } => match message {
-                Message::PlaceRequested { attempt, agent } => pool.request(
+                Message::PlaceRequested {
+                    attempt,
+                    agent,
+                    origin,
+                } => pool.request(
                     Request {
                         task,
                         attempt,
                         agent,
+                        origin,
                         reason: None,
                     },
                     &mut send,
@@ -70,7 +77,7 @@ impl Pool {
             self.claims.remove(&request.task);
         }
         self.waiting.retain(|waiting| waiting.task != request.task);
-        self.waiting.push_back(request);
+        self.waiting.push(request);
         self.serve(send);
     }
 
@@ -98,66 +105,111 @@ impl Pool {
         };
         let node = PoolNode {
             name: view.name.clone(),
+            owner: Some(view.owner.clone()),
+            shared_with: view.shared_with.clone(),
             state: view.state,
             agents: view.facts.agents.clone(),
             room,
+            disk_full: view.facts.disk_full,
             rev: view.rev,
         };
         self.nodes.insert(id.clone(), node);
         self.serve(send);
     }
 
-    /// Places whoever can be placed, in order, and tells the others why not.
+    /// Places whoever can be placed, and tells the others why not.
     fn serve(&mut self, send: &mut Send) {
-        let waiting = std::mem::take(&mut self.waiting);
-        for mut request in waiting {
-            match self.best(&request.agent) {
-                Ok(node) => {
-                    let claim = Claim {
-                        attempt: request.attempt,
-                        node: node.clone(),
-                    };
-                    self.claims.insert(request.task.clone(), claim);
-                    send.push(placed(&request, node));
-                }
-                Err(reason) => {
-                    if request.reason.as_ref() != Some(&reason) {
-                        request.reason = Some(reason.clone());
-                        let message = Message::PlacementWaiting {
-                            attempt: request.attempt,
-                            reason,
-                        };
-                        send.push((Address::Task(request.task.clone()), message));
-                    }
-                    self.waiting.push_back(request);
-                }
+        while let Some((at, node)) = self.next() {
+            let request = self.waiting.remove(at);
+            let claim = Claim {
+                attempt: request.attempt,
+                node: node.clone(),
+            };
+            self.claims.insert(request.task.clone(), claim);
+            if let Some(project) = request.project() {
+                self.served.retain(|served| served != project);
+                self.served.push(project.clone());
             }
+            send.push(placed(&request, node));
+        }
+        let mut waiting = std::mem::take(&mut self.waiting);
+        for request in &mut waiting {
+            if let Err(reason) = self.best(request)
+                && request.reason.as_ref() != Some(&reason)
+            {
+                request.reason = Some(reason.clone());
+                let message = Message::PlacementWaiting {
+                    attempt: request.attempt,
+                    reason,
+                };
+                send.push((Address::Task(request.task.clone()), message));
+            }
+        }
+        self.waiting = waiting;
+        if self.waiting.is_empty() {
+            // Turns are taken among those who wait; nobody owes anybody one later.
+            self.served.clear();
         }
     }
 
+    /// Whose turn it is among those who wait and can be placed now, and where.
+    fn next(&self) -> Option<(usize, NodeId)> {
+        let last_served = |request: &Request| {
+            let project = request.project();
+            self.served
+                .iter()
+                .position(|served| Some(served) == project)
+        };
+        self.waiting
+            .iter()
+            .enumerate()
+            .filter_map(|(at, request)| Some((at, request, self.best(request).ok()?)))
+            .min_by(|(_, a, _), (_, b, _)| {
+                // Ids of tasks sort by when they were submitted.
+                (last_served(a), &a.task).cmp(&(last_served(b), &b.task))
+            })
+            .map(|(at, _, node)| (at, node))
+    }
+
     /// The ready machine with the agent and the most free places, or why there is none.
-    fn best(&self, agent: &str) -> Result<NodeId, String> {
+    fn best(&self, request: &Request) -> Result<NodeId, String> {
         if self.nodes.is_empty() {
             return Err("waiting for a machine: none has joined yet".to_owned());
         }
-        let ready: Vec<_> = self
+        let open: Vec<_> = self
             .nodes
+            .iter()
+            .filter(|(_, node)| node.is_open_to(request))
+            .collect();
+        if open.is_empty() {
+            return Err("waiting for a machine: none is shared with this project".to_owned());
+        }
+        let ready: Vec<_> = open
             .iter()
             .filter(|(_, node)| node.state == NodeState::Ready)
             .collect();
         if ready.is_empty() {
-            let names: Vec<_> = self.nodes.values().map(|node| node.name.as_str()).collect();
+            let names: Vec<_> = open.iter().map(|(_, node)| node.name.as_str()).collect();
             return Err(format!("waiting for a machine: {} away", names.join(", ")));
         }
         let able: Vec<_> = ready
             .into_iter()
-            .filter(|(_, node)| node.agents.iter().any(|a| a == agent))
+            .filter(|(_, node)| node.agents.contains(&request.agent))
             .collect();
         if able.is_empty() {
-            return Err(format!("waiting for a machine with {agent} installed"));
+            return Err(format!(
+                "waiting for a machine with {} installed",
+                request.agent
+            ));
         }
-        able.into_iter()
-            .map(|(id, node)| ((node.room as usize).saturating_sub(self.taken(id)), id))
+        let roomy: Vec<_> = able.iter().filter(|(_, node)| !node.disk_full).collect();
+        if roomy.is_empty() {
+            let names: Vec<_> = able.iter().map(|(_, node)| node.name.as_str()).collect();
+            return Err(format!("waiting for room on the disk of {}", names.join(", ")));
+        }
+        roomy
+            .into_iter()
+            .map(|(id, node)| ((node.room as usize).saturating_sub(self.taken(id)), *id))
             .filter(|(free, _)| *free > 0)
             .max_by_key(|(free, _)| *free)
             .map(|(_, id)| id.clone())

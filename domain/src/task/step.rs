@@ -27,7 +27,7 @@ use super::state::{
     PLACING_LIMIT, PREPARING_LIMIT, PromptStage, ROWS_LIMIT, STARTING_LIMIT, Task, step_of,
 };
 use super::wire::{GitResult, StepName, StepView, TaskMode, TaskState};
-use crate::actor::message::TaskIntent;
+use crate::actor::message::{Origin, TaskIntent};
 use crate::actor::{Address, Input, Machine, Message, Transition};
 use crate::conversation::row::{NoticeBody, NoticeLevel};
 use crate::conversation::wire::ActivityState;
@@ -285,7 +285,7 @@ impl Step<'_> {
     fn tell_pool(&mut self, message: Message) {
         if let Some(intent) = &self.task.intent {
             self.send
-                .push((Address::Pool(intent.user.clone()), message));
+                .push((Address::Pool(intent.pool().clone()), message));
         }
     }
 }

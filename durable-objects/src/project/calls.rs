@@ -3,9 +3,11 @@
 use sam_domain::access::claims::Claims;
 use sam_domain::actor::Actor;
 use sam_domain::actor::message::TaskIntent;
-use sam_domain::conversation::call::{Done, Idempotency, ProjectCall};
+use sam_domain::conversation::call::{Done, Editor, Idempotency, ProjectCall, SocketOwner};
 use sam_domain::conversation::row::{Author, RowBody, RowUpsert};
-use sam_domain::conversation::session::{self, Session, SessionLocal, SessionMachine};
+use sam_domain::conversation::session::{
+    self, Prompt, QUEUED_BYTES, QUEUED_PROMPTS, Session, SessionLocal, SessionMachine,
+};
 use sam_domain::conversation::wire::{
     BATCH_ROWS, BatchAnswer, MessageBatch, PromptAccepted, PromptState, RowOutcome, SendPrompt,
     SubmitTask, Submitted,
@@ -30,6 +32,7 @@ pub(super) struct Submission {
     by: UserId,
     repository: String,
     default_agent: String,
+    pool: Option<UserId>,
     request: SubmitTask,
 }
 
@@ -42,6 +45,7 @@ impl Project {
                 by,
                 repository,
                 default_agent,
+                pool,
                 idempotency,
                 request,
             } => self.submit(
@@ -50,6 +54,7 @@ impl Project {
                     by,
                     repository,
                     default_agent,
+                    pool,
                     request,
                 },
                 &idempotency,
@@ -58,10 +63,21 @@ impl Project {
                 project,
                 session,
                 by,
+                pool,
                 idempotency,
                 request,
-            } => self.send_prompt(&project, &session, by, request, &idempotency),
-            ProjectCall::RemovePrompt { session, prompt } => self.remove_prompt(&session, prompt),
+            } => self.send_prompt(&project, &session, (by, pool), request, &idempotency),
+            ProjectCall::EditPrompt {
+                session,
+                prompt,
+                by,
+                request,
+            } => self.edit_prompt(&session, &prompt, &by, request),
+            ProjectCall::RemovePrompt {
+                session,
+                prompt,
+                by,
+            } => self.remove_prompt(&session, prompt, &by),
             ProjectCall::CancelTurn { session } => self.cancel_turn(&session),
             ProjectCall::GetSession { session } => self.view(&session),
             ProjectCall::ListTasks { before, limit } => {
@@ -83,9 +99,13 @@ impl Project {
                 usage::record(&self.shell.sql, &record)?;
                 object::text(&Done {})
             }
-            ProjectCall::CloseSockets { auth_session } => {
-                for socket in self.sockets.tagged(&auth_session).unwrap_or_default() {
-                    let _ = socket.close(REAUTHORISE, "the session has ended");
+            ProjectCall::CloseSockets { of } => {
+                let tag = match &of {
+                    SocketOwner::AuthSession(handle) => handle.as_str(),
+                    SocketOwner::Person(person) => person.as_str(),
+                };
+                for socket in self.sockets.tagged(tag).unwrap_or_default() {
+                    let _ = socket.close(REAUTHORISE, "its authorisation has ended");
                 }
                 object::text(&Done {})
             }
@@ -109,9 +129,12 @@ impl Project {
             return Err(ApiError::bad_request("The prompt is empty.").into());
         }
         let mut ids = self.shell.begin()?;
+        // Lists are in order of id, and many submissions are accepted within one millisecond.
+        let sql = &self.shell.sql;
+        let (task, session) = (entities::newest(sql)?, entities::newest(sql)?);
         let submitted = Submitted {
-            task: TaskId::draw(&mut ids),
-            session: SessionId::draw(&mut ids),
+            task: TaskId::mint_after(task.as_ref(), ids.now, ids.draw()),
+            session: SessionId::mint_after(session.as_ref(), ids.now, ids.draw()),
             prompt: PromptId::draw(&mut ids),
             row: RowId::draw(&mut ids),
         };
@@ -136,7 +159,7 @@ impl Project {
         &self,
         project: &ProjectId,
         session: &SessionId,
-        by: UserId,
+        (by, pool): (UserId, Option<UserId>),
         request: SendPrompt,
         idempotency: &Idempotency,
     ) -> Result<String, ShellError> {
@@ -152,10 +175,12 @@ impl Project {
         let (prompt, row) = (PromptId::draw(&mut ids), RowId::draw(&mut ids));
         self.work(project, session, |actor, turn, work| {
             begun(actor)?;
+            has_room(actor, &request.text)?;
             let local = SessionLocal::AddPrompt {
                 prompt: prompt.clone(),
                 row: row.clone(),
                 by,
+                pool,
                 text: request.text,
             };
             let handled = actor.local::<SessionMachine>(turn, local);
@@ -172,27 +197,49 @@ impl Project {
         })
     }
 
-    fn remove_prompt(&self, session: &SessionId, prompt: PromptId) -> Result<String, ShellError> {
+    fn edit_prompt(
+        &self,
+        session: &SessionId,
+        prompt: &PromptId,
+        by: &Editor,
+        request: SendPrompt,
+    ) -> Result<String, ShellError> {
         self.work(&self.project()?, session, |actor, turn, work| {
             begun(actor)?;
-            let held = actor
+            if changeable(actor, prompt, by)? != PromptState::Queued {
+                return Err(too_late().into());
+            }
+            has_room(actor, &request.text)?;
+            let local = SessionLocal::EditPrompt {
+                prompt: prompt.clone(),
+                text: request.text,
+            };
+            let handled = actor.local::<SessionMachine>(turn, local);
+            let changed = work.perform(actor, turn, handled)?;
+            let view = actor
                 .state
-                .prompt(&prompt)
+                .prompt(prompt)
+                .map(Prompt::view)
                 .ok_or_else(|| ApiError::not_found("prompt"))?;
-            match held.state {
+            Ok((changed, object::text(&view)?))
+        })
+    }
+
+    fn remove_prompt(
+        &self,
+        session: &SessionId,
+        prompt: PromptId,
+        by: &Editor,
+    ) -> Result<String, ShellError> {
+        self.work(&self.project()?, session, |actor, turn, work| {
+            begun(actor)?;
+            match changeable(actor, &prompt, by)? {
                 PromptState::Queued => {}
                 PromptState::Cancelled => return Ok((false, object::text(&Done {})?)),
                 PromptState::Sent
                 | PromptState::Running
                 | PromptState::Finished
-                | PromptState::Unknown => {
-                    return Err(ApiError::conflict(
-                        "already_sent",
-                        "This prompt has been handed to the agent and cannot be taken back.",
-                    )
-                    .hint("Cancel the agent's current turn instead.")
-                    .into());
-                }
+                | PromptState::Unknown => return Err(too_late().into()),
             }
             let handled =
                 actor.local::<SessionMachine>(turn, SessionLocal::RemovePrompt { prompt });
@@ -358,6 +405,7 @@ fn intent(submission: Submission, ids: &Submitted, turn: &Turn) -> TaskIntent {
         project: submission.project,
         session: ids.session.clone(),
         user: submission.by,
+        pool: submission.pool,
         created_at: turn.now,
         branch: session::branch(&title, &ids.session),
         title,
@@ -374,6 +422,47 @@ fn begun(actor: &Actor<Session>) -> Result<(), ApiError> {
     } else {
         Err(ApiError::not_found("conversation"))
     }
+}
+
+/// Where a prompt stands that this person wants to change.
+fn changeable(
+    actor: &Actor<Session>,
+    prompt: &PromptId,
+    by: &Editor,
+) -> Result<PromptState, ApiError> {
+    let held = actor
+        .state
+        .prompt(prompt)
+        .ok_or_else(|| ApiError::not_found("prompt"))?;
+    if by.may_change(&held.by) {
+        return Ok(held.state);
+    }
+    Err(
+        ApiError::new(403, "not_your_prompt", "Somebody else sent this prompt.")
+            .hint("Whoever sent it can change it, and so can maintainers of the project."),
+    )
+}
+
+fn too_late() -> ApiError {
+    ApiError::conflict(
+        "already_sent",
+        "This prompt does not wait any more: it was handed to the agent.",
+    )
+    .hint("Cancel the agent's current turn instead.")
+}
+
+fn has_room(actor: &Actor<Session>, text: &str) -> Result<(), ApiError> {
+    if actor.state.has_room_for(text) {
+        return Ok(());
+    }
+    Err(ApiError::conflict(
+        "queue_full",
+        format!(
+            "At most {QUEUED_PROMPTS} prompts and {} KiB wait for the agent at a time.",
+            QUEUED_BYTES / 1024
+        ),
+    )
+    .hint("Wait until the agent has heard some of them, or take some back."))
 }
 
 /// The words of an agent's text that is complete, for agents that start afresh later.

@@ -138,6 +138,12 @@ pub(super) fn list<I: Id>(sql: &Sql, before: Option<&I>, limit: u32) -> Result<V
     })
 }
 
+/// The newest id of the kind `I`, if there is one.
+pub(super) fn newest<I: Id>(sql: &Sql) -> Result<Option<I>, SqlError> {
+    let page = list::<I>(sql, None, 1)?;
+    Ok(page.last.and_then(|id| id.parse().ok()))
+}
+
 /// One view by id.
 pub(super) fn get(sql: &Sql, id: &str) -> Result<Option<Json>, SqlError> {
     let row: Option<ViewRow> =

@@ -38,7 +38,7 @@ pub(super) fn accept(sockets: &Sockets, access: &LiveAccess) -> Result<worker::R
     }
     sockets.set_auto_response(PING, PONG).map_err(failed)?;
     let (_, response) = sockets
-        .accept(&[TAG, claims.wsp.as_str()], claims)
+        .accept(&[TAG, claims.wsp.as_str(), claims.usr.as_str()], claims)
         .map_err(failed)?;
     Ok(response)
 }

@@ -37,6 +37,8 @@ use sam_domain::actor::{Address, Envelope};
 use sam_domain::conversation::session::SessionMachine;
 use sam_domain::error::ApiError;
 use sam_domain::id::{Id as _, ProjectId};
+use sam_platform::objects::Class;
+use sam_platform::probe::Event;
 use sam_platform::sockets::{Socket, Sockets};
 use sam_platform::{clock, params};
 use serde::Deserialize;
@@ -70,7 +72,10 @@ impl DurableObject for ProjectData {
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
         Ok(match &self.inner {
-            Ok(inner) => inner.serve(&request).await,
+            Ok(inner) => {
+                let served = inner.serve(&request);
+                object::request(&inner.shell.probe, &request, served).await
+            }
             Err(cause) => object::broken(cause),
         })
     }
@@ -78,9 +83,8 @@ impl DurableObject for ProjectData {
     async fn alarm(&self) -> worker::Result<Response> {
         if let Ok(inner) = &self.inner {
             let woken = Rc::clone(inner);
-            Rc::clone(&inner.shell)
-                .alarmed(move |key| woken.wake(key))
-                .await;
+            let work = Rc::clone(&inner.shell).alarmed(move |key| woken.wake(key));
+            inner.shell.probe.event(Event::Alarm, work).await;
         }
         Ok(object::done())
     }
@@ -91,9 +95,13 @@ impl DurableObject for ProjectData {
         message: worker::WebSocketIncomingMessage,
     ) -> worker::Result<()> {
         if let (Ok(inner), worker::WebSocketIncomingMessage::String(text)) = (&self.inner, message)
-            && let Err(error) = inner.received(&Socket::from(socket), &text)
         {
-            worker::console_error!("socket: {error}");
+            let taken_in = async {
+                if let Err(error) = inner.received(&Socket::from(socket), &text) {
+                    worker::console_error!("socket: {error}");
+                }
+            };
+            inner.shell.probe.event(Event::Frame, taken_in).await;
         }
         Ok(())
     }
@@ -105,7 +113,10 @@ impl DurableObject for ProjectData {
         _reason: String,
         _was_clean: bool,
     ) -> worker::Result<()> {
-        Socket::from(socket).answer_close();
+        let closed = async { Socket::from(socket).answer_close() };
+        if let Ok(inner) = &self.inner {
+            inner.shell.probe.event(Event::Closed, closed).await;
+        }
         Ok(())
     }
 
@@ -114,7 +125,10 @@ impl DurableObject for ProjectData {
         socket: worker::WebSocket,
         _error: worker::Error,
     ) -> worker::Result<()> {
-        Socket::from(socket).answer_close();
+        let closed = async { Socket::from(socket).answer_close() };
+        if let Ok(inner) = &self.inner {
+            inner.shell.probe.event(Event::Closed, closed).await;
+        }
         Ok(())
     }
 
@@ -130,7 +144,7 @@ struct MetaRow {
 
 impl Project {
     fn open(state: &State, env: Env) -> Result<Self, ShellError> {
-        let shell = Rc::new(Shell::open(state, env)?);
+        let shell = Rc::new(Shell::open(state, env, Class::ProjectData)?);
         schema::create(&shell.sql)?;
         Ok(Self {
             shell,
@@ -140,11 +154,11 @@ impl Project {
 
     async fn serve(&self, request: &Request) -> Response {
         match object::asked(request) {
-            Ok(Asked::Call) => match object::read(request).await {
+            Ok(Asked::Call) => match object::read(&self.shell.probe, request).await {
                 Ok(call) => object::answer(self.call(call)),
                 Err(error) => object::refused(&error),
             },
-            Ok(Asked::Inbox) => match object::read(request).await {
+            Ok(Asked::Inbox) => match object::read(&self.shell.probe, request).await {
                 Ok(envelope) => object::answer(self.inbox(envelope)),
                 Err(error) => object::refused(&error),
             },
@@ -157,7 +171,7 @@ impl Project {
                 Err(error) => object::refused(&error),
             },
             #[cfg(feature = "fault-injection")]
-            Ok(Asked::Hold) => object::hold().await,
+            Ok(Asked::Fault(fault)) => object::fault(&self.shell, fault).await,
             Ok(Asked::Link) => object::refused(&ApiError::not_found("socket")),
             Err(error) => object::refused(&error),
         }

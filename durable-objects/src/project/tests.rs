@@ -284,6 +284,7 @@ fn intent(task: u128, session: u128) -> TaskIntent {
         task: id(task),
         project: id(1),
         session: id(session),
+        pool: None,
         user: id(1),
         created_at: Timestamp(1),
         title: "Fix it".to_owned(),

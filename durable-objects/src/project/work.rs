@@ -4,11 +4,11 @@
 //! same turn, so that a turn that is undone was never seen.
 
 use sam_domain::actor::{Actor, Handled};
-use sam_domain::conversation::row::{Author, Row, RowBody};
+use sam_domain::conversation::row::Row;
 use sam_domain::conversation::session::{Session, SessionLocal, SessionMachine, SessionOutput};
 use sam_domain::conversation::wire::Activity;
 use sam_domain::feed::ServerFrame;
-use sam_domain::id::{RowId, SessionId, WorkspaceId};
+use sam_domain::id::{SessionId, WorkspaceId};
 use sam_domain::time::{Timestamp, Turn};
 use sam_platform::params;
 use sam_platform::sql::{Sql, SqlError};
@@ -69,10 +69,23 @@ impl<'a> Work<'a> {
                 match output {
                     SessionOutput::PutRow {
                         id,
+                        rev,
                         author,
                         at,
                         body,
-                    } => self.rows.put(self.row(id, author, at, body))?,
+                    } => self.rows.put(Row {
+                        id,
+                        session: self.session.clone(),
+                        // Given when it is stored.
+                        seq: 0,
+                        pos: 0,
+                        // What this object says belongs to no attempt.
+                        attempt: 0,
+                        rev,
+                        author,
+                        created_at: at,
+                        body,
+                    })?,
                     SessionOutput::PutTask(view) => self.entities.put_task(&view)?,
                     SessionOutput::Activity(activity) => self.activity = Some(activity),
                     SessionOutput::CheckRows { workspace } => {
@@ -91,21 +104,6 @@ impl<'a> Work<'a> {
             outputs = next;
         }
         Ok(changed)
-    }
-
-    /// A row of this object's own making, which belongs to no attempt.
-    fn row(&self, id: RowId, author: Author, at: Timestamp, body: RowBody) -> Row {
-        Row {
-            id,
-            session: self.session.clone(),
-            seq: 0,
-            pos: 0,
-            attempt: 0,
-            rev: 1,
-            author,
-            created_at: at,
-            body,
-        }
     }
 
     /// Up to which of its own numbers a workspace's upserts are stored.

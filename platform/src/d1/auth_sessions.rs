@@ -46,13 +46,15 @@ impl AuthSessions<'_> {
             .map(|_| ())
     }
 
-    /// Who a token signs in: one read, on the path of every request of a person.
+    /// Who a token signs in: one read, on the path of every request of a person. Whether they may use
+    /// the installation at all is in the answer; a person who was removed is not found.
     pub async fn user(&self, token: &TokenHash, now: Timestamp) -> Result<Option<User>, D1Error> {
         self.0
             .first(
-                "SELECT u.id, u.name, u.role, u.created_at FROM auth_sessions s \
+                "SELECT u.id, u.name, u.role, u.created_at, u.suspended_at FROM auth_sessions s \
                  JOIN users u ON u.id = s.user_id \
-                 WHERE s.token_hash = ?1 AND s.expires_at > ?2 AND s.revoked_at IS NULL",
+                 WHERE s.token_hash = ?1 AND s.expires_at > ?2 AND s.revoked_at IS NULL \
+                   AND u.removed_at IS NULL",
                 params![token.as_str(), now],
             )
             .await
@@ -76,6 +78,17 @@ impl AuthSessions<'_> {
             .run(
                 "UPDATE auth_sessions SET revoked_at = ?2 WHERE token_hash = ?1 AND revoked_at IS NULL",
                 params![token.as_str(), now],
+            )
+            .await
+            .map(|_| ())
+    }
+
+    /// Ends all of a person's sessions.
+    pub async fn revoke_all(&self, user: &UserId, now: Timestamp) -> Result<(), D1Error> {
+        self.0
+            .run(
+                "UPDATE auth_sessions SET revoked_at = ?2 WHERE user_id = ?1 AND revoked_at IS NULL",
+                params![user, now],
             )
             .await
             .map(|_| ())

@@ -1,4 +1,4 @@
-//! D1: people, tokens, projects, members, and the cross-project index of tasks and nodes.
+//! D1: people, tokens, invites, projects, members, changes of access, and the cross-project index of tasks and nodes.
 //!
 //! One repository module per table; SQL text of D1 appears in them and nowhere else. Everything is
 //! bound as text or as a double that holds the integer exactly. A batch is one transaction.
@@ -6,10 +6,13 @@
 //! Who wins a race is decided by a single statement (`INSERT … ON CONFLICT DO NOTHING`,
 //! `UPDATE … WHERE not yet … RETURNING`), never by a read followed by a write.
 
+pub mod audit_log;
 pub mod auth_sessions;
 pub mod installation;
+pub mod invites;
 pub mod join_tokens;
 pub mod node_index;
+pub mod node_shares;
 pub mod project_members;
 pub mod projects;
 pub mod sign_in_links;
@@ -118,7 +121,9 @@ impl D1 {
     }
 
     async fn result(&self, statement: &Statement) -> Result<JsValue, D1Error> {
-        Ok(js::settle(statement.0.all()?).await?)
+        let result = js::settle(statement.0.all()?).await?;
+        counted(&result);
+        Ok(result)
     }
 
     /// Every row of a query.
@@ -154,6 +159,7 @@ impl D1 {
         let results = js::settle(self.raw().batch(array)?).await?;
         Array::from(&results)
             .iter()
+            .inspect(counted)
             .map(|result| changes(&result))
             .collect()
     }
@@ -165,6 +171,18 @@ fn rows<T: DeserializeOwned>(result: &JsValue) -> Result<Vec<T>, D1Error> {
         return Ok(Vec::new());
     }
     js::decode(&results).map_err(|failure| D1Error::Row(failure.message))
+}
+
+/// Counts what a statement wrote, where tests ask for it.
+fn counted(result: &JsValue) {
+    #[cfg(feature = "fault-injection")]
+    if let Ok(meta) = js::get(result, "meta")
+        && let Ok(rows) = js::get(&meta, "rows_written")
+    {
+        crate::probe::registry::database_wrote(rows.as_f64().unwrap_or_default() as u64);
+    }
+    #[cfg(not(feature = "fault-injection"))]
+    let _ = result;
 }
 
 fn changes(result: &JsValue) -> Result<u64, D1Error> {

@@ -1,5 +1,6 @@
 //! Projects: a repository and how work on it is begun.
 
+use sam_domain::access::wire::ProjectRole;
 use sam_domain::id::{ProjectId, UserId};
 use sam_domain::time::Timestamp;
 use serde::Deserialize;
@@ -22,6 +23,32 @@ pub struct Project {
     pub default_agent: String,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// A project with a member's role in it.
+#[derive(Deserialize)]
+struct Joined {
+    id: ProjectId,
+    name: String,
+    owner_id: UserId,
+    repository: String,
+    default_agent: String,
+    created_at: Timestamp,
+    role: ProjectRole,
+}
+
+impl Joined {
+    fn split(self) -> (Project, ProjectRole) {
+        let project = Project {
+            id: self.id,
+            name: self.name,
+            owner_id: self.owner_id,
+            repository: self.repository,
+            default_agent: self.default_agent,
+            created_at: self.created_at,
+        };
+        (project, self.role)
+    }
 }
 
 /// The table of projects.
@@ -63,17 +90,19 @@ impl Projects<'_> {
             .await
     }
 
-    /// The projects a person is a member of, newest first; at most 500.
-    pub async fn of_member(&self, user: &UserId) -> Result<Vec<Project>, D1Error> {
-        self.0
+    /// The projects a person is a member of with their role, newest first; at most 500.
+    pub async fn of_member(&self, user: &UserId) -> Result<Vec<(Project, ProjectRole)>, D1Error> {
+        let rows: Vec<Joined> = self
+            .0
             .all(
                 "SELECT p.id, p.name, p.owner_id, p.repository, p.default_agent, \
-                   p.created_at \
+                   p.created_at, m.role \
                  FROM project_members m JOIN projects p ON p.id = m.project_id \
                  WHERE m.user_id = ?1 AND p.archived_at IS NULL \
                  ORDER BY p.created_at DESC, p.id DESC LIMIT 500",
                 params![user],
             )
-            .await
+            .await?;
+        Ok(rows.into_iter().map(Joined::split).collect())
     }
 }

@@ -34,6 +34,11 @@ pub struct IndexedTask {
 }
 
 #[derive(Deserialize)]
+struct Named {
+    id: TaskId,
+}
+
+#[derive(Deserialize)]
 struct Place {
     project_id: ProjectId,
     session_id: SessionId,
@@ -82,6 +87,19 @@ impl TaskIndex<'_> {
             )
             .await?;
         Ok(row.map(|row| (row.project_id, row.session_id)))
+    }
+
+    /// A person's tasks that are not over; at most 500.
+    pub async fn open_of(&self, user: &UserId) -> Result<Vec<TaskId>, D1Error> {
+        let rows: Vec<Named> = self
+            .0
+            .all(
+                "SELECT id FROM task_index WHERE created_by = ?1 \
+                   AND state NOT IN ('completed', 'failed', 'cancelled') ORDER BY id LIMIT 500",
+                params![user],
+            )
+            .await?;
+        Ok(rows.into_iter().map(|row| row.id).collect())
     }
 
     /// The project of a conversation: every conversation has at least one task.

@@ -26,6 +26,7 @@ impl World {
                     project: self.project.clone(),
                     session: session.clone(),
                     user: self.user.clone(),
+                    pool: None,
                     created_at: self.now,
                     title: "work".to_owned(),
                     repository: "/repository".to_owned(),
@@ -55,6 +56,7 @@ impl World {
                     prompt: prompt.clone(),
                     row: RowId::draw(&mut turn),
                     by: self.user.clone(),
+                    pool: None,
                     text: "and this".to_owned(),
                 };
                 self.session_local(&address, local);

@@ -1,25 +1,32 @@
 //! Signing in and out.
 
 use futures::future::join_all;
-use sam_domain::access::wire::{LinkLogin, SignInLink, SignedIn};
-use sam_domain::conversation::call::{Done, ProjectCall};
+use sam_domain::access::wire::{InviteLogin, LinkLogin, SignInLink, SignedIn};
+use sam_domain::conversation::call::{Done, ProjectCall, SocketOwner};
 use sam_domain::error::ApiError;
+use sam_domain::id::{Id as _, ProjectId, UserId};
 use sam_domain::time::Millis;
-use sam_platform::crypto::random_token;
+use sam_platform::crypto::{Secret, random_token};
 use sam_platform::d1::auth_sessions::AuthSessions;
+use sam_platform::d1::invites::Invites;
 use sam_platform::d1::projects::Projects;
 use sam_platform::d1::sign_in_links::SignInLinks;
 use sam_platform::d1::users::{self, Users};
 use sam_platform::http::{self, cookies};
 use worker::Response;
 
+use super::audit;
 use crate::call::Call;
 use crate::errors::{Answer, Failed, log};
 use crate::objects;
-use crate::principal::{COOKIE, Public, SESSION, User};
+use crate::principal::{self, COOKIE, Public, SESSION, User};
 
 /// Prefix of sign-in links' secrets.
 const LINK: &str = "sam_lnk_";
+/// Prefix of invites' secrets.
+pub(super) const INVITE: &str = "sam_inv_";
+/// Longest name of a person, in characters.
+const NAME_LIMIT: usize = 100;
 /// How long a sign-in link works.
 const LINK_LIFETIME: Millis = Millis::minutes(15);
 /// How long a session lasts.
@@ -81,7 +88,54 @@ pub(crate) async fn link_login(call: &Call, _: Public) -> Answer {
         .await?
         .ok_or_else(spent)?;
     let person = Users(&database).get(&person).await?.ok_or_else(spent)?;
+    principal::active(&person)?;
     sign_in(call, &person).await
+}
+
+pub(crate) async fn invite_login(call: &Call, _: Public) -> Answer {
+    let request: InviteLogin = call.json().await?;
+    let name = person_name(&request.name)?;
+    let id: UserId = call.mint()?;
+    let database = call.database()?;
+    let hash = call.key()?.hash_token(INVITE, &request.invite);
+    let role = Invites(&database)
+        .redeem(&hash, &id, name, call.now)
+        .await?
+        .ok_or_else(|| {
+            ApiError::new(
+                410,
+                "invite_spent",
+                "This invite was used before, was taken back or has expired.",
+            )
+            .hint("Ask whoever invited you for a new one.")
+        })?;
+    let person = users::User {
+        id,
+        name: name.to_owned(),
+        role,
+        created_at: call.now,
+        suspended_at: None,
+    };
+    audit::record(
+        call,
+        &database,
+        &person.id,
+        "person_came",
+        person.id.as_str(),
+    )
+    .await?;
+    sign_in(call, &person).await
+}
+
+/// Refuses what nobody can be called.
+pub(super) fn person_name(name: &str) -> Result<&str, ApiError> {
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > NAME_LIMIT || name.chars().any(char::is_control) {
+        return Err(ApiError::bad_request(format!(
+            "`name` must have 1 to {NAME_LIMIT} characters, none of them a control character."
+        )));
+    }
+    Ok(name)
 }
 
 pub(crate) async fn me(_: &Call, user: User) -> Answer {
@@ -94,23 +148,32 @@ pub(crate) async fn logout(call: &Call, user: User) -> Answer {
         .revoke(&user.session, call.now)
         .await?;
     // The session opens nothing any more; what it has open is closed wherever it may be.
-    let ask = ProjectCall::CloseSockets {
-        auth_session: user.session.handle().to_owned(),
-    };
     let projects = Projects(&database).of_member(user.id()).await?;
+    let of = SocketOwner::AuthSession(user.session.handle().to_owned());
+    close_sockets(call, projects.iter().map(|(project, _)| &project.id), of).await;
+    let cookie = cookies::revoke(COOKIE, call.secure_cookies());
+    with_cookie(http::json(200, &Done {}), &cookie)
+}
+
+/// Closes what was opened with an authorisation that has ended, in these projects. Where that fails
+/// it is logged: the sockets then end when their authorisation expires.
+pub(super) async fn close_sockets(
+    call: &Call,
+    projects: impl IntoIterator<Item = &ProjectId>,
+    of: SocketOwner,
+) {
+    let ask = ProjectCall::CloseSockets { of };
     let closing = projects
-        .iter()
-        .map(|project| objects::project::<Done>(call, &project.id, &ask));
+        .into_iter()
+        .map(|project| objects::project::<Done>(call, project, &ask));
     for closed in join_all(closing).await {
         if let Err(error) = closed {
             log(&format!(
-                "sockets of an ended session stay until they expire: {}",
+                "sockets without authorisation stay until they expire: {}",
                 error.0
             ));
         }
     }
-    let cookie = cookies::revoke(COOKIE, call.secure_cookies());
-    with_cookie(http::json(200, &Done {}), &cookie)
 }
 
 pub(crate) async fn create_link(call: &Call, user: User) -> Answer {
@@ -124,16 +187,21 @@ pub(crate) async fn create_link(call: &Call, user: User) -> Answer {
             expires_at,
         )
         .await?;
-    let mut url = call.public_url();
-    url.set_path("/sign-in");
-    url.set_query(None);
-    // Fragments reach no server, no log and no referrer.
-    url.set_fragment(Some(secret.expose()));
     Ok(http::json(
         201,
         &SignInLink {
-            url: url.into(),
+            url: page_with_secret(call, "/sign-in", &secret),
             expires_at,
         },
     ))
+}
+
+/// The address of a page of ours that is handed a secret. Fragments reach no server, no log and no
+/// referrer.
+pub(super) fn page_with_secret(call: &Call, path: &str, secret: &Secret) -> String {
+    let mut url = call.public_url();
+    url.set_path(path);
+    url.set_query(None);
+    url.set_fragment(Some(secret.expose()));
+    url.into()
 }

@@ -1,6 +1,5 @@
 //! Bodies in object storage, named by their content.
 
-use sam_domain::access::wire::ProjectRole;
 use sam_domain::conversation::call::{GetSessionReply, ProjectCall};
 use sam_domain::error::ApiError;
 use sam_platform::http;
@@ -9,18 +8,17 @@ use worker::Response;
 
 use crate::call::Call;
 use crate::errors::Answer;
-use crate::membership;
+use crate::membership::Member;
 use crate::objects;
-use crate::principal::{User, WorkspaceToken};
+use crate::principal::WorkspaceToken;
 
-pub(crate) async fn get(call: &Call, user: User) -> Answer {
-    let membership = membership::of_path(call, &user, ProjectRole::Viewer).await?;
+pub(crate) async fn get(call: &Call, member: Member) -> Answer {
     let ask = ProjectCall::GetSession {
         session: call.id(1, "conversation")?,
     };
-    let _: GetSessionReply = objects::project(call, &membership.project, &ask).await?;
+    let _: GetSessionReply = objects::project(call, &member.project, &ask).await?;
     let name = BodyName::parse(call.segment(2).unwrap_or_default())?;
-    let stored = Bodies::of(&call.env, &membership.project)?
+    let stored = Bodies::of(&call.env, &member.project)?
         .get(&name)
         .await?
         .ok_or_else(|| ApiError::not_found("body"))?;

@@ -1,9 +1,12 @@
 //! What the routes do, one module for each noun.
 
+pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod bodies;
+pub(crate) mod members;
 pub(crate) mod meta;
 pub(crate) mod nodes;
+pub(crate) mod people;
 pub(crate) mod projects;
 pub(crate) mod sessions;
 pub(crate) mod setup;

@@ -4,22 +4,27 @@ use futures::future::join_all;
 use sam_domain::access::claims::{Purpose, WorkspaceScope};
 use sam_domain::access::internal::{LINK_URL, LinkAccess};
 use sam_domain::access::wire::{
-    JoinNode, JoinToken as NewJoinToken, Joined, WorkspaceTokens, WorkspaceTokensRequest,
+    JoinNode, JoinToken as NewJoinToken, Joined, ProjectRole, WorkspaceTokens,
+    WorkspaceTokensRequest,
 };
 use sam_domain::error::ApiError;
-use sam_domain::id::NodeId;
+use sam_domain::id::{Id as _, NodeId, ProjectId};
 use sam_domain::node::call::NodeCall;
 use sam_domain::node::wire::{NodeList, NodeView};
 use sam_domain::time::Millis;
 use sam_platform::crypto::random_token;
 use sam_platform::d1::join_tokens::{JoinTokens, Redemption};
 use sam_platform::d1::node_index::{IndexedNode, NodeIndex};
+use sam_platform::d1::node_shares::NodeShares;
+use sam_platform::d1::project_members::ProjectMembers;
+use sam_platform::d1::users::Users;
 use sam_platform::{http, objects as platform_objects};
 
+use super::audit;
 use crate::call::Call;
 use crate::errors::{Answer, Failed, log};
 use crate::objects;
-use crate::principal::{JOIN, JoinToken, NODE, NodeToken, User};
+use crate::principal::{self, JOIN, JoinToken, NODE, NodeToken, User};
 
 /// How long a join token works.
 const JOIN_LIFETIME: Millis = Millis::hours(1);
@@ -48,12 +53,61 @@ pub(crate) async fn list(call: &Call, user: User) -> Answer {
 }
 
 pub(crate) async fn get(call: &Call, user: User) -> Answer {
+    let node = own_node(call, &user).await?;
+    let view: NodeView = objects::node(call, &node, &NodeCall::Get).await?;
+    Ok(http::json(200, &view))
+}
+
+/// The node that the path names, which is this person's.
+async fn own_node(call: &Call, user: &User) -> Result<NodeId, Failed> {
     let node: NodeId = call.id(0, "node")?;
     let owner = NodeIndex(&call.database()?).owner(&node).await?;
     if owner.as_ref() != Some(user.id()) {
         return Err(ApiError::not_found("node").into());
     }
-    let view: NodeView = objects::node(call, &node, &NodeCall::Get).await?;
+    Ok(node)
+}
+
+pub(crate) async fn share(call: &Call, user: User) -> Answer {
+    set_shared(call, &user, true).await
+}
+
+pub(crate) async fn unshare(call: &Call, user: User) -> Answer {
+    set_shared(call, &user, false).await
+}
+
+/// The machine's own object is the record; the table only says where tasks look for one.
+async fn set_shared(call: &Call, user: &User, shared: bool) -> Answer {
+    let node = own_node(call, user).await?;
+    let project: ProjectId = call.id(1, "project")?;
+    let database = call.database()?;
+    let role = ProjectMembers(&database).role(&project, user.id()).await?;
+    if role.is_none_or(|role| role < ProjectRole::Contributor) {
+        return Err(ApiError::not_found("project").into());
+    }
+    let ask = NodeCall::Share {
+        project: project.clone(),
+        shared,
+    };
+    let view: NodeView = objects::node(call, &node, &ask).await?;
+    let shares = NodeShares(&database);
+    let action = if shared {
+        shares.insert(&node, &project, user.id(), call.now).await?;
+        "node_shared"
+    } else {
+        shares.remove(&node, &project).await?;
+        "node_unshared"
+    };
+    audit::detailed(
+        call,
+        &database,
+        user.id(),
+        action,
+        node.as_str(),
+        Some(&project),
+        None,
+    )
+    .await?;
     Ok(http::json(200, &view))
 }
 
@@ -100,6 +154,10 @@ pub(crate) async fn join(call: &Call, token: JoinToken) -> Answer {
     let Redemption::Joined { owner, node } = redemption else {
         return Err(JoinToken::refused().into());
     };
+    match Users(&database).get(&owner).await? {
+        Some(owner) => principal::active(&owner)?,
+        None => return Err(JoinToken::refused().into()),
+    }
     let secret = random_token(&format!("{NODE}{node}."))?;
     let ask = NodeCall::Join {
         node: node.clone(),

@@ -5,14 +5,13 @@ use sam_domain::access::wire::{CreateProject, ProjectList, ProjectRole, ProjectV
 use sam_domain::catalogue::{self, AGENTS, DEFAULT_AGENT};
 use sam_domain::error::ApiError;
 use sam_domain::id::ProjectId;
-use sam_platform::d1::project_members::ProjectMembers;
 use sam_platform::d1::projects::{Project, Projects};
 use sam_platform::{http, objects};
 use url::Url;
 
 use crate::call::Call;
 use crate::errors::{Answer, Failed};
-use crate::membership;
+use crate::membership::Member;
 use crate::principal::User;
 
 /// Longest name of a project, in characters.
@@ -21,20 +20,11 @@ const NAME_LIMIT: usize = 100;
 const REPOSITORY_LIMIT: usize = 2_000;
 
 pub(crate) async fn list(call: &Call, user: User) -> Answer {
-    let database = call.database()?;
-    let members = ProjectMembers(&database);
-    let mut projects = Vec::new();
-    for project in Projects(&database).of_member(user.id()).await? {
-        let role = if project.owner_id == *user.id() {
-            ProjectRole::Owner
-        } else {
-            match members.role(&project.id, user.id()).await? {
-                Some(role) => role,
-                None => continue,
-            }
-        };
-        projects.push(view(project, role));
-    }
+    let projects = Projects(&call.database()?).of_member(user.id()).await?;
+    let projects = projects
+        .into_iter()
+        .map(|(project, role)| view(project, role))
+        .collect();
     Ok(http::json(200, &ProjectList { projects }))
 }
 
@@ -65,18 +55,16 @@ pub(crate) async fn create(call: &Call, user: User) -> Answer {
     Ok(http::json(201, &view(project, ProjectRole::Owner)))
 }
 
-pub(crate) async fn get(call: &Call, user: User) -> Answer {
-    let membership = membership::of_path(call, &user, ProjectRole::Viewer).await?;
-    let project = stored(call, &membership.project).await?;
-    Ok(http::json(200, &view(project, membership.role)))
+pub(crate) async fn get(call: &Call, member: Member) -> Answer {
+    let project = stored(call, &member.project).await?;
+    Ok(http::json(200, &view(project, member.role)))
 }
 
-pub(crate) async fn feed(call: &Call, user: User) -> Answer {
-    let membership = membership::of_path(call, &user, ProjectRole::Viewer).await?;
+pub(crate) async fn feed(call: &Call, member: Member) -> Answer {
     let access = FeedAccess {
-        project: membership.project,
-        user: user.id().clone(),
-        auth_session: user.session.handle().to_owned(),
+        user: member.id().clone(),
+        auth_session: member.user.session.handle().to_owned(),
+        project: member.project,
         authorised_until: call.now.plus(SOCKET_AUTHORISATION),
     };
     let object = objects::project(&call.env, &access.project)?;

@@ -1,11 +1,10 @@
 //! Conversations, their rows and their prompts.
 
-use sam_domain::access::wire::ProjectRole;
 use sam_domain::conversation::call::{
     Done, GetSessionReply, Idempotency, ListMessagesReply, ListSessionsReply, ProjectCall,
     SendPromptReply,
 };
-use sam_domain::conversation::wire::SendPrompt;
+use sam_domain::conversation::wire::{PromptView, SendPrompt};
 use sam_domain::error::ApiError;
 use sam_platform::crypto::sha256_hex;
 use sam_platform::http::{self, body};
@@ -13,34 +12,30 @@ use sam_platform::http::{self, body};
 use super::{idempotency_key, tasks};
 use crate::call::{Call, JSON_LIMIT};
 use crate::errors::Answer;
-use crate::membership;
+use crate::membership::Member;
 use crate::objects;
-use crate::principal::User;
 
 /// Most rows of one page.
 const PAGE_ROWS: u32 = 500;
 
-pub(crate) async fn list(call: &Call, user: User) -> Answer {
-    let membership = membership::of_path(call, &user, ProjectRole::Viewer).await?;
+pub(crate) async fn list(call: &Call, member: Member) -> Answer {
     let ask = ProjectCall::ListSessions {
         before: call.query("before")?,
         limit: call.limit(100)?,
     };
-    let reply: ListSessionsReply = objects::project(call, &membership.project, &ask).await?;
+    let reply: ListSessionsReply = objects::project(call, &member.project, &ask).await?;
     Ok(http::json(200, &reply))
 }
 
-pub(crate) async fn get(call: &Call, user: User) -> Answer {
-    let membership = membership::of_path(call, &user, ProjectRole::Viewer).await?;
+pub(crate) async fn get(call: &Call, member: Member) -> Answer {
     let ask = ProjectCall::GetSession {
         session: call.id(1, "conversation")?,
     };
-    let reply: GetSessionReply = objects::project(call, &membership.project, &ask).await?;
+    let reply: GetSessionReply = objects::project(call, &member.project, &ask).await?;
     Ok(http::json(200, &reply))
 }
 
-pub(crate) async fn messages(call: &Call, user: User) -> Answer {
-    let membership = membership::of_path(call, &user, ProjectRole::Viewer).await?;
+pub(crate) async fn messages(call: &Call, member: Member) -> Answer {
     let (before, after) = (call.query("before")?, call.query("after")?);
     if before.is_some() && after.is_some() {
         return Err(ApiError::new(
@@ -56,45 +51,57 @@ pub(crate) async fn messages(call: &Call, user: User) -> Answer {
         after,
         limit: call.limit(PAGE_ROWS)?,
     };
-    let reply: ListMessagesReply = objects::project(call, &membership.project, &ask).await?;
+    let reply: ListMessagesReply = objects::project(call, &member.project, &ask).await?;
     Ok(http::json(200, &reply))
 }
 
-pub(crate) async fn send_prompt(call: &Call, user: User) -> Answer {
-    let membership = membership::of_path(call, &user, ProjectRole::Contributor).await?;
+pub(crate) async fn send_prompt(call: &Call, member: Member) -> Answer {
     let key = idempotency_key(call)?;
     let bytes = http::read_body(&call.request, JSON_LIMIT).await?;
     let request: SendPrompt = body::parse_json(&bytes)?;
     tasks::check_prompt("text", &request.text)?;
     let ask = ProjectCall::SendPrompt {
-        project: membership.project.clone(),
+        project: member.project.clone(),
         session: call.id(1, "conversation")?,
-        by: user.id().clone(),
+        by: member.id().clone(),
+        pool: member.pool(call).await?,
         idempotency: Idempotency {
             key,
             body_sha256: sha256_hex(&bytes),
         },
         request,
     };
-    let reply: SendPromptReply = objects::project(call, &membership.project, &ask).await?;
+    let reply: SendPromptReply = objects::project(call, &member.project, &ask).await?;
     Ok(http::json(202, &reply))
 }
 
-pub(crate) async fn remove_prompt(call: &Call, user: User) -> Answer {
-    let membership = membership::of_path(call, &user, ProjectRole::Contributor).await?;
-    let ask = ProjectCall::RemovePrompt {
+pub(crate) async fn edit_prompt(call: &Call, member: Member) -> Answer {
+    let request: SendPrompt = call.json().await?;
+    tasks::check_prompt("text", &request.text)?;
+    let ask = ProjectCall::EditPrompt {
         session: call.id(1, "conversation")?,
         prompt: call.id(2, "prompt")?,
+        by: member.editor(),
+        request,
     };
-    let reply: Done = objects::project(call, &membership.project, &ask).await?;
+    let reply: PromptView = objects::project(call, &member.project, &ask).await?;
     Ok(http::json(200, &reply))
 }
 
-pub(crate) async fn cancel_turn(call: &Call, user: User) -> Answer {
-    let membership = membership::of_path(call, &user, ProjectRole::Contributor).await?;
+pub(crate) async fn remove_prompt(call: &Call, member: Member) -> Answer {
+    let ask = ProjectCall::RemovePrompt {
+        session: call.id(1, "conversation")?,
+        prompt: call.id(2, "prompt")?,
+        by: member.editor(),
+    };
+    let reply: Done = objects::project(call, &member.project, &ask).await?;
+    Ok(http::json(200, &reply))
+}
+
+pub(crate) async fn cancel_turn(call: &Call, member: Member) -> Answer {
     let ask = ProjectCall::CancelTurn {
         session: call.id(1, "conversation")?,
     };
-    let reply: Done = objects::project(call, &membership.project, &ask).await?;
+    let reply: Done = objects::project(call, &member.project, &ask).await?;
     Ok(http::json(200, &reply))
 }

@@ -14,9 +14,6 @@ use crate::errors::Answer;
 use crate::principal::Public;
 use crate::proxy::upstream;
 
-/// Longest name of a person, in characters.
-const NAME_LIMIT: usize = 100;
-
 pub(crate) async fn status(call: &Call, _: Public) -> Answer {
     let claim = Installation(&call.database()?).claim().await?;
     Ok(http::json(
@@ -30,13 +27,7 @@ pub(crate) async fn status(call: &Call, _: Public) -> Answer {
 
 pub(crate) async fn claim(call: &Call, _: Public) -> Answer {
     let request: ClaimSetup = call.json().await?;
-    let name = request.name.as_deref().map_or("admin", str::trim);
-    if name.is_empty() || name.chars().count() > NAME_LIMIT {
-        return Err(ApiError::bad_request(format!(
-            "`name` must have 1 to {NAME_LIMIT} characters."
-        ))
-        .into());
-    }
+    let name = auth::person_name(request.name.as_deref().unwrap_or("admin"))?;
     let database = call.database()?;
     let installation = Installation(&database);
     if installation.claim().await?.is_some() {
@@ -59,6 +50,7 @@ pub(crate) async fn claim(call: &Call, _: Public) -> Answer {
         name: name.to_owned(),
         role: Role::Admin,
         created_at: call.now,
+        suspended_at: None,
     };
     // The database decides between simultaneous claims.
     if !installation.try_claim(&admin).await? {

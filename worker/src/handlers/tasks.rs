@@ -1,6 +1,5 @@
 //! Tasks.
 
-use sam_domain::access::wire::ProjectRole;
 use sam_domain::conversation::call::{
     Idempotency, ListTasksReply, ProjectCall, SubmitReply, UsageSummary,
 };
@@ -16,15 +15,13 @@ use sam_platform::r2::{Bodies, BodyName};
 use super::{idempotency_key, projects};
 use crate::call::{Call, JSON_LIMIT};
 use crate::errors::{Answer, log};
-use crate::membership;
+use crate::membership::{Member, TaskMember};
 use crate::objects;
-use crate::principal::User;
 
 /// Longest branch, tag or commit to start from, in bytes.
 const BASE_LIMIT: usize = 250;
 
-pub(crate) async fn submit(call: &Call, user: User) -> Answer {
-    let membership = membership::of_path(call, &user, ProjectRole::Contributor).await?;
+pub(crate) async fn submit(call: &Call, member: Member) -> Answer {
     let key = idempotency_key(call)?;
     let bytes = http::read_body(&call.request, JSON_LIMIT).await?;
     let request: SubmitTask = body::parse_json(&bytes)?;
@@ -35,16 +32,18 @@ pub(crate) async fn submit(call: &Call, user: User) -> Answer {
     if let Some(base) = &request.base {
         check_base(base)?;
     }
-    let project = projects::stored(call, &membership.project).await?;
+    let project = projects::stored(call, &member.project).await?;
+    let pool = member.pool(call).await?;
     let title = title_of(&request.prompt);
     let reply: SubmitReply = objects::project(
         call,
         &project.id,
         &ProjectCall::Submit {
             project: project.id.clone(),
-            by: user.id().clone(),
+            by: member.id().clone(),
             repository: project.repository,
             default_agent: project.default_agent,
+            pool,
             idempotency: Idempotency {
                 key,
                 body_sha256: sha256_hex(&bytes),
@@ -59,7 +58,7 @@ pub(crate) async fn submit(call: &Call, user: User) -> Answer {
         id: reply.task.clone(),
         project_id: project.id,
         session_id: reply.session.clone(),
-        created_by: user.id().clone(),
+        created_by: member.id().clone(),
         title,
         state: TaskState::Queued.word().to_owned(),
         rev: 0,
@@ -111,43 +110,38 @@ fn title_of(prompt: &str) -> String {
     line.chars().take(200).collect()
 }
 
-pub(crate) async fn list(call: &Call, user: User) -> Answer {
-    let membership = membership::of_path(call, &user, ProjectRole::Viewer).await?;
+pub(crate) async fn list(call: &Call, member: Member) -> Answer {
     let ask = ProjectCall::ListTasks {
         before: call.query("before")?,
         limit: call.limit(100)?,
     };
-    let reply: ListTasksReply = objects::project(call, &membership.project, &ask).await?;
+    let reply: ListTasksReply = objects::project(call, &member.project, &ask).await?;
     Ok(http::json(200, &reply))
 }
 
-pub(crate) async fn get(call: &Call, user: User) -> Answer {
-    let (_, task) = membership::of_task(call, &user, ProjectRole::Viewer).await?;
+pub(crate) async fn get(call: &Call, by: TaskMember) -> Answer {
     Ok(http::json(
         200,
-        &objects::task(call, &task, &TaskCall::Get).await?,
+        &objects::task(call, &by.task, &TaskCall::Get).await?,
     ))
 }
 
-pub(crate) async fn cancel(call: &Call, user: User) -> Answer {
-    let (_, task) = membership::of_task(call, &user, ProjectRole::Contributor).await?;
+pub(crate) async fn cancel(call: &Call, by: TaskMember) -> Answer {
     let ask = TaskCall::Cancel {
-        by: user.id().clone(),
+        by: by.member.id().clone(),
     };
-    Ok(http::json(200, &objects::task(call, &task, &ask).await?))
+    Ok(http::json(200, &objects::task(call, &by.task, &ask).await?))
 }
 
-pub(crate) async fn close(call: &Call, user: User) -> Answer {
-    let (_, task) = membership::of_task(call, &user, ProjectRole::Contributor).await?;
+pub(crate) async fn close(call: &Call, by: TaskMember) -> Answer {
     let ask = TaskCall::Close {
-        by: user.id().clone(),
+        by: by.member.id().clone(),
     };
-    Ok(http::json(200, &objects::task(call, &task, &ask).await?))
+    Ok(http::json(200, &objects::task(call, &by.task, &ask).await?))
 }
 
-pub(crate) async fn diff(call: &Call, user: User) -> Answer {
-    let (membership, task) = membership::of_task(call, &user, ProjectRole::Viewer).await?;
-    let view = objects::task(call, &task, &TaskCall::Get).await?;
+pub(crate) async fn diff(call: &Call, by: TaskMember) -> Answer {
+    let view = objects::task(call, &by.task, &TaskCall::Get).await?;
     let missing = || {
         ApiError::new(404, "no_diff", "This task has no diff.")
             .hint("A diff is there once the task has committed changes.")
@@ -157,17 +151,16 @@ pub(crate) async fn diff(call: &Call, user: User) -> Answer {
         .and_then(|result| result.diff)
         .ok_or_else(missing)?;
     let name = BodyName::parse(&body.sha256)?;
-    let stored = Bodies::of(&call.env, &membership.project)?
+    let stored = Bodies::of(&call.env, &by.member.project)?
         .get(&name)
         .await?
         .ok_or_else(missing)?;
     Ok(super::bodies::as_text(stored))
 }
 
-pub(crate) async fn usage(call: &Call, user: User) -> Answer {
-    let (membership, task) = membership::of_task(call, &user, ProjectRole::Viewer).await?;
-    let reply: UsageSummary =
-        objects::project(call, &membership.project, &ProjectCall::TaskUsage { task }).await?;
+pub(crate) async fn usage(call: &Call, by: TaskMember) -> Answer {
+    let ask = ProjectCall::TaskUsage { task: by.task };
+    let reply: UsageSummary = objects::project(call, &by.member.project, &ask).await?;
     Ok(http::json(200, &reply))
 }
 

@@ -1,6 +1,9 @@
 //! What a conversation remembers, without its rows.
 
-use super::{CONTEXT_LIMIT, REMEMBERED_PROMPTS, REMEMBERED_WORKSPACES, UTTERANCE_LIMIT};
+use super::{
+    CONTEXT_LIMIT, QUEUED_BYTES, QUEUED_PROMPTS, REMEMBERED_PROMPTS, REMEMBERED_WORKSPACES,
+    UTTERANCE_LIMIT,
+};
 use crate::actor::message::TaskIntent;
 use crate::conversation::row::{Author, truncate};
 use crate::conversation::wire::{Activity, PromptState, PromptView, SessionView};
@@ -60,6 +63,15 @@ pub struct Prompt {
     pub text: String,
     /// Who sent it.
     pub by: UserId,
+    /// Whose pool a task that begins with it draws on; the sender's own when absent.
+    #[serde(default)]
+    pub pool: Option<UserId>,
+    /// When it was sent.
+    #[serde(default)]
+    pub at: Timestamp,
+    /// How often its words were changed.
+    #[serde(default)]
+    pub edits: u32,
     /// Where it stands.
     pub state: PromptState,
     /// How the agent said it stopped.
@@ -100,7 +112,9 @@ pub struct Utterance {
 }
 
 impl Prompt {
-    pub(super) fn view(&self) -> PromptView {
+    /// The prompt as shown.
+    #[must_use]
+    pub fn view(&self) -> PromptView {
         PromptView {
             id: self.id.clone(),
             row: self.row.clone(),
@@ -157,6 +171,19 @@ impl Session {
         self.awaiting
             .as_ref()
             .is_some_and(|awaited| awaited.workspace == *workspace)
+    }
+
+    /// Whether the queue takes these words: it is bounded in number and in bytes.
+    #[must_use]
+    pub fn has_room_for(&self, text: &str) -> bool {
+        let queued = self
+            .prompts
+            .iter()
+            .filter(|prompt| prompt.state == PromptState::Queued);
+        let (count, bytes) = queued.fold((0, text.len()), |(count, bytes), prompt| {
+            (count + 1, bytes + prompt.text.len())
+        });
+        count < QUEUED_PROMPTS && bytes <= QUEUED_BYTES
     }
 
     /// The prompt with this id, while it is remembered.

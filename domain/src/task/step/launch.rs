@@ -14,9 +14,14 @@ impl Step<'_> {
     }
 
     pub(super) fn place(&mut self) {
-        let Some(agent) = self.task.intent.as_ref().map(|intent| intent.agent.clone()) else {
+        let Some(intent) = self.task.intent.as_ref() else {
             return;
         };
+        let agent = intent.agent.clone();
+        let origin = Some(Origin {
+            user: intent.user.clone(),
+            project: intent.project.clone(),
+        });
         self.leave_attempt();
         self.task.attempt += 1;
         self.enter(TaskState::Placing, Some(PLACING_LIMIT));
@@ -24,6 +29,7 @@ impl Step<'_> {
         self.tell_pool(Message::PlaceRequested {
             attempt: self.task.attempt,
             agent,
+            origin,
         });
     }
 
