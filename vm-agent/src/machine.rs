@@ -18,6 +18,8 @@ pub(crate) struct Machine {
     pub(crate) hub: Hub,
     /// Folders searched first for agents.
     pub(crate) agent_path: Vec<PathBuf>,
+    /// Most bytes of a repository.
+    pub(crate) max_repository: u64,
     api: Api,
     node: Arc<RwLock<NodeIdentity>>,
     deliveries: Mutex<HashMap<WorkspaceId, (WorkspaceApi, Arc<Outbox>)>>,
@@ -30,11 +32,13 @@ impl Machine {
         api: Api,
         node: Arc<RwLock<NodeIdentity>>,
         agent_path: Vec<PathBuf>,
+        max_repository: u64,
     ) -> Self {
         Self {
             store,
             hub,
             agent_path,
+            max_repository,
             api,
             node,
             deliveries: Mutex::default(),

@@ -43,6 +43,7 @@ mod rows;
 mod run;
 mod secret;
 mod store;
+mod text;
 mod workspace;
 
 use clap::{Parser, Subcommand};
@@ -81,6 +82,9 @@ enum Subcommands {
         /// Most workspaces at a time.
         #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
         max_workspaces: u32,
+        /// Largest repository that is cloned or checked out, in MiB.
+        #[arg(long, default_value_t = 8192, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+        max_repository_mib: u64,
     },
     /// Runs one program and ends everything it started. For internal use.
     #[command(hide = true)]
@@ -107,6 +111,7 @@ fn main() -> ExitCode {
             agent_path,
             name,
             max_workspaces,
+            max_repository_mib,
         } => start(run::Options {
             url,
             state_dir,
@@ -116,6 +121,7 @@ fn main() -> ExitCode {
             agent_path,
             name,
             max_workspaces,
+            max_repository: max_repository_mib << 20,
         }),
     }
 }

@@ -42,6 +42,8 @@ pub(crate) struct Options {
     pub(crate) name: Option<String>,
     /// Most workspaces at a time; the control plane keeps to it.
     pub(crate) max_workspaces: u32,
+    /// Most bytes of a repository.
+    pub(crate) max_repository: u64,
 }
 
 /// Why the process ends before it was told to.
@@ -115,6 +117,7 @@ pub(crate) async fn run(options: Options) -> Result<(), RunError> {
         api.clone(),
         Arc::clone(&node),
         options.agent_path.clone(),
+        options.max_repository,
     ));
     recover(&machine).await?;
     for command in machine.hub.open_commands() {

@@ -13,7 +13,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Longest diff that is kept, in bytes.
-const DIFF_LIMIT: usize = 8 * 1024 * 1024;
+const DIFF_LIMIT: usize = crate::rows::BODY_LIMIT - DIFF_MARK.len();
+/// What ends a diff that was cut.
+const DIFF_MARK: &[u8] = b"\n[The diff is longer; the rest was left out.]\n";
 /// Longest first line of a commit message, in bytes.
 const MESSAGE_LIMIT: usize = 200;
 
@@ -56,6 +58,14 @@ pub(crate) async fn finish(
         .run(&repo, &["rev-parse", "--verify", "-q", "HEAD^{commit}"])
         .await?;
     if !head.ok() {
+        // A repository that had no commit, and still has none.
+        let start = format!("{}^{{commit}}", record.start_commit);
+        let began = git
+            .run(&repo, &["rev-parse", "--verify", "-q", &start])
+            .await?;
+        if !began.ok() {
+            return Ok(Finished::default());
+        }
         return Err(head.failure("commit_failed", "git cannot name the newest commit"));
     }
     let head = head.text();
@@ -115,11 +125,10 @@ fn subject(message: &str) -> String {
 }
 
 async fn compare(git: &Git, repo: &Path, base: &str, head: &str) -> Result<Finished, GitFailure> {
-    let range = format!("{base}..{head}");
     let plain = ["--no-color", "--no-ext-diff", "--no-textconv"];
     let mut arguments = vec!["diff", "--shortstat"];
     arguments.extend(plain);
-    arguments.extend([range.as_str(), "--"]);
+    arguments.extend([base, head, "--"]);
     let stat = git.run(repo, &arguments).await?;
     let mut finished = shortstat(&stat.text());
     arguments.splice(1..2, []);
@@ -129,7 +138,10 @@ async fn compare(git: &Git, repo: &Path, base: &str, head: &str) -> Result<Finis
     }
     let mut bytes = diff.stdout;
     if diff.cut {
-        bytes.extend_from_slice(b"\n[The diff is longer; the rest was left out.]\n");
+        // Not within a character, nor within a line where there are lines.
+        let end = bytes.iter().rposition(|byte| *byte == b'\n');
+        bytes.truncate(end.unwrap_or(bytes.len()));
+        bytes.extend_from_slice(DIFF_MARK);
     }
     finished.diff = Some(bytes);
     Ok(finished)

@@ -10,21 +10,27 @@
 //! - What git prints leaves this module redacted and bounded.
 //! - Each run is supervised: aborting a job ends git and its helpers.
 //!
-//! - [`prepare`]: clone and check out. [`finish`]: commit, diff and push.
+//! - [`prepare`]: clone and check out, within bounds ([`clone`], [`tree`]).
+//!   [`finish`]: commit, diff and push.
 
+mod clone;
 mod finish;
+#[cfg(test)]
+mod hostile_tests;
 mod prepare;
 mod repository;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 pub(crate) use finish::{Finished, finish};
-pub(crate) use prepare::{Wanted, prepare};
+pub(crate) use prepare::{Mark, Wanted, prepare};
 
 use crate::layout::Layout;
 use crate::process::{Program, SpawnError, Supervised};
 use crate::secret;
 use crate::store::Store;
+use crate::text::printable;
 use std::ffi::OsString;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -32,6 +38,30 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+/// What every run is told: nobody's hooks, helpers, monitors or keys take part,
+/// and a server that says nothing for minutes is given up.
+const ALWAYS: [&str; 18] = [
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "commit.gpgSign=false",
+    "-c",
+    "credential.helper=",
+    "-c",
+    "submodule.recurse=false",
+    "-c",
+    "gc.auto=0",
+    "-c",
+    "maintenance.auto=false",
+    "-c",
+    "http.lowSpeedLimit=1",
+    "-c",
+    "http.lowSpeedTime=300",
+];
+/// How much is read at once.
+const CHUNK: usize = 16 * 1024;
 /// Most bytes of an answer that is read as a whole.
 const ANSWER_LIMIT: usize = 1024 * 1024;
 /// Most bytes of what git says about a failure.
@@ -53,7 +83,7 @@ impl GitFailure {
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self {
             code,
-            message: secret::redact(&message.into()),
+            message: printable(&secret::redact(&message.into())),
             hint: None,
         }
     }
@@ -98,9 +128,9 @@ impl Ran {
         String::from_utf8_lossy(&self.stdout).trim().to_owned()
     }
 
-    /// The end of what it complained about, redacted.
+    /// The end of what it complained about, redacted and fit to be shown.
     pub(crate) fn said(&self) -> String {
-        secret::tail(&self.stderr, SAID_LIMIT)
+        printable(&secret::tail(&complaint(&self.stderr), SAID_LIMIT))
     }
 
     /// The failure this run is, with `code` unless the disk is full.
@@ -167,30 +197,62 @@ impl Git {
         arguments: &[&str],
         limit: usize,
     ) -> Result<Ran, GitFailure> {
-        let mut all: Vec<OsString> = [
-            "-c",
-            "core.hooksPath=/dev/null",
-            "-c",
-            "core.fsmonitor=false",
-            "-c",
-            "commit.gpgSign=false",
-            "-c",
-            "credential.helper=",
-            "-c",
-            "submodule.recurse=false",
-            "-c",
-            "gc.auto=0",
-            "-c",
-            "maintenance.auto=false",
-        ]
-        .map(OsString::from)
-        .to_vec();
-        all.extend(arguments.iter().map(OsString::from));
+        let mut stdout = Vec::new();
+        let mut cut = false;
+        let mut ran = self
+            .each(directory, arguments, |bytes| {
+                let room = limit.saturating_sub(stdout.len());
+                cut = bytes.len() > room;
+                stdout.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+                !cut
+            })
+            .await?;
+        ran.stdout = stdout;
+        ran.cut = cut;
+        Ok(ran)
+    }
+
+    /// Runs git and hands out what it prints, piece by piece; git is ended when
+    /// `take` has had enough.
+    pub(super) async fn each(
+        &self,
+        directory: &Path,
+        arguments: &[&str],
+        take: impl FnMut(&[u8]) -> bool,
+    ) -> Result<Ran, GitFailure> {
+        let never = std::future::pending();
+        let ran = self.conduct(directory, arguments, take, |_| {}, never);
+        Ok(ran.await?.0)
+    }
+
+    /// Runs git, whose complaints are heard as they come, until `stop`, which
+    /// ends it: then `None`.
+    pub(super) async fn watch(
+        &self,
+        directory: &Path,
+        arguments: &[&str],
+        hear: impl FnMut(&[u8]),
+        stop: impl Future<Output = ()>,
+    ) -> Result<Option<Ran>, GitFailure> {
+        let ran = self.conduct(directory, arguments, |_| true, hear, stop);
+        let (ran, stopped) = ran.await?;
+        Ok((!stopped).then_some(ran))
+    }
+
+    /// One supervised run, and whether `stop` ended it.
+    async fn conduct(
+        &self,
+        directory: &Path,
+        arguments: &[&str],
+        mut take: impl FnMut(&[u8]) -> bool,
+        hear: impl FnMut(&[u8]),
+        stop: impl Future<Output = ()>,
+    ) -> Result<(Ran, bool), GitFailure> {
         let program = Program {
             workspace: self.layout.workspace().clone(),
             role: "git",
             executable: self.executable.clone(),
-            arguments: all,
+            arguments: ALWAYS.iter().chain(arguments).map(OsString::from).collect(),
             env: self.env(),
             directory: directory.to_owned(),
         };
@@ -199,30 +261,45 @@ impl Git {
             SpawnError::Store(error) if error.is_full() => GitFailure::disk_full(),
             SpawnError::Store(error) => GitFailure::new("workspace_failed", error.to_string()),
         })?;
-        let Some((stdin, stdout, stderr)) = child.streams() else {
+        let Some((stdin, mut stdout, stderr)) = child.streams() else {
             return Err(GitFailure::new("workspace_failed", "git has no streams."));
         };
         drop(stdin);
-        let ((stdout, cut), (stderr, _)) = tokio::join!(
-            async {
-                let read = read_head(stdout, limit).await;
-                if read.1 {
+        let (stderr, stopped) = {
+            let reading = async {
+                let output = async {
+                    let mut chunk = vec![0; CHUNK];
+                    while let Ok(n @ 1..) = stdout.read(&mut chunk).await {
+                        if !take(chunk.get(..n).unwrap_or_default()) {
+                            child.terminate();
+                            break;
+                        }
+                    }
+                    // Closed, so that a git that goes on printing does not wait for a reader.
+                    drop(stdout);
+                };
+                tokio::join!(output, read_tail(stderr, hear)).1
+            };
+            tokio::pin!(reading);
+            tokio::select! {
+                stderr = &mut reading => (stderr, false),
+                () = stop => {
                     child.terminate();
+                    (reading.await, true)
                 }
-                read
-            },
-            read_tail(stderr)
-        );
+            }
+        };
         let status = child
             .wait()
             .await
             .map_err(|error| GitFailure::io("Waiting for git", &error))?;
-        Ok(Ran {
+        let ran = Ran {
             status,
-            stdout,
-            cut,
+            stdout: Vec::new(),
+            cut: false,
             stderr,
-        })
+        };
+        Ok((ran, stopped))
     }
 
     fn env(&self) -> Vec<(String, OsString)> {
@@ -248,6 +325,8 @@ impl Git {
         set("GIT_TERMINAL_PROMPT", "0".into());
         set("GIT_ASKPASS", "".into());
         set("GIT_ALLOW_PROTOCOL", "file:http:https".into());
+        // No transport of ours uses it; should one lead there, it asks nobody.
+        set("GIT_SSH_COMMAND", "ssh -oBatchMode=yes".into());
         set("GIT_OPTIONAL_LOCKS", "0".into());
         set("GIT_PAGER", "cat".into());
         env
@@ -269,27 +348,36 @@ fn config_text(repository: &str) -> String {
     text
 }
 
-/// Reads the beginning, and whether there was more.
-async fn read_head(mut from: impl AsyncRead + Unpin, limit: usize) -> (Vec<u8>, bool) {
-    let mut bytes = Vec::new();
-    let more = (&mut from)
-        .take(limit as u64 + 1)
-        .read_to_end(&mut bytes)
-        .await;
-    let cut = more.is_ok() && bytes.len() > limit;
-    bytes.truncate(limit);
-    (bytes, cut)
-}
-
-/// Reads everything and keeps the end.
-async fn read_tail(mut from: impl AsyncRead + Unpin) -> (Vec<u8>, bool) {
+/// Reads everything, tells `hear` of it, and keeps the end.
+async fn read_tail(mut from: impl AsyncRead + Unpin, mut hear: impl FnMut(&[u8])) -> Vec<u8> {
     const KEEP: usize = 8 * 1024;
     let mut kept = Vec::new();
     let mut chunk = vec![0; 4096];
     while let Ok(n @ 1..) = from.read(&mut chunk).await {
-        kept.extend_from_slice(chunk.get(..n).unwrap_or_default());
+        let piece = chunk.get(..n).unwrap_or_default();
+        hear(piece);
+        kept.extend_from_slice(piece);
         let excess = kept.len().saturating_sub(KEEP);
         kept.drain(..excess);
     }
-    (kept, false)
+    kept
+}
+
+/// What git printed without the progress that it overwrote and what it says of
+/// every clone.
+fn complaint(stderr: &[u8]) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for line in stderr.split(|byte| *byte == b'\n') {
+        let shown = line
+            .rsplit(|byte| *byte == b'\r')
+            .find(|part| !part.is_empty())
+            .unwrap_or_default();
+        let text = String::from_utf8_lossy(shown);
+        let is_noise = text.starts_with("Cloning into") || clone::progress(&text).is_some();
+        if !is_noise {
+            lines.extend_from_slice(shown);
+            lines.push(b'\n');
+        }
+    }
+    lines
 }

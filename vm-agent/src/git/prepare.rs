@@ -3,8 +3,9 @@
 //! It begins by removing what an interrupted earlier try left, so it can be
 //! repeated at any time before the workspace is recorded as ready.
 
+use super::clone::clone;
 use super::repository::{check_repository, is_base_name, is_branch_name};
-use super::{Git, GitFailure};
+use super::{Git, GitFailure, tree};
 use crate::layout::Layout;
 use crate::store::Store;
 use std::path::Path;
@@ -19,23 +20,37 @@ pub(crate) struct Wanted {
     pub(crate) base: Option<String>,
     /// The branch to make, or to continue where the remote has it.
     pub(crate) branch: String,
+    /// Most bytes of the clone, and of the checkout.
+    pub(crate) limit: u64,
+}
+
+/// Something about the workspace that its person should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// A stable word.
+    pub(crate) code: &'static str,
+    /// What it is.
+    pub(crate) text: String,
 }
 
 /// What was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Prepared {
-    /// The commit the branch forks from.
+    /// The commit the branch forks from; the empty tree in a repository without one.
     pub(crate) base_commit: String,
     /// The commit that is checked out; newer than the base on a continued branch.
     pub(crate) start_commit: String,
+    /// What its person should know.
+    pub(crate) marks: Vec<Mark>,
 }
 
-/// Makes the workspace. `phase` hears of each part as it begins.
+/// Makes the workspace. `phase` hears of each part as it begins, and how far a
+/// long one is.
 pub(crate) async fn prepare(
     store: &Arc<Store>,
     layout: &Layout,
     wanted: &Wanted,
-    mut phase: impl FnMut(&'static str),
+    mut phase: impl FnMut(String),
 ) -> Result<Prepared, GitFailure> {
     check_repository(&wanted.repository, layout.state())?;
     if !is_branch_name(&wanted.branch) {
@@ -53,21 +68,24 @@ pub(crate) async fn prepare(
         .map_err(|error| GitFailure::io("Making the workspace's folders", &error))?;
     let git = Git::new(store, layout, &wanted.repository)?;
 
-    phase("cloning");
-    clone(&git, layout, &wanted.repository).await?;
+    phase("cloning".to_owned());
+    clone(&git, layout, &wanted.repository, wanted.limit, &mut phase).await?;
 
-    phase("checking_out");
+    phase("checking_out".to_owned());
     let repo = layout.repo();
-    let base_commit = match &wanted.base {
-        Some(base) => find_base(&git, &repo, base).await?,
-        None => resolve(&git, &repo, "HEAD").await?.ok_or_else(|| {
-            GitFailure::new("empty_repository", "The repository has no commit yet.")
-                .hint("Commit something to its default branch first.")
-        })?,
-    };
     let remote_branch = format!("refs/remotes/origin/{}", wanted.branch);
     let continued = resolve(&git, &repo, &remote_branch).await?;
-    let start_commit = continued.clone().unwrap_or_else(|| base_commit.clone());
+    if continued.is_none() {
+        refuse_blocked(&git, &repo, &wanted.branch).await?;
+    }
+    let base = match &wanted.base {
+        Some(base) => Some(find_base(&git, &repo, base).await?),
+        None => resolve(&git, &repo, "HEAD").await?,
+    };
+    let Some(start_commit) = continued.clone().or_else(|| base.clone()) else {
+        return begin_empty(&git, &repo, &wanted.branch).await;
+    };
+    let measured = tree::measure(&git, &repo, &start_commit, wanted.limit).await?;
     let checkout = [
         "checkout",
         "-q",
@@ -80,64 +98,86 @@ pub(crate) async fn prepare(
     if !ran.ok() {
         return Err(ran.failure("checkout_failed", "git could not check the branch out"));
     }
-    let base_commit = match continued {
-        Some(tip) => {
-            let ran = git.run(&repo, &["merge-base", &base_commit, &tip]).await?;
+    let base_commit = match (base, continued) {
+        (Some(base), Some(tip)) => {
+            let ran = git.run(&repo, &["merge-base", &base, &tip]).await?;
             if ran.ok() { ran.text() } else { tip }
         }
-        None => base_commit,
+        (Some(base), None) => base,
+        // The branch is all there is: it began in an empty repository.
+        (None, _) => empty_tree(&git, &repo).await?,
     };
     Ok(Prepared {
         base_commit,
         start_commit,
+        marks: tree::marks(&git, &repo, measured).await?,
     })
 }
 
-async fn clone(git: &Git, layout: &Layout, repository: &str) -> Result<(), GitFailure> {
-    if repository.starts_with('/') && !Path::new(repository).is_dir() {
-        return Err(GitFailure::new(
-            "not_a_repository",
-            format!("There is no folder {repository} on this machine."),
+/// Git keeps a branch `a/b` and a branch `a` from being in one repository; that
+/// would show only when the work is pushed.
+async fn refuse_blocked(git: &Git, repo: &Path, branch: &str) -> Result<(), GitFailure> {
+    for (at, _) in branch.match_indices('/') {
+        let above = branch.get(..at).unwrap_or_default();
+        let name = format!("refs/remotes/origin/{above}");
+        if resolve(git, repo, &name).await?.is_some() {
+            return Err(GitFailure::new(
+                "branch_blocked",
+                format!(
+                    "The repository has a branch {above:?}, beside which git cannot have the \
+                     work's branch {branch:?}."
+                ),
+            )
+            .hint(format!("Rename the branch {above:?}, then try again.")));
+        }
+    }
+    Ok(())
+}
+
+/// A repository without a commit: the work becomes its first one, on a branch
+/// that is born with it.
+async fn begin_empty(git: &Git, repo: &Path, branch: &str) -> Result<Prepared, GitFailure> {
+    let others = git
+        .run(
+            repo,
+            &["for-each-ref", "--count=1", "refs/remotes", "refs/tags"],
         )
-        .hint("A path is looked for on the machine that runs the work."));
+        .await?;
+    if !others.text().is_empty() {
+        return Err(GitFailure::new(
+            "no_default_branch",
+            "The repository has commits, but its default branch has none.",
+        )
+        .hint("Name a branch to start from, or set the repository's default branch."));
     }
-    let repo = layout.repo();
-    let target = repo.to_string_lossy();
-    // Over git's own transport even for a path: nothing is shared with the
-    // person's repository, neither by hard links nor by reference.
-    let arguments = [
-        "clone",
-        "-q",
-        "--no-checkout",
-        "--no-local",
-        "--origin",
-        "origin",
-        "--",
-        repository,
-        &target,
-    ];
-    let ran = git.run(layout.root(), &arguments).await?;
+    let head = format!("refs/heads/{branch}");
+    let ran = git.run(repo, &["symbolic-ref", "HEAD", &head]).await?;
+    if !ran.ok() {
+        return Err(ran.failure("checkout_failed", "git could not begin the branch"));
+    }
+    let empty = empty_tree(git, repo).await?;
+    Ok(Prepared {
+        base_commit: empty.clone(),
+        start_commit: empty,
+        marks: vec![Mark {
+            code: "empty_repository",
+            text: format!(
+                "The repository has no commit yet: the work becomes its first, on the branch {branch}."
+            ),
+        }],
+    })
+}
+
+/// The tree of no files, in the repository's own hash.
+async fn empty_tree(git: &Git, repo: &Path) -> Result<String, GitFailure> {
+    let ran = git
+        .run(repo, &["hash-object", "-w", "-t", "tree", "/dev/null"])
+        .await?;
     if ran.ok() {
-        return Ok(());
+        Ok(ran.text())
+    } else {
+        Err(ran.failure("checkout_failed", "git could not make an empty tree"))
     }
-    let said = ran.said();
-    if said.contains("does not appear to be a git repository")
-        || said.contains("not a git repository")
-        || (said.contains("repository '")
-            && (said.contains("not found") || said.contains("does not exist")))
-    {
-        return Err(ran
-            .failure("not_a_repository", "There is no git repository there")
-            .hint("Check the URL or path of the project's repository."));
-    }
-    if said.contains("could not read Username") || said.contains("Authentication failed") {
-        return Err(ran
-            .failure("repository_denied", "The repository asks for a sign-in")
-            .hint("Private repositories need credentials; use a public URL or a path on this machine."));
-    }
-    Err(ran
-        .failure("clone_failed", "git could not clone the repository")
-        .hint("Check that this machine can reach the repository."))
 }
 
 /// A branch of the remote, a tag, or a commit, in this order.

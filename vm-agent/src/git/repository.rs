@@ -31,6 +31,9 @@ pub(super) fn check_repository(repository: &str, private: &Path) -> Result<(), G
             refused("carries a credential in its URL, which is not supported")
         }
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(()),
+        Ok(url) if matches!(url.scheme(), "ssh" | "git+ssh" | "ssh+git") => {
+            refused("is reached by SSH, for which machines have no key")
+        }
         Ok(_) | Err(_) => refused("is neither an http(s) URL nor an absolute path"),
     }
 }

@@ -1,6 +1,6 @@
 //! Real repositories in temporary folders, real git under the real supervisor.
 
-use super::{Finished, GitFailure, Wanted, finish, prepare};
+use super::{Finished, GitFailure, Mark, Wanted, finish, prepare};
 use crate::layout::Layout;
 use crate::store::{Store, WorkspaceRecord};
 use sam_domain::id::{Id, SessionId, TaskId, WorkspaceId};
@@ -9,12 +9,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-struct Bench {
+/// Most bytes of a repository here.
+pub(super) const LIMIT: u64 = 1 << 20;
+
+pub(super) struct Bench {
     dir: tempfile::TempDir,
     store: Arc<Store>,
 }
 
-fn git(dir: &Path, arguments: &[&str]) -> String {
+pub(super) fn git(dir: &Path, arguments: &[&str]) -> String {
     let out = Command::new("git")
         .args(arguments)
         .current_dir(dir)
@@ -32,7 +35,7 @@ fn git(dir: &Path, arguments: &[&str]) -> String {
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().expect("dir");
         let store = Arc::new(Store::open(&dir.path().join("state")).expect("store"));
         let origin = dir.path().join("origin");
@@ -46,11 +49,15 @@ impl Bench {
         bench
     }
 
-    fn origin(&self) -> PathBuf {
+    pub(super) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(super) fn origin(&self) -> PathBuf {
         self.dir.path().join("origin")
     }
 
-    fn commit(&self, message: &str) -> String {
+    pub(super) fn commit(&self, message: &str) -> String {
         git(&self.origin(), &["add", "--all"]);
         let who = ["-c", "user.name=P", "-c", "user.email=p@example.invalid"];
         let mut arguments = who.to_vec();
@@ -59,31 +66,45 @@ impl Bench {
         git(&self.origin(), &["rev-parse", "HEAD"])
     }
 
-    fn layout(&self, seed: u128) -> Layout {
+    pub(super) fn layout(&self, seed: u128) -> Layout {
         Layout::new(self.store.dir(), &WorkspaceId::mint(Timestamp(1), seed))
     }
 
-    async fn prepare(&self, seed: u128, base: Option<&str>) -> Result<WorkspaceRecord, GitFailure> {
+    pub(super) async fn prepare(
+        &self,
+        seed: u128,
+        base: Option<&str>,
+    ) -> Result<WorkspaceRecord, GitFailure> {
         self.prepare_from(seed, &self.origin().to_string_lossy(), base)
             .await
     }
 
-    async fn prepare_from(
+    pub(super) async fn prepare_from(
         &self,
         seed: u128,
         repository: &str,
         base: Option<&str>,
     ) -> Result<WorkspaceRecord, GitFailure> {
+        Ok(self.prepare_marked(seed, repository, base).await?.0)
+    }
+
+    pub(super) async fn prepare_marked(
+        &self,
+        seed: u128,
+        repository: &str,
+        base: Option<&str>,
+    ) -> Result<(WorkspaceRecord, Vec<Mark>), GitFailure> {
         let layout = self.layout(seed);
         let wanted = Wanted {
             repository: repository.to_owned(),
             base: base.map(str::to_owned),
             branch: "sam/work".to_owned(),
+            limit: LIMIT,
         };
         let mut phases = Vec::new();
         let prepared = prepare(&self.store, &layout, &wanted, |phase| phases.push(phase)).await?;
         assert_eq!(phases, ["cloning", "checking_out"]);
-        Ok(WorkspaceRecord {
+        let record = WorkspaceRecord {
             id: layout.workspace().clone(),
             attempt: 1,
             session: SessionId::mint(Timestamp(1), 1),
@@ -92,10 +113,11 @@ impl Bench {
             branch: wanted.branch,
             base_commit: prepared.base_commit,
             start_commit: prepared.start_commit,
-        })
+        };
+        Ok((record, prepared.marks))
     }
 
-    async fn finish(&self, seed: u128, record: &WorkspaceRecord) -> Finished {
+    pub(super) async fn finish(&self, seed: u128, record: &WorkspaceRecord) -> Finished {
         let layout = self.layout(seed);
         let pushing = std::future::ready(());
         finish(&self.store, &layout, record, "Fix it\n\nmore", pushing)
@@ -104,7 +126,7 @@ impl Bench {
     }
 }
 
-fn code<T>(result: Result<T, GitFailure>) -> &'static str {
+pub(super) fn code<T>(result: Result<T, GitFailure>) -> &'static str {
     result.map(|_| ()).expect_err("fails").code
 }
 
@@ -227,7 +249,10 @@ async fn what_cannot_be_cloned_says_so() {
         check("ssh://host.example/x").await,
         "unsupported_repository"
     );
-    assert_eq!(check("http://127.0.0.1:9/x.git").await, "clone_failed");
+    assert_eq!(
+        check("http://127.0.0.1:9/x.git").await,
+        "repository_unreachable"
+    );
     let other = bench.layout(3);
     other.make_afresh().expect("made");
     let inside = other.repo();
@@ -242,8 +267,6 @@ async fn what_cannot_be_cloned_says_so() {
         check(&link.to_string_lossy()).await,
         "unsupported_repository"
     );
-    git(&missing, &["init", "-q"]);
-    assert_eq!(check(&missing.to_string_lossy()).await, "empty_repository");
 }
 
 #[tokio::test]

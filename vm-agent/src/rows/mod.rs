@@ -1,11 +1,13 @@
 //! From what an agent says to the rows of a conversation.
 //!
 //! - [`transcript`]: updates in, row versions and deltas out; pure.
-//! - [`tool`]: what one tool call looks like as a row; pure.
+//! - [`tool`]: what one tool call looks like as a row; [`ends`]: of long output,
+//!   both ends; pure.
 //! - [`writer`]: keeps versions in the store, offers deltas to the live socket.
 //! - [`outbox`]: delivers what the store holds, in order, until it is taken.
 //! - [`live`]: the socket for deltas, which may always be lost.
 
+mod ends;
 mod live;
 mod outbox;
 mod tool;

@@ -4,7 +4,8 @@
 //! agent says it, arguments as compact JSON, paths relative to the repository,
 //! changes as unified diffs, output with its head and its tail.
 
-use super::{BODY_LIMIT, body, head_and_tail};
+use super::ends::Ends;
+use super::{body, head_and_tail};
 use sam_acp::{ToolCall, ToolContent};
 use sam_domain::conversation::row::{
     FileDiff, INLINE_TEXT_LIMIT, Location, ToolBody, ToolKind, ToolStatus, truncate,
@@ -28,11 +29,10 @@ pub(super) struct Rendered {
 }
 
 /// Renders a call; `streamed` is output it reported piece by piece.
-pub(super) fn render(call: &ToolCall, streamed: &str, root: &Path) -> Rendered {
-    let whole = output(call, streamed);
-    let (kept, truncated_bytes) = truncate(&whole, BODY_LIMIT);
+pub(super) fn render(call: &ToolCall, streamed: &Ends, root: &Path) -> Rendered {
+    let (kept, truncated_bytes) = output(call, streamed);
     let (output_ref, bodies) = if kept.len() > INLINE_TEXT_LIMIT {
-        let (reference, stored) = body(kept.as_bytes().to_vec());
+        let (reference, stored) = body(kept.clone().into_bytes());
         (Some(reference), vec![stored])
     } else {
         (None, Vec::new())
@@ -54,7 +54,7 @@ pub(super) fn render(call: &ToolCall, streamed: &str, root: &Path) -> Rendered {
             })
             .collect(),
         diffs: diffs(&call.content, root),
-        output: head_and_tail(kept),
+        output: head_and_tail(&kept),
         output_ref,
         truncated_bytes,
         ended_at: None,
@@ -63,8 +63,8 @@ pub(super) fn render(call: &ToolCall, streamed: &str, root: &Path) -> Rendered {
 }
 
 /// The output of a call: the texts it shows, else what it streamed, else what
-/// its raw output says.
-pub(super) fn output(call: &ToolCall, streamed: &str) -> String {
+/// its raw output says. With it, how many bytes of it are missing.
+pub(super) fn output(call: &ToolCall, streamed: &Ends) -> (String, u64) {
     let shown: Vec<&str> = call
         .content
         .iter()
@@ -76,12 +76,12 @@ pub(super) fn output(call: &ToolCall, streamed: &str) -> String {
         })
         .collect();
     if !shown.is_empty() {
-        return shown.join("\n");
+        return Ends::of(&shown.join("\n")).text();
     }
     if !streamed.is_empty() {
-        return streamed.to_owned();
+        return streamed.text();
     }
-    match &call.raw_output {
+    let raw = match &call.raw_output {
         Some(Value::String(text)) => text.clone(),
         // A diff says it better than its raw form.
         Some(raw @ (Value::Object(_) | Value::Array(_))) if call.content.is_empty() => {
@@ -91,7 +91,8 @@ pub(super) fn output(call: &ToolCall, streamed: &str) -> String {
                 .map_or_else(|| raw.to_string(), str::to_owned)
         }
         _ => String::new(),
-    }
+    };
+    Ends::of(&raw).text()
 }
 
 /// Compact JSON; over the limit, every long string in it is cut.
@@ -223,11 +224,12 @@ fn status(status: sam_acp::ToolStatus) -> ToolStatus {
 
 #[cfg(test)]
 mod tests {
+    use super::super::BODY_LIMIT;
     use super::*;
     use serde_json::json;
 
     fn rendered(call: &ToolCall) -> ToolBody {
-        render(call, "", Path::new("/w/repo")).body
+        render(call, &Ends::default(), Path::new("/w/repo")).body
     }
 
     #[test]
@@ -292,19 +294,21 @@ mod tests {
             ],
             ..ToolCall::default()
         };
-        let Rendered { body, bodies } = render(&call, "", Path::new("/w/repo"));
+        let Rendered { body, bodies } = render(&call, &Ends::default(), Path::new("/w/repo"));
         assert!(serde_json::to_string(&body).expect("json").len() < 256 * 1024);
         assert!(body.arguments.contains("\"path\":\"a\""));
         assert!(serde_json::from_str::<Value>(&body.arguments).is_ok());
-        assert_eq!(body.truncated_bytes, 10_000_000 - BODY_LIMIT as u64);
-        assert_eq!(bodies[0].1.len(), BODY_LIMIT);
+        let kept = std::str::from_utf8(&bodies[0].1).expect("whole characters");
+        assert!(kept.len() <= BODY_LIMIT && kept.contains("bytes left out here"));
+        assert!(body.truncated_bytes > 10_000_000 - BODY_LIMIT as u64);
+        assert!(body.output.contains("bytes left out here"));
         assert_eq!(body.diffs[0].added, 100_000);
     }
 
     #[test]
     fn output_is_found_where_the_agent_puts_it() {
         let check = |call: ToolCall, streamed: &str, expect: &str| {
-            assert_eq!(output(&call, streamed), expect);
+            assert_eq!(output(&call, &Ends::of(streamed)).0, expect);
         };
         let text = |text: &str| ToolContent::Text { text: text.into() };
         check(

@@ -12,6 +12,7 @@
 //!
 //! No I/O and no clock. It does not know where rows go.
 
+use super::ends::Ends;
 use super::tool;
 use super::{BODY_LIMIT, body};
 use crate::store::RowVersion;
@@ -159,7 +160,7 @@ impl Words {
 struct Tool {
     open: Open,
     call: ToolCall,
-    streamed: String,
+    streamed: Ends,
     ended_at: Option<Timestamp>,
 }
 
@@ -285,7 +286,7 @@ impl Transcript {
         if let Some(tool) = self.tools.get_mut(&call.id) {
             // Announced twice: the second says what it is now.
             let id = call.id.clone();
-            let before = tool::output(&tool.call, &tool.streamed);
+            let before = tool::output(&tool.call, &tool.streamed).0;
             tool.call = call;
             return self.touched(turn.now, &id, &before, true);
         }
@@ -294,7 +295,7 @@ impl Transcript {
         let mut tool = Tool {
             open: Open::new(turn),
             call,
-            streamed: String::new(),
+            streamed: Ends::default(),
             ended_at: None,
         };
         out.push(tool.version(turn.now, &self.root, false));
@@ -311,11 +312,10 @@ impl Transcript {
         let Some(tool) = self.tools.get_mut(&id) else {
             return self.announced(turn, update.into_tool_call());
         };
-        let before = tool::output(&tool.call, &tool.streamed);
+        let before = tool::output(&tool.call, &tool.streamed).0;
         let was = (tool.call.status, shape(&tool.call));
         if let Some(more) = update.terminal_output() {
-            let room = BODY_LIMIT.saturating_sub(tool.streamed.len());
-            tool.streamed.push_str(truncate(more, room).0);
+            tool.streamed.push(more);
         }
         tool.call.apply(update);
         let telling = was != (tool.call.status, shape(&tool.call));
@@ -333,7 +333,7 @@ impl Transcript {
         let Some(tool) = self.tools.get_mut(id) else {
             return Vec::new();
         };
-        let after = tool::output(&tool.call, &tool.streamed);
+        let after = tool::output(&tool.call, &tool.streamed).0;
         if after.len() > INLINE_TEXT_LIMIT || !after.starts_with(before) {
             tool.open.rebase();
         }
@@ -418,7 +418,7 @@ impl Transcript {
         }
         for tool in self.tools.values_mut().filter(|tool| !tool.ended()) {
             if tool.open.base.is_some() {
-                let text = tool::output(&tool.call, &tool.streamed);
+                let text = tool::output(&tool.call, &tool.streamed).0;
                 // A longer one is shown with its middle left out: it does not grow at its end.
                 if text.len() <= INLINE_TEXT_LIMIT {
                     out.extend(tool.open.delta(&text));

@@ -5,13 +5,14 @@
 
 use crate::agent::AgentCommand;
 use crate::api::{ApiFailure, Backoff};
-use crate::git::{self, Finished, Wanted};
+use crate::clock;
+use crate::git::{self, Finished, Mark, Wanted};
 use crate::hub::{Failure, Subject};
 use crate::log::{info, warning};
 use crate::machine::Machine;
 use crate::rows;
 use crate::store::{self, WorkspaceRecord};
-use sam_domain::conversation::row::BodyRef;
+use sam_domain::conversation::row::{BodyRef, NoticeLevel};
 use sam_domain::id::{PromptId, WorkspaceId};
 use sam_domain::link::frame::{Action, Command, Event, StopReason};
 use std::sync::Arc;
@@ -110,6 +111,7 @@ pub(super) async fn prepare(machine: Arc<Machine>, command: Command) {
         repository: repository.clone(),
         base: base.clone(),
         branch: branch.clone(),
+        limit: machine.max_repository,
     };
     let work = async {
         let (began, mut phases) = mpsc::unbounded_channel();
@@ -121,7 +123,7 @@ pub(super) async fn prepare(machine: Arc<Machine>, command: Command) {
             tokio::select! {
                 biased;
                 Some(phase) = phases.recv() => {
-                    let event = Event::WorkspacePhase { phase: str::to_owned(phase) };
+                    let event = Event::WorkspacePhase { phase };
                     machine.hub.report(&subject, vec![event], |_| Ok(())).await;
                 }
                 prepared = &mut preparing => return prepared.map_err(Failure::from),
@@ -140,6 +142,7 @@ pub(super) async fn prepare(machine: Arc<Machine>, command: Command) {
                 base_commit: prepared.base_commit.clone(),
                 start_commit: prepared.start_commit,
             };
+            mark(&machine, &command.workspace, &prepared.marks);
             let ready = Event::WorkspaceReady {
                 branch: branch.clone(),
                 base_commit: prepared.base_commit,
@@ -160,6 +163,25 @@ pub(super) async fn prepare(machine: Arc<Machine>, command: Command) {
             }
             fail(&machine, &command, failure).await;
         }
+    }
+}
+
+/// Says in the conversation what its person should know of the workspace. A
+/// preparation that is repeated after a crash may say it twice.
+fn mark(machine: &Machine, workspace: &WorkspaceId, marks: &[Mark]) {
+    for mark in marks {
+        let row = rows::notice(
+            &mut clock::turn(),
+            NoticeLevel::Warning,
+            mark.code,
+            &mark.text,
+        );
+        if let Err(error) = machine.store.put_row(workspace, &row) {
+            warning!("{} of {workspace} cannot be said: {error}", mark.code);
+        }
+    }
+    if !marks.is_empty() {
+        machine.deliveries(workspace).1.wake();
     }
 }
 
