@@ -3,6 +3,20 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// Where the cause of a failed prompt lies in an error's `data`.
+const FAULT: &str = "sam/fault";
+
+/// Why a prompt failed, for programs and for people. An extension: it travels
+/// in the error's `data`, which hosts that do not know it show or leave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromptFault {
+    /// A stable snake_case word.
+    pub code: String,
+    /// What a person can do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
 /// A JSON-RPC error object, as sent or received.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message} ({code})")]
@@ -67,6 +81,18 @@ impl RpcError {
         let mut error = Self::new(Self::INTERNAL_ERROR, "Internal error");
         error.data = Some(Value::String(detail.into()));
         error
+    }
+
+    /// The answer to a prompt that failed for a cause that has a name.
+    pub fn prompt_failed(message: impl Into<String>, fault: &PromptFault) -> Self {
+        let mut error = Self::new(Self::INTERNAL_ERROR, message);
+        error.data = Some(serde_json::json!({ FAULT: fault }));
+        error
+    }
+
+    /// The named cause of a failed prompt, if the agent gave one.
+    pub fn fault(&self) -> Option<PromptFault> {
+        serde_json::from_value(self.data.as_ref()?.get(FAULT)?.clone()).ok()
     }
 
     /// Whether an answer to a request that named a session may mean "I do not

@@ -37,14 +37,14 @@ pub use agent::{
     AgentDescription, AgentLink, AgentRequest, AgentRequests, AgentServer, PromptReply,
     SessionReply,
 };
-pub use error::{AcpError, CloseReason, RpcError};
+pub use error::{AcpError, CloseReason, PromptFault, RpcError};
 pub use host::{
     AgentInfo, AuthMethod, Host, HostEvent, HostEvents, HostOptions, Modes, PermissionRequest,
     PermissionResponder, Report, SessionOpened, TurnId,
 };
 pub use update::{
-    AcpSessionId, AgentUpdate, Block, Chunk, Command, ContextUsage, Cost, Location,
-    PermissionOption, PermissionOptionKind, PermissionOutcome, PlanEntry, PlanPriority, PlanStatus,
-    PromptOutcome, StopReason, TokenUsage, ToolCall, ToolCallUpdate, ToolContent, ToolKind,
-    ToolStatus,
+    AcpSessionId, AgentUpdate, Block, Chunk, Command, ContextUsage, Cost, Location, Notice,
+    NoticeLevel, PermissionOption, PermissionOptionKind, PermissionOutcome, PlanEntry,
+    PlanPriority, PlanStatus, PromptOutcome, StopReason, TokenUsage, ToolCall, ToolCallUpdate,
+    ToolContent, ToolKind, ToolStatus,
 };

@@ -7,10 +7,13 @@
 use serde_json::Value;
 
 use crate::update::{
-    AgentUpdate, Block, Chunk, Command, ContextUsage, Cost, Location, PermissionOption,
+    AgentUpdate, Block, Chunk, Command, ContextUsage, Cost, Location, Notice, PermissionOption,
     PermissionOptionKind, PlanEntry, PlanPriority, PlanStatus, PromptOutcome, StopReason,
     TokenUsage, ToolCall, ToolCallUpdate, ToolContent, ToolKind, ToolStatus,
 };
+
+/// Where a notice lies in the `_meta` of a `session_info_update`.
+pub(crate) const NOTICE: &str = "sam/notice";
 
 /// Reads the `update` of a `session/update`.
 pub(crate) fn update(raw: &Value) -> AgentUpdate {
@@ -53,12 +56,20 @@ fn typed_update(tag: &str, raw: &Value) -> Option<AgentUpdate> {
                 })
                 .collect(),
         },
-        "session_info_update" => AgentUpdate::SessionInfo {
-            title: text(raw, "title"),
-            raw: raw.clone(),
-        },
+        "session_info_update" => notice(raw).map_or_else(
+            || AgentUpdate::SessionInfo {
+                title: text(raw, "title"),
+                raw: raw.clone(),
+            },
+            AgentUpdate::Notice,
+        ),
         _ => return None,
     })
+}
+
+fn notice(raw: &Value) -> Option<Notice> {
+    let said = raw.get("_meta")?.get(NOTICE)?;
+    serde_json::from_value(said.clone()).ok()
 }
 
 fn chunk(raw: &Value) -> Option<Chunk> {

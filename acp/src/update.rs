@@ -363,6 +363,40 @@ pub struct Command {
     pub description: String,
 }
 
+/// How much a [`Notice`] matters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticeLevel {
+    /// For the record.
+    #[default]
+    Info,
+    /// Worth a look.
+    Warning,
+    /// Something failed.
+    Error,
+}
+
+/// What an agent says of its own condition rather than of the work: that it
+/// waits for a limit to reset, that it gave up.
+///
+/// An extension: it travels as a `session_info_update` that changes nothing,
+/// under `sam/notice` in its `_meta`, so that hosts which do not know it see a
+/// valid update and show nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// A later notice with the same id replaces the earlier one.
+    pub id: String,
+    /// How much it matters.
+    pub level: NoticeLevel,
+    /// A stable snake_case word.
+    pub code: String,
+    /// For people.
+    pub text: String,
+    /// What a person can do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
 /// One `session/update`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "update", rename_all = "snake_case")]
@@ -407,6 +441,8 @@ pub enum AgentUpdate {
         /// The whole update's JSON.
         raw: Value,
     },
+    /// The agent's own condition.
+    Notice(Notice),
     /// Anything else, as it came.
     Unknown {
         /// The update's JSON.

@@ -8,6 +8,7 @@ use agent_client_protocol::v1::schema as acp;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::parse::NOTICE;
 use crate::update::{
     AcpSessionId, AgentUpdate, Block, Chunk, Location, PermissionOption, PermissionOptionKind,
     PermissionOutcome, PlanEntry, PlanPriority, PlanStatus, PromptOutcome, StopReason, TokenUsage,
@@ -160,6 +161,11 @@ fn session_update_body(update: &AgentUpdate) -> Option<acp::SessionUpdate> {
         AgentUpdate::SessionInfo { title, .. } => acp::SessionUpdate::SessionInfoUpdate(
             acp::SessionInfoUpdate::new().title(title.clone()),
         ),
+        AgentUpdate::Notice(notice) => {
+            let said = [(NOTICE.to_owned(), value(notice))];
+            let meta: acp::Meta = said.into_iter().collect();
+            acp::SessionUpdate::SessionInfoUpdate(acp::SessionInfoUpdate::new().meta(meta))
+        }
         AgentUpdate::ConfigOptions { options } => acp::SessionUpdate::ConfigOptionUpdate(
             acp::ConfigOptionUpdate::new(serde_json::from_value(options.clone()).ok()?),
         ),

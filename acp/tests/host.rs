@@ -536,6 +536,13 @@ fn every_update() -> Vec<AgentUpdate> {
             title: Some("T".to_owned()),
             raw: Value::Null,
         },
+        AgentUpdate::Notice(sam_acp::Notice {
+            id: "n".to_owned(),
+            level: sam_acp::NoticeLevel::Warning,
+            code: "model_overloaded".to_owned(),
+            text: "Model overloaded.".to_owned(),
+            hint: None,
+        }),
     ]
 }
 

@@ -77,15 +77,33 @@ pub(crate) struct ModelArgs {
     /// The most model requests in one turn.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_turns: u32,
+    /// Seconds that one turn may take.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_seconds: Option<u64>,
+    /// The most tokens, sent and received, of one turn; the reply that passes it is the last.
+    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_total_tokens: Option<u64>,
+    /// How often the same calls with the same results may follow each other.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..))]
+    pub(crate) max_repeats: u32,
     /// The model's context in tokens, reported to the host beside what is used.
     #[arg(long, value_name = "TOKENS", default_value_t = 128_000)]
     pub(crate) context_window: u64,
-    /// Seconds for which a model API that is unreachable, busy or silent is tried again.
+    /// Seconds for which a model API that is unreachable, busy or silent is tried again when it names no reset.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     pub(crate) retry_for: u64,
-    /// Seconds without a byte after which a reply counts as cut off.
+    /// Seconds for which limits that name their reset are waited for in one request, all together.
+    #[arg(long, value_name = "SECONDS", default_value_t = 21_600)]
+    pub(crate) wait_for_reset: u64,
+    /// Seconds without a reply's first byte after which it counts as lost.
+    #[arg(long, value_name = "SECONDS", default_value_t = 630, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) first_byte_timeout: u64,
+    /// Seconds without a further byte after which a reply counts as cut off.
     #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) idle_timeout: u64,
+    /// Seconds that one reply may take as a whole.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) reply_timeout: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -10,7 +10,8 @@
 //! so that a cut or repeated stream never doubles an effect; a command's whole
 //! process group ends with its time limit, the turn's cancellation or the
 //! agent's end; every call in the conversation has its result, so that it can
-//! always be continued.
+//! always be continued; no fault of the model API and no habit of the model's
+//! keeps a turn for ever.
 //!
 //! It knows nothing of tasks, nodes or the control plane: a model endpoint and
 //! a directory are all it gets.
@@ -18,6 +19,7 @@
 mod cli;
 mod model;
 mod prompt;
+mod repeats;
 mod run;
 mod serve;
 mod tools;

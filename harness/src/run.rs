@@ -5,7 +5,6 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use sam_acp::{ToolCall, ToolCallUpdate, ToolStatus};
 use serde_json::{Value, json};
@@ -13,9 +12,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Output, RunArgs};
-use crate::model::ModelClient;
+use crate::model::{ModelClient, ModelError, Step, Trouble};
 use crate::tools::ProcessGroups;
-use crate::turn::{Conversation, Observer, TurnEnd, TurnSummary};
+use crate::turn::{Conversation, Limits, Observer, TurnEnd, TurnSummary};
 use crate::workspace::Workspace;
 use crate::{CANCELLED, COMPLETE, FAILED, LIMIT};
 
@@ -25,7 +24,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<u8, String> {
     let workspace = Workspace::open(&args.dir)
         .map_err(|error| format!("{} cannot be opened: {error}", args.dir.display()))?;
     let groups = ProcessGroups::default();
-    let mut conversation = Conversation::new(workspace, groups.clone(), args.model.max_turns);
+    let mut conversation = Conversation::new(workspace, groups.clone(), Limits::from(&args.model));
     let cancel = CancellationToken::new();
     cancel_on_signal(cancel.clone())?;
     let printer = Printer {
@@ -40,13 +39,17 @@ pub(crate) async fn run(args: RunArgs) -> Result<u8, String> {
     let code = match &ended {
         Ok(summary) => match summary.end {
             TurnEnd::Complete => COMPLETE,
-            TurnEnd::MaxTokens | TurnEnd::MaxTurns => LIMIT,
+            TurnEnd::MaxTokens
+            | TurnEnd::MaxTurns
+            | TurnEnd::MaxSeconds
+            | TurnEnd::MaxTotalTokens
+            | TurnEnd::Repeating => LIMIT,
             TurnEnd::Refused => FAILED,
             TurnEnd::Cancelled => CANCELLED,
         },
         Err(_) => FAILED,
     };
-    printer.end(&ended.map_err(|error| error.to_string()));
+    printer.end(&ended);
     Ok(code)
 }
 
@@ -111,18 +114,25 @@ impl Printer {
         }
     }
 
-    fn end(&self, ended: &Result<TurnSummary, String>) {
+    fn end(&self, ended: &Result<TurnSummary, ModelError>) {
         self.end_line(&mut self.open_line());
         let result = match ended {
             Ok(summary) => json!({
                 "type": "result",
-                "stop_reason": stop_reason(summary.end),
+                "stop_reason": summary.end.word(),
                 "text": summary.text,
                 "model_requests": summary.requests,
                 "tool_calls": summary.tool_calls,
                 "usage": summary.usage,
             }),
-            Err(message) => json!({"type": "result", "stop_reason": "error", "error": message}),
+            Err(error) => {
+                let code = match error {
+                    ModelError::Failed { kind, .. } => Some(kind.code()),
+                    ModelError::Cancelled => None,
+                };
+                let said = error.to_string();
+                json!({"type": "result", "stop_reason": "error", "code": code, "error": said})
+            }
         };
         match self.output {
             Output::Text => {}
@@ -131,20 +141,15 @@ impl Printer {
         match ended {
             Ok(summary) => match summary.end {
                 TurnEnd::Complete => {}
-                end => self.step(&format!("sam-harness: stopped: {}", stop_reason(end))),
+                end => self.step(&format!("sam-harness: stopped: {}", end.word())),
             },
-            Err(message) => self.step(&format!("sam-harness: {message}")),
+            Err(error) => {
+                self.step(&format!("sam-harness: {error}"));
+                if let ModelError::Failed { kind, .. } = error {
+                    self.step(&format!("hint: {}", kind.hint()));
+                }
+            }
         }
-    }
-}
-
-fn stop_reason(end: TurnEnd) -> &'static str {
-    match end {
-        TurnEnd::Complete => "end_turn",
-        TurnEnd::MaxTokens => "max_tokens",
-        TurnEnd::MaxTurns => "max_turns",
-        TurnEnd::Refused => "refusal",
-        TurnEnd::Cancelled => "cancelled",
     }
 }
 
@@ -177,9 +182,29 @@ impl Observer for Printer {
         }
     }
 
-    fn retrying(&self, reason: &str, wait: Duration) {
-        let seconds = wait.as_secs_f64();
-        self.event(&json!({"type": "retry", "reason": reason, "seconds": seconds}));
-        self.step(&format!("  {reason}; trying again in {seconds:.1} s"));
+    fn trouble(&self, id: &str, trouble: &Trouble<'_>) {
+        let (step, time) = match trouble.step {
+            Step::Wait(wait) => ("wait", wait),
+            Step::WentOn(after) => ("went_on", after),
+            Step::GaveUp(after) => ("gave_up", after),
+        };
+        self.event(&json!({
+            "type": "trouble",
+            "reply": id,
+            "code": trouble.fault.kind.code(),
+            "step": step,
+            "seconds": time.as_secs_f64(),
+            "failed_attempts": trouble.attempts,
+            "text": trouble.to_string(),
+        }));
+        // How it ended without a reply is told at the end.
+        if step != "gave_up" {
+            self.step(&format!("  {trouble}"));
+        }
+    }
+
+    fn stopped(&self, end: TurnEnd, why: &str) {
+        self.event(&json!({"type": "stopped", "stop_reason": end.word(), "why": why}));
+        self.step(&format!("  {why}"));
     }
 }

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use sam_acp::{
     AcpSessionId, AgentDescription, AgentLink, AgentRequest, AgentServer, AgentUpdate, Block,
-    Chunk, ContextUsage, PromptOutcome, PromptReply, RpcError, StopReason, TokenUsage, ToolCall,
-    ToolCallUpdate,
+    Chunk, ContextUsage, Notice, NoticeLevel, PromptFault, PromptOutcome, PromptReply, RpcError,
+    StopReason, TokenUsage, ToolCall, ToolCallUpdate,
 };
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,9 +22,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{AcpArgs, ModelArgs};
-use crate::model::ModelClient;
+use crate::model::{ModelClient, ModelError, Step, Trouble};
 use crate::tools::ProcessGroups;
-use crate::turn::{Conversation, Observer, TurnEnd, TurnSummary};
+use crate::turn::{Conversation, Limits, Observer, TurnEnd, TurnSummary};
 use crate::workspace::Workspace;
 use crate::{CANCELLED, COMPLETE};
 
@@ -109,7 +109,8 @@ impl Server {
         })?;
         let number = self.sessions.len() + 1;
         let session = AcpSessionId(format!("harness-{}-{number}", std::process::id()));
-        let conversation = Conversation::new(workspace, self.groups.clone(), self.args.max_turns);
+        let conversation =
+            Conversation::new(workspace, self.groups.clone(), Limits::from(&self.args));
         self.sessions.insert(
             session.clone(),
             Session {
@@ -146,11 +147,7 @@ impl Server {
                     watcher.context(&summary, window);
                     reply.finished(&outcome(&summary));
                 }
-                Err(error) => {
-                    let mut refusal = RpcError::internal("the model gave no reply");
-                    refusal.message = error.to_string();
-                    reply.failed(refusal);
-                }
+                Err(error) => reply.failed(refusal(&error)),
             }
         });
     }
@@ -215,13 +212,31 @@ fn prompt_text(blocks: &[Block]) -> String {
     parts.join("\n")
 }
 
+fn refusal(error: &ModelError) -> RpcError {
+    let message = error.to_string();
+    match error {
+        ModelError::Cancelled => RpcError::new(RpcError::INTERNAL_ERROR, message),
+        ModelError::Failed { kind, .. } => {
+            let fault = PromptFault {
+                code: kind.code().to_owned(),
+                hint: Some(kind.hint().to_owned()),
+            };
+            RpcError::prompt_failed(message, &fault)
+        }
+    }
+}
+
 fn outcome(summary: &TurnSummary) -> PromptOutcome {
     let usage = summary.usage;
     PromptOutcome {
         stop_reason: match summary.end {
             TurnEnd::Complete => StopReason::EndTurn,
             TurnEnd::MaxTokens => StopReason::MaxTokens,
-            TurnEnd::MaxTurns => StopReason::MaxTurnRequests,
+            // The protocol knows no other limits; a notice has named it.
+            TurnEnd::MaxTurns
+            | TurnEnd::MaxSeconds
+            | TurnEnd::MaxTotalTokens
+            | TurnEnd::Repeating => StopReason::MaxTurnRequests,
             TurnEnd::Refused => StopReason::Refusal,
             TurnEnd::Cancelled => StopReason::Cancelled,
         },
@@ -282,11 +297,29 @@ impl Observer for Watcher {
         self.send(AgentUpdate::ToolCallUpdate(update.clone()));
     }
 
-    fn retrying(&self, reason: &str, wait: Duration) {
-        // Stderr is the agent's log; the protocol has no place for this.
-        eprintln!(
-            "sam-harness: {reason}; trying again in {:.1} s",
-            wait.as_secs_f64()
-        );
+    fn trouble(&self, id: &str, trouble: &Trouble<'_>) {
+        let kind = trouble.fault.kind;
+        let (level, hint) = match trouble.step {
+            Step::Wait(_) => (NoticeLevel::Warning, Some(kind.hint().to_owned())),
+            Step::WentOn(_) => (NoticeLevel::Info, None),
+            Step::GaveUp(_) => (NoticeLevel::Error, Some(kind.hint().to_owned())),
+        };
+        self.send(AgentUpdate::Notice(Notice {
+            id: id.to_owned(),
+            level,
+            code: kind.code().to_owned(),
+            text: trouble.to_string(),
+            hint,
+        }));
+    }
+
+    fn stopped(&self, end: TurnEnd, why: &str) {
+        self.send(AgentUpdate::Notice(Notice {
+            id: "stopped".to_owned(),
+            level: NoticeLevel::Warning,
+            code: format!("turn_{}", end.word()),
+            text: format!("The agent stopped: {why}."),
+            hint: Some("Say how to go on, or give it another limit.".to_owned()),
+        }));
     }
 }

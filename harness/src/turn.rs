@@ -1,10 +1,15 @@
 //! The loop: ask the model, run what it calls, send the results, until it
-//! calls nothing more.
+//! calls nothing more, or a limit ends it.
+//!
+//! A call that cannot be read is answered with what is wrong with it; a call
+//! that gives the same result again and again, with a word that it does. Both
+//! are bounded.
 //!
 //! Invariant: after every turn, however it ended, each call in the
 //! conversation is followed by its result, so the next prompt can follow.
 
 use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +22,9 @@ use sam_dialects::chat::{
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::model::{ModelClient, ModelError, ReplySink};
+use crate::cli::ModelArgs;
+use crate::model::{FaultKind, ModelClient, ModelError, ReplySink, Step, Trouble};
+use crate::repeats::{MOST_UNREADABLE, Repeats, TELL_AT};
 use crate::tools::{self, Call, ProcessGroups, ToolContext, ToolOutput};
 use crate::visible::Visible;
 use crate::workspace::Workspace;
@@ -32,8 +39,11 @@ pub(crate) trait Observer: Send + Sync {
     fn tool_started(&self, call: &ToolCall);
     /// It shows something new, or has ended.
     fn tool_changed(&self, update: &ToolCallUpdate);
-    /// The model is asked again after a pause.
-    fn retrying(&self, reason: &str, wait: Duration);
+    /// A reply did not come at the first attempt; troubles with one id are one
+    /// reply's.
+    fn trouble(&self, id: &str, trouble: &Trouble<'_>);
+    /// A limit ended the turn.
+    fn stopped(&self, end: TurnEnd, why: &str);
 }
 
 /// Why a turn ended.
@@ -45,10 +55,75 @@ pub(crate) enum TurnEnd {
     MaxTokens,
     /// The limit on model requests was reached.
     MaxTurns,
+    /// The time was up.
+    MaxSeconds,
+    /// The limit on tokens was reached.
+    MaxTotalTokens,
+    /// The same calls gave the same results too often.
+    Repeating,
     /// The model's answer was withheld.
     Refused,
     /// Cancelled.
     Cancelled,
+}
+
+impl TurnEnd {
+    /// The end as a word for programs.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Complete => "end_turn",
+            Self::MaxTokens => "max_tokens",
+            Self::MaxTurns => "max_turns",
+            Self::MaxSeconds => "max_seconds",
+            Self::MaxTotalTokens => "max_total_tokens",
+            Self::Repeating => "repeating",
+            Self::Refused => "refusal",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// What bounds a turn.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Model requests.
+    requests: u32,
+    time: Option<Duration>,
+    tokens: Option<u64>,
+    repeats: u32,
+}
+
+impl From<&ModelArgs> for Limits {
+    fn from(args: &ModelArgs) -> Self {
+        Self {
+            requests: args.max_turns,
+            time: args.max_seconds.map(Duration::from_secs),
+            tokens: args.max_total_tokens,
+            repeats: args.max_repeats,
+        }
+    }
+}
+
+impl Limits {
+    /// Why a turn ended, in words; nothing for an end that is no limit of ours.
+    fn words(&self, end: TurnEnd) -> Option<String> {
+        Some(match end {
+            TurnEnd::MaxTurns => format!("the limit of {} model requests", self.requests),
+            TurnEnd::MaxSeconds => {
+                format!("the limit of {} s", self.time.unwrap_or_default().as_secs())
+            }
+            TurnEnd::MaxTotalTokens => {
+                format!("the limit of {} tokens", self.tokens.unwrap_or_default())
+            }
+            TurnEnd::Repeating => format!(
+                "the same calls gave the same results {} times in a row",
+                self.repeats
+            ),
+            TurnEnd::Complete | TurnEnd::MaxTokens | TurnEnd::Refused | TurnEnd::Cancelled => {
+                return None;
+            }
+        })
+    }
 }
 
 /// A turn that ended.
@@ -73,21 +148,21 @@ pub(crate) struct Conversation {
     groups: ProcessGroups,
     tools: Vec<ToolDefinition>,
     messages: Vec<ChatMessage>,
-    max_turns: u32,
+    limits: Limits,
     replies: u64,
     call_ids: HashSet<String>,
 }
 
 impl Conversation {
     /// A conversation that has only its instructions.
-    pub(crate) fn new(workspace: Workspace, groups: ProcessGroups, max_turns: u32) -> Self {
+    pub(crate) fn new(workspace: Workspace, groups: ProcessGroups, limits: Limits) -> Self {
         let content = crate::prompt::system(&workspace);
         Self {
             workspace: Arc::new(workspace),
             groups,
             tools: tools::definitions(),
             messages: vec![ChatMessage::System { content }],
-            max_turns,
+            limits,
             replies: 0,
             call_ids: HashSet::new(),
         }
@@ -101,7 +176,38 @@ impl Conversation {
         observer: &dyn Observer,
         cancel: &CancellationToken,
     ) -> Result<TurnSummary, ModelError> {
+        let limits = self.limits;
+        // Time that is up ends a turn as a cancellation does.
+        let stop = cancel.child_token();
+        let time = limits.time.unwrap_or(Duration::MAX);
+        let mut work = pin!(self.work(model, prompt, observer, &stop));
+        let mut ended = match tokio::time::timeout(time, &mut work).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                stop.cancel();
+                work.await
+            }
+        };
+        if let Ok(summary) = &mut ended {
+            if summary.end == TurnEnd::Cancelled && !cancel.is_cancelled() {
+                summary.end = TurnEnd::MaxSeconds;
+            }
+            if let Some(why) = limits.words(summary.end) {
+                observer.stopped(summary.end, &why);
+            }
+        }
+        ended
+    }
+
+    async fn work(
+        &mut self,
+        model: &ModelClient,
+        prompt: String,
+        observer: &dyn Observer,
+        cancel: &CancellationToken,
+    ) -> Result<TurnSummary, ModelError> {
         self.messages.push(ChatMessage::User { content: prompt });
+        let mut repeats = Repeats::new(self.limits.repeats);
         let mut summary = TurnSummary {
             end: TurnEnd::Complete,
             text: String::new(),
@@ -111,8 +217,19 @@ impl Conversation {
             context: None,
         };
         loop {
-            if summary.requests == self.max_turns {
-                summary.end = TurnEnd::MaxTurns;
+            let limit = if summary.requests == self.limits.requests {
+                Some(TurnEnd::MaxTurns)
+            } else if self
+                .limits
+                .tokens
+                .is_some_and(|most| summary.usage.total >= most)
+            {
+                Some(TurnEnd::MaxTotalTokens)
+            } else {
+                None
+            };
+            if let Some(end) = limit {
+                summary.end = end;
                 return Ok(summary);
             }
             let mut sink = Sink::new(self.replies, observer);
@@ -128,11 +245,16 @@ impl Conversation {
                         self.say(Some(said.clone()), &[]);
                         summary.text = said;
                     }
-                    if let ModelError::Cancelled = error {
-                        summary.end = TurnEnd::Cancelled;
-                        return Ok(summary);
+                    match error {
+                        ModelError::Cancelled => summary.end = TurnEnd::Cancelled,
+                        // Some models end their work without a word.
+                        ModelError::Failed {
+                            kind: FaultKind::EmptyReply,
+                            ..
+                        } if summary.tool_calls > 0 => {}
+                        ModelError::Failed { .. } => return Err(error),
                     }
-                    return Err(error);
+                    return Ok(summary);
                 }
             };
             summary.requests += 1;
@@ -140,7 +262,8 @@ impl Conversation {
                 summary.usage = summary.usage.plus(usage);
                 summary.context = Some(usage.total);
             }
-            if let Some(end) = self.take(reply, observer, cancel, &mut summary).await {
+            let end = self.take(reply, observer, cancel, &mut summary, &mut repeats);
+            if let Some(end) = end.await? {
                 summary.end = end;
                 return Ok(summary);
             }
@@ -185,24 +308,28 @@ impl Conversation {
         observer: &dyn Observer,
         cancel: &CancellationToken,
         summary: &mut TurnSummary,
-    ) -> Option<TurnEnd> {
+        repeats: &mut Repeats,
+    ) -> Result<Option<TurnEnd>, ModelError> {
         let cut = reply.finish_reason == Some(FinishReason::Length);
         let text = Some(reply.text.clone()).filter(|text| !text.is_empty());
         if reply.tool_uses.is_empty() {
             // Some servers refuse an answer that is neither text nor calls.
             self.say(Some(text.unwrap_or_default()), &[]);
             summary.text = reply.text;
-            return Some(match reply.finish_reason {
+            return Ok(Some(match reply.finish_reason {
                 Some(FinishReason::Length) => TurnEnd::MaxTokens,
                 Some(FinishReason::ContentFilter) => TurnEnd::Refused,
                 _ => TurnEnd::Complete,
-            });
+            }));
         }
+        let mut end = None;
         self.make_ids_unique(&mut reply.tool_uses);
         self.say(text, &reply.tool_uses);
         for tool_use in reply.tool_uses {
-            let output = if cancel.is_cancelled() {
+            let mut output = if cancel.is_cancelled() {
                 ToolOutput::failed("not run: the turn was cancelled")
+            } else if end.is_some() {
+                ToolOutput::failed("not run: the turn is over")
             } else if cut {
                 // Its arguments may lack their end and still be JSON.
                 ToolOutput::failed(
@@ -210,23 +337,42 @@ impl Conversation {
                 )
             } else {
                 summary.tool_calls += 1;
-                self.run_tool(&tool_use, observer, cancel).await
+                let call = Call::parse(&tool_use.name, &tool_use.arguments);
+                if repeats.read(call.is_ok()) {
+                    let detail = format!("{MOST_UNREADABLE} in a row");
+                    end = Some(Err(ModelError::failed(FaultKind::UnreadableCalls, detail)));
+                }
+                self.run_tool(&tool_use, call, observer, cancel).await
             };
+            if end.is_none() && !cut {
+                let times = repeats.took(&tool_use, &output.text);
+                if repeats.too_many(times) {
+                    end = Some(Ok(TurnEnd::Repeating));
+                } else if times >= TELL_AT {
+                    output.text.push_str(&format!(
+                        "\n[The same calls have now given the same results {times} times in a row. Try something \
+                         else, or say what stands in the way.]"
+                    ));
+                }
+            }
             self.messages.push(ChatMessage::Tool {
                 tool_call_id: tool_use.id,
                 content: output.text,
             });
         }
-        cancel.is_cancelled().then_some(TurnEnd::Cancelled)
+        if cancel.is_cancelled() {
+            return Ok(Some(TurnEnd::Cancelled));
+        }
+        end.transpose()
     }
 
     async fn run_tool(
         &self,
         tool_use: &ToolUse,
+        call: Result<Call, String>,
         observer: &dyn Observer,
         cancel: &CancellationToken,
     ) -> ToolOutput {
-        let call = Call::parse(&tool_use.name, &tool_use.arguments);
         let raw_input = serde_json::from_str(&tool_use.arguments)
             .unwrap_or_else(|_| Value::String(tool_use.arguments.clone()));
         let mut shown = ToolCall {
@@ -281,6 +427,7 @@ impl Conversation {
 
 /// Passes on what is new of a reply that may be asked for more than once.
 struct Sink<'a> {
+    id: String,
     observer: &'a dyn Observer,
     text: Visible,
     thought: Visible,
@@ -289,6 +436,7 @@ struct Sink<'a> {
 impl<'a> Sink<'a> {
     fn new(reply: u64, observer: &'a dyn Observer) -> Self {
         Self {
+            id: format!("reply-{reply}"),
             observer,
             text: Visible::new(format!("message-{reply}")),
             thought: Visible::new(format!("thought-{reply}")),
@@ -314,9 +462,11 @@ impl ReplySink for Sink<'_> {
         }
     }
 
-    fn retrying(&mut self, reason: &str, wait: Duration) {
-        self.text.restart();
-        self.thought.restart();
-        self.observer.retrying(reason, wait);
+    fn trouble(&mut self, trouble: &Trouble<'_>) {
+        if let Step::Wait(_) = trouble.step {
+            self.text.restart();
+            self.thought.restart();
+        }
+        self.observer.trouble(&self.id, trouble);
     }
 }

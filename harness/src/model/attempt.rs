@@ -1,38 +1,21 @@
 //! One request and its reply.
+//!
+//! Three clocks run: until the first byte, between two bytes, and over the
+//! whole. Comments within a stream are bytes: a proxy that writes them says
+//! that it is there and watches the upstream itself.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
-use sam_dialects::chat::{ChatAccumulator, ChatReply, ChatStreamError};
+use sam_dialects::chat::{ChatAccumulator, ChatReply, ChatStreamError, FinishReason};
 use sam_dialects::{ApiError, SseDecoder, SseEvent, retry_after};
 
+use crate::model::fault::{Fault, FaultKind};
 use crate::model::{ModelClient, ReplySink};
 
 const MAX_REPLY: usize = 16 * 1024 * 1024;
 const MAX_EVENT: usize = 8 * 1024 * 1024;
 const MAX_ERROR_BODY: usize = 64 * 1024;
-
-/// Why an attempt gave no reply.
-#[derive(Debug)]
-pub(crate) enum AttemptError {
-    /// Trying again would not help.
-    Refused(String),
-    /// It may.
-    Transient {
-        reason: String,
-        /// Whether a part of the reply had come.
-        began: bool,
-        retry_after: Option<Duration>,
-    },
-}
-
-fn transient(reason: String) -> AttemptError {
-    AttemptError::Transient {
-        reason,
-        began: false,
-        retry_after: None,
-    }
-}
 
 impl ModelClient {
     pub(super) async fn attempt(
@@ -40,7 +23,28 @@ impl ModelClient {
         body: Vec<u8>,
         id_prefix: &str,
         sink: &mut dyn ReplySink,
-    ) -> Result<ChatReply, AttemptError> {
+    ) -> Result<ChatReply, Fault> {
+        let limit = self.clocks.reply;
+        let exchange = self.exchange(body, id_prefix, sink);
+        let reply = tokio::time::timeout(limit, exchange)
+            .await
+            .unwrap_or_else(|_| Err(silent("no whole reply in", limit).after(true)))?;
+        let explained = matches!(
+            reply.finish_reason,
+            Some(FinishReason::Length | FinishReason::ContentFilter)
+        );
+        if reply.text.trim().is_empty() && reply.tool_uses.is_empty() && !explained {
+            return Err(Fault::new(FaultKind::EmptyReply, "").after(true));
+        }
+        Ok(reply)
+    }
+
+    async fn exchange(
+        &self,
+        body: Vec<u8>,
+        id_prefix: &str,
+        sink: &mut dyn ReplySink,
+    ) -> Result<ChatReply, Fault> {
         let request = self
             .http
             .post(self.url.clone())
@@ -48,8 +52,8 @@ impl ModelClient {
             .header(ACCEPT, "text/event-stream")
             .body(body)
             .send();
-        let mut response = self
-            .in_time(request)
+        let first_byte = self.clocks.first_byte;
+        let mut response = in_time(first_byte, "no answer for", request)
             .await?
             .map_err(|error| self.unreachable(&error))?;
         let status = response.status();
@@ -57,63 +61,52 @@ impl ModelClient {
             let wait = wait_asked(response.headers());
             let body = self.error_body(&mut response).await;
             let error = ApiError::from_response(status.as_u16(), &body, wait);
-            return Err(self.api_error(&error));
+            return Err(Fault::from_api(&error));
         }
         let streamed = is_event_stream(response.headers());
-        let reader = Reader::new(id_prefix, streamed);
-        let mut came = false;
-        self.read(&mut response, reader, &mut came, sink)
+        self.read(&mut response, Reader::new(id_prefix, streamed), sink)
             .await
-            .map_err(|error| match error {
-                AttemptError::Transient {
-                    reason,
-                    retry_after,
-                    ..
-                } => AttemptError::Transient {
-                    reason,
-                    began: came,
-                    retry_after,
-                },
-                refused @ AttemptError::Refused(_) => refused,
-            })
     }
 
     async fn read(
         &self,
         response: &mut reqwest::Response,
         mut reader: Reader,
-        came: &mut bool,
         sink: &mut dyn ReplySink,
-    ) -> Result<ChatReply, AttemptError> {
+    ) -> Result<ChatReply, Fault> {
+        let mut came = false;
         loop {
-            let chunk = self.in_time(response.chunk()).await?.map_err(|error| {
-                transient(format!("the reply broke off: {}", innermost(&error)))
-            })?;
-            let Some(chunk) = chunk else { break };
-            *came = true;
-            reader
-                .push(&chunk, sink)
-                .map_err(|e| self.stream_error(e))?;
+            let limit = if came {
+                self.clocks.idle
+            } else {
+                self.clocks.first_byte
+            };
+            let chunk = in_time(limit, "nothing came for", response.chunk())
+                .await
+                .and_then(|read| {
+                    read.map_err(|error| Fault::new(FaultKind::BrokeOff, innermost(&error)))
+                });
+            let fault = match chunk {
+                Ok(None) => return reader.finish(sink).map_err(|fault| fault.after(came)),
+                Ok(Some(chunk)) => {
+                    came = true;
+                    match reader.push(&chunk, sink) {
+                        Ok(()) => continue,
+                        Err(fault) => fault,
+                    }
+                }
+                Err(fault) => fault,
+            };
+            // What went wrong after the model had said that it was done cost
+            // nothing but the usage.
+            return reader.whole().ok_or_else(|| fault.after(came));
         }
-        reader.finish(sink).map_err(|e| self.stream_error(e))
-    }
-
-    /// Bounds the time without any sign of life.
-    async fn in_time<T>(&self, future: impl Future<Output = T>) -> Result<T, AttemptError> {
-        tokio::time::timeout(self.idle_timeout, future)
-            .await
-            .map_err(|_| {
-                transient(format!(
-                    "the model API was silent for {} s",
-                    self.idle_timeout.as_secs()
-                ))
-            })
     }
 
     async fn error_body(&self, response: &mut reqwest::Response) -> Vec<u8> {
         let mut body = Vec::new();
         while body.len() < MAX_ERROR_BODY {
-            match self.in_time(response.chunk()).await {
+            match in_time(self.clocks.idle, "", response.chunk()).await {
                 Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
                 Ok(Ok(None) | Err(_)) | Err(_) => break,
             }
@@ -122,59 +115,45 @@ impl ModelClient {
         body
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> AttemptError {
+    fn unreachable(&self, error: &reqwest::Error) -> Fault {
         let place = self.url.host_str().unwrap_or_default();
         let port = self.url.port_or_known_default().unwrap_or_default();
-        let reason = format!(
-            "the model API at {place}:{port} cannot be reached: {}",
-            innermost(error)
-        );
-        if error.is_builder() {
-            AttemptError::Refused(reason)
+        let kind = if error.is_builder() {
+            FaultKind::RequestRefused
+        } else if error.is_connect() {
+            FaultKind::Unreachable
         } else {
-            transient(reason)
-        }
-    }
-
-    fn api_error(&self, error: &ApiError) -> AttemptError {
-        let hint = match error.status {
-            Some(401 | 403) => "; check SAM_MODEL_KEY",
-            Some(404) => "; check SAM_MODEL_URL and SAM_MODEL",
-            _ => "",
+            FaultKind::BrokeOff
         };
-        let reason = format!("the model API refused: {error}{hint}");
-        if error.is_transient() {
-            AttemptError::Transient {
-                reason,
-                began: false,
-                retry_after: error.retry_after,
-            }
-        } else {
-            AttemptError::Refused(reason)
-        }
-    }
-
-    fn stream_error(&self, error: StreamError) -> AttemptError {
-        match error {
-            StreamError::Chat(ChatStreamError::Api(error)) => self.api_error(&error),
-            StreamError::Chat(ChatStreamError::TooLong(bytes)) => {
-                AttemptError::Refused(format!("the reply is longer than {bytes} bytes"))
-            }
-            StreamError::Chat(error @ ChatStreamError::NotJson(_)) => transient(error.to_string()),
-            StreamError::Cut => {
-                transient("the reply broke off before the model was done".to_owned())
-            }
-            StreamError::NoReply(excerpt) => AttemptError::Refused(format!(
-                "the answer is not a chat completion; check SAM_MODEL_URL: {excerpt}"
-            )),
-        }
+        Fault::new(kind, format!("{place}:{port}: {}", innermost(error)))
     }
 }
 
-enum StreamError {
-    Chat(ChatStreamError),
-    Cut,
-    NoReply(String),
+async fn in_time<T>(
+    limit: Duration,
+    what: &str,
+    future: impl Future<Output = T>,
+) -> Result<T, Fault> {
+    tokio::time::timeout(limit, future)
+        .await
+        .map_err(|_| silent(what, limit))
+}
+
+fn silent(what: &str, limit: Duration) -> Fault {
+    Fault::new(FaultKind::Silent, format!("{what} {} s", limit.as_secs()))
+}
+
+fn stream_fault(error: ChatStreamError) -> Fault {
+    match error {
+        ChatStreamError::Api(error) => Fault::from_api(&error),
+        ChatStreamError::TooLong(bytes) => {
+            Fault::new(FaultKind::TooLong, format!("more than {bytes} bytes"))
+        }
+        ChatStreamError::NotJson(detail) => Fault::new(
+            FaultKind::BrokeOff,
+            format!("an event that is not JSON: {detail}"),
+        ),
+    }
 }
 
 /// Reads a reply's body: a stream of events, or one JSON document from a
@@ -194,78 +173,77 @@ impl Reader {
         }
     }
 
-    fn push(&mut self, bytes: &[u8], sink: &mut dyn ReplySink) -> Result<(), StreamError> {
+    fn push(&mut self, bytes: &[u8], sink: &mut dyn ReplySink) -> Result<(), Fault> {
         let Some(sse) = &mut self.sse else {
             self.document.extend_from_slice(bytes);
             if self.document.len() > MAX_REPLY {
-                return Err(StreamError::Chat(ChatStreamError::TooLong(MAX_REPLY)));
+                return Err(stream_fault(ChatStreamError::TooLong(MAX_REPLY)));
             }
             return Ok(());
         };
         let events = sse.push(bytes);
         for event in events {
-            let event = event.map_err(|_| too_long())?;
-            self.event(&event, sink)?;
+            let event = event.map_err(|_| stream_fault(ChatStreamError::TooLong(MAX_EVENT)))?;
+            self.event(&event, sink).map_err(stream_fault)?;
         }
         Ok(())
     }
 
-    fn event(&mut self, event: &SseEvent, sink: &mut dyn ReplySink) -> Result<(), StreamError> {
-        let deltas = self
-            .accumulator
-            .push(&event.data)
-            .map_err(StreamError::Chat)?;
-        for delta in deltas {
+    fn event(&mut self, event: &SseEvent, sink: &mut dyn ReplySink) -> Result<(), ChatStreamError> {
+        for delta in self.accumulator.push(&event.data)? {
             sink.delta(delta);
         }
         Ok(())
     }
 
-    fn finish(mut self, sink: &mut dyn ReplySink) -> Result<ChatReply, StreamError> {
-        match self.sse.take() {
-            Some(sse) => {
-                if let Some(event) = sse.finish() {
-                    let event = event.map_err(|_| too_long())?;
-                    // Half an event is a cut, not an error of the upstream's.
-                    let read = self.event(&event, sink);
-                    if let Err(StreamError::Chat(ChatStreamError::NotJson(_))) = read {
-                        return Err(StreamError::Cut);
-                    }
-                    read?;
-                }
-                let reply = self.accumulator.finish();
-                if reply.complete {
-                    Ok(reply)
-                } else {
-                    Err(StreamError::Cut)
-                }
-            }
-            None => {
-                let text = String::from_utf8_lossy(&self.document).into_owned();
-                let excerpt: String = text.chars().take(200).collect();
-                let event = SseEvent {
-                    event: None,
-                    data: text,
-                };
-                match self.event(&event, sink) {
-                    Err(StreamError::Chat(ChatStreamError::NotJson(_))) => {
-                        return Err(StreamError::NoReply(excerpt));
-                    }
-                    other => other?,
-                }
-                let reply = self.accumulator.finish();
-                if reply.complete {
-                    Ok(reply)
-                } else {
-                    Err(StreamError::NoReply(excerpt))
-                }
+    /// The reply, if the model had said that it was done.
+    fn whole(self) -> Option<ChatReply> {
+        let streamed = self.sse.is_some();
+        Some(self.accumulator.finish()).filter(|reply| streamed && reply.complete)
+    }
+
+    /// The reply at the end of the body.
+    fn finish(mut self, sink: &mut dyn ReplySink) -> Result<ChatReply, Fault> {
+        let Some(sse) = self.sse.take() else {
+            return self.read_document(sink);
+        };
+        if let Some(event) = sse.finish() {
+            let event = event.map_err(|_| stream_fault(ChatStreamError::TooLong(MAX_EVENT)))?;
+            match self.event(&event, sink) {
+                // Half an event is a cut, not an error of the upstream's.
+                Ok(()) | Err(ChatStreamError::NotJson(_)) => {}
+                Err(error) => return Err(stream_fault(error)),
             }
         }
+        let reply = self.accumulator.finish();
+        if reply.complete {
+            Ok(reply)
+        } else {
+            let detail = "the stream ended before the model was done";
+            Err(Fault::new(FaultKind::BrokeOff, detail))
+        }
     }
-}
 
-fn too_long() -> StreamError {
-    StreamError::Chat(ChatStreamError::TooLong(MAX_EVENT))
+    fn read_document(mut self, sink: &mut dyn ReplySink) -> Result<ChatReply, Fault> {
+        let text = String::from_utf8_lossy(&self.document).into_owned();
+        let excerpt: String = text.chars().take(200).collect();
+        let no_reply = || Fault::new(FaultKind::NotAReply, excerpt);
+        let event = SseEvent {
+            event: None,
+            data: text,
+        };
+        match self.event(&event, sink) {
+            Ok(()) => {}
+            Err(ChatStreamError::NotJson(_)) => return Err(no_reply()),
+            Err(error) => return Err(stream_fault(error)),
+        }
+        let reply = self.accumulator.finish();
+        if reply.complete {
+            Ok(reply)
+        } else {
+            Err(no_reply())
+        }
+    }
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {

@@ -1,31 +1,86 @@
 //! One model behind one chat-completions endpoint.
 //!
-//! [`ModelClient::complete`] gives back a reply that arrived whole, or an
-//! error that trying again would not mend. What may mend itself (nobody
-//! listening, 408, 429, 5xx, a stream cut off or silent) is tried again with
-//! growing pauses, or after the pause the server asked for, as long as the
-//! budget lasts. A reply has no effect before it is whole, so trying again is
-//! always safe.
+//! [`ModelClient::complete`] gives back a reply that arrived whole, or the
+//! [`Fault`] that asking again would not mend. What may mend itself (nobody
+//! listening, a limit, an overload, a stream cut off or silent, an empty
+//! reply) is asked for again after pauses ([`retry`]), and whoever listens is
+//! told for how long and why. A reply has no effect before it is whole, so
+//! asking again is always safe.
 
 mod attempt;
+mod fault;
 mod retry;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use sam_dialects::chat::{ChatDelta, ChatReply, ChatRequest};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use fault::{Fault, FaultKind};
+
 use crate::cli::{ModelArgs, Provider};
-use crate::model::attempt::AttemptError;
-use crate::model::retry::Retry;
+use crate::model::retry::{Patience, Retry};
+
+/// From here on a pause is told by its end.
+const LONG: Duration = Duration::from_secs(60);
 
 /// What a caller hears while a reply arrives.
 pub(crate) trait ReplySink: Send {
     /// The next piece.
     fn delta(&mut self, delta: ChatDelta);
-    /// The reply broke off, or did not begin; it is asked for again.
-    fn retrying(&mut self, reason: &str, wait: Duration);
+    /// The reply broke off, or did not begin, and what is done about it.
+    fn trouble(&mut self, trouble: &Trouble<'_>);
+}
+
+/// A reply that did not come at the first attempt.
+#[derive(Debug)]
+pub(crate) struct Trouble<'a> {
+    /// What the last attempt met.
+    pub(crate) fault: &'a Fault,
+    /// Attempts that failed.
+    pub(crate) attempts: u32,
+    /// What is done about it.
+    pub(crate) step: Step,
+}
+
+/// What is done about a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Asking again after this pause.
+    Wait(Duration),
+    /// The reply came, this long after the first attempt began.
+    WentOn(Duration),
+    /// No reply will be asked for any more, this long after the first attempt began.
+    GaveUp(Duration),
+}
+
+impl std::fmt::Display for Trouble<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (fault, tried, next) = (self.fault, self.attempts, self.attempts.saturating_add(1));
+        match self.step {
+            Step::Wait(wait) if wait < LONG => {
+                let seconds = wait.as_secs_f64();
+                write!(f, "{fault}. Retrying in {seconds:.1} s (attempt {next}).")
+            }
+            Step::Wait(wait) => {
+                let until = httpdate::fmt_http_date(SystemTime::now() + wait);
+                let minutes = wait.as_secs().div_ceil(60);
+                write!(
+                    f,
+                    "{fault}. Waiting until {until} ({minutes} min), then retrying (attempt {next})."
+                )
+            }
+            Step::WentOn(after) => {
+                let seconds = after.as_secs();
+                write!(f, "{fault}. Attempt {next} succeeded after {seconds} s.")
+            }
+            Step::GaveUp(after) => {
+                let (seconds, times) = (after.as_secs(), if tried == 1 { "time" } else { "times" });
+                write!(f, "{fault}. Tried {tried} {times} in {seconds} s.")
+            }
+        }
+    }
 }
 
 /// Why there is no reply.
@@ -34,19 +89,32 @@ pub(crate) enum ModelError {
     /// The turn was cancelled.
     #[error("cancelled")]
     Cancelled,
-    /// The server's answer will not change by asking again.
-    #[error("{0}")]
-    Refused(String),
-    /// The budget for trying again is used up.
-    #[error("{reason}; tried {attempts} times in {seconds} s")]
-    Exhausted {
-        /// What the last attempt met.
-        reason: String,
-        /// How many attempts there were.
-        attempts: u32,
-        /// Since the first.
-        seconds: u64,
+    /// Asking again will not help, or was done for long enough.
+    #[error("{message}")]
+    Failed {
+        /// What went wrong.
+        kind: FaultKind,
+        /// The same for people.
+        message: String,
     },
+}
+
+impl ModelError {
+    /// A failure without a history.
+    pub(crate) fn failed(kind: FaultKind, detail: impl Into<String>) -> Self {
+        Self::Failed {
+            kind,
+            message: format!("{}.", Fault::new(kind, detail)),
+        }
+    }
+}
+
+/// How long what may take.
+#[derive(Debug, Clone, Copy)]
+struct Clocks {
+    first_byte: Duration,
+    idle: Duration,
+    reply: Duration,
 }
 
 /// Talks to the model.
@@ -55,8 +123,8 @@ pub(crate) struct ModelClient {
     http: reqwest::Client,
     url: reqwest::Url,
     model: String,
-    idle_timeout: Duration,
-    retry_for: Duration,
+    clocks: Clocks,
+    patience: Patience,
 }
 
 impl ModelClient {
@@ -88,8 +156,15 @@ impl ModelClient {
             http,
             url,
             model: args.model.clone(),
-            idle_timeout: Duration::from_secs(args.idle_timeout),
-            retry_for: Duration::from_secs(args.retry_for),
+            clocks: Clocks {
+                first_byte: Duration::from_secs(args.first_byte_timeout),
+                idle: Duration::from_secs(args.idle_timeout),
+                reply: Duration::from_secs(args.reply_timeout),
+            },
+            patience: Patience {
+                idle: Duration::from_secs(args.retry_for),
+                resets: Duration::from_secs(args.wait_for_reset),
+            },
         })
     }
 
@@ -107,9 +182,12 @@ impl ModelClient {
         sink: &mut dyn ReplySink,
         cancel: &CancellationToken,
     ) -> Result<ChatReply, ModelError> {
-        let body = serde_json::to_vec(request)
-            .map_err(|error| ModelError::Refused(format!("cannot write the request: {error}")))?;
-        let mut retry = Retry::new(self.retry_for);
+        let body = serde_json::to_vec(request).map_err(|error| {
+            let detail = format!("it cannot be written: {error}");
+            ModelError::failed(FaultKind::RequestRefused, detail)
+        })?;
+        let mut retry = Retry::new(self.patience);
+        let mut before: Option<Fault> = None;
         loop {
             let attempt = self.attempt(body.clone(), id_prefix, sink);
             let outcome = tokio::select! {
@@ -117,31 +195,40 @@ impl ModelClient {
                 () = cancel.cancelled() => return Err(ModelError::Cancelled),
                 outcome = attempt => outcome,
             };
-            let error = match outcome {
-                Ok(reply) => return Ok(reply),
-                Err(error) => error,
+            let fault = match (outcome, &before) {
+                (Ok(reply), None) => return Ok(reply),
+                (Ok(reply), Some(fault)) => {
+                    let (attempts, step) = (retry.attempts(), Step::WentOn(retry.elapsed()));
+                    sink.trouble(&Trouble {
+                        fault,
+                        attempts,
+                        step,
+                    });
+                    return Ok(reply);
+                }
+                (Err(fault), _) => fault,
             };
-            let (reason, began, asked) = match error {
-                AttemptError::Refused(reason) => return Err(ModelError::Refused(reason)),
-                AttemptError::Transient {
-                    reason,
-                    began,
-                    retry_after,
-                } => (reason, began, retry_after),
+            let wait = retry.next(&fault);
+            let trouble = Trouble {
+                fault: &fault,
+                attempts: retry.attempts(),
+                step: wait.map_or_else(|| Step::GaveUp(retry.elapsed()), Step::Wait),
             };
-            let Some(wait) = retry.next(began, asked) else {
-                return Err(ModelError::Exhausted {
-                    reason,
-                    attempts: retry.attempts(),
-                    seconds: retry.elapsed().as_secs(),
-                });
+            // What fails at once is told by the error alone.
+            if wait.is_some() || before.is_some() {
+                sink.trouble(&trouble);
+            }
+            let Some(wait) = wait else {
+                let message = trouble.to_string();
+                let kind = fault.kind;
+                return Err(ModelError::Failed { kind, message });
             };
-            sink.retrying(&reason, wait);
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Err(ModelError::Cancelled),
                 () = tokio::time::sleep(wait) => {}
             }
+            before = Some(fault);
         }
     }
 }

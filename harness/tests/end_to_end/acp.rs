@@ -243,9 +243,23 @@ async fn another_beginning_after_a_cut_is_another_message() {
     agent.prompt("go");
     let (updates, end) = agent.rest().await;
     assert_eq!(end.unwrap().stop_reason, StopReason::EndTurn);
-    let messages: Vec<_> = updates[..2].iter().map(message).collect();
-    assert_eq!((messages[0].1, messages[1].1), ("Let me", "I will"));
-    assert_ne!(messages[0].0, messages[1].0);
+    let (first, second) = (message(&updates[0]), message(&updates[2]));
+    assert_eq!((first.1, second.1), ("Let me", "I will"));
+    assert_ne!(first.0, second.0);
+    // One notice, which says what is done and then what came of it.
+    let notices = updates.iter().filter_map(|update| match update {
+        AgentUpdate::Notice(notice) => Some(notice),
+        _ => None,
+    });
+    let notices: Vec<_> = notices.collect();
+    assert_eq!(notices.len(), 2, "{updates:?}");
+    assert_eq!(notices[0].id, notices[1].id);
+    assert!(notices.iter().all(|n| n.code == "model_broke_off"));
+    assert!(notices[0].text.contains("Retrying in"), "{notices:?}");
+    assert!(
+        notices[1].text.contains("Attempt 2 succeeded"),
+        "{notices:?}"
+    );
 }
 
 #[tokio::test]
@@ -346,8 +360,13 @@ async fn errors_are_answers() {
     let mut agent = Agent::start(&server).await;
     agent.prompt("one");
     let (_, end) = agent.rest().await;
-    let error = end.unwrap_err();
-    assert!(error.to_string().contains("bad key"), "{error}");
+    let AcpError::Rpc { error, .. } = end.unwrap_err() else {
+        panic!("an answer");
+    };
+    assert!(error.message.contains("bad key"), "{error}");
+    let fault = error.fault().unwrap();
+    assert_eq!(fault.code, "model_key_refused");
+    assert_eq!(fault.hint.as_deref(), Some("Check SAM_MODEL_KEY."));
     // A second prompt while one is being worked on.
     agent.prompt("two");
     let waiting = server.clone();

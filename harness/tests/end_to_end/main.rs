@@ -9,5 +9,7 @@
 )]
 
 mod acp;
+mod faults;
+mod limits;
 mod run;
 mod server;

@@ -9,18 +9,18 @@ use crate::server::{
 };
 use serde_json::{Value, json};
 
-struct Harness {
+pub(crate) struct Harness {
     dir: tempfile::TempDir,
     url: String,
     arguments: Vec<String>,
 }
 
 impl Harness {
-    fn new(server: &Server) -> Self {
+    pub(crate) fn new(server: &Server) -> Self {
         Self::at(&server.url)
     }
 
-    fn at(url: &str) -> Self {
+    pub(crate) fn at(url: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("w")).unwrap();
         Self {
@@ -30,21 +30,21 @@ impl Harness {
         }
     }
 
-    fn with(mut self, arguments: &[&str]) -> Self {
+    pub(crate) fn with(mut self, arguments: &[&str]) -> Self {
         self.arguments
             .extend(arguments.iter().map(|a| (*a).to_owned()));
         self
     }
 
-    fn path(&self, name: &str) -> std::path::PathBuf {
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
         self.dir.path().join("w").join(name)
     }
 
-    fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
-    fn start(&self) -> Child {
+    pub(crate) fn start(&self) -> Child {
         Command::new(env!("CARGO_BIN_EXE_sam-harness"))
             .args(["run", "-p", "do it", "--dir", "w"])
             .args(&self.arguments)
@@ -59,20 +59,20 @@ impl Harness {
             .unwrap()
     }
 
-    fn run(&self) -> Output {
+    pub(crate) fn run(&self) -> Output {
         self.start().wait_with_output().unwrap()
     }
 }
 
-fn out(output: &Output) -> String {
+pub(crate) fn out(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn err(output: &Output) -> String {
+pub(crate) fn err(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-fn check_code(output: &Output, code: i32) {
+pub(crate) fn check_code(output: &Output, code: i32) {
     assert_eq!(
         output.status.code(),
         Some(code),
@@ -255,182 +255,6 @@ fn calls_numbered_anew_in_each_reply_are_told_apart() {
     assert!(result_of(last, "call_1-2").contains("no file"));
 }
 
-/// Every way in which a reply may break off, followed by the same reply
-/// whole: the call's effect is there once.
-#[test]
-fn a_cut_reply_is_asked_for_again_and_no_effect_is_doubled() {
-    let begun = || {
-        vec![
-            text("Appending."),
-            call(0, "a", "bash"),
-            arguments(0, "{\"command\":\"echo x >> effects\"}"),
-        ]
-    };
-    let cut_by = |last: Vec<Step>| {
-        let mut steps = begun();
-        steps.extend(last);
-        Reply::Stream(steps)
-    };
-    let server = Server::start(vec![
-        cut_by(vec![Step::Cut]),
-        cut_by(vec![]),
-        cut_by(vec![Step::HalfEvent]),
-        Reply::Hangup,
-        cut_by(vec![finish("tool_calls"), usage(1, 1), Step::Done]),
-        answer("Done."),
-    ]);
-    let harness = Harness::new(&server).with(&["--output", "stream-json"]);
-    let output = harness.run();
-    check_code(&output, 0);
-    assert_eq!(harness.read("effects"), "x\n");
-    let events: Vec<Value> = out(&output)
-        .lines()
-        .map(|l| serde_json::from_str(l).unwrap())
-        .collect();
-    let of = |kind: &str| {
-        events
-            .iter()
-            .filter(|e| e["type"] == kind)
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(of("retry").len(), 4, "the faults happened");
-    assert_eq!(of("tool_call").len(), 1);
-    let shown: String = of("text")
-        .iter()
-        .map(|e| e["text"].as_str().unwrap())
-        .collect();
-    assert_eq!(shown, "Appending.Done.", "repeated text is shown once");
-    assert_eq!(
-        server.requests()[1]["messages"],
-        server.requests()[4]["messages"]
-    );
-}
-
-#[test]
-fn a_busy_server_is_given_the_time_it_asks_for() {
-    let server = Server::start(vec![
-        Reply::Answer(
-            429,
-            "retry-after: 2\r\n",
-            r#"{"error":{"message":"slow down"}}"#.to_owned(),
-        ),
-        Reply::Answer(503, "", "<html>".to_owned()),
-        answer("ok"),
-    ]);
-    let begun = Instant::now();
-    let output = Harness::new(&server).run();
-    check_code(&output, 0);
-    assert!(begun.elapsed() >= Duration::from_secs(2));
-    let steps = err(&output);
-    assert!(
-        steps.contains("slow down (status 429); trying again in 2.0 s"),
-        "{steps}"
-    );
-    assert_eq!(server.requests().len(), 3);
-}
-
-#[test]
-fn what_will_not_mend_is_not_tried_again() {
-    for (status, body, expected) in [
-        (
-            401,
-            r#"{"error":{"message":"bad key"}}"#,
-            "bad key (status 401); check SAM_MODEL_KEY",
-        ),
-        (404, "{}", "check SAM_MODEL_URL"),
-        (
-            429,
-            r#"{"error":{"message":"pay","code":"insufficient_quota"}}"#,
-            "pay",
-        ),
-    ] {
-        let server = Server::start(vec![Reply::Answer(status, "", body.to_owned())]);
-        let output = Harness::new(&server).run();
-        check_code(&output, 1);
-        assert!(err(&output).contains(expected), "{}", err(&output));
-    }
-    let server = Server::start(vec![Reply::Answer(
-        200,
-        "content-type: text/html\r\n",
-        "<html>hi".to_owned(),
-    )]);
-    let output = Harness::new(&server).run();
-    check_code(&output, 1);
-    assert!(
-        err(&output).contains("not a chat completion"),
-        "{}",
-        err(&output)
-    );
-}
-
-#[test]
-fn the_budget_for_trying_again_ends() {
-    let refuse = || Reply::Answer(429, "retry-after: 600\r\n", String::new());
-    let server = Server::start(vec![refuse()]);
-    let output = Harness::new(&server).with(&["--output", "json"]).run();
-    check_code(&output, 1);
-    let result: Value = serde_json::from_str(&out(&output)).unwrap();
-    assert_eq!(result["stop_reason"], "error");
-    assert!(result["error"].as_str().unwrap().contains("tried 1 times"));
-}
-
-#[test]
-fn a_server_that_is_not_there_yet_is_waited_for() {
-    // A port that nobody listens on, kept from others until then.
-    let reserved = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = reserved.local_addr().unwrap();
-    drop(reserved);
-    let harness = Harness::at(&format!("http://{address}/v1"));
-    let mut child = harness.start();
-    let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut stderr, &mut line).unwrap();
-    assert!(
-        line.contains("Connection refused") && line.contains("trying again"),
-        "{line}"
-    );
-    let server = Server::on(
-        std::net::TcpListener::bind(address).unwrap(),
-        vec![answer("here")],
-    );
-    let output = child.wait_with_output().unwrap();
-    check_code(&output, 0);
-    assert_eq!(
-        (out(&output).as_str(), server.requests().len()),
-        ("here\n", 1)
-    );
-}
-
-#[test]
-fn a_silent_stream_is_given_up_and_asked_for_again() {
-    let server = Server::start(vec![
-        Reply::Stream(vec![text("He"), Step::Hold]),
-        answer("Hello"),
-    ]);
-    let output = Harness::new(&server).with(&["--idle-timeout", "1"]).run();
-    check_code(&output, 0);
-    server.wait_for_departure();
-    assert_eq!(out(&output), "Hello\n");
-    assert!(err(&output).contains("silent for 1 s"));
-}
-
-#[test]
-fn limits_end_the_turn_with_code_3() {
-    let server = Server::start(vec![
-        calls("a", "glob", &json!({"pattern": "*"})),
-        calls("b", "glob", &json!({"pattern": "*"})),
-    ]);
-    let output = Harness::new(&server).with(&["--max-turns", "2"]).run();
-    check_code(&output, 3);
-    assert!(err(&output).contains("stopped: max_turns"));
-    let server = Server::start(vec![Reply::Stream(vec![
-        text("and so"),
-        finish("length"),
-        Step::Done,
-    ])]);
-    check_code(&Harness::new(&server).run(), 3);
-}
-
 #[test]
 fn calls_of_a_reply_that_ran_out_of_output_are_not_run() {
     let server = Server::start(vec![
@@ -448,7 +272,7 @@ fn calls_of_a_reply_that_ran_out_of_output_are_not_run() {
     assert!(result_of(&server.requests()[1], "a").contains("output limit"));
 }
 
-fn interrupt(child: &Child) {
+pub(crate) fn interrupt(child: &Child) {
     let pid = child.id().to_string();
     let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
     assert!(sent.success());

@@ -26,6 +26,8 @@ pub(crate) enum Step {
     Event(Value),
     /// The end marker.
     Done,
+    /// A comment.
+    Comment,
     /// Wait until the test calls [`Server::release`] or the client leaves.
     Hold,
     /// Close the connection without ending the body.
@@ -157,6 +159,7 @@ impl Server {
                     stream.write_all(chunk(&format!("data: {data}\n\n")).as_bytes())?;
                 }
                 Step::Done => stream.write_all(chunk("data: [DONE]\n\n").as_bytes())?,
+                Step::Comment => stream.write_all(chunk(": waiting\n\n").as_bytes())?,
                 Step::HalfEvent => {
                     stream.write_all(chunk("data: {\"choices\":[{\"del").as_bytes())?
                 }

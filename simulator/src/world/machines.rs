@@ -455,6 +455,8 @@ impl World {
             let reason = match self.random.below(20) {
                 0 => StopReason::Error {
                     message: "model unreachable".to_owned(),
+                    code: None,
+                    hint: None,
                 },
                 1 => StopReason::MaxTokens,
                 _ => StopReason::EndTurn,

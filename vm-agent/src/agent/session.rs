@@ -18,14 +18,14 @@ use crate::clock;
 use crate::log::{info, warning};
 use crate::machine::Machine;
 use crate::process::{describe_exit, sweep_role};
-use crate::rows::{TurnEnd, Writer, notice};
+use crate::rows::{TurnEnd, Writer, notice, word};
 use crate::secret::redact;
 use crate::store::{self, AgentRecord};
 use sam_acp::{
     AcpError, AcpSessionId, Block, HostEvent, PermissionOptionKind, PermissionOutcome,
     PermissionRequest, PromptOutcome, TurnId,
 };
-use sam_domain::conversation::row::NoticeLevel;
+use sam_domain::conversation::row::{NoticeLevel, truncate};
 use sam_domain::conversation::wire::ActivityState;
 use sam_domain::id::{CommandId, PromptId};
 use sam_domain::link::frame::{AgentState, Event, StopReason};
@@ -43,6 +43,9 @@ const CLOSE_GRACE: Duration = Duration::from_secs(2);
 pub(super) const END_LIMIT: Duration = Duration::from_secs(15);
 /// Time for what an ended agent said last to arrive.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Longest hint of an agent's that is passed on.
+const FAULT_HINT_BYTES: usize = 500;
 
 /// Why a session ends.
 #[derive(Debug)]
@@ -406,6 +409,8 @@ fn finished(prompt: &PromptId, stop_reason: StopReason, rows_through: u64) -> Ev
 fn stop_reason(result: Result<PromptOutcome, AcpError>) -> StopReason {
     let error = |message: String| StopReason::Error {
         message: redact(&message),
+        code: None,
+        hint: None,
     };
     match result {
         Ok(outcome) => match outcome.stop_reason {
@@ -416,10 +421,19 @@ fn stop_reason(result: Result<PromptOutcome, AcpError>) -> StopReason {
             sam_acp::StopReason::Cancelled => StopReason::Cancelled,
             sam_acp::StopReason::Other(word) => error(format!("the agent stopped: {word}")),
         },
-        Err(AcpError::Rpc { error: rpc, .. }) => error(match &rpc.data {
-            Some(serde_json::Value::String(detail)) => format!("{}: {detail}", rpc.message),
-            _ => rpc.message,
-        }),
+        Err(AcpError::Rpc { error: rpc, .. }) => {
+            let fault = rpc.fault();
+            StopReason::Error {
+                message: redact(&match &rpc.data {
+                    Some(serde_json::Value::String(detail)) => format!("{}: {detail}", rpc.message),
+                    _ => rpc.message,
+                }),
+                code: fault.as_ref().and_then(|fault| word(&fault.code)),
+                hint: fault
+                    .and_then(|fault| fault.hint)
+                    .map(|hint| redact(truncate(&hint, FAULT_HINT_BYTES).0)),
+            }
+        }
         Err(other) => error(other.to_string()),
     }
 }

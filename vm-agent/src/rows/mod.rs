@@ -20,7 +20,7 @@ mod transcript_tests;
 
 pub(crate) use live::Live;
 pub(crate) use outbox::Outbox;
-pub(crate) use transcript::{TurnEnd, close, notice};
+pub(crate) use transcript::{TurnEnd, close, notice, word};
 pub(crate) use writer::Writer;
 
 use sam_domain::conversation::row::{BodyRef, INLINE_TEXT_LIMIT, truncate};

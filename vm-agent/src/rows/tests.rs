@@ -390,3 +390,41 @@ fn a_block_that_is_no_text_leaves_a_trace() {
     let table = run(vec![image], &TurnEnd::Stopped);
     assert_eq!(table.shape()[0].1, "[image is not shown here]");
 }
+
+#[test]
+fn a_notice_of_the_agents_is_one_row_that_says_what_holds_now() {
+    let notice = |id: &str, code: &str, text: &str| {
+        AgentUpdate::Notice(sam_acp::Notice {
+            id: id.into(),
+            level: sam_acp::NoticeLevel::Warning,
+            code: code.into(),
+            text: text.into(),
+            hint: None,
+        })
+    };
+    let updates = vec![
+        message("He"),
+        notice("a", "model_overloaded", "Retrying in 1 s."),
+        notice("a", "model_overloaded", "Retrying in 2 s."),
+        message("llo"),
+        notice("b", "Not a word", "key sam_mdl_0123456789abcdefgh"),
+    ];
+    let outcome = finished(StopReason::EndTurn);
+    let table = run(updates, &TurnEnd::Finished(&outcome, Millis(1)));
+    let notices: Vec<_> = table
+        .0
+        .iter()
+        .filter_map(|row| match &row.body {
+            RowBody::Notice(notice) => Some((row.rev, notice.code.as_str(), notice.text.as_str())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        notices,
+        [
+            (2, "model_overloaded", "Retrying in 2 s."),
+            (1, "agent_notice", "key [redacted]")
+        ]
+    );
+    assert_eq!(table.shape()[0].1, "Hello", "a notice interrupts no text");
+}

@@ -5,7 +5,10 @@
 //! replaced as a whole. A row gets a new version when it is created, when its
 //! status changes, every [`STORE_EVERY`] while it grows, and when it ends.
 //!
-//! Between versions a growing row has deltas. They extend the newest version
+//! Between versions a growing row is kept as it is by then ([`Transcript::kept`]),
+//! for the day the vm-agent dies: that costs the local disk alone.
+//!
+//! Between versions a growing row also has deltas. They extend the newest version
 //! the control plane is known to have ([`Transcript::stored`]), because that is
 //! what those who watch hold: a delta that was based on a version still under
 //! way would be ignored by all of them.
@@ -15,6 +18,7 @@
 use super::ends::Ends;
 use super::tool;
 use super::{BODY_LIMIT, body};
+use crate::secret::redact;
 use crate::store::RowVersion;
 use sam_acp::{AgentUpdate, Block, Chunk, PromptOutcome, StopReason, ToolCall, ToolCallUpdate};
 use sam_domain::conversation::row::{
@@ -33,6 +37,10 @@ pub(crate) const STORE_EVERY: Millis = Millis::seconds(5);
 const KEEP_ENDED_BYTES: usize = 256 * 1024;
 const PLAN_ENTRIES: usize = 100;
 const PLAN_ENTRY_BYTES: usize = 1000;
+/// Notices of its own that an agent may have in one turn; more are left out.
+const AGENT_NOTICES: usize = 100;
+const NOTICE_BYTES: usize = 1000;
+const WORD_BYTES: usize = 64;
 
 /// A growing or changeable row.
 #[derive(Debug)]
@@ -43,6 +51,8 @@ struct Open {
     versioned_at: Timestamp,
     /// Changed since its newest version.
     dirty: bool,
+    /// Changed since it was last kept.
+    unkept: bool,
     /// Length of the growing text in each version not yet known to be stored.
     lengths: BTreeMap<u32, usize>,
     /// The newest stored version that deltas may extend, and the length that
@@ -60,6 +70,7 @@ impl Open {
             created_at: turn.now,
             versioned_at: turn.now,
             dirty: false,
+            unkept: false,
             lengths: BTreeMap::new(),
             base: None,
             base_from: 1,
@@ -70,6 +81,7 @@ impl Open {
         self.rev += 1;
         self.versioned_at = now;
         self.dirty = false;
+        self.unkept = false;
         let length = body.growing().map_or(0, str::len);
         self.lengths.insert(self.rev, length);
         RowVersion {
@@ -81,6 +93,27 @@ impl Open {
             open,
             bodies: Vec::new(),
         }
+    }
+
+    fn changed(&mut self) {
+        self.dirty = true;
+        self.unkept = true;
+    }
+
+    /// The newest version with what it would say now, if it says more by now.
+    fn kept(&mut self, author: Author, body: impl FnOnce() -> RowBody) -> Option<RowVersion> {
+        if !std::mem::take(&mut self.unkept) || self.rev == 0 {
+            return None;
+        }
+        Some(RowVersion {
+            id: self.id.clone(),
+            rev: self.rev,
+            author,
+            created_at: self.created_at,
+            body: body(),
+            open: true,
+            bodies: Vec::new(),
+        })
     }
 
     fn due(&self, now: Timestamp) -> bool {
@@ -144,14 +177,18 @@ impl Words {
             text.body_ref = Some(reference);
             bodies.push(stored);
         }
-        let said = if self.thought {
-            RowBody::Thought(text)
-        } else {
-            RowBody::Text(text)
-        };
-        let mut version = self.open.version(now, Author::Agent, said, !ended);
+        let body = said(self.thought, text);
+        let mut version = self.open.version(now, Author::Agent, body, !ended);
         version.bodies = bodies;
         version
+    }
+}
+
+fn said(thought: bool, text: TextBody) -> RowBody {
+    if thought {
+        RowBody::Thought(text)
+    } else {
+        RowBody::Text(text)
     }
 }
 
@@ -205,6 +242,8 @@ pub(super) struct Transcript {
     /// Calls that are over: their rows change no more, whatever comes late.
     over: BTreeSet<String>,
     plan: Option<(Open, PlanBody)>,
+    /// What the agent said of its own condition, by its ids.
+    notices: BTreeMap<String, (Open, NoticeBody)>,
 }
 
 impl Transcript {
@@ -216,6 +255,7 @@ impl Transcript {
             tools: BTreeMap::new(),
             over: BTreeSet::new(),
             plan: None,
+            notices: BTreeMap::new(),
         }
     }
 
@@ -227,6 +267,7 @@ impl Transcript {
             AgentUpdate::ToolCall(call) => self.announced(turn, call),
             AgentUpdate::ToolCallUpdate(update) => self.changed(turn, update),
             AgentUpdate::Plan { entries } => self.planned(turn, entries),
+            AgentUpdate::Notice(notice) => self.noticed(turn, &notice),
             // A replay by a load, or nothing that a conversation shows.
             AgentUpdate::UserMessage(_)
             | AgentUpdate::ContextUsage(_)
@@ -268,7 +309,7 @@ impl Transcript {
         let (kept, lost) = truncate(&piece, room);
         words.text.push_str(kept);
         words.lost += lost;
-        words.open.dirty = true;
+        words.open.changed();
         if words.open.rev == 0 || words.open.due(turn.now) {
             out.push(words.version(turn.now, false));
         }
@@ -337,7 +378,7 @@ impl Transcript {
         if after.len() > INLINE_TEXT_LIMIT || !after.starts_with(before) {
             tool.open.rebase();
         }
-        tool.open.dirty = true;
+        tool.open.changed();
         if !(telling || tool.ended() || tool.open.due(now)) {
             return Vec::new();
         }
@@ -382,6 +423,34 @@ impl Transcript {
         vec![open.version(turn.now, Author::Agent, RowBody::Plan(plan), false)]
     }
 
+    /// A notice is one row, replaced when the agent says more of the same.
+    fn noticed(&mut self, turn: &mut Turn, said: &sam_acp::Notice) -> Vec<RowVersion> {
+        let known = self.notices.contains_key(&said.id);
+        if !known && self.notices.len() >= AGENT_NOTICES {
+            return Vec::new();
+        }
+        let text = |text: &str| redact(truncate(text, NOTICE_BYTES).0);
+        let body = NoticeBody {
+            level: match said.level {
+                sam_acp::NoticeLevel::Info => NoticeLevel::Info,
+                sam_acp::NoticeLevel::Warning => NoticeLevel::Warning,
+                sam_acp::NoticeLevel::Error => NoticeLevel::Error,
+            },
+            code: word(&said.code).unwrap_or_else(|| "agent_notice".to_owned()),
+            text: text(&said.text),
+            hint: said.hint.as_deref().map(text),
+        };
+        let (open, held) = self
+            .notices
+            .entry(said.id.clone())
+            .or_insert_with(|| (Open::new(turn), body.clone()));
+        if open.rev > 0 && *held == body {
+            return Vec::new();
+        }
+        held.clone_from(&body);
+        vec![open.version(turn.now, Author::Agent, RowBody::Notice(body), false)]
+    }
+
     /// Time went by: rows that have grown long enough.
     pub(super) fn tick(&mut self, now: Timestamp) -> Vec<RowVersion> {
         let mut out = Vec::new();
@@ -390,6 +459,36 @@ impl Transcript {
         }
         for tool in self.tools.values_mut().filter(|tool| tool.open.due(now)) {
             out.push(tool.version(now, &self.root, false));
+        }
+        out
+    }
+
+    /// Rows as they are by now, where they have changed since they were last kept. A text that
+    /// is longer than a row says how much of it would be lost.
+    pub(super) fn kept(&mut self) -> Vec<RowVersion> {
+        let mut out = Vec::new();
+        if let Some(words) = self.words.as_mut() {
+            let inline = words.inline().to_owned();
+            let beyond = words.text.len() - inline.len();
+            let (thought, lost) = (words.thought, words.lost + beyond as u64);
+            out.extend(words.open.kept(Author::Agent, || {
+                said(
+                    thought,
+                    TextBody {
+                        text: inline,
+                        truncated_bytes: lost,
+                        ..TextBody::default()
+                    },
+                )
+            }));
+        }
+        for tool in self.tools.values_mut().filter(|tool| !tool.ended()) {
+            let (call, streamed) = (&tool.call, &tool.streamed);
+            out.extend(tool.open.kept(Author::Agent, || {
+                let tool::Rendered { mut body, .. } = tool::render(call, streamed, &self.root);
+                body.output_ref = None;
+                RowBody::Tool(Box::new(body))
+            }));
         }
         out
     }
@@ -444,6 +543,7 @@ impl Transcript {
             self.over.insert(id);
         }
         self.plan = None;
+        self.notices.clear();
         if let TurnEnd::Finished(
             PromptOutcome {
                 usage: Some(usage), ..
@@ -500,6 +600,15 @@ fn bytes(call: &ToolCall) -> usize {
             .chain(&call.raw_output)
             .map(|value| value.to_string().len())
             .sum::<usize>()
+}
+
+/// A word for programs, if it is one.
+pub(crate) fn word(text: &str) -> Option<String> {
+    let fits = (1..=WORD_BYTES).contains(&text.len())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    fits.then(|| text.to_owned())
 }
 
 /// A row of SAM's own.

@@ -170,7 +170,7 @@ fn permissions_are_granted_by_kind_and_refused_without_a_yes() {
         json!({"fail": "model said sam_mdl_0123456789abcdefgh"}),
     ];
     let prompt = plane.prompt(&workspace, &agent, &script);
-    let StopReason::Error { message } = plane.finished(&prompt) else {
+    let StopReason::Error { message, .. } = plane.finished(&prompt) else {
         panic!("an error");
     };
     assert!(message.contains("model said [redacted]"), "{message}");

@@ -145,18 +145,26 @@ impl Step<'_> {
         match stop_reason {
             StopReason::EndTurn if mode == TaskMode::Task => self.await_rows(prompt, rows_through),
             StopReason::EndTurn | StopReason::Cancelled => self.await_input(),
-            StopReason::Error { message } if mode == TaskMode::Task => {
-                let hint = "Read the conversation's last rows; submit the task again when the cause is gone.";
-                self.fail("agent_error", &message, Some(hint), Fault::Environment);
-            }
-            StopReason::Error { message } => {
-                self.notice(
-                    NoticeLevel::Error,
-                    "agent_error",
-                    &message,
-                    Some("Send another prompt to go on."),
-                );
-                self.await_input();
+            StopReason::Error {
+                message,
+                code,
+                hint,
+            } => {
+                let code = code.as_deref().unwrap_or("agent_error");
+                let hint = |then: &str| match &hint {
+                    Some(hint) => format!("{hint} {then}"),
+                    None => then.to_owned(),
+                };
+                if mode == TaskMode::Task {
+                    let hint = hint(
+                        "Read the conversation's last rows; submit the task again when the cause is gone.",
+                    );
+                    self.fail(code, &message, Some(&hint), Fault::Environment);
+                } else {
+                    let hint = hint("Send another prompt to go on.");
+                    self.notice(NoticeLevel::Error, code, &message, Some(&hint));
+                    self.await_input();
+                }
             }
             StopReason::MaxTokens => self.ask(
                 "max_tokens",
@@ -165,7 +173,7 @@ impl Step<'_> {
             StopReason::MaxTurnRequests => {
                 self.ask(
                     "max_turn_requests",
-                    "The agent reached its limit of model requests.",
+                    "The agent stopped at one of its limits.",
                 );
             }
             StopReason::Refusal => self.ask("refusal", "The model refused to go on."),
