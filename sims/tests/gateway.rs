@@ -162,6 +162,68 @@ fn a_rate_limit_names_its_reset_and_passes() {
 }
 
 #[test]
+fn a_rate_limit_says_its_reset_in_the_way_that_was_asked_for() {
+    for (says, header) in [
+        ("date", Some("retry-after")),
+        ("header", Some("x-ratelimit-reset-tokens")),
+        ("nothing", None),
+    ] {
+        let faults = json!([{ "kind": "rate_limit", "retry_after": 7, "says": says }]);
+        let gateway = Gateway::with(&["--faults", &faults.to_string()]);
+        let limited = gateway.chat(&hello(true));
+        assert_eq!(limited.status, 429);
+        for name in ["retry-after", "x-ratelimit-reset-tokens"] {
+            let said = limited.header(name);
+            assert_eq!(said.is_some(), header == Some(name), "{says} {name}");
+        }
+        if says == "date" {
+            assert!(
+                limited
+                    .header("retry-after")
+                    .is_some_and(|date| date.ends_with(" GMT"))
+            );
+        }
+    }
+}
+
+#[test]
+fn a_stream_can_fail_in_its_own_words() {
+    let faults = json!([{ "kind": "failure", "after_chunks": 2, "code": "overloaded_error" }]);
+    let gateway = Gateway::with(&["--faults", &faults.to_string()]);
+    let text = gateway.chat(&hello(true)).text().expect("a proper end");
+    let events: Vec<&str> = text
+        .split("\n\n")
+        .filter(|event| !event.is_empty())
+        .collect();
+    assert_eq!(events.len(), 3, "{text}");
+    assert!(
+        events[2].contains("\"code\":\"overloaded_error\""),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_page_is_no_answer_and_an_empty_answer_is_one() {
+    let faults = json!([{ "kind": "html" }, { "kind": "empty" }]);
+    let gateway = Gateway::with(&["--faults", &faults.to_string()]);
+    let page = gateway.chat(&hello(false));
+    assert_eq!(page.status, 200);
+    assert!(
+        page.header("content-type")
+            .is_some_and(|kind| kind.starts_with("text/html"))
+    );
+    let empty = assemble(&gateway.chat(&hello(true)).text().expect("a proper end"));
+    assert_eq!(
+        (
+            empty.text.as_str(),
+            empty.calls.len(),
+            empty.finish.as_str()
+        ),
+        ("", 0, "stop")
+    );
+}
+
+#[test]
 fn faults_hit_the_requests_they_fit() {
     let gateway = Gateway::start();
     gateway.post(

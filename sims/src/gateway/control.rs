@@ -62,6 +62,7 @@ async fn queue(State(gateway): State<Gateway>, Json(body): Json<Value>) -> Respo
         Ok(OneOrMany::One(fault)) => vec![fault],
         Err(_) => {
             return error(
+                &crate::dialect::Chat,
                 StatusCode::BAD_REQUEST,
                 "bad_fault",
                 "the body is not a fault, nor a list of them",

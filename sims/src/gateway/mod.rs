@@ -2,7 +2,7 @@
 //!
 //! It serves one model, `scripted`, and says so in every response (`x-sam-sims: scripted-model`). A request is
 //! answered from its own body alone; what the server keeps between requests (records, faults) serves the tests and
-//! never the answer.
+//! never the answer. Which protocol a route speaks is its [`Dialect`]'s affair.
 //!
 //! Routes: `POST /v1/chat/completions` and `GET /v1/models`; the AI Gateway form
 //! `POST /v1/{account}/{gateway}/{provider}/chat/completions`, which may carry its key in `cf-aig-authorization`;
@@ -27,13 +27,16 @@ use axum::{Json, Router, body, middleware};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-pub use faults::{Fault, FaultKind};
+pub use crate::conversation::Usage;
+pub use crate::dialect::Part;
+pub use faults::{Fault, FaultKind, Malformation, Reset};
 pub use records::{Outcome, Record};
 
 use self::faults::{FaultQueue, Features};
 use self::records::{RecordGuard, Records};
+use crate::conversation::{MODEL, Reply};
+use crate::dialect::{Asked, Chat, Chunk, Dialect, Refusal};
 use crate::script;
-use crate::wire::{ChatRequest, MODEL, Refusal, Usage};
 
 /// A conversation with long tool results stays well below this.
 const BODY_LIMIT: usize = 64 * 1024 * 1024;
@@ -93,6 +96,7 @@ fn router(options: Options) -> Router {
         .merge(control::routes())
         .fallback(|| async {
             error(
+                &Chat,
                 StatusCode::NOT_FOUND,
                 "unknown_url",
                 "there is no such route",
@@ -111,7 +115,7 @@ fn router(options: Options) -> Router {
 }
 
 async fn models(State(gateway): State<Gateway>, headers: HeaderMap) -> Response {
-    if let Err(refused) = authorise(&gateway, &headers) {
+    if let Err(refused) = authorise(&gateway, &Chat, &headers) {
         return *refused;
     }
     let description = "A scripted model: it follows fixed rules on the conversation it is sent. It repairs failing \
@@ -124,20 +128,27 @@ async fn models(State(gateway): State<Gateway>, headers: HeaderMap) -> Response 
 }
 
 async fn chat(State(gateway): State<Gateway>, request: Request) -> Response {
+    serve_model(&gateway, &Chat, request).await
+}
+
+/// Answers one request in the protocol of its route.
+async fn serve_model(gateway: &Gateway, dialect: &dyn Dialect, request: Request) -> Response {
     let (parts, incoming) = request.into_parts();
     let Ok(bytes) = body::to_bytes(incoming, BODY_LIMIT).await else {
-        return error(
-            StatusCode::BAD_REQUEST,
-            "bad_request",
-            "the body could not be read",
-        );
+        let words = "the body could not be read";
+        return error(dialect, StatusCode::BAD_REQUEST, "bad_request", words);
     };
     let value: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
     let mut names: Vec<String> = parts.headers.keys().map(ToString::to_string).collect();
     names.sort();
     let record = gateway.records.open(parts.uri.path(), names, value.clone());
-    match accept(&gateway, &parts.headers, value, &record) {
-        Ok((request, fault)) => answer(&gateway, &request, fault, record),
+    match accept(gateway, dialect, &parts.headers, value, &record) {
+        Ok(accepted) => {
+            if let Some(FaultKind::SlowAnswer { ms }) = accepted.fault {
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+            }
+            answer(gateway, dialect, accepted, record)
+        }
         Err(refused) => {
             record.update(|kept| {
                 kept.status = refused.status().as_u16();
@@ -148,103 +159,127 @@ async fn chat(State(gateway): State<Gateway>, request: Request) -> Response {
     }
 }
 
-/// The request and the fault that will happen to its answer, or the refusal.
+/// A request that is answered.
+struct Accepted {
+    asked: Asked,
+    reply: Reply,
+    usage: Usage,
+    fault: Option<FaultKind>,
+}
+
+/// The request, what the model answers and the fault that will happen to it; or the refusal.
 fn accept(
     gateway: &Gateway,
+    dialect: &dyn Dialect,
     headers: &HeaderMap,
     body: Value,
     record: &RecordGuard,
-) -> Result<(ChatRequest, Option<FaultKind>), Box<Response>> {
-    let authorised_by = authorise(gateway, headers)?;
+) -> Result<Accepted, Box<Response>> {
+    let authorised_by = authorise(gateway, dialect, headers)?;
     record.update(|kept| kept.authorised_by = authorised_by);
-    let request: ChatRequest = serde_json::from_value(body)
-        .map_err(|problem| error(StatusCode::BAD_REQUEST, "bad_request", &problem.to_string()))?;
-    if let Err(refusal) = request.check() {
+    let asked = dialect.read(body).map_err(|refusal| {
         let (status, code) = match refusal {
             Refusal::UnknownModel(_) => (StatusCode::NOT_FOUND, "model_not_found"),
+            Refusal::Unreadable(_) => (StatusCode::BAD_REQUEST, "bad_request"),
             _ => (StatusCode::BAD_REQUEST, "invalid_messages"),
         };
-        return Err(error(status, code, &refusal.to_string()).into());
-    }
-    let texts: Vec<String> = request
-        .messages
-        .iter()
-        .map(crate::wire::Message::text)
-        .collect();
+        error(dialect, status, code, &refusal.to_string())
+    })?;
+    let reply = script::answer(&asked.request);
     let features = Features {
-        tools: !request.tools.is_empty(),
-        text: &texts.join("\n"),
+        tools: !asked.request.tools.is_empty(),
+        calls: !reply.calls.is_empty(),
+        text: &asked.request.text(),
     };
     let fault = gateway.faults(|queue| queue.take(features));
     record.update(|kept| kept.fault.clone_from(&fault));
-    match fault {
-        Some(FaultKind::RateLimit { retry_after }) => {
-            let mut response = error(
-                StatusCode::TOO_MANY_REQUESTS,
-                "rate_limit_exceeded",
-                &format!("Rate limit reached for {MODEL}. Please try again in {retry_after}s."),
-            );
-            let headers = response.headers_mut();
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
-            if let Ok(reset) = HeaderValue::from_str(&format!("{retry_after}s")) {
-                headers.insert("x-ratelimit-reset-requests", reset);
-            }
-            Err(response.into())
+    match &fault {
+        Some(FaultKind::RateLimit { retry_after, says }) => {
+            Err(rate_limit(dialect, *retry_after, *says).into())
         }
         Some(FaultKind::Status { status }) => {
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            Err(error(status, "server_error", "an error that was asked for").into())
+            let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let (code, words) = match status.as_u16() {
+                529 => ("overloaded_error", "Overloaded"),
+                _ => ("server_error", "an error that was asked for"),
+            };
+            Err(error(dialect, status, code, words).into())
         }
-        other => Ok((request, other)),
+        Some(FaultKind::Html) => {
+            let page = "<!doctype html><title>Welcome</title><h1>It works</h1>";
+            let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
+            Err((headers, page).into_response().into())
+        }
+        _ => {
+            let reply = match &fault {
+                Some(fault) => fault.spoil(&asked.request, reply),
+                None => reply,
+            };
+            let usage = Usage::of(&asked.request, &reply);
+            record.update(|kept| kept.usage = Some(usage));
+            Ok(Accepted {
+                asked,
+                reply,
+                usage,
+                fault,
+            })
+        }
     }
+}
+
+fn rate_limit(dialect: &dyn Dialect, seconds: u64, says: Reset) -> Response {
+    let words = format!("Rate limit reached for {MODEL}.");
+    let status = StatusCode::TOO_MANY_REQUESTS;
+    let mut response = error(dialect, status, "rate_limit_exceeded", &words);
+    for (name, value) in says.headers(seconds) {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
 }
 
 fn answer(
     gateway: &Gateway,
-    request: &ChatRequest,
-    fault: Option<FaultKind>,
+    dialect: &dyn Dialect,
+    accepted: Accepted,
     record: RecordGuard,
 ) -> Response {
-    let reply = script::answer(request);
-    let usage = Usage::of(request, &reply);
-    record.update(|kept| kept.usage = Some(usage));
-    let id = format!("chatcmpl-sim{:06}", record.id());
-    if request.stream {
-        let include_usage = request
-            .stream_options
-            .as_ref()
-            .is_some_and(|options| options.include_usage);
-        let events = stream::events(&id, &reply, include_usage.then_some(usage));
-        let body = Body::from_stream(stream::play(
-            events,
-            gateway.options.chunk_delay,
-            fault,
-            record,
-        ));
-        let headers = [
-            (header::CONTENT_TYPE, "text/event-stream"),
-            (header::CACHE_CONTROL, "no-cache"),
-        ];
-        return (headers, body).into_response();
-    }
-    // An answer in one piece counts as one chunk.
-    let body = json!({
-        "id": id, "object": "chat.completion", "created": 0, "model": MODEL,
-        "choices": [{ "index": 0, "message": reply.message(), "finish_reason": reply.finish_reason() }],
-        "usage": usage,
-    });
-    let body = Body::from_stream(stream::play(
-        vec![body.to_string()],
-        Duration::ZERO,
+    let Accepted {
+        asked,
+        reply,
+        usage,
         fault,
-        record,
-    ));
-    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+    } = accepted;
+    let mut delay = gateway.options.chunk_delay;
+    let (kind, mut chunks) = if asked.stream {
+        let reported = asked.usage.then_some(usage);
+        let chunks = dialect.chunks(record.id(), &reply, reported);
+        ("text/event-stream", chunks)
+    } else {
+        // An answer in one piece counts as one chunk.
+        delay = Duration::ZERO;
+        let whole = Chunk {
+            part: Part::Done,
+            text: dialect.whole(record.id(), &reply, usage).to_string(),
+        };
+        ("application/json", vec![whole])
+    };
+    if let Some(FaultKind::Failure { code, .. }) = &fault {
+        chunks.push(dialect.failure(code, "an error that was asked for"));
+    }
+    let body = Body::from_stream(stream::play(chunks, delay, fault, record));
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    (headers, body).into_response()
 }
 
 /// The header that carried the key, or the refusal.
 fn authorise(
     gateway: &Gateway,
+    dialect: &dyn Dialect,
     headers: &HeaderMap,
 ) -> Result<Option<&'static str>, Box<Response>> {
     let Some(key) = &gateway.options.key else {
@@ -257,6 +292,7 @@ fn authorise(
         }
     }
     Err(error(
+        dialect,
         StatusCode::UNAUTHORIZED,
         "invalid_api_key",
         "Incorrect API key provided.",
@@ -265,13 +301,7 @@ fn authorise(
 }
 
 /// An error in the protocol's shape.
-fn error(status: StatusCode, code: &str, message: &str) -> Response {
-    let kind = match status {
-        StatusCode::TOO_MANY_REQUESTS => "requests",
-        status if status.is_server_error() => "server_error",
-        _ => "invalid_request_error",
-    };
-    let body =
-        json!({ "error": { "message": message, "type": kind, "param": null, "code": code } });
+fn error(dialect: &dyn Dialect, status: StatusCode, code: &str, message: &str) -> Response {
+    let body = dialect.error(status.as_u16(), code, message);
     (status, Json(body)).into_response()
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::faults::FaultKind;
-use crate::wire::Usage;
+use crate::conversation::Usage;
 
 /// Records kept; the oldest leave first.
 const KEPT: usize = 1000;

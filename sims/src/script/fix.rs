@@ -8,13 +8,13 @@ use self::attempts::Attempts;
 use super::replay::{Replay, Say, Step};
 use super::toolbox::Action;
 use super::tree::Tree;
+use crate::conversation::Reply;
 use crate::repair::project::{Project, imports, is_code, is_test};
 use crate::repair::ranking::Ranking;
 use crate::repair::report::{self, Failure, Report};
-use crate::wire::Reply;
 
 mod attempts;
-mod edit;
+pub(super) mod edit;
 mod leftovers;
 mod search;
 mod telling;
@@ -137,7 +137,11 @@ fn last(text: impl Into<String>) -> Reply {
 }
 
 /// Runs the tests; the output itself when it cannot be read.
-fn run_tests(replay: &mut Replay<'_>, command: &str, say: &Say) -> Step<Result<Report, String>> {
+pub(super) fn run_tests(
+    replay: &mut Replay<'_>,
+    command: &str,
+    say: &Say,
+) -> Step<Result<Report, String>> {
     let output = replay.act(say, &Action::Shell(command.to_owned()))?;
     Ok(report::parse(&output).ok_or(output))
 }

@@ -3,27 +3,23 @@
 use super::replay::{Replay, Say, Step};
 use super::task::own_words;
 use super::tree::Tree;
-use crate::wire::{ChatRequest, Reply};
+use crate::conversation::{Reply, Request, Role};
 
 const ABILITIES: &str = "I am a scripted model, not a language model: I can repair a JavaScript project whose tests \
-    fail (\"Fix the failing test.\"), and I can answer questions about where things are in the code (\"Where is the \
-    total computed?\").";
+    fail (\"Fix the failing test.\"), say in a file why they fail, rename a name everywhere (\"Rename `total` to \
+    `sum`.\"), get a command to succeed (\"Run `sh build.sh` until it succeeds.\"), and answer questions about where \
+    things are in the code (\"Where is the total computed?\").";
 
 /// Answers a request that offers no tools: a title, a summary, or a plain word about what this model is.
-pub(crate) fn without_tools(request: &ChatRequest) -> Reply {
-    let texts: Vec<String> = request
-        .messages
-        .iter()
-        .map(crate::wire::Message::text)
-        .collect();
-    let all = texts.join("\n").to_lowercase();
+pub(crate) fn without_tools(request: &Request) -> Reply {
+    let all = request.text().to_lowercase();
     let said = request
         .messages
         .iter()
         .rev()
-        .find(|message| message.role == "user");
+        .find(|message| message.role == Role::User);
     let said = said
-        .map(|message| quoted(&message.text()))
+        .map(|message| quoted(&message.text))
         .unwrap_or_default();
     let text = if all.contains("title") {
         title(&said)

@@ -8,10 +8,8 @@
 //! Results are matched by tool and arguments, in order. A client that dropped old results from the conversation is
 //! asked for them again.
 
-use serde_json::Value;
-
 use super::toolbox::{Action, Call, Toolbox};
-use crate::wire::{Message, PlannedCall, Reply};
+use crate::conversation::{Message, PlannedCall, Reply, Role};
 
 /// Calls in one job after which it is given up, whatever the scenario says.
 const MOST_CALLS: usize = 160;
@@ -65,37 +63,31 @@ impl<'a> Replay<'a> {
     pub(crate) fn new(toolbox: Toolbox<'a>, messages: &[Message], start: usize) -> Self {
         let mut done: Vec<Done> = Vec::new();
         for message in messages.iter().skip(start) {
-            for call in &message.tool_calls {
-                let arguments =
-                    serde_json::from_str(&call.function.arguments).unwrap_or(Value::Null);
+            for call in &message.calls {
                 let result = messages
                     .iter()
-                    .find(|answer| answer.tool_call_id.as_deref() == Some(call.id.as_str()))
-                    .map(Message::text)
+                    .find(|answer| answer.answers.as_deref() == Some(call.id.as_str()))
+                    .map(|answer| answer.text.clone())
                     .unwrap_or_default();
                 done.push(Done {
                     call: Call {
-                        name: call.function.name.clone(),
-                        arguments,
+                        name: call.name.clone(),
+                        arguments: call.arguments.clone(),
                     },
                     result,
                     used: false,
                 });
             }
         }
-        let calls = messages
-            .iter()
-            .map(|message| message.tool_calls.len())
-            .sum();
+        let calls = messages.iter().map(|message| message.calls.len()).sum();
         let first = messages
             .iter()
-            .find(|message| message.role == "user")
-            .map(Message::text)
-            .unwrap_or_default();
+            .find(|message| message.role == Role::User)
+            .map_or("", |message| message.text.as_str());
         Self {
             toolbox,
             done,
-            stem: format!("{:08x}", fingerprint(&first)),
+            stem: format!("{:08x}", fingerprint(first)),
             calls,
         }
     }
@@ -157,7 +149,7 @@ impl<'a> Replay<'a> {
             .map(|(index, call)| PlannedCall {
                 id: format!("call_{}_{}", self.stem, self.calls + index + 1),
                 name: call.name,
-                arguments: call.arguments,
+                arguments: call.arguments.to_string(),
             });
         Err(Box::new(Reply {
             reasoning: say.reasoning.clone(),
@@ -171,7 +163,7 @@ fn no_tool_for(action: &Action) -> Reply {
     let what = match action {
         Action::Shell(_) => "run a command",
         Action::Read(_) => "read a file",
-        Action::Edit { .. } => "change a file",
+        Action::Edit { .. } | Action::Write { .. } => "change a file",
         Action::List => "list files",
         Action::Search(_) => "search the files",
     };

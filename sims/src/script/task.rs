@@ -5,11 +5,19 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::observation::{fixed, groups};
-use crate::wire::Message;
+use super::rename::Renaming;
+use super::{diagnosis, recover};
+use crate::conversation::{Message, Role};
 
 /// A kind of job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Job {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Job {
+    /// Say in this file why tests fail.
+    Diagnosis(String),
+    /// Call something otherwise, everywhere.
+    Rename(Renaming),
+    /// Get this command to succeed.
+    Recover(String),
     /// Make failing tests pass.
     Repair,
     /// Answer a question about the code.
@@ -20,12 +28,12 @@ pub(crate) enum Job {
 
 /// The current task of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Task {
+pub(super) struct Task {
     /// The person's words.
-    pub(crate) text: String,
-    pub(crate) job: Job,
+    pub(super) text: String,
+    pub(super) job: Job,
     /// The first message after the task's.
-    pub(crate) start: usize,
+    pub(super) start: usize,
 }
 
 impl Task {
@@ -35,8 +43,8 @@ impl Task {
             .iter()
             .enumerate()
             .rev()
-            .filter(|(_, message)| message.role == "user")
-            .map(|(at, message)| (at, own_words(&message.text())))
+            .filter(|(_, message)| message.role == Role::User)
+            .map(|(at, message)| (at, own_words(&message.text)))
             .filter(|(_, text)| !text.is_empty());
         let Some((at, whole)) = texts.next() else {
             return Self {
@@ -134,6 +142,15 @@ fn job(text: &str) -> Job {
             r"(?i)^(please |can you |could you |tell me |i want to know )*(where|what|how|which|who|when|why|does|do|is|are|explain|describe|find|show|list|locate|tell)\b",
         )
     });
+    if let Some(file) = diagnosis::asked(text) {
+        return Job::Diagnosis(file);
+    }
+    if let Some(renaming) = Renaming::asked(text) {
+        return Job::Rename(renaming);
+    }
+    if let Some(command) = recover::asked(text) {
+        return Job::Recover(command);
+    }
     let is = |regex: &Option<Regex>| regex.as_ref().is_some_and(|regex| regex.is_match(text));
     let asks = is(&QUESTION);
     let commands_repair = is(&REPAIR) && !(asks && text.trim_end().ends_with('?'));
@@ -188,15 +205,7 @@ mod tests {
     #[test]
     fn an_account_of_the_conversation_before_is_not_the_request() {
         let account = "What was said before:\n\nPerson: Fix the failing test.\n\nAgent: I look.\n\nThe request now:\n";
-        let task = |now: &str| {
-            let message = Message {
-                role: "user".into(),
-                content: Some(crate::wire::Content::Text(format!("{account}{now}"))),
-                tool_calls: Vec::new(),
-                tool_call_id: None,
-            };
-            Task::of(&[message])
-        };
+        let task = |now: &str| Task::of(&[Message::said(Role::User, format!("{account}{now}"))]);
         let at = |text: &str, job| Task {
             text: text.into(),
             job,
@@ -211,12 +220,7 @@ mod tests {
 
     #[test]
     fn going_on_takes_up_the_task_before() {
-        let user = |text: &str| Message {
-            role: "user".into(),
-            content: Some(crate::wire::Content::Text(text.into())),
-            tool_calls: Vec::new(),
-            tool_call_id: None,
-        };
+        let user = |text: &str| Message::said(Role::User, text);
         let task = Task::of(&[
             user("Fix the failing test"),
             user("continue please"),

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::wire::ToolDefinition;
+use crate::conversation::ToolDefinition;
 
 const PATHS: &[&str] = &[
     "path",
@@ -71,6 +71,8 @@ pub(crate) enum Action {
     Shell(String),
     /// Read a whole file.
     Read(String),
+    /// Make a file that holds this, or make it hold this.
+    Write { path: String, text: String },
     /// Replace the one occurrence of `old` by `new`; `whole` is what the file then holds.
     Edit {
         path: String,
@@ -100,10 +102,10 @@ struct Tool<'a> {
 
 impl<'a> Tool<'a> {
     fn new(definition: &'a ToolDefinition) -> Option<Self> {
-        let parameters = &definition.function.parameters;
+        let parameters = &definition.parameters;
         let required = parameters.get("required").and_then(Value::as_array);
         Some(Self {
-            name: &definition.function.name,
+            name: &definition.name,
             properties: parameters.get("properties")?.as_object()?,
             required: required
                 .map(|names| names.iter().filter_map(Value::as_str).collect())
@@ -266,6 +268,7 @@ impl<'a> Toolbox<'a> {
                 new,
                 whole,
             } => self.edit_call(path, old, new, whole),
+            Action::Write { path, text } => self.write_call(path, text),
             Action::List => self
                 .glob
                 .as_ref()
@@ -318,8 +321,12 @@ impl<'a> Toolbox<'a> {
             }
             return Some(call);
         }
+        self.write_call(path, whole)
+    }
+
+    fn write_call(&self, path: &str, text: &str) -> Option<Call> {
         let tool = self.write.as_ref()?;
-        Some(tool.call(&[(tool.one_of(PATHS)?, path), (tool.one_of(CONTENT)?, whole)]))
+        Some(tool.call(&[(tool.one_of(PATHS)?, path), (tool.one_of(CONTENT)?, text)]))
     }
 }
 
@@ -327,7 +334,7 @@ fn shell_command(action: &Action) -> String {
     match action {
         Action::Shell(command) => command.clone(),
         Action::Read(path) => format!("cat {}", quote(path)),
-        Action::Edit { path, whole, .. } => {
+        Action::Edit { path, whole, .. } | Action::Write { path, text: whole } => {
             format!("printf '%s' {} > {}", quote(whole), quote(path))
         }
         Action::List => "git ls-files --cached --others --exclude-standard 2>/dev/null \

@@ -140,6 +140,10 @@ impl<'a> Agent<'a> {
                     .collect()
             }
             "edit_file" => self.edit(&path(), &text("old_text"), &text("new_text")),
+            "write_file" | "write" => {
+                std::fs::write(path(), text("content")).expect("the file is written");
+                "Written".to_owned()
+            }
             "edit" => self.edit(&path(), &text("before"), &text("after")),
             "bash" | "shell" => self.shell(&text("command")),
             "glob" => self.shell("find . -type f -not -path './.git/*' | sed 's,^./,,'"),

@@ -2,6 +2,7 @@
 
 use super::edit::edit;
 use super::{last, run_tests, search, telling};
+use crate::conversation::Reply;
 use crate::repair::mutations::Mutation;
 use crate::repair::project::Project;
 use crate::repair::ranking::{Effect, Ranking};
@@ -9,7 +10,6 @@ use crate::repair::report::Report;
 use crate::script::observation::edit_failed;
 use crate::script::replay::{Replay, Say, Step};
 use crate::script::toolbox::Action;
-use crate::wire::Reply;
 
 /// Changes tried one at a time before a script tries the rest.
 const MOST_BY_HAND: usize = 4;

@@ -4,7 +4,7 @@ use crate::script::toolbox::Action;
 
 /// The edit that turns one text of a file into another: the lines that differ, and as many around them as it takes to
 /// name a place that occurs once.
-pub(super) fn edit(path: &str, before: &str, after: &str) -> Action {
+pub(in crate::script) fn edit(path: &str, before: &str, after: &str) -> Action {
     let (old_lines, new_lines): (Vec<&str>, Vec<&str>) = (
         before.split_inclusive('\n').collect(),
         after.split_inclusive('\n').collect(),

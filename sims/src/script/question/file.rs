@@ -2,11 +2,11 @@
 
 use super::terms::Terms;
 use super::{excerpt, listing, reply};
+use crate::conversation::Reply;
 use crate::javascript::{Kind, UnitKind};
 use crate::repair::project::{Project, Source, imports, is_code};
 use crate::script::replay::{Replay, Say, Step};
 use crate::script::tree::Tree;
-use crate::wire::Reply;
 
 /// Reads the first file that is asked about.
 pub(super) fn run(replay: &mut Replay<'_>, terms: &Terms) -> Step<Reply> {

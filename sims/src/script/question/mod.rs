@@ -15,9 +15,9 @@ use super::observation::{Hit, hits};
 use super::replay::{Replay, Say, Step};
 use super::toolbox::Action;
 use super::tree::Tree;
+use crate::conversation::Reply;
 use crate::javascript::UnitKind;
 use crate::repair::project::{Project, UnitRef, is_code, is_test};
-use crate::wire::Reply;
 
 /// Files read to answer one question.
 const MOST_FILES: usize = 4;

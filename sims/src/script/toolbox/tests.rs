@@ -7,9 +7,10 @@ fn tool(name: &str, properties: &[&str], required: &[&str]) -> ToolDefinition {
         .iter()
         .map(|name| ((*name).to_owned(), json!({ "type": "string" })))
         .collect();
-    serde_json::from_value(json!({ "type": "function", "function": { "name": name,
-        "parameters": { "type": "object", "properties": properties, "required": required } } }))
-    .unwrap()
+    ToolDefinition {
+        name: name.to_owned(),
+        parameters: json!({ "type": "object", "properties": properties, "required": required }),
+    }
 }
 
 fn check(tools: &[ToolDefinition], action: &Action, name: &str, arguments: Value) {
