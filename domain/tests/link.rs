@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use sam_domain::id::{CommandId, Id, WorkspaceId};
 use sam_domain::link::agent_end::{AgentEnd, Do, Draft, Identity, Outcome, Stored};
-use sam_domain::link::frame::{Action, AgentFrame, Command, Event, NodeFacts, ObjectFrame};
+use sam_domain::link::frame::{Action, AgentFrame, Command, Event, LEASE, NodeFacts, ObjectFrame};
 use sam_domain::link::object_end::{Incoming, ObjectEnd};
 use sam_domain::time::{Millis, Timestamp};
 use std::collections::BTreeMap;
@@ -113,6 +113,7 @@ impl Pair {
                 ObjectFrame::Welcome {
                     acked_event: self.object.acked_event,
                     commands,
+                    lease: LEASE,
                 }
             }
             AgentFrame::Event(event) => match self.object.event(connection, event.n) {

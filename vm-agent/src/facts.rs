@@ -14,13 +14,19 @@ pub(crate) fn read(state: &Path, agent_path: &[PathBuf], max_workspaces: u32) ->
             .and_then(|n| u32::try_from(n.get()).ok())
             .unwrap_or(0),
         memory_bytes: memory_bytes().unwrap_or(0),
-        disk_free_bytes: rustix::fs::statvfs(state)
-            .map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize))
-            .unwrap_or(0),
+        disk_free_bytes: disk_free(state),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         agents: crate::agent::installed(agent_path),
         max_workspaces,
+        disk_full: crate::disk::is_full_now(state),
     }
+}
+
+/// Free bytes where `state` is; as good as endless where that is not told.
+pub(crate) fn disk_free(state: &Path) -> u64 {
+    rustix::fs::statvfs(state)
+        .map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize))
+        .unwrap_or(u64::MAX)
 }
 
 /// The host's name.

@@ -9,6 +9,9 @@
 //! - What a command did to the records of this machine is written in the same
 //!   transaction as the events that tell of it.
 //! - A write that fails leaves the machine as it was.
+//! - A node that has heard nothing for a lease, by a clock that counts while the
+//!   machine sleeps, has lapsed: it is not [current](Hub::until_current) until it
+//!   is welcomed on a new connection.
 
 use crate::clock;
 use crate::log::warning;
@@ -16,13 +19,16 @@ use crate::store::{self, Store, StoreError, Stored};
 use rusqlite::Transaction;
 use sam_domain::id::{CommandId, WorkspaceId};
 use sam_domain::link::agent_end::{AgentEnd, Do, Draft, Identity, Outcome};
-use sam_domain::link::frame::{AgentFrame, Command, Event, ObjectFrame};
+use sam_domain::link::frame::{AgentFrame, Command, Event, LEASE, NodeFacts, ObjectFrame};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 /// How often a disk that refused is tried again.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
+/// How often something that must stop with the lease looks at the clock.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// What the connection's task is told.
 #[derive(Debug)]
@@ -50,6 +56,10 @@ pub(crate) struct Hub {
     begin: mpsc::UnboundedSender<Command>,
     welcomed: watch::Sender<bool>,
     owed: watch::Sender<usize>,
+    /// The link's lease, in milliseconds.
+    lease: AtomicU64,
+    /// When the link was last heard, in milliseconds of [`clock::since_boot`].
+    heard: AtomicU64,
     /// A report has met a disk that refused.
     #[cfg(test)]
     waited: std::sync::atomic::AtomicBool,
@@ -98,6 +108,8 @@ impl Hub {
             begin,
             welcomed: watch::Sender::new(false),
             owed: watch::Sender::new(owed),
+            lease: AtomicU64::new(LEASE.0),
+            heard: AtomicU64::new(0),
             #[cfg(test)]
             waited: std::sync::atomic::AtomicBool::new(false),
         })
@@ -128,19 +140,70 @@ impl Hub {
     /// Takes in a frame. When the disk refuses, the frame counts as lost: the
     /// control plane repeats it on the next connection.
     pub(crate) fn frame(&self, frame: ObjectFrame) -> Stored<()> {
-        let welcome = matches!(frame, ObjectFrame::Welcome { .. });
+        let welcome = match &frame {
+            ObjectFrame::Welcome { lease, .. } => Some(*lease),
+            _ => None,
+        };
         self.turn(|end| end.frame(frame), |_| Ok(()))?;
-        if welcome {
+        if let Some(lease) = welcome {
+            self.lease.store(lease.0, Ordering::Relaxed);
+            self.heard();
             self.welcomed.send_replace(true);
         }
         Ok(())
     }
 
+    /// How long the link may be silent.
+    pub(crate) fn lease(&self) -> Duration {
+        Duration::from_millis(self.lease.load(Ordering::Relaxed))
+    }
+
+    /// The control plane was heard on the link.
+    pub(crate) fn heard(&self) {
+        self.heard.store(boot_millis(), Ordering::Relaxed);
+    }
+
+    /// Whether nothing was heard for a lease.
+    pub(crate) fn has_lapsed(&self) -> bool {
+        let silent = boot_millis().saturating_sub(self.heard.load(Ordering::Relaxed));
+        silent > self.lease.load(Ordering::Relaxed)
+    }
+
     /// Waits until the control plane has welcomed this node on a connection
-    /// that is still up.
-    pub(crate) async fn until_welcomed(&self) {
-        // The sender lives as long as the hub: waiting cannot fail.
-        let _ = self.welcomed.subscribe().wait_for(|up| *up).await;
+    /// that is still up, and that was heard within the lease.
+    pub(crate) async fn until_current(&self) {
+        loop {
+            // The sender lives as long as the hub: waiting cannot fail.
+            let _ = self.welcomed.subscribe().wait_for(|up| *up).await;
+            if !self.has_lapsed() {
+                return;
+            }
+            self.give_up_link();
+        }
+    }
+
+    /// Waits until nothing was heard for a lease.
+    pub(crate) async fn until_lapsed(&self) {
+        while !self.has_lapsed() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn give_up_link(&self) {
+        let inner = self.lock();
+        self.welcomed.send_replace(false);
+        let reason = "nothing was heard for too long".to_owned();
+        let close = ToLink::Close {
+            reason,
+            for_good: false,
+        };
+        self.tell(&inner, close);
+    }
+
+    /// Tells what this machine is by now.
+    pub(crate) async fn facts(&self, facts: &NodeFacts) {
+        self.insist(|end| end.facts(facts.clone(), clock::now()), |_| Ok(()))
+            .await;
     }
 
     /// Waits until every event is acknowledged.
@@ -289,6 +352,10 @@ impl Hub {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn boot_millis() -> u64 {
+    u64::try_from(clock::since_boot().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Why a command failed.

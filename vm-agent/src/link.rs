@@ -3,11 +3,17 @@
 //! It dials out, says what the hub gives it to say, pings, and gives up a
 //! connection on which nothing was heard for a lease. It comes back for ever,
 //! unless the control plane says that it does not want this node.
+//!
+//! The link is how everything else learns about the network: a link that fell
+//! silent takes the other connections with it ([`Api::renew`]), and one that is
+//! up again ends the waiting of whoever could not reach the control plane
+//! ([`Api::reached`]).
 
 use crate::api::{Api, ApiFailure, Backoff, NodeIdentity, Socket, SocketEnd, SocketMessage};
 use crate::hub::{Hub, ToLink};
 use crate::log::{info, warning};
-use sam_domain::link::frame::{AgentFrame, FRAME_LIMIT, LEASE, ObjectFrame, PING, PING_EVERY};
+use sam_domain::link::frame::{AgentFrame, FRAME_LIMIT, ObjectFrame, PING, ping_every};
+use sam_domain::time::Millis;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -24,6 +30,8 @@ pub(crate) enum LinkEnd {
 /// Why one connection ended.
 enum Ended {
     Lost(String),
+    /// Nothing was heard for a lease: whatever else is open is as dead.
+    Silent,
     ForGood(String),
 }
 
@@ -36,7 +44,7 @@ pub(crate) async fn run(api: &Api, identity: &NodeIdentity, hub: &Hub) -> LinkEn
         let why = match Socket::open(api, &path, &identity.token, FRAME_LIMIT).await {
             Ok(socket) => {
                 let mut welcomed = false;
-                let ended = hold(socket, hub, &mut welcomed).await;
+                let ended = hold(socket, api, hub, &mut welcomed).await;
                 hub.disconnected();
                 if welcomed {
                     backoff.reset();
@@ -44,6 +52,10 @@ pub(crate) async fn run(api: &Api, identity: &NodeIdentity, hub: &Hub) -> LinkEn
                 }
                 match ended {
                     Ended::Lost(why) => why,
+                    Ended::Silent => {
+                        api.renew();
+                        "nothing was heard for too long".to_owned()
+                    }
                     Ended::ForGood(reason) => return LinkEnd::ForGood(reason),
                 }
             }
@@ -66,11 +78,10 @@ pub(crate) async fn run(api: &Api, identity: &NodeIdentity, hub: &Hub) -> LinkEn
 }
 
 /// Until the connection ends.
-async fn hold(mut socket: Socket, hub: &Hub, welcomed: &mut bool) -> Ended {
-    let lease = Duration::from_millis(LEASE.0);
-    let every = Duration::from_millis(PING_EVERY.0);
-    let mut ping = tokio::time::interval_at(Instant::now() + every, every);
-    let mut heard = Instant::now();
+async fn hold(mut socket: Socket, api: &Api, hub: &Hub, welcomed: &mut bool) -> Ended {
+    let mut lease = hub.lease();
+    let mut ping = pings(lease);
+    hub.heard();
     let (tell, mut told) = mpsc::unbounded_channel();
     hub.connected(tell);
     loop {
@@ -80,6 +91,7 @@ async fn hold(mut socket: Socket, hub: &Hub, welcomed: &mut bool) -> Ended {
                     Some(text) => socket.send(text).await,
                     None => Ok(()),
                 },
+                Some(ToLink::Close { .. }) if hub.has_lapsed() => return Ended::Silent,
                 Some(ToLink::Close { reason, for_good }) => {
                     socket.close().await;
                     let why = format!("the control plane said: {reason}");
@@ -87,26 +99,40 @@ async fn hold(mut socket: Socket, hub: &Hub, welcomed: &mut bool) -> Ended {
                 }
                 None => return Ended::Lost("another connection took over".to_owned()),
             },
-            message = socket.next() => {
-                heard = Instant::now();
-                match message {
-                    Ok(SocketMessage::Text(text)) => take(hub, &text, welcomed),
-                    Ok(SocketMessage::Alive) => Ok(()),
-                    Err(end) => Err(end),
+            message = socket.next() => match message {
+                // What comes out of a buffer after the machine slept is old news.
+                Ok(_) if hub.has_lapsed() => return Ended::Silent,
+                Ok(SocketMessage::Text(text)) => {
+                    hub.heard();
+                    take(api, hub, &text, welcomed)
                 }
-            }
+                Ok(SocketMessage::Alive) => {
+                    hub.heard();
+                    Ok(())
+                }
+                Err(end) => Err(end),
+            },
             _ = ping.tick() => {
-                if heard.elapsed() > lease {
-                    Err(SocketEnd("nothing was heard for too long".to_owned()))
-                } else {
-                    socket.send(PING.to_owned()).await
+                if hub.has_lapsed() {
+                    return Ended::Silent;
                 }
+                socket.send(PING.to_owned()).await
             }
         };
         if let Err(end) = sent {
             return Ended::Lost(end.to_string());
         }
+        if hub.lease() != lease {
+            lease = hub.lease();
+            ping = pings(lease);
+        }
     }
+}
+
+fn pings(lease: Duration) -> tokio::time::Interval {
+    let lease = Millis(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX));
+    let every = Duration::from_millis(ping_every(lease).0);
+    tokio::time::interval_at(Instant::now() + every, every)
 }
 
 fn encode(frame: &AgentFrame) -> Option<String> {
@@ -123,7 +149,7 @@ fn encode(frame: &AgentFrame) -> Option<String> {
     }
 }
 
-fn take(hub: &Hub, text: &str, welcomed: &mut bool) -> Result<(), SocketEnd> {
+fn take(api: &Api, hub: &Hub, text: &str, welcomed: &mut bool) -> Result<(), SocketEnd> {
     let frame: ObjectFrame = match serde_json::from_str(text) {
         Ok(frame) => frame,
         Err(error) => {
@@ -132,10 +158,13 @@ fn take(hub: &Hub, text: &str, welcomed: &mut bool) -> Result<(), SocketEnd> {
             return Ok(());
         }
     };
-    if matches!(frame, ObjectFrame::Welcome { .. }) {
+    let welcome = matches!(frame, ObjectFrame::Welcome { .. });
+    hub.frame(frame)
+        .map_err(|error| SocketEnd(format!("the disk refused a frame: {error}")))?;
+    if welcome {
         *welcomed = true;
         info!("the link is up");
+        api.reached();
     }
-    hub.frame(frame)
-        .map_err(|error| SocketEnd(format!("the disk refused a frame: {error}")))
+    Ok(())
 }

@@ -9,6 +9,7 @@ use sam_domain::id::WorkspaceId;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use tokio::sync::watch;
 
 /// The store, the hub, the API, and each workspace's deliveries.
 pub(crate) struct Machine {
@@ -23,6 +24,7 @@ pub(crate) struct Machine {
     api: Api,
     node: Arc<RwLock<NodeIdentity>>,
     deliveries: Mutex<HashMap<WorkspaceId, (WorkspaceApi, Arc<Outbox>)>>,
+    disk_full: watch::Sender<bool>,
 }
 
 impl Machine {
@@ -42,7 +44,19 @@ impl Machine {
             api,
             node,
             deliveries: Mutex::default(),
+            disk_full: watch::Sender::new(false),
         }
+    }
+
+    /// Takes note of whether the disk is full.
+    pub(crate) fn set_disk_full(&self, full: bool) {
+        self.disk_full.send_replace(full);
+    }
+
+    /// Waits while the disk is full.
+    pub(crate) async fn until_room(&self) {
+        // The sender lives as long as the machine: waiting cannot fail.
+        let _ = self.disk_full.subscribe().wait_for(|full| !full).await;
     }
 
     /// The folders of a workspace.

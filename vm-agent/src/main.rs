@@ -11,6 +11,7 @@
 //! | [`store`] | everything that must survive, in one SQLite database |
 //! | [`hub`] | the link's machine with its disk; [`link`]: its connection |
 //! | [`workspace`] | one workspace's commands; [`recover`]: what the last process left |
+//! | [`disk`] | whether there is room, and what is said and done when there is none |
 //! | [`git`] | clone, commit, push |
 //! | [`agent`] | one session with a coding agent; [`relay`]: its model |
 //! | [`rows`] | from what it says to the conversation's rows, and their delivery |
@@ -29,6 +30,7 @@
 mod agent;
 mod api;
 mod clock;
+mod disk;
 mod facts;
 mod git;
 mod hub;

@@ -16,7 +16,7 @@
 //!   except after a 401 that did nothing.
 //! - Nothing of what is said is logged.
 
-use crate::api::{ApiFailure, Backoff, WorkspaceApi, model_url};
+use crate::api::{ApiFailure, Backoff, Unanswered, WorkspaceApi, model_url};
 use crate::secret::Secret;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -24,11 +24,13 @@ use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
+use futures::StreamExt as _;
 use serde_json::json;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -141,27 +143,27 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
         );
     }
     let headers = forwarded(&parts.headers);
+    let api = shared.api.api();
     let send = |token: &Secret, body: Bytes| {
-        shared
-            .api
-            .api()
+        let request = api
             .request_to(parts.method.clone(), url.clone(), token)
             .headers(headers.clone())
-            .body(body)
-            .send()
+            .body(body);
+        api.send_raw(request)
     };
     let until = Instant::now() + shared.hold;
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(2));
     let mut refused: Option<Secret> = None;
     loop {
+        let renewals = api.renewals();
         let why = match shared.api.tokens(refused.as_ref()).await {
             Ok(tokens) => match send(&tokens.model, body.clone()).await {
                 Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED && refused.is_none() => {
                     refused = Some(tokens.model);
                     continue;
                 }
-                Ok(answer) => return streamed(answer),
-                Err(error) if error.is_connect() => error.to_string(),
+                Ok(answer) => return streamed(answer, renewals),
+                Err(Unanswered::Failed(error)) if error.is_connect() => error.to_string(),
                 Err(_) => {
                     return refusal(
                         StatusCode::BAD_GATEWAY,
@@ -188,7 +190,7 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
                 "The control plane cannot be reached.",
             );
         }
-        tokio::time::sleep(wait).await;
+        api.pause(wait).await;
     }
 }
 
@@ -235,7 +237,8 @@ fn forwarded(headers: &HeaderMap) -> HeaderMap {
         .collect()
 }
 
-fn streamed(answer: reqwest::Response) -> Response {
+/// The answer as it comes. One whose connection is given up breaks off.
+fn streamed(answer: reqwest::Response, renewals: watch::Receiver<()>) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = answer.status();
     for (name, value) in answer.headers() {
@@ -243,7 +246,15 @@ fn streamed(answer: reqwest::Response) -> Response {
             response.headers_mut().append(name.clone(), value.clone());
         }
     }
-    *response.body_mut() = Body::from_stream(answer.bytes_stream());
+    let bytes = Box::pin(answer.bytes_stream());
+    let stream = futures::stream::unfold((bytes, renewals), async |(mut bytes, mut renewals)| {
+        let chunk = tokio::select! {
+            chunk = bytes.next() => chunk?.map_err(std::io::Error::other),
+            _ = renewals.changed() => Err(std::io::Error::other("the connection was given up")),
+        };
+        Some((chunk, (bytes, renewals)))
+    });
+    *response.body_mut() = Body::from_stream(stream);
     response
 }
 

@@ -9,7 +9,7 @@ use crate::recover::recover;
 use crate::secret::Secret;
 use crate::store::{Membership, Store, StoreError};
 use crate::workspace::{self, Message};
-use crate::{clock, facts};
+use crate::{clock, disk, facts};
 use sam_domain::access::wire::JoinNode;
 use sam_domain::id::WorkspaceId;
 use sam_domain::link::agent_end::Identity;
@@ -109,6 +109,7 @@ pub(crate) async fn run(options: Options) -> Result<(), RunError> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         facts: facts::read(store.dir(), &options.agent_path, options.max_workspaces),
     };
+    let facts = identity.facts.clone();
     let (begin, commands) = mpsc::unbounded_channel();
     let hub = Hub::restore(&store, identity, begin.clone())?;
     let machine = Arc::new(Machine::new(
@@ -119,7 +120,9 @@ pub(crate) async fn run(options: Options) -> Result<(), RunError> {
         options.agent_path.clone(),
         options.max_repository,
     ));
+    machine.set_disk_full(facts.disk_full);
     recover(&machine).await?;
+    tokio::spawn(disk::watch(Arc::clone(&machine), facts));
     for command in machine.hub.open_commands() {
         info!("{} ({}) is begun again", command.id, command.action.word());
         let _ = begin.send(command);

@@ -207,6 +207,8 @@ impl AgentEnd {
             ObjectFrame::Welcome {
                 acked_event,
                 commands,
+                // The shell keeps the link's time.
+                lease: _,
             } => {
                 let mut outcome = self.acknowledged(acked_event);
                 self.welcomed = true;

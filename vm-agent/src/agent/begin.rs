@@ -12,6 +12,7 @@ use sam_acp::AcpSessionId;
 use sam_domain::id::{AgentSessionId, CommandId, PromptId};
 use sam_domain::link::frame::{AgentState, Event};
 use sam_domain::time::Millis;
+use std::os::unix::process::ExitStatusExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -97,7 +98,7 @@ pub(crate) async fn run(
         Ok((running, acp)) => {
             let (api, outbox) = machine.deliveries(&workspace);
             let layout = machine.layout(&workspace);
-            let live = Live::start(api, &workspace);
+            let live = Live::start(api, &workspace, machine.hub.lease());
             let writer = Writer::new(&machine.store, &workspace, layout.repo(), &outbox, live);
             let ready = Event::AgentState {
                 agent_session: start.agent_session.clone(),
@@ -165,22 +166,34 @@ async fn begin(
     let deadline = Instant::now() + Duration::from_millis(wanted.remaining.0);
     let mut stderr = Stderr::default();
     let started = async {
-        let mut running = start(&machine.store, &api, &launch).await?;
-        stderr = running.stderr.clone();
-        let failure = match greet(&running.host, running.recipe, &launch.layout).await {
-            Ok(acp) => return Ok((running, acp)),
-            Err(failure) => failure,
-        };
-        // How it ended says more than that it no longer answered.
-        let exit = timeout(LAST_WORDS, running.process.wait()).await;
-        if let Ok(Ok(status)) = exit {
+        let mut killed = false;
+        loop {
+            let mut running = start(&machine.store, &api, &launch).await?;
+            stderr = running.stderr.clone();
+            let failure = match greet(&running.host, running.recipe, &launch.layout).await {
+                Ok(acp) => return Ok((running, acp)),
+                Err(failure) => failure,
+            };
+            // How it ended says more than that it no longer answered.
+            let exit = timeout(LAST_WORDS, running.process.wait()).await;
+            let Ok(Ok(status)) = exit else {
+                running.process.terminate();
+                let _ = timeout(END_LIMIT, running.process.wait()).await;
+                return Err(failure);
+            };
             let how = describe_exit(status);
+            // It has had no prompt, so it may be started again; whoever killed it twice means it.
+            if status.signal().is_some() && !killed {
+                info!(
+                    "{} was {how} while it started, and is started again",
+                    launch.agent
+                );
+                killed = true;
+                continue;
+            }
             let message = format!("The agent {how} while it started.");
             return Err(Failure::new("agent_failed_to_start", message));
         }
-        running.process.terminate();
-        let _ = timeout(END_LIMIT, running.process.wait()).await;
-        Err(failure)
     };
     let started = async {
         tokio::select! {

@@ -244,7 +244,7 @@ async fn first_model(api: &WorkspaceApi) -> Result<String, Failure> {
         .api()
         .request_to(reqwest::Method::GET, url, &tokens.model)
         .timeout(Duration::from_secs(20));
-    let answer: serde_json::Value = send_json(request)
+    let answer: serde_json::Value = send_json(api, request)
         .await
         .map_err(|failure| none(failure.to_string()))?;
     answer
@@ -254,7 +254,10 @@ async fn first_model(api: &WorkspaceApi) -> Result<String, Failure> {
         .ok_or_else(|| none("The control plane names no model.".to_owned()))
 }
 
-async fn send_json(request: reqwest::RequestBuilder) -> Result<serde_json::Value, ApiFailure> {
-    let answer = crate::api::send(request).await?;
+async fn send_json(
+    api: &WorkspaceApi,
+    request: reqwest::RequestBuilder,
+) -> Result<serde_json::Value, ApiFailure> {
+    let answer = api.api().send(request).await?;
     answer.json().await.map_err(|error| unreachable(&error))
 }

@@ -1,4 +1,8 @@
 //! Requests to the control plane.
+//!
+//! A network can forget a connection without closing it: what is sent then goes
+//! nowhere, for ever. Whoever notices says so ([`Api::renew`]), and every request
+//! that is still unanswered is given up with its connection.
 
 use super::Backoff;
 use crate::secret::{Secret, redact};
@@ -8,7 +12,9 @@ use sam_domain::error::ErrorBody;
 use sam_domain::id::{NodeId, WorkspaceId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
+use tokio::sync::watch;
 use url::Url;
 
 /// Time for a whole answer of a small request.
@@ -39,8 +45,18 @@ pub(crate) enum ApiFailure {
 /// The control plane's API.
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
-    http: reqwest::Client,
     base: Url,
+    shared: Arc<Shared>,
+}
+
+/// What all copies of an [`Api`] share.
+#[derive(Debug)]
+struct Shared {
+    http: RwLock<reqwest::Client>,
+    /// Changes when every open connection was given up.
+    renewed: watch::Sender<()>,
+    /// Changes when the control plane was reached again.
+    reached: watch::Sender<()>,
 }
 
 impl Api {
@@ -56,17 +72,77 @@ impl Api {
         }
         // One provider for every TLS connection; a second call changes nothing.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("sam-vm-agent/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT_LIMIT)
-            .pool_idle_timeout(Duration::from_secs(20))
-            .pool_max_idle_per_host(4)
-            .tcp_nodelay(true)
-            .build()
-            .ok()?;
-        Some(Self { http, base })
+        let shared = Arc::new(Shared {
+            http: RwLock::new(connections().ok()?),
+            renewed: watch::Sender::new(()),
+            reached: watch::Sender::new(()),
+        });
+        Some(Self { base, shared })
+    }
+
+    /// Gives up every connection and every request that waits for an answer.
+    pub(crate) fn renew(&self) {
+        match connections() {
+            Ok(fresh) => {
+                let mut held = self
+                    .shared
+                    .http
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner);
+                *held = fresh;
+            }
+            Err(error) => crate::log::warning!("connections cannot be renewed: {error}"),
+        }
+        self.shared.renewed.send_replace(());
+    }
+
+    /// Changes when every open connection was given up.
+    pub(crate) fn renewals(&self) -> watch::Receiver<()> {
+        self.shared.renewed.subscribe()
+    }
+
+    /// The control plane was reached: whoever waits to try again may do so now.
+    pub(crate) fn reached(&self) {
+        self.shared.reached.send_replace(());
+    }
+
+    /// Waits before another try: this long, or until the control plane is
+    /// reached again.
+    pub(crate) async fn pause(&self, wait: Duration) {
+        let mut reached = self.shared.reached.subscribe();
+        // The sender lives as long as this: only the time or the news ends it.
+        let _ = tokio::time::timeout(wait, reached.changed()).await;
+    }
+
+    /// Sends a request; gives it up with all connections.
+    pub(crate) async fn send_raw(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<reqwest::Response, Unanswered> {
+        let mut renewed = self.renewals();
+        tokio::select! {
+            answer = request.send() => answer.map_err(Unanswered::Failed),
+            _ = renewed.changed() => Err(Unanswered::GivenUp),
+        }
+    }
+
+    /// Sends a request; an answer that is not a success becomes a failure.
+    pub(crate) async fn send(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<reqwest::Response, ApiFailure> {
+        let answer = self.send_raw(request).await.map_err(|error| match error {
+            Unanswered::Failed(error) => unreachable(&error),
+            Unanswered::GivenUp => {
+                ApiFailure::Unreachable("the connection was given up".to_owned())
+            }
+        })?;
+        let status = answer.status();
+        if status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(answer);
+        }
+        let body = answer.bytes().await.unwrap_or_default();
+        Err(failure(status, &body))
     }
 
     /// The URL of `path` (no leading slash). Paths are made of ids and fixed
@@ -82,7 +158,12 @@ impl Api {
 
     /// The same for a URL of [`model_url`].
     pub(crate) fn request_to(&self, method: Method, url: Url, token: &Secret) -> RequestBuilder {
-        self.http.request(method, url).bearer_auth(token.expose())
+        self.shared
+            .http
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .request(method, url)
+            .bearer_auth(token.expose())
     }
 
     /// `POST /api/nodes/join`.
@@ -115,20 +196,30 @@ impl Api {
             .request(Method::POST, path, token)
             .timeout(REQUEST_LIMIT)
             .json(body);
-        let answer = send(request).await?;
+        let answer = self.send(request).await?;
         answer.json().await.map_err(|error| unreachable(&error))
     }
 }
 
-/// Sends a request; an answer that is not a success becomes a failure.
-pub(crate) async fn send(request: RequestBuilder) -> Result<reqwest::Response, ApiFailure> {
-    let answer = request.send().await.map_err(|error| unreachable(&error))?;
-    let status = answer.status();
-    if status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(answer);
-    }
-    let body = answer.bytes().await.unwrap_or_default();
-    Err(failure(status, &body))
+/// Why a request has no answer.
+#[derive(Debug)]
+pub(crate) enum Unanswered {
+    /// It failed.
+    Failed(reqwest::Error),
+    /// Its connection was given up.
+    GivenUp,
+}
+
+fn connections() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .user_agent(concat!("sam-vm-agent/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(CONNECT_LIMIT)
+        .pool_idle_timeout(Duration::from_secs(20))
+        .pool_max_idle_per_host(4)
+        .tcp_nodelay(true)
+        .build()
 }
 
 /// A request that got no answer.
@@ -187,7 +278,7 @@ impl Api {
             match self.join(token, join).await {
                 Err(failure @ ApiFailure::Unreachable(_)) => {
                     crate::log::warning!("{failure}; trying again");
-                    tokio::time::sleep(backoff.step()).await;
+                    self.pause(backoff.step()).await;
                 }
                 other => return other,
             }

@@ -4,7 +4,7 @@
 //! those of every other request. The connection proves itself alive: whoever
 //! holds it sends pings and gives up when nothing came back for too long.
 
-use super::client::{Api, ApiFailure, send};
+use super::client::{Api, ApiFailure};
 use crate::secret::Secret;
 use base64::Engine;
 use futures::{SinkExt, StreamExt};
@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 /// Time for the handshake.
-const HANDSHAKE_LIMIT: Duration = Duration::from_secs(20);
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// Time for one frame to leave; a peer that does not read is as good as gone.
 const SEND_LIMIT: Duration = Duration::from_secs(30);
 
@@ -57,7 +57,7 @@ impl Socket {
             .header("sec-websocket-version", "13")
             .header("sec-websocket-key", &key);
         let handshake = async {
-            let answer = send(request).await?;
+            let answer = api.send(request).await?;
             let accepted = answer
                 .headers()
                 .get("sec-websocket-accept")

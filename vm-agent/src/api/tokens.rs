@@ -4,7 +4,7 @@
 //! expire, and again when the control plane says that one is not good. One
 //! fetch at a time; whoever waits for it gets its result.
 
-use super::client::{Api, ApiFailure, send};
+use super::client::{Api, ApiFailure};
 use crate::secret::Secret;
 use reqwest::Method;
 use sam_domain::conversation::wire::{BatchAnswer, MessageBatch};
@@ -132,10 +132,10 @@ impl WorkspaceApi {
         make: impl Fn(&Api, &Secret) -> reqwest::RequestBuilder,
     ) -> Result<reqwest::Response, ApiFailure> {
         let token = self.tokens(None).await?.workspace;
-        match send(make(&self.api, &token)).await {
+        match self.api.send(make(&self.api, &token)).await {
             Err(ApiFailure::Unauthorised(_)) => {
                 let token = self.tokens(Some(&token)).await?.workspace;
-                send(make(&self.api, &token)).await
+                self.api.send(make(&self.api, &token)).await
             }
             other => other,
         }

@@ -19,6 +19,14 @@ const DIFF_MARK: &[u8] = b"\n[The diff is longer; the rest was left out.]\n";
 /// Longest first line of a commit message, in bytes.
 const MESSAGE_LIMIT: usize = 200;
 
+/// When this machine may push.
+pub(crate) trait Leave: Sync {
+    /// Waits until it may.
+    fn given(&self) -> impl Future<Output = ()> + Send;
+    /// Waits until it may no longer.
+    fn withdrawn(&self) -> impl Future<Output = ()> + Send;
+}
+
 /// What came of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Finished {
@@ -36,13 +44,14 @@ pub(crate) struct Finished {
     pub(crate) diff: Option<Vec<u8>>,
 }
 
-/// Commits, diffs and pushes. `may_push` is awaited just before the push.
+/// Commits, diffs and pushes. A push that is under way is ended when the leave to
+/// push is withdrawn, and begun again when it is given again.
 pub(crate) async fn finish(
     store: &Arc<Store>,
     layout: &Layout,
     record: &WorkspaceRecord,
     message: &str,
-    may_push: impl Future<Output = ()>,
+    leave: &impl Leave,
 ) -> Result<Finished, GitFailure> {
     check_repository(&record.repository, layout.state())?;
     let repo = layout.repo();
@@ -73,8 +82,13 @@ pub(crate) async fn finish(
         return Ok(Finished::default());
     }
     let mut finished = compare(&git, &repo, &record.base_commit, &head).await?;
-    may_push.await;
-    finished.push_error = push(&git, &repo, record, &head).await?;
+    finished.push_error = loop {
+        leave.given().await;
+        tokio::select! {
+            pushed = push(&git, &repo, record, &head) => break pushed?,
+            () = leave.withdrawn() => {}
+        }
+    };
     finished.commit = Some(head);
     Ok(finished)
 }

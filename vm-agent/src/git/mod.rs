@@ -23,7 +23,7 @@ mod repository;
 mod tests;
 mod tree;
 
-pub(crate) use finish::{Finished, finish};
+pub(crate) use finish::{Finished, Leave, finish};
 pub(crate) use prepare::{Mark, Wanted, prepare};
 
 use crate::layout::Layout;
@@ -67,6 +67,9 @@ const ANSWER_LIMIT: usize = 1024 * 1024;
 /// Most bytes of what git says about a failure.
 const SAID_LIMIT: usize = 1500;
 
+/// The code of a failure for want of room.
+pub(crate) const DISK_FULL: &str = "disk_full";
+
 /// Why a git job failed, in the words of the link.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -102,7 +105,7 @@ impl GitFailure {
     }
 
     pub(crate) fn disk_full() -> Self {
-        Self::new("disk_full", "The machine's disk is full.").hint(
+        Self::new(DISK_FULL, "The machine's disk is full.").hint(
             "Make room on the disk that holds the vm-agent's state directory, then try again.",
         )
     }

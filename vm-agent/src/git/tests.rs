@@ -1,6 +1,6 @@
 //! Real repositories in temporary folders, real git under the real supervisor.
 
-use super::{Finished, GitFailure, Mark, Wanted, finish, prepare};
+use super::{Finished, GitFailure, Leave, Mark, Wanted, finish, prepare};
 use crate::layout::Layout;
 use crate::store::{Store, WorkspaceRecord};
 use sam_domain::id::{Id, SessionId, TaskId, WorkspaceId};
@@ -119,10 +119,21 @@ impl Bench {
 
     pub(super) async fn finish(&self, seed: u128, record: &WorkspaceRecord) -> Finished {
         let layout = self.layout(seed);
-        let pushing = std::future::ready(());
-        finish(&self.store, &layout, record, "Fix it\n\nmore", pushing)
+        let words = "Fix it\n\nmore";
+        finish(&self.store, &layout, record, words, &Always)
             .await
             .expect("finished")
+    }
+}
+
+/// The link is up and stays up.
+struct Always;
+
+impl Leave for Always {
+    async fn given(&self) {}
+
+    async fn withdrawn(&self) {
+        std::future::pending().await
     }
 }
 

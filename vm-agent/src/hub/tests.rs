@@ -4,7 +4,7 @@ use super::{Hub, Subject, ToLink};
 use crate::store::Store;
 use sam_domain::id::{CommandId, Id, WorkspaceId};
 use sam_domain::link::agent_end::Identity;
-use sam_domain::link::frame::{Action, AgentFrame, Command, Event, NodeFacts, ObjectFrame};
+use sam_domain::link::frame::{Action, AgentFrame, Command, Event, LEASE, NodeFacts, ObjectFrame};
 use sam_domain::time::{Millis, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +37,7 @@ fn bench() -> Bench {
     let welcome = ObjectFrame::Welcome {
         acked_event: 0,
         commands: Vec::new(),
+        lease: LEASE,
     };
     hub.frame(welcome).expect("welcomed");
     let mut bench = Bench {
@@ -170,6 +171,7 @@ async fn what_was_reported_is_repeated_after_a_restart_and_a_finished_command_is
     let welcome = ObjectFrame::Welcome {
         acked_event: 1,
         commands: vec![command(1)],
+        lease: LEASE,
     };
     hub.frame(welcome).expect("welcomed");
     let mut numbers = Vec::new();

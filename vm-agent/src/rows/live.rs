@@ -7,7 +7,6 @@
 use crate::api::{ApiFailure, Backoff, Socket, SocketMessage, WorkspaceApi};
 use sam_domain::conversation::wire::LiveDelta;
 use sam_domain::id::WorkspaceId;
-use sam_domain::link::frame::{LEASE, PING_EVERY};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -29,12 +28,12 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// Connects in the background.
-    pub(crate) fn start(api: WorkspaceApi, workspace: &WorkspaceId) -> Self {
+    /// Connects in the background; gives up a connection that is silent for `lease`.
+    pub(crate) fn start(api: WorkspaceApi, workspace: &WorkspaceId, lease: Duration) -> Self {
         let (queue, deltas) = mpsc::channel(QUEUE);
         let up = Arc::new(AtomicBool::new(false));
         let path = format!("api/workspaces/{workspace}/live");
-        let task = tokio::spawn(run(api, path, deltas, Arc::clone(&up)));
+        let task = tokio::spawn(run(api, path, lease, deltas, Arc::clone(&up)));
         Self { queue, up, task }
     }
 
@@ -62,6 +61,7 @@ impl Drop for Live {
 async fn run(
     api: WorkspaceApi,
     path: String,
+    lease: Duration,
     mut deltas: mpsc::Receiver<LiveDelta>,
     up: Arc<AtomicBool>,
 ) {
@@ -84,7 +84,7 @@ async fn run(
                 barred.reset();
                 while deltas.try_recv().is_ok() {}
                 up.store(true, Ordering::Relaxed);
-                hold(socket, &mut deltas).await;
+                hold(socket, lease, &mut deltas).await;
                 up.store(false, Ordering::Relaxed);
                 backoff.step()
             }
@@ -95,14 +95,13 @@ async fn run(
             Err(ApiFailure::Unreachable(_)) => backoff.step(),
             Err(ApiFailure::Refused { .. }) => barred.step(),
         };
-        tokio::time::sleep(wait).await;
+        api.api().pause(wait).await;
     }
 }
 
 /// Until the connection ends.
-async fn hold(mut socket: Socket, deltas: &mut mpsc::Receiver<LiveDelta>) {
-    let lease = Duration::from_millis(LEASE.0);
-    let mut ping = tokio::time::interval(Duration::from_millis(PING_EVERY.0));
+async fn hold(mut socket: Socket, lease: Duration, deltas: &mut mpsc::Receiver<LiveDelta>) {
+    let mut ping = tokio::time::interval(lease / 3);
     let mut heard = Instant::now();
     loop {
         tokio::select! {

@@ -124,7 +124,7 @@ impl Outbox {
                         Stop::Api(ApiFailure::Refused { .. }) => refused.step(),
                         Stop::Api(_) | Stop::Store(_) => backoff.step(),
                     };
-                    tokio::time::sleep(wait).await;
+                    self.api.api().pause(wait).await;
                 }
             }
         }

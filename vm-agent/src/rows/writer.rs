@@ -1,7 +1,12 @@
 //! Keeps what an agent says.
 //!
 //! Each version of a row is on disk before the next update is taken in. When
-//! the disk refuses, versions wait in memory, in order, and are tried again.
+//! the disk refuses, versions wait in memory, in order, and are tried again; a
+//! newer version takes the place of an older one that still waits.
+//!
+//! A row that grows is kept as it is every [`KEEP_EVERY`]: what an agent said
+//! longer ago than that outlives a `kill -9` of this program. That is not worth
+//! a wait for the disk, so a power cut may take what grew since its last version.
 
 use super::live::Live;
 use super::outbox::Outbox;
@@ -19,6 +24,8 @@ use tokio::time::Instant;
 
 /// How often deltas go out.
 const DELTA_EVERY: Duration = Duration::from_millis(40);
+/// How often a growing row is kept for the case that this program dies.
+const KEEP_EVERY: Duration = Duration::from_millis(200);
 /// How often a disk that refused is tried again.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 
@@ -33,6 +40,7 @@ pub(crate) struct Writer {
     live: Live,
     stored: mpsc::UnboundedReceiver<(RowId, u32)>,
     due: Option<Instant>,
+    kept_at: Option<Instant>,
 }
 
 impl Writer {
@@ -53,6 +61,7 @@ impl Writer {
             outbox: Arc::clone(outbox),
             live,
             due: None,
+            kept_at: None,
         }
     }
 
@@ -89,6 +98,13 @@ impl Writer {
         }
         let versions = self.transcript.tick(clock::now());
         self.keep(versions);
+        if self.kept_at.is_none_or(|at| at.elapsed() >= KEEP_EVERY) {
+            self.kept_at = Some(Instant::now());
+            let grown = self.transcript.kept();
+            if let Err(error) = self.store.keep_rows(&self.workspace, &grown) {
+                crate::log::warning!("a growing row is not kept: {error}");
+            }
+        }
         // One delta for each growing row; there are never more than a few.
         if self.live.room() > 16 {
             for delta in self.transcript.deltas() {
@@ -114,7 +130,16 @@ impl Writer {
     }
 
     fn keep(&mut self, versions: Vec<RowVersion>) {
-        self.waiting.extend(versions);
+        for version in versions {
+            match self.waiting.iter_mut().find(|held| held.id == version.id) {
+                Some(held) => {
+                    let bodies = std::mem::take(&mut held.bodies);
+                    *held = version;
+                    held.bodies.extend(bodies);
+                }
+                None => self.waiting.push_back(version),
+            }
+        }
         let mut kept = false;
         while let Some(version) = self.waiting.front() {
             match self.store.put_row(&self.workspace, version) {

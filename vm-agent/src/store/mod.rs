@@ -5,6 +5,10 @@
 //! workspaces were doing. WAL with `synchronous = FULL`: a write that returned
 //! survives a power cut.
 //!
+//! A disk that is full must not silence the machine: it has to say so. So the
+//! database and its log hold [`RESERVE`] bytes in advance, and writes go on
+//! within them when nobody else can write any more.
+//!
 //! Invariants:
 //! - One process per state directory: the lock file is held for as long as the
 //!   store is open.
@@ -52,6 +56,11 @@ CREATE INDEX IF NOT EXISTS outbox_row ON outbox(workspace, row);
 CREATE TABLE IF NOT EXISTS open_row(workspace TEXT NOT NULL, row TEXT NOT NULL, place INTEGER NOT NULL, json TEXT NOT NULL, PRIMARY KEY(workspace, row)) STRICT;
 CREATE TABLE IF NOT EXISTS body(workspace TEXT NOT NULL, sha256 TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY(workspace, sha256)) STRICT;
 ";
+
+/// Room that the database keeps for a full disk, and its log as much again.
+const RESERVE: i64 = 1024 * 1024;
+/// Pages after which the log is written back and begun again.
+const LOG_PAGES: i64 = 256;
 
 /// What can go wrong with the disk.
 #[derive(Debug, thiserror::Error)]
@@ -141,7 +150,11 @@ impl Store {
         connection.pragma_update(None, "synchronous", "FULL")?;
         // A private cache of 512 KiB: the queues are short.
         connection.pragma_update(None, "cache_size", -512)?;
+        connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
         connection.execute_batch(SCHEMA)?;
+        if let Err(error) = reserve(&connection) {
+            crate::log::warning!("no room is reserved for a full disk: {error}");
+        }
         let store_id = match meta(&connection, "store_id")? {
             Some(id) => id,
             None => {
@@ -208,6 +221,21 @@ impl Store {
         Ok(value)
     }
 
+    /// The same without waiting for the disk: the death of this process cannot
+    /// undo it, a power cut can, together with nothing that was written before.
+    fn hasty_transaction<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Stored<T>) -> Stored<T> {
+        let mut connection = self.lock();
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        let written = (|| {
+            let tx = connection.transaction()?;
+            let value = work(&tx)?;
+            tx.commit()?;
+            Ok(value)
+        })();
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        written
+    }
+
     /// Makes the disk as good as full, or as it was.
     #[cfg(test)]
     pub(crate) fn fill_up(&self, full: bool) {
@@ -231,6 +259,16 @@ impl Store {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Grows the database and its log by the reserve, unless it holds it already.
+/// What is written and deleted again stays with the files as free pages.
+fn reserve(connection: &Connection) -> Stored<()> {
+    connection.execute_batch("CREATE TABLE IF NOT EXISTS reserve(data BLOB NOT NULL) STRICT")?;
+    connection.execute("INSERT INTO reserve VALUES(zeroblob(?1))", [RESERVE])?;
+    connection.execute("DELETE FROM reserve", [])?;
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+    Ok(())
 }
 
 fn meta(connection: &Connection, key: &str) -> Stored<Option<String>> {

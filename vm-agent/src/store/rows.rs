@@ -6,7 +6,8 @@
 //! that was created later. Once a number may be on its way its content is
 //! fixed, and a newer version gets a number of its own.
 //!
-//! A row that still grows is kept a second time, so that a restart can end it.
+//! A row that still grows is kept a second time, so that a restart can end it;
+//! this copy grows between versions too ([`Store::keep_rows`]).
 
 use super::{Store, Stored, from_sql, to_sql};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -47,6 +48,15 @@ pub(crate) struct PendingRow {
     pub(crate) json: String,
 }
 
+impl RowVersion {
+    /// Adds to a notice what a person can do.
+    pub(crate) fn set_hint(&mut self, text: &str) {
+        if let RowBody::Notice(notice) = &mut self.body {
+            notice.hint = Some(text.to_owned());
+        }
+    }
+}
+
 impl Store {
     /// Puts a version of a row into the outbox and returns its number.
     pub(crate) fn put_row(&self, workspace: &WorkspaceId, version: &RowVersion) -> Stored<u64> {
@@ -54,6 +64,19 @@ impl Store {
         let flights = self.flights();
         let sent = flights.get(workspace).copied().unwrap_or(0);
         self.transaction(|tx| put(tx, workspace, version, sent))
+    }
+
+    /// Renews the copies of rows that grow, without waiting for the disk: the
+    /// death of this process cannot undo it, a power cut can.
+    pub(crate) fn keep_rows(&self, workspace: &WorkspaceId, grown: &[RowVersion]) -> Stored<()> {
+        if grown.is_empty() {
+            return Ok(());
+        }
+        self.hasty_transaction(|tx| {
+            grown
+                .iter()
+                .try_for_each(|version| keep(tx, workspace, version))
+        })
     }
 
     /// The number of the newest upsert; 0 for none.
@@ -205,6 +228,36 @@ fn next_number(connection: &Connection, workspace: &WorkspaceId) -> Stored<u64> 
     Ok(next.map_or(1, from_sql))
 }
 
+fn keep(tx: &Transaction<'_>, workspace: &WorkspaceId, version: &RowVersion) -> Stored<()> {
+    let (wsp, row) = (workspace.to_string(), version.id.to_string());
+    let place: Option<i64> = tx
+        .query_row(
+            "SELECT place FROM open_row WHERE workspace = ?1 AND row = ?2",
+            params![wsp, row],
+            |row| row.get(0),
+        )
+        .optional()?;
+    if let Some(place) = place {
+        let json = serde_json::to_string(&upsert(version, from_sql(place)))?;
+        tx.execute(
+            "UPDATE open_row SET json = ?3 WHERE workspace = ?1 AND row = ?2",
+            params![wsp, row, json],
+        )?;
+    }
+    Ok(())
+}
+
+fn upsert(version: &RowVersion, n: u64) -> RowUpsert {
+    RowUpsert {
+        n,
+        id: version.id.clone(),
+        rev: version.rev,
+        author: version.author,
+        created_at: version.created_at,
+        body: version.body.clone(),
+    }
+}
+
 fn put(
     tx: &Transaction<'_>,
     workspace: &WorkspaceId,
@@ -230,15 +283,7 @@ fn put(
             n
         }
     };
-    let upsert = RowUpsert {
-        n,
-        id: version.id.clone(),
-        rev: version.rev,
-        author: version.author,
-        created_at: version.created_at,
-        body: version.body.clone(),
-    };
-    let json = serde_json::to_string(&upsert)?;
+    let json = serde_json::to_string(&upsert(version, n))?;
     tx.execute(
         "INSERT OR REPLACE INTO outbox(workspace, n, row, rev, json) VALUES(?1, ?2, ?3, ?4, ?5)",
         params![wsp, to_sql(n), row, version.rev, json],
@@ -342,6 +387,33 @@ mod tests {
         let open = store.open_rows(&w).expect("open");
         assert_eq!(open.len(), 1);
         assert_eq!(open[0].body.growing(), Some("b"));
+    }
+
+    #[test]
+    fn a_kept_row_is_ended_with_all_it_said() {
+        let dir = tempfile::tempdir().expect("dir");
+        let w = workspace();
+        let store = Store::open(dir.path()).expect("opens");
+        store.put_row(&w, &version(1, 1, "a", true)).expect("put");
+        let grown = [
+            version(1, 1, "abc", true),
+            version(2, 1, "never stored", true),
+        ];
+        store.keep_rows(&w, &grown).expect("kept");
+        let open = store.open_rows(&w).expect("open");
+        assert_eq!(open.len(), 1);
+        assert_eq!(open[0].body.growing(), Some("abc"));
+        let batch = store.take_batch(&w, 100, 10_000).expect("batch");
+        assert_eq!(numbers(&batch), [(1, 1)]);
+        assert!(
+            batch[0].json.contains("\"a\""),
+            "what is sent is what was stored"
+        );
+        store
+            .put_row(&w, &version(1, 2, "abcd", false))
+            .expect("put");
+        store.keep_rows(&w, &grown).expect("kept");
+        assert_eq!(store.open_rows(&w).expect("open"), []);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::agent::AgentCommand;
 use crate::api::{ApiFailure, Backoff};
 use crate::clock;
 use crate::git::{self, Finished, Mark, Wanted};
-use crate::hub::{Failure, Subject};
+use crate::hub::{Failure, Hub, Subject};
 use crate::log::{info, warning};
 use crate::machine::Machine;
 use crate::rows;
@@ -18,6 +18,9 @@ use sam_domain::link::frame::{Action, Command, Event, StopReason};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+
+/// How often work that met a full disk is tried again.
+const ROOM_EVERY: Duration = Duration::from_secs(5);
 
 /// Finishes a command that reached an agent after its end.
 pub(super) async fn too_late(machine: &Machine, subject: &Subject, late: AgentCommand) {
@@ -114,6 +117,9 @@ pub(super) async fn prepare(machine: Arc<Machine>, command: Command) {
         limit: machine.max_repository,
     };
     let work = async {
+        if crate::disk::is_full_now(layout.state()) {
+            return Err(git::GitFailure::disk_full().into());
+        }
         let (began, mut phases) = mpsc::unbounded_channel();
         let preparing = git::prepare(&machine.store, &layout, &wanted, |phase| {
             let _ = began.send(phase);
@@ -192,6 +198,18 @@ fn disk(error: crate::store::StoreError) -> Failure {
     Failure::new("workspace_failed", error.to_string())
 }
 
+/// Only a node that the control plane counts on pushes: one that has lapsed may have
+/// been replaced.
+impl git::Leave for Hub {
+    async fn given(&self) {
+        self.until_current().await;
+    }
+
+    async fn withdrawn(&self) {
+        self.until_lapsed().await;
+    }
+}
+
 pub(super) async fn finish(machine: Arc<Machine>, command: Command) {
     let Action::FinishGit { message } = &command.action else {
         return;
@@ -203,8 +221,17 @@ pub(super) async fn finish(machine: Arc<Machine>, command: Command) {
             .map_err(disk)?
             .ok_or_else(|| Failure::new("no_workspace", "The workspace is not on this machine."))?;
         let layout = machine.layout(&command.workspace);
-        let welcomed = machine.hub.until_welcomed();
-        let finished = git::finish(&machine.store, &layout, &record, message, welcomed).await?;
+        let finished = loop {
+            match git::finish(&machine.store, &layout, &record, message, &machine.hub).await {
+                // It can be repeated, and what was worked for is worth waiting for room.
+                Err(failure) if failure.code == git::DISK_FULL => {
+                    warning!("{} waits for room on the disk", command.workspace);
+                    tokio::time::sleep(ROOM_EVERY).await;
+                    machine.until_room().await;
+                }
+                finished => break finished?,
+            }
+        };
         let diff = match finished.diff.clone() {
             Some(diff) => deliver_diff(&machine, &command.workspace, diff).await,
             None => None,
@@ -266,7 +293,7 @@ async fn deliver_diff(
             }
             Err(failure) => {
                 warning!("the diff of {workspace} waits: {failure}");
-                tokio::time::sleep(backoff.step()).await;
+                api.api().pause(backoff.step()).await;
             }
         }
     }

@@ -15,7 +15,7 @@ use sam_domain::conversation::wire::{BatchAnswer, LiveDelta, MessageBatch, RowOu
 use sam_domain::id::{
     AgentSessionId, CommandId, Id, NodeId, PromptId, RowId, SessionId, TaskId, WorkspaceId,
 };
-use sam_domain::link::frame::{Action, AgentFrame, Command, Event, EventFrame, ObjectFrame};
+use sam_domain::link::frame::{Action, AgentFrame, Command, Event, EventFrame, LEASE, ObjectFrame};
 use sam_domain::time::{Millis, Timestamp};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -525,6 +525,7 @@ impl Connection {
                 vec![ObjectFrame::Welcome {
                     acked_event: state.acked_event,
                     commands: state.waiting.clone(),
+                    lease: LEASE,
                 }]
             }
             AgentFrame::Ack { command } => {
