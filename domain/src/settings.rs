@@ -130,7 +130,14 @@ mod tests {
     #[test]
     fn a_lease_is_within_reason_or_the_standard_one() {
         assert_eq!(lease(Some("6")), Millis::seconds(6));
-        for none in [None, Some(""), Some("soon"), Some("0"), Some("-5"), Some("86400")] {
+        for none in [
+            None,
+            Some(""),
+            Some("soon"),
+            Some("0"),
+            Some("-5"),
+            Some("86400"),
+        ] {
             assert_eq!(lease(none), LEASE, "{none:?}");
         }
     }

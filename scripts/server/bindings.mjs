@@ -26,4 +26,5 @@ export const SETTINGS = [
   "SAM_MODEL",
   "SAM_MODEL_AUTH",
   "SAM_MODEL_KIND",
+  "SAM_LINK_LEASE",
 ];

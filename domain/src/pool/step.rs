@@ -205,7 +205,10 @@ impl Pool {
         let roomy: Vec<_> = able.iter().filter(|(_, node)| !node.disk_full).collect();
         if roomy.is_empty() {
             let names: Vec<_> = able.iter().map(|(_, node)| node.name.as_str()).collect();
-            return Err(format!("waiting for room on the disk of {}", names.join(", ")));
+            return Err(format!(
+                "waiting for room on the disk of {}",
+                names.join(", ")
+            ));
         }
         roomy
             .into_iter()
