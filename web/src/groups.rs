@@ -62,11 +62,21 @@ pub(crate) fn unknown_prompt(session: &SessionView) -> bool {
 
 /// Whether `title` holds every word of `filter`, in any case.
 pub(crate) fn matches(title: &str, filter: &str) -> bool {
-    let title = title.to_lowercase();
-    filter
-        .to_lowercase()
+    let title = lowercase(title);
+    lowercase(filter)
         .split_whitespace()
         .all(|word| title.contains(word))
+}
+
+/// By the browser's tables of letters; Rust's own would have to be downloaded.
+#[cfg(target_arch = "wasm32")]
+fn lowercase(text: &str) -> String {
+    js_sys::JsString::from(text).to_lower_case().into()
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn lowercase(text: &str) -> String {
+    text.to_lowercase()
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@
 //! | [`route`], [`nav`] | addresses, and moving between them |
 //! | [`action`], [`keys`] | every action by name, and its key |
 //! | [`outline`], [`groups`] | the order of a conversation and of the list |
-//! | [`text`] | Markdown, diffs, terminal output, words |
+//! | [`markdown`] | the Markdown parser, fetched when it is first needed |
+//! | [`text`] | diffs, terminal output, words |
 //! | [`view`] | what is drawn |
 //!
 //! Invariants:
@@ -28,6 +29,7 @@ mod browser;
 mod groups;
 mod keys;
 mod live;
+mod markdown;
 mod nav;
 mod outline;
 mod route;

@@ -13,7 +13,8 @@
 //!
 //! `_headers` says how long files may be kept; `web/static/_headers` replaces it.
 //! Every address is absolute from the root (`/assets/…`), because the app's
-//! own paths are deep. The start module exports nothing; it runs the app.
+//! own paths are deep. The start module exports nothing; it runs the app. The
+//! Markdown parser is a module of its own beside it, fetched when first needed.
 
 use std::path::Path;
 use std::process::Command;
@@ -30,11 +31,13 @@ const DEFAULT_HEADERS: &str = "/assets/*\n  Cache-Control: public, max-age=31536
 /// Compiles the web app and delivers it into `dist/web`.
 pub(crate) fn build(paths: &Paths) -> Result<()> {
     let library = wasm::compile(paths, "sam-web", &[])?;
+    let markdown = wasm::compile(paths, "sam-web-markdown", &["module"])?;
     let fixed = paths.root.join("web/static");
     let out = paths.dist("web");
 
-    let mut inputs = Inputs::new("web 1");
+    let mut inputs = Inputs::new("web 2");
     inputs.add(&library)?;
+    inputs.add(&markdown)?;
     inputs.add(&fixed)?;
     let pages_program = paths.root.join("worker/entry/pages.mjs");
     inputs.add(&pages_program)?;
@@ -46,15 +49,26 @@ pub(crate) fn build(paths: &Paths) -> Result<()> {
         return Ok(());
     }
 
-    let scratch = paths.scratch("web");
-    let bound = wasm::bind(paths, &library, &scratch, wasm::Size::Smallest)?;
     paths::fresh_directory(&out)?;
     let assets = out.join("assets");
     paths::fresh_directory(&assets)?;
 
-    let module = deliver(&assets, "app", "wasm", &read_bytes(&bound.module)?)?;
-    let script = start_script(paths, &scratch, &module)?;
-    let script = deliver(&assets, "app", "js", &script)?;
+    let scratch = paths.scratch("web-markdown");
+    let (_, markdown) = program(paths, &markdown, &scratch, &assets, "markdown", |module| {
+        format!(
+            "import init, {{ blocks }} from \"./index.js\";\n\
+             await init({{ module_or_path: \"{module}\" }});\n\
+             export default blocks;\n"
+        )
+    })?;
+    let scratch = paths.scratch("web");
+    let (module, script) = program(paths, &library, &scratch, &assets, "app", |module| {
+        format!(
+            "import init from \"./index.js\";\n\
+             globalThis.samMarkdown = async () => (await import(\"{markdown}\")).default;\n\
+             init({{ module_or_path: \"{module}\" }});\n"
+        )
+    })?;
     let mut page = paths::read(&fixed.join("index.html"))?
         .replace("{{script}}", &script)
         .replace("{{wasm}}", &module);
@@ -79,22 +93,30 @@ pub(crate) fn build(paths: &Paths) -> Result<()> {
     Ok(())
 }
 
-/// The glue and the two lines that start it, bundled and minified.
-fn start_script(paths: &Paths, scratch: &Path, module: &str) -> Result<Vec<u8>> {
-    let start = scratch.join("start.js");
-    paths::write(
-        &start,
-        format!("import init from \"./index.js\";\ninit({{ module_or_path: \"{module}\" }});\n"),
-    )?;
-    let bundled = scratch.join("app.js");
+/// Delivers a wasm library with its glue, bundled and minified behind a start
+/// script that is told the module's address; answers the module's and the script's address.
+fn program(
+    paths: &Paths,
+    library: &Path,
+    scratch: &Path,
+    assets: &Path,
+    name: &str,
+    start: impl FnOnce(&str) -> String,
+) -> Result<(String, String)> {
+    let bound = wasm::bind(paths, library, scratch, wasm::Size::Smallest)?;
+    let module = deliver(assets, name, "wasm", &read_bytes(&bound.module)?)?;
+    let entry = scratch.join("start.js");
+    paths::write(&entry, start(&module))?;
+    let bundled = scratch.join("bundled.js");
     process::run(
         Command::new(paths.npm_program("esbuild")?)
-            .arg(&start)
+            .arg(&entry)
             .args(["--bundle", "--format=esm", "--minify", "--target=es2022"])
-            .arg("--log-level=warning")
+            .args(["--external:/assets/*", "--log-level=warning"])
             .arg(format!("--outfile={}", bundled.display())),
     )?;
-    read_bytes(&bundled)
+    let script = deliver(assets, name, "js", &read_bytes(&bundled)?)?;
+    Ok((module, script))
 }
 
 /// Copies the fixed files; those that the page names get hashed names.

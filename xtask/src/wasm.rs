@@ -20,6 +20,18 @@ const FEATURES: &[&str] = &[
     "--enable-exception-handling",
 ];
 
+/// Small when compressed, which is how it travels: code inlined into its one
+/// caller looks like nothing else, and functions of one generic stand together.
+const SMALLEST: &[&str] = &[
+    "--flatten",
+    "--rereloop",
+    "-Oz",
+    "--one-caller-inline-max-function-size=0",
+    "--always-inline-max-function-size=2",
+    "--flexible-inline-max-function-size=5",
+    "--reorder-functions-by-name",
+];
+
 /// A module and the JavaScript that talks to it.
 pub(crate) struct Bound {
     /// The glue: an ES module for the `web` target, `initSync` included.
@@ -33,12 +45,32 @@ pub(crate) fn compile(paths: &Paths, package: &str, features: &[&str]) -> Result
     let mut cargo = process::cargo(paths);
     cargo
         .args(["build", "--profile", "wasm", "--lib", "--package", package])
-        .args(["--target", "wasm32-unknown-unknown"]);
+        .args(["--target", "wasm32-unknown-unknown"])
+        .arg("--config")
+        .arg(shortened_paths());
     if !features.is_empty() {
         cargo.arg("--features").arg(features.join(","));
     }
     process::run(&mut cargo)?;
     Ok(paths.wasm_library(package))
+}
+
+/// Flags beside those of `.cargo/config.toml`: messages name a dependency's file
+/// as `leptos-0.8/src/…`, not where this machine keeps it.
+fn shortened_paths() -> String {
+    let home = std::env::var("CARGO_HOME").or_else(|_| {
+        let home = std::env::var("HOME")?;
+        Ok::<_, std::env::VarError>(format!("{home}/.cargo"))
+    });
+    let sources = PathBuf::from(home.unwrap_or_default()).join("registry/src");
+    let folders = std::fs::read_dir(&sources).into_iter().flatten().flatten();
+    let flags: Vec<String> = folders
+        .map(|folder| format!("\"--remap-path-prefix={}/=\"", folder.path().display()))
+        .collect();
+    format!(
+        "target.wasm32-unknown-unknown.rustflags=[{}]",
+        flags.join(",")
+    )
 }
 
 /// How much time to spend on a small module.
@@ -72,9 +104,9 @@ pub(crate) fn bind(paths: &Paths, library: &Path, scratch: &Path, size: Size) ->
     let module = scratch.join("optimised.wasm");
     process::run(
         Command::new(wasm_opt)
-            .arg(match size {
-                Size::Smallest => "-Oz",
-                Size::Quick => "-O1",
+            .args(match size {
+                Size::Smallest => SMALLEST,
+                Size::Quick => &["-O1"],
             })
             .args(FEATURES)
             .arg(&raw)

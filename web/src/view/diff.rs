@@ -1,9 +1,10 @@
 //! Diffs: numbered lines with their signs.
 
 use crate::text::diff::{DiffFile, DiffLine, LineKind};
-use crate::text::{markdown, syntax, terminal, words};
+use crate::text::{terminal, words};
 use crate::view::icon::{self, icon};
 use leptos::prelude::*;
+use sam_web_markdown::{escape, syntax};
 
 /// A diff of at most this many lines is shown without asking.
 pub(crate) const SHORT_DIFF: usize = 60;
@@ -41,7 +42,7 @@ fn line(line: &DiffLine) -> impl IntoView + use<> {
     let text = terminal::plain(&line.text);
     let mut html = String::new();
     if line.kind == LineKind::Hunk {
-        markdown::escape(&text, &mut html);
+        escape(&text, &mut html);
     } else {
         syntax::html(&text, &mut html);
     }

@@ -2,8 +2,8 @@
 
 use crate::api::Trouble;
 use crate::browser;
+use crate::markdown::markdown;
 use crate::state::app;
-use crate::text::markdown;
 use crate::text::words::Shape;
 use crate::view::icon::{self, icon};
 use leptos::prelude::*;
@@ -51,7 +51,8 @@ pub(crate) fn Markdown(
     #[prop(into)]
     text: Signal<String>,
 ) -> impl IntoView {
-    let blocks = Memo::new(move |_| text.with(|text| markdown::blocks(text)));
+    let markdown = markdown();
+    let blocks = Memo::new(move |_| text.with(|text| markdown.blocks(text)));
     view! {
         <div class="prose">
             <For

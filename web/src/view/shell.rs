@@ -35,6 +35,7 @@ enum Gate {
 pub(crate) fn Shell() -> impl IntoView {
     let app = App::new(nav::here());
     provide_context(app);
+    crate::markdown::provide();
     nav::listen(app);
     keys::listen(app);
     follow_time(app);

@@ -19,6 +19,7 @@ use crate::process;
 const ARTEFACTS: &[(&str, &str)] = &[
     ("sam-worker", "scripts/server/main.mjs"),
     ("sam-web", "dist/web"),
+    ("sam-web-markdown", "dist/web"),
     ("sam-cli", "\"sam\""),
     ("sam-vm-agent", "\"sam-vm-agent\""),
     ("sam-harness", "sam-harness"),

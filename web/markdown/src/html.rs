@@ -12,11 +12,12 @@
 //! - equal text gives equal HTML, block by block, so text that grows at its end
 //!   changes only its last block.
 
-use super::syntax;
+use crate::syntax;
 use pulldown_cmark::{Alignment, CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
 /// The top-level blocks of `source`, each as HTML.
-pub(crate) fn blocks(source: &str) -> Vec<String> {
+#[must_use]
+pub fn blocks(source: &str) -> Vec<String> {
     let options =
         Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
     let mut writer = Writer::default();
@@ -37,7 +38,7 @@ pub(crate) fn blocks(source: &str) -> Vec<String> {
 }
 
 /// Escapes text for an element's content or a double-quoted attribute.
-pub(crate) fn escape(text: &str, into: &mut String) {
+pub fn escape(text: &str, into: &mut String) {
     for character in text.chars() {
         match character {
             '&' => into.push_str("&amp;"),
@@ -51,7 +52,7 @@ pub(crate) fn escape(text: &str, into: &mut String) {
 }
 
 /// The target as it may stand in `href`; `None` when it is not a kind we open.
-pub(crate) fn safe_target(target: &str) -> Option<&str> {
+fn safe_target(target: &str) -> Option<&str> {
     let target = target.trim();
     if target.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return None;

@@ -4,7 +4,7 @@
 //! keywords. It reads no further than the line, so a string or comment over
 //! several lines is coloured in part; it never changes the text.
 
-use super::markdown::escape;
+use crate::escape;
 
 const KEYWORDS: &[&str] = &[
     "and",
@@ -99,7 +99,7 @@ const KEYWORDS: &[&str] = &[
 
 /// The line as HTML: its text escaped, with spans of class `k` (keyword), `s`
 /// (string), `n` (number) and `c` (comment).
-pub(crate) fn html(line: &str, into: &mut String) {
+pub fn html(line: &str, into: &mut String) {
     let mut rest = line;
     while !rest.is_empty() {
         let (class, length) = token(rest, rest.len() == line.trim_start().len());
@@ -141,13 +141,18 @@ fn token(text: &str, first: bool) -> (&'static str, usize) {
                 c.is_ascii_alphanumeric() || matches!(c, '.' | '_')
             }),
         ),
-        c if c.is_alphabetic() || c == '_' => {
-            let length = span(text, |c| c.is_alphanumeric() || c == '_');
+        c if letter(c) => {
+            let length = span(text, |c| letter(c) || c.is_ascii_digit());
             let word = text.get(..length).unwrap_or_default();
             (if KEYWORDS.contains(&word) { "k" } else { "" }, length)
         }
         other => ("", other.len_utf8()),
     }
+}
+
+/// What a name may begin with; everything beyond ASCII counts, without its tables.
+fn letter(c: char) -> bool {
+    c.is_ascii_alphabetic() || c == '_' || !c.is_ascii()
 }
 
 fn span(text: &str, holds: impl Fn(char) -> bool) -> usize {
