@@ -1,8 +1,25 @@
-//! Errors of model APIs: what they say, and when to try again.
+//! Errors of model APIs: read from any of their shapes, told in each.
+//!
+//! | kind | status, OpenAI dialects | type and code there | status, Messages | type there |
+//! |---|---|---|---|---|
+//! | invalid request | 400 | `invalid_request_error` | 400 | `invalid_request_error` |
+//! | context exceeded | 400 | …, `context_length_exceeded` | 400 | `invalid_request_error` |
+//! | authentication | 401 | …, `invalid_api_key` | 401 | `authentication_error` |
+//! | quota | 429 | `insufficient_quota` twice | 402 | `billing_error` |
+//! | permission | 403 | …, `permission_denied` | 403 | `permission_error` |
+//! | not found | 404 | …, `model_not_found` | 404 | `not_found_error` |
+//! | too large | 413 | …, `request_too_large` | 413 | `request_too_large` |
+//! | rate limit | 429 | `requests`, `rate_limit_exceeded` | 429 | `rate_limit_error` |
+//! | overloaded | 503 | `server_error`, `server_is_overloaded` | 529 | `overloaded_error` |
+//! | timeout | 504 | `server_error`, `timeout` | 504 | `timeout_error` |
+//! | server | 500 | `server_error` twice | 500 | `api_error` |
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::Dialect;
+use crate::retry::wait_in_body;
 
 const EXCERPT: usize = 500;
 
@@ -65,27 +82,86 @@ impl ApiError {
             Some(_) | None => body,
         };
         let message = text(source, "message").or_else(|| text(source, "detail"))?;
-        let wait = source
-            .get("retry_after")
-            .or_else(|| body.get("retry_after"));
+        // `type` says what kind of object it is where the error is not nested.
+        let kind = || inner.is_some().then(|| text(source, "type")).flatten();
         Some(Self {
             status: None,
-            code: text(source, "code").or_else(|| text(source, "type")),
+            code: text(source, "code").or_else(kind),
             message: excerpt(&message),
-            retry_after: wait.and_then(Value::as_f64).and_then(seconds),
+            retry_after: wait_in_body(source, None).or_else(|| wait_in_body(body, None)),
         })
+    }
+
+    /// The error an API reports without a word.
+    pub(crate) fn unnamed() -> Self {
+        Self {
+            status: None,
+            code: None,
+            message: "an error without a message".to_owned(),
+            retry_after: None,
+        }
+    }
+
+    /// What kind of error it is, by its code where that says more than the
+    /// status.
+    pub fn kind(&self) -> ErrorKind {
+        let code = self.code.as_deref().unwrap_or_default();
+        let named = KINDS.iter().find(|(names, _)| names.contains(&code));
+        if let Some((_, kind)) = named {
+            return *kind;
+        }
+        match self.status {
+            Some(401) => ErrorKind::Authentication,
+            Some(402) => ErrorKind::Quota,
+            Some(403) => ErrorKind::Permission,
+            Some(404) => ErrorKind::NotFound,
+            Some(408 | 504) => ErrorKind::Timeout,
+            Some(413) => ErrorKind::TooLarge,
+            Some(429) => ErrorKind::RateLimit,
+            Some(503 | 529) => ErrorKind::Overloaded,
+            Some(400..=499) => ErrorKind::InvalidRequest,
+            Some(_) | None => ErrorKind::Server,
+        }
     }
 
     /// Whether the same request may succeed later. An exhausted quota is also
     /// a 429, and does not come back by waiting.
     pub fn is_transient(&self) -> bool {
-        if self.code.as_deref() == Some("insufficient_quota") {
-            return false;
-        }
+        let kind = self.kind();
         match self.status {
+            _ if kind == ErrorKind::Quota => false,
             Some(status) => matches!(status, 408 | 409 | 425 | 429 | 500..=599),
-            None => true,
+            None => matches!(
+                kind,
+                ErrorKind::RateLimit
+                    | ErrorKind::Overloaded
+                    | ErrorKind::Timeout
+                    | ErrorKind::Server
+            ),
         }
+    }
+
+    /// The status with which a dialect tells it.
+    pub fn status_in(&self, dialect: Dialect) -> u16 {
+        self.kind().told_in(dialect).0
+    }
+
+    /// The body with which a dialect tells it.
+    pub fn body_in(&self, dialect: Dialect) -> Value {
+        let (_, r#type, code) = self.kind().told_in(dialect);
+        match dialect {
+            Dialect::Messages => {
+                json!({ "type": "error", "error": { "type": r#type, "message": self.message } })
+            }
+            Dialect::Chat | Dialect::Responses => json!({ "error": {
+                "message": self.message, "type": r#type, "param": null, "code": code } }),
+        }
+    }
+
+    /// Its code in a dialect.
+    pub(crate) fn code_in(&self, dialect: Dialect) -> &'static str {
+        let (_, r#type, code) = self.kind().told_in(dialect);
+        code.unwrap_or(r#type)
     }
 
     fn describe(&self) -> String {
@@ -102,93 +178,122 @@ impl ApiError {
     }
 }
 
+/// What kind of error it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The request is wrong.
+    InvalidRequest,
+    /// The conversation is longer than the model's context.
+    ContextExceeded,
+    /// The key is missing or wrong.
+    Authentication,
+    /// What was paid for is used up.
+    Quota,
+    /// The key may not do this.
+    Permission,
+    /// There is no such model or route.
+    NotFound,
+    /// The request has too many bytes.
+    TooLarge,
+    /// Too much was asked in too short a time.
+    RateLimit,
+    /// The server has too much to do.
+    Overloaded,
+    /// It took too long.
+    Timeout,
+    /// The server failed.
+    Server,
+}
+
+const KINDS: &[(&[&str], ErrorKind)] = &[
+    (
+        &["context_length_exceeded", "model_context_window_exceeded"],
+        ErrorKind::ContextExceeded,
+    ),
+    (
+        &[
+            "insufficient_quota",
+            "billing_error",
+            "billing_hard_limit_reached",
+        ],
+        ErrorKind::Quota,
+    ),
+    (
+        &[
+            "rate_limit_exceeded",
+            "rate_limit_error",
+            "usage_limit_reached",
+            "slow_down",
+        ],
+        ErrorKind::RateLimit,
+    ),
+    (
+        &["overloaded_error", "server_is_overloaded", "overloaded"],
+        ErrorKind::Overloaded,
+    ),
+    (&["timeout_error", "timeout"], ErrorKind::Timeout),
+    (
+        &["invalid_api_key", "authentication_error"],
+        ErrorKind::Authentication,
+    ),
+    (
+        &["permission_error", "permission_denied"],
+        ErrorKind::Permission,
+    ),
+    (&["not_found_error", "model_not_found"], ErrorKind::NotFound),
+    (&["request_too_large"], ErrorKind::TooLarge),
+    (
+        &["invalid_request_error", "invalid_prompt"],
+        ErrorKind::InvalidRequest,
+    ),
+    (
+        &["api_error", "server_error", "internal_error"],
+        ErrorKind::Server,
+    ),
+];
+
+impl ErrorKind {
+    /// Status, type and code in a dialect.
+    fn told_in(self, dialect: Dialect) -> (u16, &'static str, Option<&'static str>) {
+        const INVALID: &str = "invalid_request_error";
+        if dialect == Dialect::Messages {
+            let (status, r#type) = match self {
+                Self::InvalidRequest | Self::ContextExceeded => (400, INVALID),
+                Self::Authentication => (401, "authentication_error"),
+                Self::Quota => (402, "billing_error"),
+                Self::Permission => (403, "permission_error"),
+                Self::NotFound => (404, "not_found_error"),
+                Self::TooLarge => (413, "request_too_large"),
+                Self::RateLimit => (429, "rate_limit_error"),
+                Self::Overloaded => (529, "overloaded_error"),
+                Self::Timeout => (504, "timeout_error"),
+                Self::Server => (500, "api_error"),
+            };
+            return (status, r#type, None);
+        }
+        let (status, r#type, code) = match self {
+            Self::InvalidRequest => return (400, INVALID, None),
+            Self::ContextExceeded => (400, INVALID, "context_length_exceeded"),
+            Self::Authentication => (401, INVALID, "invalid_api_key"),
+            Self::Quota => (429, "insufficient_quota", "insufficient_quota"),
+            Self::Permission => (403, INVALID, "permission_denied"),
+            Self::NotFound => (404, INVALID, "model_not_found"),
+            Self::TooLarge => (413, INVALID, "request_too_large"),
+            Self::RateLimit => (429, "requests", "rate_limit_exceeded"),
+            Self::Overloaded => (503, "server_error", "server_is_overloaded"),
+            Self::Timeout => (504, "server_error", "timeout"),
+            Self::Server => (500, "server_error", "server_error"),
+        };
+        (status, r#type, Some(code))
+    }
+}
+
 fn excerpt(text: &str) -> String {
     let mut end = text.len().min(EXCERPT);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
     text.get(..end).unwrap_or_default().to_owned()
-}
-
-fn seconds(value: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(value).ok()
-}
-
-/// How long an answer's headers ask to wait: `retry-after-ms`, `retry-after`
-/// (seconds or an HTTP date) or, failing those, the longest of the
-/// `x-ratelimit-reset-*` durations (`1.5s`, `6m0s`, `20ms`).
-///
-/// `header` returns a header's value by its lower-case name; `now` is the Unix
-/// time in seconds.
-pub fn retry_after<'h>(header: impl Fn(&str) -> Option<&'h str>, now: u64) -> Option<Duration> {
-    let millis = header("retry-after-ms")
-        .and_then(|value| value.trim().parse::<f64>().ok())
-        .and_then(|value| seconds(value / 1000.0));
-    if millis.is_some() {
-        return millis;
-    }
-    if let Some(value) = header("retry-after").map(str::trim) {
-        let number = value.parse::<f64>().ok().and_then(seconds);
-        let date = || http_date(value).map(|at| Duration::from_secs(at.saturating_sub(now)));
-        if let Some(wait) = number.or_else(date) {
-            return Some(wait);
-        }
-    }
-    ["x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"]
-        .iter()
-        .filter_map(|name| compound_duration(header(name)?.trim()))
-        .max()
-}
-
-/// `1h2m3.5s`, `20ms`.
-fn compound_duration(text: &str) -> Option<Duration> {
-    let mut rest = text;
-    let mut total = 0.0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, after) = rest.split_at_checked(digits)?;
-        let unit_end = after
-            .find(|c: char| c.is_ascii_digit())
-            .unwrap_or(after.len());
-        let (unit, after) = after.split_at_checked(unit_end)?;
-        let factor = match unit {
-            "ms" => 0.001,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            "d" => 86_400.0,
-            _ => return None,
-        };
-        total += number.parse::<f64>().ok()? * factor;
-        rest = after;
-    }
-    (!text.is_empty()).then(|| seconds(total)).flatten()
-}
-
-/// `Sun, 06 Nov 1994 08:49:37 GMT` as Unix seconds.
-fn http_date(text: &str) -> Option<u64> {
-    let mut parts = text.split_ascii_whitespace().skip(1);
-    let day: u64 = parts.next()?.parse().ok()?;
-    let month = parts.next()?;
-    let months = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let month = u64::try_from(months.iter().position(|name| *name == month)?).ok()? + 1;
-    let year: u64 = parts.next()?.parse().ok().filter(|year| *year >= 1970)?;
-    let mut clock = parts
-        .next()?
-        .split(':')
-        .map(|part| part.parse::<u64>().ok());
-    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
-    // Days from civil, with the year beginning in March.
-    let (y, m) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
-    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day;
-    let days = days.checked_sub(719_469)?;
-    Some(days * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
 #[cfg(test)]
@@ -260,33 +365,61 @@ mod tests {
         assert_eq!(error.message.len(), 500);
     }
 
-    fn wait(name: &str, value: &str) -> Option<f64> {
-        retry_after(|n| (n == name).then_some(value), 784_111_770).map(|d| d.as_secs_f64())
+    #[test]
+    fn a_kind_survives_every_dialect() {
+        for (status, code) in [
+            (400, "context_length_exceeded"),
+            (401, "authentication_error"),
+            (402, "billing_error"),
+            (404, "not_found_error"),
+            (413, "request_too_large"),
+            (429, "rate_limit_error"),
+            (500, "api_error"),
+            (504, "timeout_error"),
+            (529, "overloaded_error"),
+        ] {
+            let error = ApiError {
+                status: Some(status),
+                code: Some(code.to_owned()),
+                message: "words".to_owned(),
+                retry_after: None,
+            };
+            for dialect in Dialect::ALL {
+                let body = error.body_in(dialect).to_string();
+                let read = ApiError::from_response(error.status_in(dialect), body.as_bytes(), None);
+                assert_eq!(read.message, "words");
+                let lost =
+                    (error.kind(), dialect) == (ErrorKind::ContextExceeded, Dialect::Messages);
+                let expected = if lost {
+                    ErrorKind::InvalidRequest
+                } else {
+                    error.kind()
+                };
+                assert_eq!(read.kind(), expected, "{dialect:?} {body}");
+                assert_eq!(
+                    read.is_transient(),
+                    error.is_transient(),
+                    "{dialect:?} {body}"
+                );
+            }
+        }
     }
 
     #[test]
-    fn waits() {
-        assert_eq!(wait("retry-after", "2"), Some(2.0));
-        assert_eq!(wait("retry-after", "0.5"), Some(0.5));
-        assert_eq!(wait("retry-after-ms", "250"), Some(0.25));
-        assert_eq!(
-            wait("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"),
-            Some(7.0)
-        );
-        assert_eq!(
-            wait("retry-after", "Sun, 06 Nov 1994 08:49:00 GMT"),
-            Some(0.0),
-            "past"
-        );
-        assert_eq!(wait("x-ratelimit-reset-requests", "6m0.5s"), Some(360.5));
-        assert_eq!(wait("x-ratelimit-reset-tokens", "20ms"), Some(0.02));
-        for nonsense in ["", "soon", "-1", "1x", "m", "NaN"] {
-            assert_eq!(wait("retry-after", nonsense), None, "{nonsense}");
-            assert_eq!(
-                wait("x-ratelimit-reset-tokens", nonsense),
-                None,
-                "{nonsense}"
-            );
-        }
+    fn an_error_within_a_stream_is_transient_by_its_kind() {
+        let within = |code: &str| {
+            let body = json!({"error": {"type": code, "message": "x"}});
+            ApiError::from_json(&body).unwrap().is_transient()
+        };
+        assert!(within("overloaded_error") && within("api_error") && within("busy"));
+        assert!(!within("invalid_request_error") && !within("authentication_error"));
+    }
+
+    #[test]
+    fn a_body_may_say_how_long_to_wait() {
+        let body =
+            br#"{"error":{"type":"usage_limit_reached","message":"m","resets_in_seconds":90}}"#;
+        let error = ApiError::from_response(429, body, None);
+        assert_eq!(error.retry_after, Some(Duration::from_secs(90)));
     }
 }

@@ -15,6 +15,20 @@ pub struct SseEvent {
     pub data: String,
 }
 
+impl SseEvent {
+    /// Writes an event; none of the dialects needs more than one line of data.
+    pub(crate) fn write(event: Option<&str>, data: &serde_json::Value, out: &mut String) {
+        if let Some(event) = event {
+            out.push_str("event: ");
+            out.push_str(event);
+            out.push('\n');
+        }
+        out.push_str("data: ");
+        out.push_str(&data.to_string());
+        out.push_str("\n\n");
+    }
+}
+
 /// What a stream can do wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SseError {

@@ -1,13 +1,17 @@
 //! Chat completions.
 //!
-//! [`ChatRequest`] and [`ChatAccumulator`] are for whoever talks to a model;
-//! [`prepare_request`] and [`UsageChunkFilter`] for whoever passes a
-//! conversation through and changes as little as can be.
+//! [`prepare_request`] and [`UsageChunkFilter`] are for whoever passes a
+//! conversation through and changes as little as can be; [`ChatRequest`] and
+//! [`ChatAccumulator`] for whoever talks to a model in this dialect alone.
 
+pub(crate) mod emit;
 mod filter;
+pub(crate) mod parse;
 mod prepare;
+pub(crate) mod read;
 mod request;
 mod stream;
+pub(crate) mod write;
 
 pub use filter::UsageChunkFilter;
 pub use prepare::{PrepareError, PreparedRequest, prepare_request, set_model};

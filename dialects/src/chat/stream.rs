@@ -151,7 +151,7 @@ impl ChatAccumulator {
         if self.reply.model.is_none() {
             self.reply.model = text_at(&chunk, "model").map(str::to_owned);
         }
-        if let Some(usage) = chunk.get("usage").and_then(Usage::from_chat) {
+        if let Some(usage) = chunk.get("usage").and_then(Usage::read) {
             self.reply.usage = Some(usage);
         }
         let mut deltas = Vec::new();

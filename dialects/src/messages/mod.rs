@@ -1,0 +1,6 @@
+//! Anthropic Messages.
+
+pub(crate) mod emit;
+pub(crate) mod parse;
+pub(crate) mod read;
+pub(crate) mod write;
