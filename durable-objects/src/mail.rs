@@ -18,8 +18,8 @@ use sam_domain::time::{Timestamp, Turn};
 use sam_platform::d1::node_index::{IndexedNode, NodeIndex};
 use sam_platform::d1::task_index::{IndexedTask, TaskIndex};
 use sam_platform::objects::{self, CallError};
+use sam_platform::probe::Outside;
 use sam_platform::{bindings, clock};
-use worker::Env;
 
 use crate::shell::{Shell, ShellError, key_of};
 
@@ -94,12 +94,13 @@ impl<M: Machine + 'static> Shell<M> {
             if due.is_empty() {
                 return;
             }
-            let answers = deliver_lanes(&self.env, due).await;
+            let answers = self.deliver_lanes(due).await;
             if let Err(error) = self.settle(answers) {
                 // The deliveries will be repeated by the alarm, and recognised.
                 worker::console_error!("mail could not be settled: {error}");
                 return;
             }
+            self.probe.point("mail.settled").await;
         }
     }
 
@@ -131,68 +132,77 @@ impl<M: Machine + 'static> Shell<M> {
         }
         self.arm(Timestamp(0))
     }
-}
 
-async fn deliver_lanes(env: &Env, due: Vec<Envelope>) -> Vec<Answer> {
-    let mut lanes: BTreeMap<(Address, Address), Vec<Envelope>> = BTreeMap::new();
-    for envelope in due {
-        lanes
-            .entry((envelope.from.clone(), envelope.to.clone()))
-            .or_default()
-            .push(envelope);
-    }
-    let answers = join_all(lanes.into_values().map(|lane| deliver_lane(env, lane))).await;
-    answers.into_iter().flatten().collect()
-}
-
-/// Delivers one receiver's messages in order, up to the first that is not settled.
-async fn deliver_lane(env: &Env, lane: Vec<Envelope>) -> Vec<Answer> {
-    let mut answers = Vec::with_capacity(lane.len());
-    for envelope in lane {
-        let receipt = match deliver(env, &envelope).await {
-            Ok(receipt) => Some(receipt),
-            Err(error) => {
-                worker::console_warn!(
-                    "message {} of {} to {} waits: {error}",
-                    envelope.ordinal,
-                    key_of(&envelope.from),
-                    key_of(&envelope.to)
-                );
-                None
-            }
-        };
-        let settled = receipt.is_some_and(Receipt::settles);
-        answers.push(Answer { envelope, receipt });
-        if !settled {
-            break;
+    async fn deliver_lanes(&self, due: Vec<Envelope>) -> Vec<Answer> {
+        let mut lanes: BTreeMap<(Address, Address), Vec<Envelope>> = BTreeMap::new();
+        for envelope in due {
+            lanes
+                .entry((envelope.from.clone(), envelope.to.clone()))
+                .or_default()
+                .push(envelope);
         }
+        let answers = join_all(lanes.into_values().map(|lane| self.deliver_lane(lane))).await;
+        answers.into_iter().flatten().collect()
     }
-    answers
-}
 
-async fn deliver(env: &Env, envelope: &Envelope) -> Result<Receipt, CallError> {
-    let object = match &envelope.to {
-        Address::Session { project, .. } => objects::project(env, project)?,
-        Address::Task(id) => objects::task(env, id)?,
-        Address::Node(id) => objects::node(env, id)?,
-        Address::Pool(owner) => objects::pool(env, owner)?,
-        Address::Index => return index(env, &envelope.message).await,
-    };
-    object.deliver(envelope).await
-}
+    /// Delivers one receiver's messages in order, up to the first that is not settled.
+    async fn deliver_lane(&self, lane: Vec<Envelope>) -> Vec<Answer> {
+        let mut answers = Vec::with_capacity(lane.len());
+        for envelope in lane {
+            let receipt = match self.deliver(&envelope).await {
+                Ok(receipt) => Some(receipt),
+                Err(error) => {
+                    worker::console_warn!(
+                        "message {} of {} to {} waits: {error}",
+                        envelope.ordinal,
+                        key_of(&envelope.from),
+                        key_of(&envelope.to)
+                    );
+                    None
+                }
+            };
+            let settled = receipt.is_some_and(Receipt::settles);
+            answers.push(Answer { envelope, receipt });
+            if !settled {
+                break;
+            }
+        }
+        answers
+    }
 
-/// Writes the cross-project index. It is ordered by `rev`, so a repeat or an older view changes
-/// nothing; a message that is no view is never taken.
-async fn index(env: &Env, message: &Message) -> Result<Receipt, CallError> {
-    let database = bindings::database(env)?;
-    let written = match message {
-        Message::TaskIndexed(task) => TaskIndex(&database).put(&indexed_task(task)).await,
-        Message::NodeIndexed(node) => NodeIndex(&database).put(&indexed_node(node)).await,
-        _ => return Ok(Receipt::Misaddressed),
-    };
-    written.map(|_| Receipt::Taken).map_err(|error| {
-        CallError::Unavailable(sam_platform::js::JsFailure::new(error.to_string()))
-    })
+    async fn deliver(&self, envelope: &Envelope) -> Result<Receipt, CallError> {
+        let env = &self.env;
+        let object = match &envelope.to {
+            Address::Session { project, .. } => objects::project(env, project)?,
+            Address::Task(id) => objects::task(env, id)?,
+            Address::Node(id) => objects::node(env, id)?,
+            Address::Pool(owner) => objects::pool(env, owner)?,
+            Address::Index => return self.index(&envelope.message).await,
+        };
+        self.probe
+            .outside(Outside::Delivery, object.deliver(envelope))
+            .await
+    }
+
+    /// Writes the cross-project index. It is ordered by `rev`, so a repeat or an older view changes
+    /// nothing; a message that is no view is never taken.
+    async fn index(&self, message: &Message) -> Result<Receipt, CallError> {
+        let database = bindings::database(&self.env)?;
+        let written = match message {
+            Message::TaskIndexed(task) => {
+                let (index, row) = (TaskIndex(&database), indexed_task(task));
+                self.probe.outside(Outside::Database, index.put(&row)).await
+            }
+            Message::NodeIndexed(node) => {
+                let (index, row) = (NodeIndex(&database), indexed_node(node));
+                self.probe.outside(Outside::Database, index.put(&row)).await
+            }
+            _ => return Ok(Receipt::Misaddressed),
+        };
+        written.map(|_| Receipt::Taken).map_err(|error| {
+            CallError::Unavailable(sam_platform::js::JsFailure::new(error.to_string()))
+        })
+    }
 }
 
 fn indexed_task(task: &TaskView) -> IndexedTask {

@@ -5,7 +5,8 @@ use sam_domain::error::ApiError;
 use sam_platform::http;
 use sam_platform::objects::{CALL_URL, INBOX_URL};
 #[cfg(feature = "fault-injection")]
-use sam_platform::objects::{HOLD_TIME, HOLD_URL, TRAP_URL};
+use sam_platform::objects::{HOLD_TIME, HOLD_URL, LOOK_URL, TRAP_URL};
+use sam_platform::probe::{Event, Outside, Probe};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use worker::{Method, Request, Response};
@@ -28,9 +29,18 @@ pub(crate) enum Asked {
     Live,
     /// A node's link.
     Link,
-    /// To stay in flight for a while.
+    /// What tests ask of any object.
     #[cfg(feature = "fault-injection")]
+    Fault(Fault),
+}
+
+/// What tests ask of any object.
+#[cfg(feature = "fault-injection")]
+pub(crate) enum Fault {
+    /// To stay in flight for a while.
     Hold,
+    /// To tell what is stored.
+    Look,
 }
 
 /// What a request asks; `Err` is the answer to anything else.
@@ -46,7 +56,9 @@ pub(crate) fn asked(request: &Request) -> Result<Asked, ApiError> {
         #[cfg(feature = "fault-injection")]
         Method::Post if is(TRAP_URL) => trap(),
         #[cfg(feature = "fault-injection")]
-        Method::Post if is(HOLD_URL) => Ok(Asked::Hold),
+        Method::Post if is(HOLD_URL) => Ok(Asked::Fault(Fault::Hold)),
+        #[cfg(feature = "fault-injection")]
+        Method::Post if is(LOOK_URL) => Ok(Asked::Fault(Fault::Look)),
         _ => Err(ApiError::not_found("call")),
     }
 }
@@ -57,15 +69,47 @@ fn trap() -> ! {
     panic!("a trap was asked for");
 }
 
+/// Does what a test asks.
 #[cfg(feature = "fault-injection")]
-pub(crate) async fn hold() -> Response {
-    worker::Delay::from(HOLD_TIME).await;
-    http::json(200, &())
+pub(crate) async fn fault<M: sam_domain::actor::Machine>(
+    shell: &crate::shell::Shell<M>,
+    fault: Fault,
+) -> Response {
+    match fault {
+        Fault::Hold => {
+            worker::Delay::from(HOLD_TIME).await;
+            http::json(200, &())
+        }
+        Fault::Look => match shell.look().await {
+            Ok(seen) => http::json(200, &seen),
+            Err(error) => refused(&error.into()),
+        },
+    }
+}
+
+/// Serves a request as one event of the object.
+pub(crate) async fn request(
+    probe: &Probe,
+    request: &Request,
+    served: impl Future<Output = Response>,
+) -> Response {
+    #[cfg(feature = "fault-injection")]
+    if request.path().starts_with("/fault/") {
+        // What tests ask costs nothing and is no event.
+        return served.await;
+    }
+    #[cfg(not(feature = "fault-injection"))]
+    let _ = request;
+    probe.event(Event::Request, served).await
 }
 
 /// Reads a call or an envelope.
-pub(crate) async fn read<T: DeserializeOwned>(request: &Request) -> Result<T, ApiError> {
-    Ok(http::read_json(request, MAX_CALL_BYTES).await?)
+pub(crate) async fn read<T: DeserializeOwned>(
+    probe: &Probe,
+    request: &Request,
+) -> Result<T, ApiError> {
+    let read = http::read_json(request, MAX_CALL_BYTES);
+    Ok(probe.outside(Outside::Body, read).await?)
 }
 
 /// What the Worker found out about who opens a socket.

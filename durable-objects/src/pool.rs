@@ -10,6 +10,8 @@ use std::rc::Rc;
 use sam_domain::actor::Envelope;
 use sam_domain::error::ApiError;
 use sam_domain::pool::step::PoolMachine;
+use sam_platform::objects::Class;
+use sam_platform::probe::Event;
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use crate::object::{self, Asked};
@@ -26,7 +28,7 @@ pub struct NodePool {
 impl DurableObject for NodePool {
     fn new(state: State, env: Env) -> Self {
         Self {
-            shell: Shell::open(&state, env)
+            shell: Shell::open(&state, env, Class::NodePool)
                 .map(Rc::new)
                 .map_err(|error| error.to_string()),
         }
@@ -34,7 +36,7 @@ impl DurableObject for NodePool {
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
         Ok(match &self.shell {
-            Ok(shell) => serve(shell, &request).await,
+            Ok(shell) => object::request(&shell.probe, &request, serve(shell, &request)).await,
             Err(cause) => object::broken(cause),
         })
     }
@@ -42,7 +44,8 @@ impl DurableObject for NodePool {
     async fn alarm(&self) -> worker::Result<Response> {
         if let Ok(shell) = &self.shell {
             let woken = Rc::clone(shell);
-            Rc::clone(shell).alarmed(move |key| wake(&woken, key)).await;
+            let work = Rc::clone(shell).alarmed(move |key| wake(&woken, key));
+            shell.probe.event(Event::Alarm, work).await;
         }
         Ok(object::done())
     }
@@ -50,12 +53,12 @@ impl DurableObject for NodePool {
 
 async fn serve(shell: &Rc<PoolShell>, request: &Request) -> Response {
     match object::asked(request) {
-        Ok(Asked::Inbox) => match object::read(request).await {
+        Ok(Asked::Inbox) => match object::read(&shell.probe, request).await {
             Ok(envelope) => object::answer(inbox(shell, envelope)),
             Err(error) => object::refused(&error),
         },
         #[cfg(feature = "fault-injection")]
-        Ok(Asked::Hold) => object::hold().await,
+        Ok(Asked::Fault(fault)) => object::fault(shell, fault).await,
         Ok(_) => object::refused(&ApiError::not_found("call")),
         Err(error) => object::refused(&error),
     }

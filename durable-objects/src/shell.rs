@@ -19,6 +19,8 @@ use sam_domain::time::{Millis, Timestamp, Turn};
 use sam_platform::alarm::Alarm;
 use sam_platform::background::Background;
 use sam_platform::js::JsFailure;
+use sam_platform::objects::Class;
+use sam_platform::probe::Probe;
 use sam_platform::sql::{Sql, SqlError};
 use sam_platform::{clock, entropy, params};
 use serde::Deserialize;
@@ -80,6 +82,7 @@ pub(crate) struct Shell<M> {
     pub(crate) sql: Sql,
     pub(crate) alarm: Alarm,
     pub(crate) background: Background,
+    pub(crate) probe: Probe,
     /// Actors that have mail to deliver, as far as this instance knows; the alarm finds the rest.
     pub(crate) pending: RefCell<BTreeSet<String>>,
     pub(crate) draining: Cell<bool>,
@@ -116,16 +119,18 @@ pub(crate) fn key_of(address: &Address) -> String {
 
 impl<M: Machine> Shell<M> {
     /// Opens the object's storage and makes its tables.
-    pub(crate) fn open(state: &State, env: Env) -> Result<Self, ShellError> {
-        let sql = Sql::of(state)?;
+    pub(crate) fn open(state: &State, env: Env, class: Class) -> Result<Self, ShellError> {
+        let probe = Probe::of(state, class);
+        let sql = Sql::of(state, probe.clone())?;
         for statement in SCHEMA {
             sql.run(statement, &[])?;
         }
         Ok(Self {
             env,
             sql,
-            alarm: Alarm::of(state)?,
+            alarm: Alarm::of(state, probe.clone())?,
             background: Background::of_object(state),
+            probe,
             pending: RefCell::new(BTreeSet::new()),
             draining: Cell::new(false),
             name: state.as_raw().id().ok().and_then(|id| id.name()),
@@ -273,6 +278,7 @@ impl<M: Machine> Shell<M> {
             }
             Err(error) => worker::console_error!("alarm: {error}"),
         }
+        self.probe.point("alarm.woken").await;
         Rc::clone(&self).drain().await;
         let floor = clock::now().plus(ALARM_PAUSE);
         if let Err(error) = self.arm(floor) {
@@ -298,5 +304,27 @@ impl<M: Machine> Shell<M> {
             .load(key)?
             .map(|actor| actor.due(now, limit))
             .unwrap_or_default())
+    }
+
+    /// What is stored here, for tests: the alarm, when which actor wakes, and the actors.
+    #[cfg(feature = "fault-injection")]
+    pub(crate) async fn look(&self) -> Result<serde_json::Value, ShellError> {
+        #[derive(Deserialize, serde::Serialize)]
+        struct Wake {
+            key: String,
+            at: Timestamp,
+        }
+        let values: Vec<ValueRow> = self
+            .sql
+            .rows("SELECT value FROM actors ORDER BY key LIMIT 1000", &[])?;
+        let actors: Vec<serde_json::Value> = values
+            .iter()
+            .filter_map(|row| serde_json::from_str(&row.value).ok())
+            .collect();
+        let wakes: Vec<Wake> = self
+            .sql
+            .rows("SELECT key, at FROM wakes ORDER BY key LIMIT 1000", &[])?;
+        let alarm = self.alarm.get().await?;
+        Ok(serde_json::json!({ "alarm": alarm, "wakes": wakes, "actors": actors }))
     }
 }

@@ -14,6 +14,8 @@ use sam_domain::task::TaskView;
 use sam_domain::task::call::TaskCall;
 use sam_domain::task::state::Task;
 use sam_domain::task::step::{TaskLocal, TaskMachine};
+use sam_platform::objects::Class;
+use sam_platform::probe::Event;
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use crate::object::{self, Asked};
@@ -30,7 +32,7 @@ pub struct TaskRunner {
 impl DurableObject for TaskRunner {
     fn new(state: State, env: Env) -> Self {
         Self {
-            shell: Shell::open(&state, env)
+            shell: Shell::open(&state, env, Class::TaskRunner)
                 .map(Rc::new)
                 .map_err(|error| error.to_string()),
         }
@@ -38,7 +40,7 @@ impl DurableObject for TaskRunner {
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
         Ok(match &self.shell {
-            Ok(shell) => serve(shell, &request).await,
+            Ok(shell) => object::request(&shell.probe, &request, serve(shell, &request)).await,
             Err(cause) => object::broken(cause),
         })
     }
@@ -46,7 +48,8 @@ impl DurableObject for TaskRunner {
     async fn alarm(&self) -> worker::Result<Response> {
         if let Ok(shell) = &self.shell {
             let woken = Rc::clone(shell);
-            Rc::clone(shell).alarmed(move |key| wake(&woken, key)).await;
+            let work = Rc::clone(shell).alarmed(move |key| wake(&woken, key));
+            shell.probe.event(Event::Alarm, work).await;
         }
         Ok(object::done())
     }
@@ -54,16 +57,16 @@ impl DurableObject for TaskRunner {
 
 async fn serve(shell: &Rc<TaskShell>, request: &Request) -> Response {
     match object::asked(request) {
-        Ok(Asked::Call) => match object::read(request).await {
+        Ok(Asked::Call) => match object::read(&shell.probe, request).await {
             Ok(call) => object::answer(self::call(shell, call)),
             Err(error) => object::refused(&error),
         },
-        Ok(Asked::Inbox) => match object::read(request).await {
+        Ok(Asked::Inbox) => match object::read(&shell.probe, request).await {
             Ok(envelope) => object::answer(inbox(shell, envelope)),
             Err(error) => object::refused(&error),
         },
         #[cfg(feature = "fault-injection")]
-        Ok(Asked::Hold) => object::hold().await,
+        Ok(Asked::Fault(fault)) => object::fault(shell, fault).await,
         Ok(_) => object::refused(&ApiError::not_found("socket")),
         Err(error) => object::refused(&error),
     }

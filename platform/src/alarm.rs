@@ -11,6 +11,7 @@ use sam_domain::time::Timestamp;
 use wasm_bindgen::prelude::*;
 
 use crate::js::{self, JsFailure};
+use crate::probe::Probe;
 
 #[wasm_bindgen]
 extern "C" {
@@ -39,14 +40,16 @@ enum Known {
 pub struct Alarm {
     storage: JsValue,
     known: Cell<Known>,
+    probe: Probe,
 }
 
 impl Alarm {
     /// The alarm of the object with this state.
-    pub fn of(state: &worker::State) -> Result<Self, JsFailure> {
+    pub fn of(state: &worker::State, probe: Probe) -> Result<Self, JsFailure> {
         Ok(Self {
             storage: state.as_raw().storage()?.into(),
             known: Cell::new(Known::Unread),
+            probe,
         })
     }
 
@@ -79,6 +82,7 @@ impl Alarm {
     pub fn set(&self, at: Timestamp) -> Result<(), JsFailure> {
         // The promise only reports the commit, which the turn waits for in any case.
         self.raw().set_alarm(at.0 as f64)?;
+        self.probe.set_alarm();
         self.known.set(Known::At(at));
         Ok(())
     }
@@ -94,6 +98,7 @@ impl Alarm {
             return Ok(());
         }
         self.raw().delete_alarm()?;
+        self.probe.set_alarm();
         self.known.set(Known::None);
         Ok(())
     }

@@ -31,6 +31,7 @@ pub mod http;
 pub mod js;
 pub mod kv;
 pub mod objects;
+pub mod probe;
 pub mod r2;
 pub mod sockets;
 pub mod sql;

@@ -48,6 +48,8 @@ pub const INBOX_URL: &str = "http://object/inbox";
 pub const TRAP_URL: &str = "http://object/fault/trap";
 /// Where such a build keeps a request in flight for a minute, to see what a trap does to it.
 pub const HOLD_URL: &str = "http://object/fault/hold";
+/// Where such a build tells what an object has stored.
+pub const LOOK_URL: &str = "http://object/fault/look";
 /// How long it is kept.
 pub const HOLD_TIME: Duration = Duration::from_secs(60);
 /// How long a call may take.
@@ -106,6 +108,16 @@ pub enum Class {
 }
 
 impl Class {
+    /// Its name, as the Worker exports it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ProjectData => "ProjectData",
+            Self::TaskRunner => "TaskRunner",
+            Self::NodeLifecycle => "NodeLifecycle",
+            Self::NodePool => "NodePool",
+        }
+    }
+
     /// The binding's name.
     pub fn binding(self) -> &'static str {
         match self {
@@ -239,6 +251,11 @@ impl Object {
         self.exchange::<serde_json::Value>(HOLD_URL, &(), Duration::from_secs(120))
             .await
             .map(|_| ())
+    }
+
+    /// What the object has stored, in builds with `fault-injection`. Only tests call it.
+    pub async fn look(&self) -> Result<serde_json::Value, CallError> {
+        self.exchange(LOOK_URL, &(), CALL_DEADLINE).await
     }
 
     /// Makes the object trap, in builds with `fault-injection`. Only tests call it.

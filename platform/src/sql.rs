@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
 
 use crate::js::{self, JsFailure};
+use crate::probe::Probe;
 use crate::value::{SqlValue, ValueError, to_array};
 
 #[wasm_bindgen]
@@ -57,6 +58,7 @@ impl From<JsValue> for SqlError {
 #[derive(Debug, Clone)]
 pub struct Sql {
     backend: Backend,
+    probe: Probe,
 }
 
 #[derive(Debug, Clone)]
@@ -71,7 +73,7 @@ enum Backend {
 
 impl Sql {
     /// The database of the object with this state. Fails for a class that is not SQLite-backed.
-    pub fn of(state: &worker::State) -> Result<Self, SqlError> {
+    pub fn of(state: &worker::State, probe: Probe) -> Result<Self, SqlError> {
         let storage: JsValue = state.as_raw().storage()?.into();
         let sql = js::get(&storage, "sql")?;
         if sql.is_undefined() || sql.is_null() {
@@ -79,6 +81,7 @@ impl Sql {
         }
         Ok(Self {
             backend: Backend::Runtime { sql, storage },
+            probe,
         })
     }
 
@@ -87,6 +90,7 @@ impl Sql {
     pub fn in_memory() -> Result<Self, SqlError> {
         Ok(Self {
             backend: Backend::Native(native::Database::in_memory()?),
+            probe: Probe::default(),
         })
     }
 
@@ -98,7 +102,11 @@ impl Sql {
     ) -> Result<Vec<T>, SqlError> {
         match &self.backend {
             Backend::Runtime { sql, .. } => {
-                let rows = cursor(sql, query, params)?.to_array()?;
+                let cursor = cursor(sql, query, params)?;
+                let rows = cursor.to_array()?;
+                // A query writes where it has a RETURNING; nobody else asks for the number.
+                #[cfg(feature = "fault-injection")]
+                self.probe.wrote(cursor.rows_written()? as u64);
                 js::decode(&rows).map_err(|failure| SqlError::Row(failure.message))
             }
             #[cfg(all(feature = "native-sql", not(target_arch = "wasm32")))]
@@ -123,7 +131,9 @@ impl Sql {
                 let cursor = cursor(sql, statement, params)?;
                 // A statement does its work while its cursor is read.
                 cursor.to_array()?;
-                Ok(cursor.rows_written()? as u64)
+                let written = cursor.rows_written()? as u64;
+                self.probe.wrote(written);
+                Ok(written)
             }
             #[cfg(all(feature = "native-sql", not(target_arch = "wasm32")))]
             Backend::Native(database) => database.run(statement, params),

@@ -3,13 +3,24 @@
 //! - `POST /__fault/trap`: this instance of the Worker traps.
 //! - `POST /__fault/hold`: a request that stays in flight for a minute.
 //! - `POST /__fault/trap/{class}/{name}` and `/__fault/hold/{class}/{name}`: the same in an object.
+//! - `POST /__fault/evict/{class}/{name}` with `{"point"?, "nth"?}`: the object is evicted at that
+//!   pass of the point, or of any point; `next` names the next object of the class that is made.
+//! - `GET /__fault/evict`: the evictions that were asked for, and where each was done.
+//! - `GET /__fault/passed/{class}/{name}`: the points an object passed, and what it was billed.
+//! - `GET /__fault/counters`: what everything was billed.
+//! - `GET /__fault/look/{class}/{name}`: what an object has stored.
+//!
+//! Such requests are themselves no event and are not counted.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sam_domain::conversation::call::Done;
 use sam_domain::error::ApiError;
 use sam_platform::http;
 use sam_platform::objects::{Class, Object};
+use sam_platform::probe::registry::{self, Counts, Others};
+use serde::Serialize;
 
 use crate::call::Call;
 use crate::errors::Answer;
@@ -19,7 +30,10 @@ const HELD: Duration = Duration::from_secs(60);
 
 /// Answers a request for a fault; `None` for any other.
 pub(crate) async fn answer(call: &Call) -> Option<Answer> {
-    let rest = call.url.path().strip_prefix(PREFIX)?;
+    let Some(rest) = call.url.path().strip_prefix(PREFIX) else {
+        registry::worker_request();
+        return None;
+    };
     let words: Vec<&str> = rest.split('/').collect();
     Some(match words.as_slice() {
         ["trap"] => trap(),
@@ -29,6 +43,11 @@ pub(crate) async fn answer(call: &Call) -> Option<Answer> {
         }
         ["trap", class, name] => in_object(call, class, name, true).await,
         ["hold", class, name] => in_object(call, class, name, false).await,
+        ["evict", class, name] => evict(call, class, name).await,
+        ["evict"] => Ok(http::json(200, &registry::armed())),
+        ["passed", class, name] => passed(class, name),
+        ["counters"] => Ok(http::json(200, &Counters::now())),
+        ["look", class, name] => look(call, class, name).await,
         _ => Err(ApiError::not_found("fault").into()),
     })
 }
@@ -41,18 +60,53 @@ fn trap() -> Answer {
 }
 
 async fn in_object(call: &Call, class: &str, name: &str, trap: bool) -> Answer {
-    let class = match class {
-        "ProjectData" => Class::ProjectData,
-        "TaskRunner" => Class::TaskRunner,
-        "NodeLifecycle" => Class::NodeLifecycle,
-        "NodePool" => Class::NodePool,
-        _ => return Err(ApiError::not_found("class").into()),
-    };
-    let object = Object::named(&call.env, class, name)?;
+    let object = Object::named(&call.env, class_of(class)?, name)?;
     if trap {
         object.trap().await?;
     } else {
         object.hold().await?;
     }
     Ok(http::json(200, &Done {}))
+}
+
+fn class_of(word: &str) -> Result<Class, ApiError> {
+    [
+        Class::ProjectData,
+        Class::TaskRunner,
+        Class::NodeLifecycle,
+        Class::NodePool,
+    ]
+    .into_iter()
+    .find(|class| class.name() == word)
+    .ok_or_else(|| ApiError::not_found("class"))
+}
+
+async fn evict(call: &Call, class: &str, name: &str) -> Answer {
+    registry::arm(class_of(class)?, name, call.json().await?);
+    Ok(http::json(200, &Done {}))
+}
+
+fn passed(class: &str, name: &str) -> Answer {
+    let record = registry::record(class_of(class)?, name);
+    let record = record.ok_or_else(|| ApiError::not_found("object"))?;
+    Ok(http::json(200, &record))
+}
+
+async fn look(call: &Call, class: &str, name: &str) -> Answer {
+    let object = Object::named(&call.env, class_of(class)?, name)?;
+    Ok(http::json(200, &object.look().await?))
+}
+
+/// What was billed since the instance began.
+#[derive(Serialize)]
+struct Counters {
+    objects: BTreeMap<&'static str, BTreeMap<String, Counts>>,
+    others: Others,
+}
+
+impl Counters {
+    fn now() -> Self {
+        let (objects, others) = registry::counts();
+        Self { objects, others }
+    }
 }
