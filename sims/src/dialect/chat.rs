@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Asked, Chunk, Dialect, Part, Refusal, argument_pieces, text_pieces};
+use super::{Asked, Chunk, Dialect, Part, Refusal, argument_pieces, null_as_default, text_pieces};
 use crate::conversation::{self, Call, MODEL, Reply, Request, Role, Usage};
 
 /// The protocol of `POST /v1/chat/completions`.
@@ -255,6 +255,7 @@ impl From<ChatRequest> for Asked {
         Self {
             stream: asked.stream,
             usage: include_usage,
+            thinks: true,
             request: Request {
                 messages: asked.messages.into_iter().map(Into::into).collect(),
                 tools: asked
@@ -328,14 +329,6 @@ impl ChatRequest {
             None => Ok(()),
         }
     }
-}
-
-fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[cfg(test)]

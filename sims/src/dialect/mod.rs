@@ -6,11 +6,17 @@
 //! that a fault can happen at the same place in every protocol.
 
 mod chat;
+mod messages;
+mod responses;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(crate) use chat::Chat;
+pub(crate) use messages::Messages;
+pub(crate) use responses::Responses;
 
 use crate::conversation::{Reply, Request, Usage};
 
@@ -26,6 +32,10 @@ pub(crate) trait Dialect: Send + Sync {
     fn failure(&self, code: &str, message: &str) -> Chunk;
     /// The body of an error answer.
     fn error(&self, status: u16, code: &str, message: &str) -> Value;
+    /// The header by which it says when a limit resets, where it has one of its own.
+    fn reset_header(&self, seconds: u64) -> (&'static str, String) {
+        ("x-ratelimit-reset-tokens", format!("{seconds}s"))
+    }
 }
 
 /// A request as it was asked.
@@ -37,6 +47,8 @@ pub(crate) struct Asked {
     pub(crate) stream: bool,
     /// Whether a stream reports its usage.
     pub(crate) usage: bool,
+    /// Whether reasoning may be shown apart from the answer.
+    pub(crate) thinks: bool,
 }
 
 /// What a chunk of a stream carries.
@@ -128,4 +140,37 @@ pub(crate) fn argument_pieces(arguments: &str) -> Vec<String> {
         .chunks(size)
         .map(|piece| piece.iter().collect())
         .collect()
+}
+
+/// A moment in so many seconds, as `2026-01-31T12:00:00Z`.
+fn rfc3339_in(seconds: u64) -> String {
+    let now = SystemTime::now() + Duration::from_secs(seconds);
+    let now = now
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |now| now.as_secs());
+    let (days, second) = (now / 86_400, now % 86_400);
+    // Eras of 400 years that begin in March.
+    let day = days + 719_468;
+    let (era, day) = (day / 146_097, day % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
+    let year = era * 400 + year + next;
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// Null where nothing is meant.
+fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -1,12 +1,19 @@
-//! An OpenAI-compatible model gateway over a real socket, for tests and for a demo without a key.
+//! A model gateway over a real socket, for tests and for a demo without a key.
 //!
 //! It serves one model, `scripted`, and says so in every response (`x-sam-sims: scripted-model`). A request is
 //! answered from its own body alone; what the server keeps between requests (records, faults) serves the tests and
 //! never the answer. Which protocol a route speaks is its [`Dialect`]'s affair.
 //!
-//! Routes: `POST /v1/chat/completions` and `GET /v1/models`; the AI Gateway form
-//! `POST /v1/{account}/{gateway}/{provider}/chat/completions`, which may carry its key in `cf-aig-authorization`;
-//! and [`control`] for tests.
+//! | route | protocol |
+//! |---|---|
+//! | `POST /v1/chat/completions` | chat completions |
+//! | `POST /v1/responses` | Responses |
+//! | `POST /v1/messages`, `POST /v1/messages/count_tokens` | Messages; `anthropic-version` has to be said |
+//! | `GET /v1/models` | in the form of OpenAI, or of Anthropic when `anthropic-version` is said |
+//!
+//! The same below `/v1/{account}/{gateway}/{provider}`, as AI Gateway has it: `…/chat/completions`,
+//! `…/openai/responses`, `…/anthropic/v1/messages`. A key may come in `authorization`, `cf-aig-authorization` or
+//! `x-api-key`. [`control`] is for tests.
 
 mod control;
 mod faults;
@@ -35,12 +42,14 @@ pub use records::{Outcome, Record};
 use self::faults::{FaultQueue, Features};
 use self::records::{RecordGuard, Records};
 use crate::conversation::{MODEL, Reply};
-use crate::dialect::{Asked, Chat, Chunk, Dialect, Refusal};
+use crate::dialect::{Asked, Chat, Chunk, Dialect, Messages, Refusal, Responses};
 use crate::script;
 
 /// A conversation with long tool results stays well below this.
 const BODY_LIMIT: usize = 64 * 1024 * 1024;
 const LABEL: &str = "x-sam-sims";
+const ANTHROPIC_VERSION: &str = "anthropic-version";
+const API_KEY: &str = "x-api-key";
 
 /// How the gateway behaves.
 #[derive(Debug, Clone, Default)]
@@ -93,6 +102,14 @@ fn router(options: Options) -> Router {
             "/v1/{account}/{gateway}/{provider}/chat/completions",
             post(chat),
         )
+        .route("/v1/responses", post(responses))
+        .route("/v1/{account}/{gateway}/openai/responses", post(responses))
+        .route("/v1/messages", post(messages))
+        .route("/v1/messages/count_tokens", post(count_tokens))
+        .route(
+            "/v1/{account}/{gateway}/anthropic/v1/messages",
+            post(messages),
+        )
         .merge(control::routes())
         .fallback(|| async {
             error(
@@ -115,8 +132,15 @@ fn router(options: Options) -> Router {
 }
 
 async fn models(State(gateway): State<Gateway>, headers: HeaderMap) -> Response {
-    if let Err(refused) = authorise(&gateway, &Chat, &headers) {
+    let anthropic = headers.contains_key(ANTHROPIC_VERSION);
+    let dialect: &dyn Dialect = if anthropic { &Messages } else { &Chat };
+    if let Err(refused) = authorise(&gateway, dialect, &headers) {
         return *refused;
+    }
+    if anthropic {
+        return Json(json!({ "data": [{ "type": "model", "id": MODEL, "display_name": "Scripted model",
+            "created_at": "2026-01-01T00:00:00Z" }], "has_more": false, "first_id": MODEL, "last_id": MODEL }))
+        .into_response();
     }
     let description = "A scripted model: it follows fixed rules on the conversation it is sent. It repairs failing \
         JavaScript tests and answers questions about code; it is not a language model.";
@@ -129,6 +153,50 @@ async fn models(State(gateway): State<Gateway>, headers: HeaderMap) -> Response 
 
 async fn chat(State(gateway): State<Gateway>, request: Request) -> Response {
     serve_model(&gateway, &Chat, request).await
+}
+
+async fn responses(State(gateway): State<Gateway>, request: Request) -> Response {
+    serve_model(&gateway, &Responses, request).await
+}
+
+async fn messages(State(gateway): State<Gateway>, request: Request) -> Response {
+    match needs_version(request.headers()) {
+        Some(refused) => refused,
+        None => serve_model(&gateway, &Messages, request).await,
+    }
+}
+
+fn needs_version(headers: &HeaderMap) -> Option<Response> {
+    let words = "anthropic-version: header is required";
+    let missing = !headers.contains_key(ANTHROPIC_VERSION);
+    missing.then(|| error(&Messages, StatusCode::BAD_REQUEST, "bad_request", words))
+}
+
+async fn count_tokens(
+    State(gateway): State<Gateway>,
+    headers: HeaderMap,
+    Json(mut body): Json<Value>,
+) -> Response {
+    if let Some(refused) = needs_version(&headers) {
+        return refused;
+    }
+    if let Err(refused) = authorise(&gateway, &Messages, &headers) {
+        return *refused;
+    }
+    // It bounds nothing, so it names no bound.
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert("max_tokens".into(), json!(u32::MAX));
+    }
+    match Messages.read(body) {
+        Ok(asked) => {
+            let usage = Usage::of(&asked.request, &Reply::default());
+            Json(json!({ "input_tokens": usage.prompt_tokens })).into_response()
+        }
+        Err(refusal) => {
+            let (status, code) = refused(&refusal);
+            error(&Messages, status, code, &refusal.to_string())
+        }
+    }
 }
 
 /// Answers one request in the protocol of its route.
@@ -178,14 +246,13 @@ fn accept(
     let authorised_by = authorise(gateway, dialect, headers)?;
     record.update(|kept| kept.authorised_by = authorised_by);
     let asked = dialect.read(body).map_err(|refusal| {
-        let (status, code) = match refusal {
-            Refusal::UnknownModel(_) => (StatusCode::NOT_FOUND, "model_not_found"),
-            Refusal::Unreadable(_) => (StatusCode::BAD_REQUEST, "bad_request"),
-            _ => (StatusCode::BAD_REQUEST, "invalid_messages"),
-        };
+        let (status, code) = refused(&refusal);
         error(dialect, status, code, &refusal.to_string())
     })?;
-    let reply = script::answer(&asked.request);
+    let mut reply = script::answer(&asked.request);
+    if !asked.thinks {
+        reply.reasoning.clear();
+    }
     let features = Features {
         tools: !asked.request.tools.is_empty(),
         calls: !reply.calls.is_empty(),
@@ -227,11 +294,24 @@ fn accept(
     }
 }
 
+/// Status and code of a refusal.
+fn refused(refusal: &Refusal) -> (StatusCode, &'static str) {
+    match refusal {
+        Refusal::UnknownModel(_) => (StatusCode::NOT_FOUND, "model_not_found"),
+        Refusal::Unreadable(_) => (StatusCode::BAD_REQUEST, "bad_request"),
+        _ => (StatusCode::BAD_REQUEST, "invalid_messages"),
+    }
+}
+
 fn rate_limit(dialect: &dyn Dialect, seconds: u64, says: Reset) -> Response {
     let words = format!("Rate limit reached for {MODEL}.");
     let status = StatusCode::TOO_MANY_REQUESTS;
     let mut response = error(dialect, status, "rate_limit_exceeded", &words);
-    for (name, value) in says.headers(seconds) {
+    let headers = match says {
+        Reset::Header => vec![dialect.reset_header(seconds)],
+        other => other.headers(seconds),
+    };
+    for (name, value) in headers {
         if let Ok(value) = HeaderValue::from_str(&value) {
             response.headers_mut().insert(name, value);
         }
@@ -290,6 +370,10 @@ fn authorise(
         if value.and_then(|value| value.strip_prefix("Bearer ")) == Some(key) {
             return Ok(Some(name));
         }
+    }
+    let bare = headers.get(API_KEY).and_then(|value| value.to_str().ok());
+    if bare == Some(key) {
+        return Ok(Some(API_KEY));
     }
     Err(error(
         dialect,
