@@ -25,6 +25,8 @@ pub const SAM_MODEL: &str = "SAM_MODEL";
 pub const SAM_MODEL_AUTH: &str = "SAM_MODEL_AUTH";
 /// `scripted` for the stand-in gateway, else `real`; interfaces label the model by it.
 pub const SAM_MODEL_KIND: &str = "SAM_MODEL_KIND";
+/// For how long the model endpoint may say nothing, in seconds.
+pub const SAM_MODEL_SILENCE: &str = "SAM_MODEL_SILENCE";
 /// How long a machine's link may be silent, in seconds; see [`lease`].
 pub const SAM_LINK_LEASE: &str = "SAM_LINK_LEASE";
 
@@ -71,6 +73,12 @@ pub const SETTINGS: &[Setting] = &[
         name: SAM_MODEL_KIND,
         meaning: "`scripted` for the stand-in, which is then labelled everywhere",
         default: "`real`",
+        secret: false,
+    },
+    Setting {
+        name: SAM_MODEL_SILENCE,
+        meaning: "for how long the model endpoint may say nothing, before its answer or within it, until the call is ended, in seconds from 1 to 3600",
+        default: "600",
         secret: false,
     },
     Setting {

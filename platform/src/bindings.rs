@@ -4,7 +4,7 @@ use worker::Env;
 
 pub use sam_domain::settings::{
     SAM_CLAIM_TOKEN, SAM_LINK_LEASE, SAM_MODEL, SAM_MODEL_AUTH, SAM_MODEL_KEY, SAM_MODEL_KIND,
-    SAM_MODEL_URL, SAM_PUBLIC_URL, SAM_SECRET,
+    SAM_MODEL_SILENCE, SAM_MODEL_URL, SAM_PUBLIC_URL, SAM_SECRET,
 };
 
 use crate::crypto::Secret;

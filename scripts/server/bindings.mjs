@@ -26,5 +26,6 @@ export const SETTINGS = [
   "SAM_MODEL",
   "SAM_MODEL_AUTH",
   "SAM_MODEL_KIND",
+  "SAM_MODEL_SILENCE",
   "SAM_LINK_LEASE",
 ];

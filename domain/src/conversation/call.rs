@@ -12,6 +12,7 @@ use crate::access::claims::Claims;
 use crate::id::{ProjectId, PromptId, RequestId, RowId, SessionId, TaskId, UserId};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A request that repeats harmlessly: the client's key and the hash of the
 /// body it came with. The same key with another body is 409.
@@ -194,8 +195,41 @@ pub struct ModelCall {
     pub input_tokens: Option<u64>,
     /// Tokens written; absent when the upstream did not say.
     pub output_tokens: Option<u64>,
-    /// Whether the stream ended as it should; false when it was cut or its client left.
-    pub complete: bool,
+    /// How it ended.
+    pub end: CallEnd,
+}
+
+/// How a model call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallEnd {
+    /// As it should.
+    Complete,
+    /// The upstream answered with an error.
+    Refused,
+    /// The upstream broke off.
+    BrokeOff,
+    /// The upstream said nothing for too long.
+    Silent,
+    /// The client left.
+    ClientLeft,
+    /// The upstream could not be reached, or its answer not be passed on.
+    Unanswered,
+}
+
+impl CallEnd {
+    /// The end as a word, as on the wire.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Refused => "refused",
+            Self::BrokeOff => "broke_off",
+            Self::Silent => "silent",
+            Self::ClientLeft => "client_left",
+            Self::Unanswered => "unanswered",
+        }
+    }
 }
 
 /// `GET /api/tasks/{task}/usage`.
@@ -210,6 +244,10 @@ pub struct UsageSummary {
     pub input_tokens: u64,
     /// Tokens written.
     pub output_tokens: u64,
+    /// Calls by how they ended: `complete`, `refused`, `broke_off`, `silent`, `client_left`,
+    /// `unanswered`.
+    #[serde(default)]
+    pub ends: BTreeMap<String, u64>,
 }
 
 /// Replies, named so that callers and object agree on one type per call.

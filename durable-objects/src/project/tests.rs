@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use sam_domain::access::claims::{Claims, Purpose};
 use sam_domain::actor::message::{Envelope, Message, TaskIntent};
 use sam_domain::actor::{Actor, Address, Handled};
-use sam_domain::conversation::call::{Idempotency, ModelCall};
+use sam_domain::conversation::call::{CallEnd, Idempotency, ModelCall};
 use sam_domain::conversation::row::{Author, Row, RowBody, RowUpsert, TextBody};
 use sam_domain::conversation::session::{self, Session, SessionLocal, SessionMachine};
 use sam_domain::conversation::wire::{RowOutcome, SessionView};
@@ -411,9 +411,13 @@ fn usage_is_summed_and_a_repeat_counts_once() {
         status: 200,
         input_tokens: input,
         output_tokens: Some(5),
-        complete: true,
+        end: CallEnd::Complete,
     };
-    for record in [call(1, Some(10)), call(1, Some(10)), call(2, None)] {
+    let cut = ModelCall {
+        end: CallEnd::BrokeOff,
+        ..call(3, None)
+    };
+    for record in [call(1, Some(10)), call(1, Some(10)), call(2, None), cut] {
         usage::record(&sql, &record).unwrap();
     }
     let sum = usage::of_task(&sql, &id(1)).unwrap();
@@ -424,8 +428,10 @@ fn usage_is_summed_and_a_repeat_counts_once() {
             sum.input_tokens,
             sum.output_tokens
         ),
-        (2, 1, 10, 10)
+        (3, 2, 10, 15)
     );
+    let ends = [("broke_off".to_owned(), 1), ("complete".to_owned(), 2)];
+    assert_eq!(sum.ends, ends.into());
     assert_eq!(usage::of_task(&sql, &id(2)).unwrap().calls, 0);
 }
 

@@ -19,7 +19,7 @@ use crate::model::fault::{Fault, FaultKind};
 
 const FIRST: Duration = Duration::from_millis(400);
 const LONGEST: Duration = Duration::from_secs(10);
-const MOST_BREAKS: u32 = 8;
+const MOST_BREAKS: u32 = 5;
 const MOST_EMPTY: u32 = 2;
 
 /// For how long a request is repeated.

@@ -4,7 +4,8 @@
 //! both ways but for the declared edits: a streaming request is made to ask for its usage (and the
 //! extra chunk is taken out again when the client did not ask); a request that names no model, or
 //! `sam`, is given the configured one; and a stream gets comments while it is silent, and an error
-//! as its last event when it breaks off ([`passing`] says why).
+//! as its last event when it breaks off or is silent for too long ([`passing`] says why). Limits and
+//! their resets are the client's to keep: a 429 passes with all its headers.
 //!
 //! Invariants:
 //! - the client's token never leaves; the upstream's key never comes back;
@@ -24,11 +25,10 @@ mod passing;
 mod record;
 pub(crate) mod upstream;
 
-use std::time::Duration;
-
 use futures::future::{Either, select};
 use sam_dialects::chat::{PrepareError, PreparedRequest, prepare_request, set_model};
 use sam_domain::access::claims::Claims;
+use sam_domain::conversation::call::CallEnd;
 use sam_domain::error::ApiError;
 use sam_platform::fetch::{self, FetchError, Incoming, Outgoing};
 use sam_platform::http;
@@ -44,8 +44,6 @@ use upstream::{Auth, Upstream};
 
 /// Longest request that is passed on, in bytes.
 const REQUEST_LIMIT: usize = 16 * 1024 * 1024;
-/// How long the upstream may take until its response begins. A model may think for minutes.
-const RESPONSE_BEGINS_WITHIN: Duration = Duration::from_secs(600);
 /// The name by which a client asks for whatever is configured.
 const ALIAS: &str = "sam";
 
@@ -79,18 +77,27 @@ pub(crate) async fn chat_completions(call: &Call, token: ModelToken) -> Answer {
         url: &url,
         headers: headers(call, &upstream, &token.claims),
         body: Some(prepared.body),
-        first_byte_within: RESPONSE_BEGINS_WITHIN,
+        first_byte_within: upstream.silence,
     };
     let departure = Departure::of(call.request.inner());
     let sending = std::pin::pin!(fetch::send(&outgoing));
     // Whatever ends it here drops the record, which keeps it with status 0.
     let incoming = match select(sending, departure.gone()).await {
         Either::Left((Ok(incoming), _)) => incoming,
-        Either::Left((Err(error), _)) => return Err(unreachable(&error).into()),
-        Either::Right(_) => return Err(ApiError::new(499, "client_left", "You left.").into()),
+        Either::Left((Err(error), _)) => {
+            if let FetchError::TimedOut(_) = error {
+                record.ended(None, CallEnd::Silent);
+            }
+            return Err(unreachable(&error).into());
+        }
+        Either::Right(_) => {
+            record.ended(None, CallEnd::ClientLeft);
+            return Err(ApiError::new(499, "client_left", "You left.").into());
+        }
     };
     record.answered(incoming.status);
     if matches!(incoming.status, 401 | 403) {
+        record.ended(None, CallEnd::Refused);
         // The client's own token was good: this is about the installation's key.
         return Err(ApiError::new(
             502,
@@ -106,6 +113,7 @@ pub(crate) async fn chat_completions(call: &Call, token: ModelToken) -> Answer {
     let kind = Kind {
         events,
         hide_usage: events && prepared.stream && !prepared.asked_for_usage,
+        silence: upstream.silence,
     };
     let (status, headers) = (incoming.status, passed_headers(&incoming));
     if !(200..=599).contains(&status) || matches!(status, 204 | 205 | 304) {

@@ -1,7 +1,7 @@
 //! A reply on its way from the upstream to the client.
 //!
-//! Three ends are possible: the upstream finishes, the upstream breaks off, or the client leaves.
-//! Each of them ends the [`Exchange`], once: the upstream is closed and the [`Record`] is kept with
+//! Four ends are possible: the upstream finishes, the upstream breaks off, the upstream says nothing
+//! for too long, or the client leaves. Each of them ends the [`Exchange`], once: the upstream is closed and the [`Record`] is kept with
 //! what was seen until then.
 //!
 //! Two things about the runtime shape the rest. It ends a reply that failed half-way as if it were
@@ -19,6 +19,7 @@ use futures::Stream;
 use futures::future::{Either, select};
 use sam_dialects::UsageScan;
 use sam_dialects::chat::UsageChunkFilter;
+use sam_domain::conversation::call::CallEnd;
 use sam_platform::background::Background;
 use sam_platform::fetch::Body;
 
@@ -33,6 +34,10 @@ const COMMENT: &[u8] = b": waiting\n\n";
 const BROKEN_OFF: &[u8] = b"\n\ndata: {\"error\":{\"message\":\"The model endpoint broke off.\",\
     \"type\":\"api_error\",\"code\":\"upstream_broke_off\",\"param\":null}}\n\n";
 
+/// The last event of a stream that was silent for too long.
+const SILENT: &[u8] = b"\n\ndata: {\"error\":{\"message\":\"The model endpoint fell silent.\",\
+    \"type\":\"api_error\",\"code\":\"upstream_silent\",\"param\":null}}\n\n";
+
 /// What is known of the reply before its first byte.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kind {
@@ -40,6 +45,8 @@ pub(super) struct Kind {
     pub(super) events: bool,
     /// Whether the event that only reports usage is taken out.
     pub(super) hide_usage: bool,
+    /// How long the upstream may say nothing.
+    pub(super) silence: Duration,
 }
 
 /// A reply that is under way.
@@ -56,6 +63,10 @@ struct Exchange {
     between_events: bool,
     /// Whether nothing came since somebody last looked.
     silent: bool,
+    /// How long nothing has come.
+    quiet: Duration,
+    /// What a stream that was ended still has to say.
+    last_words: Option<&'static [u8]>,
     /// Whether a comment is to be written.
     owes_comment: bool,
     /// Who waits for the next chunk.
@@ -63,18 +74,24 @@ struct Exchange {
 }
 
 impl Exchange {
-    fn end(&mut self, complete: bool) {
+    fn end(&mut self, end: CallEnd) {
         self.upstream = None;
         self.departure = None;
         if let Some(mut record) = self.record.take() {
-            record.ended(self.scan.usage(), complete);
+            record.ended(self.scan.usage(), end);
         }
     }
 
-    /// Looks whether the stream has been silent since the last look.
-    fn look(&mut self) {
-        if self.silent && self.kind.events {
-            self.owes_comment = true;
+    /// Looks whether the stream has been silent since the last look, this long ago. Silence that
+    /// lasts too long ends it.
+    fn look(&mut self, since: Duration) {
+        if self.silent {
+            self.quiet = self.quiet.saturating_add(since);
+            if self.quiet >= self.kind.silence {
+                self.end(CallEnd::Silent);
+                self.last_words = self.kind.events.then_some(SILENT);
+            }
+            self.owes_comment = self.kind.events;
             if let Some(waker) = self.waker.take() {
                 waker.wake();
             }
@@ -85,6 +102,7 @@ impl Exchange {
     /// What may leave of a chunk that came.
     fn take_in(&mut self, chunk: Vec<u8>) -> Vec<u8> {
         self.silent = false;
+        self.quiet = Duration::ZERO;
         self.scan.push(&chunk);
         let leaving = match &mut self.filter {
             Some(filter) => filter.push(&chunk),
@@ -99,7 +117,7 @@ impl Exchange {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
         loop {
             let Some(upstream) = &mut self.upstream else {
-                return Poll::Ready(None);
+                return Poll::Ready(self.last_words.take().map(<[u8]>::to_vec));
             };
             match Pin::new(upstream).poll_next(cx) {
                 Poll::Ready(Some(Ok(chunk))) => {
@@ -109,12 +127,12 @@ impl Exchange {
                     }
                 }
                 Poll::Ready(Some(Err(_))) => {
-                    self.end(false);
+                    self.end(CallEnd::BrokeOff);
                     let last = self.kind.events.then(|| BROKEN_OFF.to_vec());
                     return Poll::Ready(last);
                 }
                 Poll::Ready(None) => {
-                    self.end(true);
+                    self.end(CallEnd::Complete);
                     let rest = self.filter.take().map(UsageChunkFilter::finish);
                     return Poll::Ready(rest.filter(|rest| !rest.is_empty()));
                 }
@@ -155,19 +173,22 @@ impl Passing {
             departure: Some(departure),
             between_events: true,
             silent: false,
+            quiet: Duration::ZERO,
+            last_words: None,
             owes_comment: false,
             waker: None,
         }));
-        background.run(watch(Rc::downgrade(&exchange), gone));
+        let pause = SILENCE.min(kind.silence);
+        background.run(watch(Rc::downgrade(&exchange), gone, pause));
         Self { exchange }
     }
 }
 
 /// Ends the exchange when the client leaves, and keeps its stream from falling silent until then.
-async fn watch(exchange: Weak<RefCell<Exchange>>, gone: Gone) {
+async fn watch(exchange: Weak<RefCell<Exchange>>, gone: Gone, pause: Duration) {
     loop {
-        let pause = std::pin::pin!(worker::Delay::from(SILENCE));
-        let ended = matches!(select(gone.clone(), pause).await, Either::Left(_));
+        let next = std::pin::pin!(worker::Delay::from(pause));
+        let ended = matches!(select(gone.clone(), next).await, Either::Left(_));
         let Some(exchange) = exchange.upgrade() else {
             return;
         };
@@ -176,10 +197,10 @@ async fn watch(exchange: Weak<RefCell<Exchange>>, gone: Gone) {
             return;
         };
         if ended {
-            exchange.end(false);
+            exchange.end(CallEnd::ClientLeft);
             return;
         }
-        exchange.look();
+        exchange.look(pause);
     }
 }
 
@@ -197,7 +218,7 @@ impl Stream for Passing {
 impl Drop for Passing {
     fn drop(&mut self) {
         if let Ok(mut exchange) = self.exchange.try_borrow_mut() {
-            exchange.end(false);
+            exchange.end(CallEnd::ClientLeft);
         }
     }
 }

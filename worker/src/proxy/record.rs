@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::channel::oneshot::{self, Sender};
 use sam_dialects::Usage;
 use sam_domain::access::claims::Claims;
-use sam_domain::conversation::call::{Done, ModelCall, ProjectCall};
+use sam_domain::conversation::call::{CallEnd, Done, ModelCall, ProjectCall};
 use sam_domain::id::ProjectId;
 use sam_platform::objects;
 use worker::Env;
@@ -50,7 +50,7 @@ impl Record {
                 status: 0,
                 input_tokens: None,
                 output_tokens: None,
-                complete: false,
+                end: CallEnd::Unanswered,
             }),
         }
     }
@@ -62,12 +62,16 @@ impl Record {
         }
     }
 
-    /// What the upstream reported, and whether its reply ended as it should.
-    pub(super) fn ended(&mut self, usage: Option<Usage>, complete: bool) {
+    /// What the upstream reported, and how its reply ended. An error that was passed on whole is
+    /// still an error.
+    pub(super) fn ended(&mut self, usage: Option<Usage>, end: CallEnd) {
         if let Some(call) = &mut self.call {
             call.input_tokens = usage.map(|usage| usage.input);
             call.output_tokens = usage.map(|usage| usage.output);
-            call.complete = complete;
+            call.end = match end {
+                CallEnd::Complete if call.status >= 400 => CallEnd::Refused,
+                end => end,
+            };
         }
     }
 }

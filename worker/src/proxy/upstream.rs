@@ -1,11 +1,16 @@
 //! Where model calls go.
 
+use std::time::Duration;
+
 use sam_domain::access::wire::ModelStatus;
 use sam_domain::error::ApiError;
 use sam_platform::bindings;
 use sam_platform::crypto::Secret;
 use url::{Host, Url};
 use worker::Env;
+
+/// How long a model endpoint may say nothing unless it is set.
+const STANDARD_SILENCE: Duration = Duration::from_secs(600);
 
 /// How the key travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +32,8 @@ pub(crate) struct Upstream {
     pub(crate) auth: Auth,
     /// The model for requests that name none.
     pub(crate) model: Option<String>,
+    /// How long it may say nothing. A model may think for minutes.
+    pub(crate) silence: Duration,
 }
 
 /// Why the configuration cannot be used.
@@ -38,6 +45,8 @@ enum Misconfigured {
     NotHttps,
     #[error("SAM_MODEL_AUTH must be `authorization`, `cf-aig-authorization` or `none`")]
     UnknownAuth,
+    #[error("SAM_MODEL_SILENCE must be a number of seconds from 1 to 3600")]
+    NoSilence,
 }
 
 impl Upstream {
@@ -52,6 +61,7 @@ impl Upstream {
             bindings::secret(env, bindings::SAM_MODEL_KEY),
             bindings::setting(env, bindings::SAM_MODEL_AUTH).as_deref(),
             bindings::setting(env, bindings::SAM_MODEL),
+            bindings::setting(env, bindings::SAM_MODEL_SILENCE).as_deref(),
         )
         .map_err(|cause| {
             ApiError::new(503, "model_misconfigured", format!("{cause}."))
@@ -64,6 +74,7 @@ impl Upstream {
         key: Option<Secret>,
         auth: Option<&str>,
         model: Option<String>,
+        silence: Option<&str>,
     ) -> Result<Self, Misconfigured> {
         let base = Url::parse(url).map_err(|_| Misconfigured::NotAUrl)?;
         match base.scheme() {
@@ -77,11 +88,17 @@ impl Upstream {
             Some("none") => Auth::None,
             Some(_) => return Err(Misconfigured::UnknownAuth),
         };
+        let silence = match silence.map(|text| text.trim().parse()) {
+            None => STANDARD_SILENCE,
+            Some(Ok(seconds @ 1..=3600)) => Duration::from_secs(seconds),
+            Some(_) => return Err(Misconfigured::NoSilence),
+        };
         Ok(Self {
             base,
             key,
             auth,
             model,
+            silence,
         })
     }
 
@@ -137,7 +154,19 @@ mod tests {
     use super::*;
 
     fn upstream(url: &str, auth: Option<&str>) -> Result<Upstream, Misconfigured> {
-        Upstream::parse(url, Some(Secret::new("key")), auth, None)
+        Upstream::parse(url, Some(Secret::new("key")), auth, None, None)
+    }
+
+    #[test]
+    fn silence_is_bounded() {
+        let silence = |text| {
+            Upstream::parse("https://a.example", None, None, None, text).map(|up| up.silence)
+        };
+        assert_eq!(silence(None), Ok(STANDARD_SILENCE));
+        assert_eq!(silence(Some("2")), Ok(Duration::from_secs(2)));
+        for bad in ["0", "3601", "-1", "soon"] {
+            assert_eq!(silence(Some(bad)), Err(Misconfigured::NoSilence), "{bad}");
+        }
     }
 
     #[test]
