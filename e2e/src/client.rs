@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::socket::Socket;
-use crate::{Result, failure};
+use crate::{Result, failure, wait_until};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -129,6 +129,18 @@ impl Client {
             .header("idempotency-key", key)
             .json(body);
         self.send(request).await
+    }
+
+    /// The same as our programs do it: where no answer comes, because a busy server closed the
+    /// connection, the request is sent again under its key.
+    ///
+    /// # Errors
+    /// When there is no answer within the time.
+    pub async fn insist(&self, path: &str, key: &str, body: &impl Serialize) -> Result<Reply> {
+        wait_until("an answer", PATIENCE, || async {
+            self.intend(path, key, body).await.map(Some)
+        })
+        .await
     }
 
     /// Opens a WebSocket.

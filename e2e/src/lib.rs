@@ -15,21 +15,26 @@ pub mod gateway;
 pub mod git_server;
 pub mod machine;
 pub mod node;
+pub mod people;
 pub mod process;
 pub mod programs;
 pub mod repository;
+pub mod samples;
 pub mod sizes;
 pub mod socket;
 pub mod specification;
 pub mod stack;
 pub mod wait;
+pub mod wire;
 
 pub use client::{Client, Reply};
 pub use conversation::Work;
 pub use disk::Disk;
+pub use people::Person;
 pub use socket::Socket;
 pub use stack::{Stack, StackOptions};
 pub use wait::{wait_until, within};
+pub use wire::Wire;
 
 /// Any failure of a test; the message says what was expected.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;

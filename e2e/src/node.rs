@@ -7,6 +7,7 @@ use sam_domain::access::wire::{JoinToken, Joined, WorkspaceTokens};
 use sam_domain::id::{NodeId, WorkspaceId};
 use sam_domain::link::frame::{
     Action, AgentFrame, AgentState, Command, Event, EventFrame, NodeFacts, ObjectFrame, PROTOCOL,
+    StopReason,
 };
 use sam_domain::time::Timestamp;
 use serde_json::json;
@@ -25,6 +26,7 @@ pub struct ScriptedNode {
     pub token: String,
     client: Client,
     link: Socket,
+    hello: AgentFrame,
     next_event: u64,
     waiting: Vec<Command>,
 }
@@ -35,14 +37,20 @@ impl ScriptedNode {
     /// # Errors
     /// When a step is refused.
     pub async fn join(stack: &Stack, name: &str) -> Result<Self> {
-        let join: JoinToken = stack
-            .admin()?
+        Self::join_as(stack.admin()?, name, 4).await
+    }
+
+    /// Joins as this person's machine, with so many places for workspaces, and opens the link.
+    ///
+    /// # Errors
+    /// When a step is refused.
+    pub async fn join_as(owner: &Client, name: &str, places: u32) -> Result<Self> {
+        let join: JoinToken = owner
             .post("/api/nodes/join-tokens", &json!({}))
             .await?
             .json()?;
         let store_id = format!("store-{name}");
-        let joined: Joined = stack
-            .anyone()?
+        let joined: Joined = owner
             .with_token(&join.token)
             .post(
                 "/api/nodes/join",
@@ -50,7 +58,7 @@ impl ScriptedNode {
             )
             .await?
             .json()?;
-        let client = stack.anyone()?.with_token(&joined.token);
+        let client = owner.with_token(&joined.token);
         let link = client
             .socket(&format!("/api/nodes/{}/link", joined.node))
             .await?;
@@ -59,38 +67,53 @@ impl ScriptedNode {
             token: joined.token,
             client,
             link,
+            hello: hello(name, &store_id, places),
             next_event: 1,
             waiting: Vec::new(),
         };
-        let hello = AgentFrame::Hello {
-            protocol: PROTOCOL,
-            version: "scripted".to_owned(),
-            store_id,
-            boot_id: "boot-1".to_owned(),
-            facts: NodeFacts {
-                os: "linux".to_owned(),
-                arch: "x86_64".to_owned(),
-                hostname: name.to_owned(),
-                cpus: 2,
-                memory_bytes: 1 << 32,
-                disk_free_bytes: 1 << 36,
-                version: "scripted".to_owned(),
-                agents: vec!["sam-harness".to_owned(), "goose".to_owned()],
-                max_workspaces: 4,
-            },
-            open_commands: Vec::new(),
-            next_event: 1,
-        };
-        node.link.send(&hello).await?;
-        let welcome = node
+        node.greet().await?;
+        Ok(node)
+    }
+
+    /// Opens the link again, after it was closed.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn relink(&mut self) -> Result {
+        let path = format!("/api/nodes/{}/link", self.node);
+        self.link = self.client.socket(&path).await?;
+        self.greet().await
+    }
+
+    async fn greet(&mut self) -> Result {
+        if let AgentFrame::Hello { next_event, .. } = &mut self.hello {
+            *next_event = self.next_event;
+        }
+        self.link.send(&self.hello).await?;
+        self.waiting = self
             .link
             .until("the welcome", PATIENCE, |frame| match frame {
                 ObjectFrame::Welcome { commands, .. } => Some(commands),
                 _ => None,
             })
             .await?;
-        node.waiting = welcome;
-        Ok(node)
+        Ok(())
+    }
+
+    /// Waits until the control plane has closed the link, and returns why.
+    ///
+    /// # Errors
+    /// When it stays open, or is closed without a word.
+    pub async fn until_turned_away(&mut self) -> Result<String> {
+        let reason = self
+            .link
+            .until("a farewell", PATIENCE, |frame| match frame {
+                ObjectFrame::Bye { reason } => Some(reason),
+                _ => None,
+            })
+            .await?;
+        while self.link.next_text(PATIENCE).await?.is_some() {}
+        Ok(reason)
     }
 
     /// The next command, acknowledged.
@@ -178,21 +201,13 @@ impl ScriptedNode {
     pub async fn play_to_prompt(&mut self) -> Result<Command> {
         loop {
             let command = self.command().await?;
-            let event = match &command.action {
-                Action::PrepareWorkspace { branch, .. } => Event::WorkspaceReady {
-                    branch: branch.clone(),
-                    base_commit: "0".repeat(40),
-                },
-                Action::StartAgent { agent_session, .. } => Event::AgentState {
-                    agent_session: agent_session.clone(),
-                    state: AgentState::Ready,
-                },
-                Action::Prompt { prompt, .. } => {
-                    let event = Event::PromptStarted {
-                        prompt: prompt.clone(),
-                    };
-                    self.report(&command.workspace, command.attempt, event)
-                        .await?;
+            match &command.action {
+                Action::PrepareWorkspace { .. } | Action::StartAgent { .. } => {
+                    let done = self.play(&command).await?;
+                    self.stored(done).await?;
+                }
+                Action::Prompt { .. } => {
+                    self.play(&command).await?;
                     return Ok(command);
                 }
                 other => {
@@ -201,12 +216,66 @@ impl ScriptedNode {
                         other.word()
                     )));
                 }
-            };
-            self.report(&command.workspace, command.attempt, event)
-                .await?;
-            let done = self.done(&command).await?;
-            self.stored(done).await?;
+            }
         }
+    }
+
+    /// Reports that a prompt's turn is over as it should be, with rows up to this number.
+    ///
+    /// # Errors
+    /// When the link is gone.
+    pub async fn finish(&mut self, command: &Command, rows_through: u64) -> Result<u64> {
+        let Action::Prompt { prompt, .. } = &command.action else {
+            return Err(failure("only a prompt is finished"));
+        };
+        let event = Event::PromptFinished {
+            prompt: prompt.clone(),
+            stop_reason: StopReason::EndTurn,
+            rows_through,
+        };
+        self.report(&command.workspace, command.attempt, event)
+            .await?;
+        self.done(command).await
+    }
+
+    /// Does what a command asks, as far as it needs no more than saying so: makes workspaces, starts
+    /// and stops agents, commits nothing, deletes. A prompt is begun, a cancelled one is not ended.
+    ///
+    /// # Errors
+    /// When the link is gone.
+    pub async fn play(&mut self, command: &Command) -> Result<u64> {
+        let event = match &command.action {
+            Action::PrepareWorkspace { branch, .. } => Event::WorkspaceReady {
+                branch: branch.clone(),
+                base_commit: "0".repeat(40),
+            },
+            Action::StartAgent { agent_session, .. } => Event::AgentState {
+                agent_session: agent_session.clone(),
+                state: AgentState::Ready,
+            },
+            Action::Prompt { prompt, .. } => {
+                let event = Event::PromptStarted {
+                    prompt: prompt.clone(),
+                };
+                return self
+                    .report(&command.workspace, command.attempt, event)
+                    .await;
+            }
+            Action::FinishGit { .. } => Event::GitResult {
+                commit: None,
+                push_error: None,
+                files_changed: 0,
+                added: 0,
+                removed: 0,
+                diff: None,
+            },
+            Action::CancelPrompt { .. } | Action::StopAgent | Action::DeleteWorkspace => {
+                return self.done(command).await;
+            }
+        };
+        self.report(&command.workspace, command.attempt, event)
+            .await?;
+        self.done(command).await
     }
 
     /// Fetches the tokens of a workspace placed here.
@@ -230,6 +299,30 @@ impl ScriptedNode {
     }
 }
 
+fn hello(name: &str, store_id: &str, places: u32) -> AgentFrame {
+    AgentFrame::Hello {
+        protocol: PROTOCOL,
+        version: "scripted".to_owned(),
+        store_id: store_id.to_owned(),
+        boot_id: "boot-1".to_owned(),
+        facts: NodeFacts {
+            os: "linux".to_owned(),
+            arch: "x86_64".to_owned(),
+            hostname: name.to_owned(),
+            cpus: 2,
+            memory_bytes: 1 << 32,
+            disk_free_bytes: 1 << 36,
+            version: "scripted".to_owned(),
+            agents: vec!["sam-harness".to_owned(), "goose".to_owned()],
+            max_workspaces: places,
+            ..NodeFacts::default()
+        },
+        open_commands: Vec::new(),
+        next_event: 1,
+    }
+}
+
+/// The moment, in milliseconds, as a machine tells it.
 fn now() -> u64 {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)

@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::disk::{self, Disk};
 use crate::gateway::Gateway;
 use crate::process::Process;
-use crate::{Client, Result, failure, machine, programs, wait_until};
+use crate::{Client, Result, ensure, failure, machine, programs, wait_until};
 
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
 /// How long a machine may take to end and deliver everything after a task.
@@ -48,6 +48,8 @@ pub struct Stack {
     gateway: Gateway,
     options: StackOptions,
     url: String,
+    /// Where machines find the server, when that is not its own address.
+    machines_url: Option<String>,
     port: u16,
     admin: Option<Client>,
     directory: TempDir,
@@ -93,6 +95,7 @@ impl Stack {
             gateway,
             options,
             url: String::new(),
+            machines_url: None,
             port: 0,
             admin: None,
             directory,
@@ -164,6 +167,12 @@ impl Stack {
         &self.url
     }
 
+    /// On which port the server listens.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// A directory of this stack alone, gone with it.
     #[must_use]
     pub fn directory(&self) -> &Path {
@@ -202,6 +211,27 @@ impl Stack {
         Ok(())
     }
 
+    /// Runs one statement on D1 behind the stopped server's back, to bring about what only time would.
+    /// Returns how many rows it changed.
+    ///
+    /// # Errors
+    /// When the database cannot be opened or the statement fails.
+    pub fn in_database(&self, statement: &str) -> Result<usize> {
+        let directory = self
+            .state_directory()
+            .join("v3/d1/miniflare-D1DatabaseObject");
+        let mut changed = 0;
+        for entry in std::fs::read_dir(directory)? {
+            let path = entry?.path();
+            let is_database = path.extension().is_some_and(|e| e == "sqlite")
+                && path.file_stem().is_some_and(|stem| stem != "metadata");
+            if is_database {
+                changed += rusqlite::Connection::open(path)?.execute(statement, [])?;
+            }
+        }
+        Ok(changed)
+    }
+
     /// The process id of workerd itself.
     ///
     /// # Errors
@@ -227,6 +257,11 @@ impl Stack {
         self.admin
             .as_ref()
             .ok_or_else(|| failure("nobody has claimed this stack"))
+    }
+
+    /// Machines that are started from now on reach the server at this address.
+    pub fn machines_dial(&mut self, url: &str) {
+        self.machines_url = Some(url.to_owned());
     }
 
     /// Starts a real vm-agent on this machine and waits until its node is ready. `paths` are
@@ -257,9 +292,10 @@ impl Stack {
         std::fs::create_dir_all(&home)?;
         let scratch = self.scratch_directory(name);
         std::fs::create_dir_all(&scratch)?;
+        let url = self.machines_url.as_ref().unwrap_or(&self.url);
         let mut command = Command::new(programs::native("sam-vm-agent")?);
         command
-            .args(["run", "--url", &self.url, "--name", name])
+            .args(["run", "--url", url, "--name", name])
             .arg("--state-dir")
             .arg(self.node_directory(name))
             .env("HOME", &home)
@@ -439,6 +475,39 @@ impl Stack {
                 Err(failure(format!("{error}; the task is now {now:#?}")))
             }
         }
+    }
+}
+
+impl Stack {
+    /// Stops everything, in the order of [`Drop`], and requires that nothing of it is left: no
+    /// process that knows this stack's directory, no port, no temporary file of the server's.
+    ///
+    /// # Errors
+    /// Names what is left.
+    pub async fn end(mut self) -> Result {
+        for node in &mut self.nodes {
+            node.stop()?;
+        }
+        self.stop_server()?;
+        self.gateway.process().stop()?;
+        let name = self.directory.path().to_string_lossy().into_owned();
+        wait_until("nothing of the stack runs", STARTS_WITHIN, || async {
+            let left = machine::knowing(&name);
+            if left.is_empty() {
+                Ok(Some(()))
+            } else {
+                Err(failure(format!("{left:#?}")))
+            }
+        })
+        .await?;
+        let port = std::net::TcpListener::bind(("127.0.0.1", self.port));
+        ensure(port.is_ok(), || {
+            format!("the server's port is taken: {port:?}")
+        })?;
+        let left = disk::list(&self.state_directory().join("tmp"));
+        ensure(left.is_empty(), || {
+            format!("temporary files are left: {left:?}")
+        })
     }
 }
 

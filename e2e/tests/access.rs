@@ -10,10 +10,12 @@ use reqwest::Method;
 use sam_domain::access::expectation::expectation;
 use sam_domain::access::principal::PrincipalKind;
 use sam_domain::access::route::{self, ROUTES, Route, RouteId};
-use sam_domain::access::wire::{JoinToken, SignInLink, SignedIn};
+use sam_domain::access::wire::{JoinToken, ProjectRole, ProjectView, SignInLink, SignedIn};
+use sam_domain::conversation::wire::Submitted;
+use sam_domain::id::ProjectId;
 use sam_domain::link::frame::{PING, PONG};
 use sam_e2e::node::ScriptedNode;
-use sam_e2e::{Client, Reply, Result, Stack, ensure};
+use sam_e2e::{Client, Person, Reply, Result, Stack, ensure, failure};
 use serde_json::json;
 
 /// One caller of each kind, and the ids that are theirs.
@@ -22,35 +24,48 @@ struct Callers {
     own: BTreeMap<&'static str, String>,
     /// A task in that project, its conversation and its prompt.
     begun: BTreeMap<&'static str, String>,
+    project: ProjectId,
 }
 
-const UNKNOWN: [(&str, &str); 6] = [
+const UNKNOWN: [(&str, &str); 8] = [
     ("project", "prj_01jd8x00000000000000000000"),
     ("task", "tsk_01jd8x00000000000000000000"),
     ("session", "ses_01jd8x00000000000000000000"),
     ("prompt", "prm_01jd8x00000000000000000000"),
     ("node", "nod_01jd8x00000000000000000000"),
     ("workspace", "wsp_01jd8x00000000000000000000"),
+    ("user", "usr_01jd8x00000000000000000000"),
+    ("invite", "inv_01jd8x00000000000000000000"),
 ];
 
 impl Callers {
     async fn meet(stack: &Stack) -> Result<Self> {
-        let mut node = ScriptedNode::join(stack, "access").await?;
-        let project = stack.create_project("/nowhere").await?;
-        let task = json!({"prompt": "hello"});
-        let submitted = stack.submit(&project.id, "access", &task).await?;
+        let anyone = stack.anyone()?;
+        // Who owns what the paths name is an ordinary person, not the one who runs the installation.
+        let person = Person::invited(stack, "Olga").await?;
+        let mut node = ScriptedNode::join_as(&person.client, "access", 4).await?;
+        let project: ProjectView = person
+            .client
+            .post("/api/projects", &json!({"repository": "/nowhere"}))
+            .await?
+            .json()?;
+        let tasks = format!("/api/projects/{}/tasks", project.id);
+        let submitted: Submitted = person
+            .client
+            .intend(&tasks, "access", &json!({"prompt": "hello"}))
+            .await?
+            .json()?;
         let prompt = node.play_to_prompt().await?;
         let tokens = node.tokens(&prompt.workspace).await?;
-        let join: JoinToken = stack
-            .admin()?
+        let join: JoinToken = person
+            .client
             .post("/api/nodes/join-tokens", &json!({}))
             .await?
             .json()?;
-        let anyone = stack.anyone()?;
         let by_kind = BTreeMap::from([
             (PrincipalKind::Public, anyone.clone()),
-            // There is one person: whoever claimed the installation.
-            (PrincipalKind::User, stack.admin()?.clone()),
+            (PrincipalKind::User, person.client),
+            (PrincipalKind::Admin, stack.admin()?.clone()),
             (PrincipalKind::JoinToken, anyone.with_token(&join.token)),
             (PrincipalKind::NodeToken, node.client().clone()),
             (
@@ -76,6 +91,15 @@ impl Callers {
             by_kind,
             own,
             begun,
+            project: project.id,
+        })
+    }
+
+    /// The route's path with everything that exists.
+    fn full_path(&self, route: &Route) -> String {
+        self.path_with(route, |name| {
+            let held = self.own.get(name).or_else(|| self.begun.get(name));
+            held.cloned()
         })
     }
 
@@ -173,75 +197,90 @@ async fn every_route_knows_its_principal() -> Result {
     ensure(wrong.is_empty(), || wrong.join("\n"))
 }
 
-/// Hands everything that the admin owns to somebody else, behind the server's back: there is no way
-/// yet to have a second person, and what is theirs must read as if it did not exist.
-fn give_away(stack: &Stack) -> Result {
-    let directory = stack
-        .state_directory()
-        .join("v3/d1/miniflare-D1DatabaseObject");
-    let mut changed = 0;
-    for entry in std::fs::read_dir(directory)? {
-        let path = entry?.path();
-        let is_database = path.extension().is_some_and(|e| e == "sqlite")
-            && path.file_stem().is_some_and(|stem| stem != "metadata");
-        if !is_database {
-            continue;
-        }
-        let database = rusqlite::Connection::open(path)?;
-        let other = "usr_01jd8x00000000000000000000";
-        database.execute(
-            "INSERT INTO users (id, name, role, created_at) VALUES (?1, 'other', 'member', 0)",
-            [other],
-        )?;
-        for statement in [
-            "UPDATE projects SET owner_id = ?1",
-            "UPDATE project_members SET user_id = ?1",
-            "UPDATE node_index SET owner_id = ?1",
-        ] {
-            changed += database.execute(statement, [other])?;
+/// A member of each role in the project, and a member of none.
+#[tokio::test]
+async fn every_route_knows_its_least_role() -> Result {
+    let stack = Stack::start().await?;
+    let callers = Callers::meet(&stack).await?;
+    let owner = callers
+        .by_kind
+        .get(&PrincipalKind::User)
+        .ok_or_else(|| failure("nobody owns the project"))?;
+    let mut people = Vec::new();
+    for role in [
+        ProjectRole::Viewer,
+        ProjectRole::Contributor,
+        ProjectRole::Maintainer,
+        ProjectRole::Owner,
+    ] {
+        let person = Person::invited(&stack, &format!("{role:?}")).await?;
+        let member = person.becomes(owner, &callers.project, role).await?;
+        ensure(member.role == role, || format!("{member:?}"))?;
+        people.push((role, person.client));
+    }
+    let mut wrong = Vec::new();
+    // Who may not comes first: who may changes what is there.
+    for allowed in [false, true] {
+        for route in ROUTES {
+            let Some(least) = route.role else { continue };
+            let path = callers.full_path(route);
+            for (role, client) in &people {
+                if (*role >= least) != allowed {
+                    continue;
+                }
+                let reply = call(client, route, &path).await?;
+                let is_refused = (reply.status, reply.code().as_str()) == (403, "role_too_low");
+                let is_wrong = if allowed {
+                    is_refused || reply.status == 401
+                } else {
+                    !is_refused
+                };
+                if is_wrong {
+                    wrong.push(format!(
+                        "{:?} answers a {role:?} with {}: {}",
+                        route.id,
+                        reply.status,
+                        reply.text()
+                    ));
+                }
+            }
         }
     }
-    ensure(changed == 3, || format!("{changed} rows were given away"))
+    ensure(wrong.is_empty(), || wrong.join("\n"))
 }
 
 #[tokio::test]
 async fn what_is_anothers_reads_as_if_it_did_not_exist() -> Result {
-    let mut stack = Stack::start().await?;
+    let stack = Stack::start().await?;
     let mut callers = Callers::meet(&stack).await?;
-    stack.stop_server()?;
-    give_away(&stack)?;
-    stack.start_server().await?;
+    let stranger = Person::invited(&stack, "Stranger").await?.client;
     let mut wrong = Vec::new();
     for route in ROUTES {
-        let Some(right) = callers.by_kind.get(&route.principal) else {
-            continue;
-        };
-        let path = match route.principal {
-            // Everything that exists is somebody else's now.
-            PrincipalKind::User => callers.path_with(route, |name| {
-                let held = callers.own.get(name).or_else(|| callers.begun.get(name));
-                held.cloned()
-            }),
+        let (strangers, path) = match route.principal {
+            // Not even who runs the installation sees into a project without being its member.
+            PrincipalKind::User => (vec![&stranger, stack.admin()?], callers.full_path(route)),
             // A machine's token is good for its own node, and here another is named.
-            PrincipalKind::NodeToken | PrincipalKind::WorkspaceToken => {
-                callers.path_with(route, |_| None)
-            }
+            PrincipalKind::NodeToken | PrincipalKind::WorkspaceToken => (
+                callers.by_kind.get(&route.principal).into_iter().collect(),
+                callers.path_with(route, |_| None),
+            ),
             _ => continue,
         };
         if path == route.path {
             continue;
         }
-        let reply = call(right, route, &path).await?;
-        if reply.status != 404 || reply.code() != "not_found" {
-            wrong.push(format!("{:?}: {} {}", route.id, reply.status, reply.text()));
+        for client in strangers {
+            let reply = call(client, route, &path).await?;
+            if reply.status != 404 || reply.code() != "not_found" {
+                wrong.push(format!("{:?}: {} {}", route.id, reply.status, reply.text()));
+            }
         }
     }
-    let admin = stack.admin()?;
     for (path, empty) in [
         ("/api/projects", r#"{"projects":[]}"#),
         ("/api/nodes", r#"{"nodes":[]}"#),
     ] {
-        let listed = admin.get(path).await?.text();
+        let listed = stranger.get(path).await?.text();
         if listed != empty {
             wrong.push(format!("{path} lists what is another's: {listed}"));
         }
@@ -250,10 +289,15 @@ async fn what_is_anothers_reads_as_if_it_did_not_exist() -> Result {
     callers.own.clear();
     for route in ROUTES {
         let path = callers.path(route);
-        if route.principal != PrincipalKind::User || path == route.path {
+        let asks = match route.principal {
+            PrincipalKind::User => &stranger,
+            PrincipalKind::Admin => stack.admin()?,
+            _ => continue,
+        };
+        if path == route.path {
             continue;
         }
-        let reply = call(admin, route, &path).await?;
+        let reply = call(asks, route, &path).await?;
         if reply.status != 404 || reply.code() != "not_found" {
             wrong.push(format!("{path}: {} {}", reply.status, reply.text()));
         }
