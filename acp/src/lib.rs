@@ -29,6 +29,7 @@ mod agent;
 mod error;
 mod host;
 mod parse;
+mod repair;
 mod rpc;
 mod update;
 mod wire;

@@ -119,7 +119,10 @@ fn parse(line: &[u8]) -> Vec<Result<Message, Malformed>> {
         excerpt: excerpt(line),
         detail,
     };
-    match serde_json::from_slice::<Value>(line) {
+    // Only a line that cannot be read as it is is looked at more closely.
+    let read = serde_json::from_slice::<Value>(line)
+        .or_else(|error| serde_json::from_str(&crate::repair::repaired(line)).map_err(|_| error));
+    match read {
         Err(error) => vec![Err(malformed(error.to_string()))],
         Ok(Value::Array(batch)) if !batch.is_empty() => batch
             .into_iter()

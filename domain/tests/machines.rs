@@ -184,6 +184,7 @@ fn task_input(task: &Task, mode: TaskMode, kind: u8, n: u64) -> Input<TaskLocal>
         14 | 15 => message(Message::PromptDispatched {
             prompt: prompt(n),
             text: "go".to_owned(),
+            body: None,
             context: String::new(),
         }),
         16 => message(Message::PromptCancelRequested { prompt: prompt(n) }),
@@ -290,13 +291,13 @@ proptest! {
             let flying = state.in_flight().map_or_else(|| prompt(n), |p| p.id.clone());
             let input = match kind {
                 0 => Input::Local(SessionLocal::Submit {
-                    intent: Box::new(intent(TaskMode::Task)), prompt: prompt(n), row: RowId::mint(Timestamp(n), 1), text: "go".to_owned(),
+                    intent: Box::new(intent(TaskMode::Task)), prompt: prompt(n), row: RowId::mint(Timestamp(n), 1), text: "go".to_owned(), body: None,
                 }),
                 1 | 2 => Input::Local(SessionLocal::AddPrompt {
-                    prompt: prompt(n), row: RowId::mint(Timestamp(n), 1), by: user(), pool: None, text: "more".to_owned(),
+                    prompt: prompt(n), row: RowId::mint(Timestamp(n), 1), by: user(), pool: None, text: "more".to_owned(), body: None,
                 }),
                 3 if n % 2 == 0 => Input::Local(SessionLocal::RemovePrompt { prompt: prompt(n) }),
-                3 => Input::Local(SessionLocal::EditPrompt { prompt: prompt(n), text: format!("changed {at}") }),
+                3 => Input::Local(SessionLocal::EditPrompt { prompt: prompt(n), text: format!("changed {at}"), body: None }),
                 4 => Input::Local(SessionLocal::CancelTurn),
                 5 => message(Message::PromptStarted { prompt: flying }),
                 6 => message(Message::PromptEnded { prompt: flying, stop_reason: StopReason::EndTurn }),

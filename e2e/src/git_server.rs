@@ -84,7 +84,7 @@ impl GitServer {
         })
     }
 
-    /// The URL of a repository of the folder.
+    /// The URL of a repository of the folder; below `private/` nobody is let in.
     #[must_use]
     pub fn url(&self, repository: &str) -> String {
         format!("http://{}/{repository}", self.address)
@@ -157,6 +157,10 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let held = |service: &Option<Service>| {
         service.is_some_and(|service| asked.starts_with("POST ") && asked.ends_with(service.name()))
     };
+    if request.uri().path().starts_with("/private/") {
+        let challenge = [("www-authenticate", "Basic realm=\"private\"")];
+        return (StatusCode::UNAUTHORIZED, challenge).into_response();
+    }
     if held(&shared.held.borrow()) {
         let _waiting = Waiting::begin(&shared.waiting);
         // The sender lives as long as this request's state.

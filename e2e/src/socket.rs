@@ -60,6 +60,15 @@ impl Socket {
         Ok(())
     }
 
+    /// Sends bytes as one binary frame.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub async fn send_bytes(&mut self, bytes: Vec<u8>) -> Result {
+        self.stream.send(Message::binary(bytes)).await?;
+        Ok(())
+    }
+
     /// Sends a value as one frame.
     ///
     /// # Errors

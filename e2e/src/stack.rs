@@ -33,6 +33,8 @@ pub struct StackOptions {
     pub fault_injection: bool,
     /// Serve the built web app as well.
     pub web: bool,
+    /// What every vm-agent is told on its command line besides.
+    pub node_arguments: Vec<String>,
     /// Settings that replace those of the gateway, e.g. `("SAM_MODEL_URL", "")` for no model.
     pub settings: Vec<(String, String)>,
     /// Places of every machine; the vm-agent's own number when absent.
@@ -304,6 +306,7 @@ impl Stack {
         if let Some(places) = self.options.max_workspaces {
             command.args(["--max-workspaces", &places.to_string()]);
         }
+        command.args(&self.options.node_arguments);
         for path in paths {
             command.arg("--agent-path").arg(path);
         }

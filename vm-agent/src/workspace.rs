@@ -242,6 +242,7 @@ impl Actor {
                 Action::Prompt {
                     prompt,
                     text,
+                    body,
                     context,
                     ..
                 } => {
@@ -249,6 +250,7 @@ impl Actor {
                         command: command.id.clone(),
                         prompt: prompt.clone(),
                         text: text.clone(),
+                        body: body.clone(),
                         context: context.clone(),
                     };
                     let taken = self

@@ -99,7 +99,7 @@ impl Call {
 
     /// The JSON body.
     pub(crate) async fn json<T: DeserializeOwned>(&self) -> Result<T, Failed> {
-        Ok(http::read_json(&self.request, JSON_LIMIT).await?)
+        Ok(http::read_stated_json(&self.request, JSON_LIMIT).await?.0)
     }
 
     /// The key of every token.

@@ -4,6 +4,9 @@
 //! one line for each route: an arm that is missing, and an arm whose principal is not the table's,
 //! do not compile.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use futures::StreamExt as _;
 use sam_domain::access::principal::PrincipalKind;
 use sam_domain::access::route::{self, Method, ROUTES, Route, RouteId};
@@ -25,6 +28,8 @@ use crate::proxy;
 
 /// Most bytes of an unwanted body that are read for the connection's sake.
 const DRAIN_LIMIT: usize = 4 * 1024 * 1024;
+/// How long a client may take to send it.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Answers a request, whatever happens to it.
 pub(crate) async fn serve(request: Request, env: Env, context: &worker::Context) -> Response {
@@ -58,19 +63,25 @@ pub(crate) async fn serve(request: Request, env: Env, context: &worker::Context)
 /// reset in its next request.
 async fn drain(call: &Call) {
     let request = call.request.inner();
-    if request.body_used() {
+    if request.body_used() || http::announced(&call.request).is_some_and(|n| n > DRAIN_LIMIT as u64)
+    {
         return;
     }
     let Some(mut chunks) = request.body().and_then(|body| Chunks::of(&body).ok()) else {
         return;
     };
-    let mut drained = 0;
-    while let Some(Ok(chunk)) = chunks.next().await {
-        drained += chunk.len();
-        if drained > DRAIN_LIMIT {
-            return;
+    let reading = pin!(async {
+        let mut drained = 0;
+        while let Some(Ok(chunk)) = chunks.next().await {
+            drained += chunk.len();
+            if drained > DRAIN_LIMIT {
+                return;
+            }
         }
-    }
+    });
+    // Whoever announced a body and waits for the answer before it sends it, sends none.
+    let patience = pin!(worker::Delay::from(DRAIN_PATIENCE));
+    futures::future::select(reading, patience).await;
 }
 
 async fn answer(call: &mut Call) -> Answer {
@@ -222,6 +233,7 @@ dispatch! {
     PostMessages => WorkspaceToken, workspaces::messages;
     LiveSocket => WorkspaceToken, workspaces::live;
     PutBody => WorkspaceToken, bodies::put;
+    GetBody => WorkspaceToken, bodies::get_for_workspace;
     ChatCompletions => ModelToken, proxy::chat_completions;
     ListModels => ModelToken, proxy::list_models;
 }

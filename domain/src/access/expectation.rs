@@ -96,7 +96,8 @@ pub const fn expectation(id: RouteId) -> Expectation {
         | RouteId::RemovePerson
         | RouteId::RevokeInvite
         | RouteId::CancelTurn
-        | RouteId::RowBody => missing(),
+        | RouteId::RowBody
+        | RouteId::GetBody => missing(),
         RouteId::JoinNode => takes(r#"{"store_id":"","name":"n"}"#, &[400]),
         RouteId::NodeTokens => takes(r#"{"workspace":"not an id"}"#, &[400]),
         RouteId::PostMessages => takes(r#"{"rows":7}"#, &[400]),

@@ -156,7 +156,7 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
         RouteId::ListSessions => json::<SessionList>(g).paged::<SessionId>(g, 100),
         RouteId::Feed => socket::<ClientFrame, ServerFrame>(g),
         RouteId::GetTask | RouteId::CancelTask | RouteId::CloseTask => json::<TaskView>(g),
-        RouteId::TaskDiff | RouteId::RowBody => answers(Content::Text),
+        RouteId::TaskDiff | RouteId::RowBody | RouteId::GetBody => answers(Content::Text),
         RouteId::TaskUsage => json::<UsageSummary>(g),
         RouteId::GetSession => json::<SessionView>(g),
         RouteId::ListMessages => {
@@ -178,7 +178,13 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
         RouteId::JoinNode => json::<Joined>(g).taking(body::<JoinNode>(g)),
         RouteId::NodeLink => socket::<AgentFrame, ObjectFrame>(g),
         RouteId::NodeTokens => json::<WorkspaceTokens>(g).taking(body::<WorkspaceTokensRequest>(g)),
-        RouteId::PostMessages => json::<BatchAnswer>(g).taking(body::<MessageBatch>(g)),
+        RouteId::PostMessages => json::<BatchAnswer>(g)
+            .taking(body::<MessageBatch>(g))
+            .query(
+                "sent_at",
+                json!({"type": "integer", "minimum": 0}),
+                "Now, by the clock that dates the rows, in milliseconds since the Unix epoch.",
+            ),
         RouteId::LiveSocket => socket::<LiveDelta, ()>(g),
         RouteId::PutBody => json::<BodyRef>(g).taking(Content::Bytes),
         RouteId::ChatCompletions => answers(Content::ForeignStream(

@@ -131,6 +131,7 @@ routes! {
     PostMessages Post "/api/workspaces/{workspace}/messages" WorkspaceToken "Store rows";
     LiveSocket Get "/api/workspaces/{workspace}/live" WorkspaceToken "Send deltas (WebSocket)";
     PutBody Put "/api/workspaces/{workspace}/bodies/{sha256}" WorkspaceToken "Store a body by its SHA-256";
+    GetBody Get "/api/workspaces/{workspace}/bodies/{sha256}" WorkspaceToken "A body of the workspace's project";
     ChatCompletions Post "/ai/v1/chat/completions" ModelToken "Chat completions, passed to the configured upstream";
     ListModels Get "/ai/v1/models" ModelToken "The models this token may use";
 }

@@ -1,7 +1,7 @@
 //! Setup, sign-in and projects on the wire.
 
 use crate::id::{InviteId, NodeId, ProjectId, UserId, WorkspaceId};
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// `GET /api/setup/status`.
@@ -353,8 +353,10 @@ pub struct WorkspaceTokens {
     pub workspace_token: String,
     /// Calls the model; nothing else.
     pub model_token: String,
-    /// When both stop working.
+    /// When both stop working, by the control plane's clock.
     pub expires_at: Timestamp,
+    /// In what time they do: for a machine whose clock says something else.
+    pub expires_in: Millis,
 }
 
 impl std::fmt::Debug for WorkspaceTokens {

@@ -1,6 +1,6 @@
 //! Who machines are and what they tell each other.
 
-use crate::conversation::row::NoticeBody;
+use crate::conversation::row::{BodyRef, NoticeBody};
 use crate::conversation::wire::ActivityState;
 use crate::id::{CommandId, NodeId, ProjectId, PromptId, SessionId, TaskId, UserId, WorkspaceId};
 use crate::link::frame::{Action, Event, StopReason};
@@ -107,6 +107,9 @@ pub enum Message {
         prompt: PromptId,
         /// The words.
         text: String,
+        /// The whole of them, when `text` is only their beginning.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<BodyRef>,
         /// Earlier conversation for an agent that starts afresh; may be empty.
         context: String,
     },

@@ -4,6 +4,7 @@
 //! reply or an [`ApiError`](crate::error::ApiError). Authorisation happened
 //! before: a call carries who it is for, never a token.
 
+use super::row::BodyRef;
 use super::wire::{
     BatchAnswer, MessageBatch, MessagePage, PromptAccepted, SendPrompt, SessionList, SessionView,
     SubmitTask, Submitted, TaskList,
@@ -44,6 +45,9 @@ pub enum ProjectCall {
         idempotency: Idempotency,
         /// The request.
         request: SubmitTask,
+        /// The whole of the words, when the request has only their beginning.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<BodyRef>,
     },
     /// Send a prompt. Reply: [`PromptAccepted`].
     SendPrompt {
@@ -59,6 +63,9 @@ pub enum ProjectCall {
         idempotency: Idempotency,
         /// The request.
         request: SendPrompt,
+        /// The whole of the words, when the request has only their beginning.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<BodyRef>,
     },
     /// Change the words of a queued prompt. Reply:
     /// [`PromptView`](super::wire::PromptView); 409 `already_sent` when it is too
@@ -72,6 +79,9 @@ pub enum ProjectCall {
         by: Editor,
         /// The new words.
         request: SendPrompt,
+        /// The whole of the words, when the request has only their beginning.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<BodyRef>,
     },
     /// Take back a queued prompt. Reply: [`Done`]; 409 `already_sent` when it is too late, 403
     /// `not_your_prompt` when it is another's.
@@ -124,6 +134,9 @@ pub enum ProjectCall {
         claims: Claims,
         /// The rows.
         batch: MessageBatch,
+        /// When they were sent, by the clock that dates them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sent_at: Option<Timestamp>,
     },
     /// Keep what a model call used. Reply: [`Done`]. Repeating it is harmless.
     RecordModelCall {

@@ -359,7 +359,31 @@ pub struct RowUpsert {
     pub body: RowBody,
 }
 
+/// Two clocks that differ less tell the same time.
+const CLOCK_TOLERANCE: Millis = Millis::minutes(1);
+
 impl RowUpsert {
+    /// Tells its moments by the reader's clock. `theirs` and `ours` are one
+    /// moment by its writer's clock and by the reader's; without `theirs` only
+    /// what lies in the future is put right.
+    pub fn retime(&mut self, theirs: Option<Timestamp>, ours: Timestamp) {
+        let theirs = theirs.filter(|theirs| {
+            theirs.since(ours) > CLOCK_TOLERANCE || ours.since(*theirs) > CLOCK_TOLERANCE
+        });
+        let by_ours = |at: Timestamp| match theirs {
+            Some(theirs) => Timestamp(ours.0.saturating_sub(theirs.since(at).0)),
+            None if at.since(ours) > CLOCK_TOLERANCE => ours,
+            None => at,
+        };
+        self.created_at = by_ours(self.created_at);
+        let ended_at = match &mut self.body {
+            RowBody::Text(body) | RowBody::Thought(body) => &mut body.ended_at,
+            RowBody::Tool(body) => &mut body.ended_at,
+            RowBody::Plan(_) | RowBody::Notice(_) | RowBody::Usage(_) => return,
+        };
+        *ended_at = ended_at.map(by_ours);
+    }
+
     /// The stored row for this upsert.
     #[must_use]
     pub fn into_row(self, session: SessionId, attempt: u32, seq: u64, pos: u64) -> Row {
@@ -396,4 +420,47 @@ pub fn truncate(text: &str, limit: usize) -> (&str, u64) {
     }
     let kept = text.get(..end).unwrap_or_default();
     (kept, (text.len() - kept.len()) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Id as _;
+
+    #[test]
+    fn a_row_is_dated_by_the_readers_clock() {
+        const DAY: u64 = 24 * 60 * 60 * 1000;
+        let now = 100 * DAY;
+        let check = |theirs: Option<u64>, created: u64, ended: u64, expect: (u64, u64)| {
+            let mut row = RowUpsert {
+                n: 1,
+                id: RowId::mint(Timestamp(1), 1),
+                rev: 1,
+                author: Author::Agent,
+                created_at: Timestamp(created),
+                body: RowBody::Text(TextBody {
+                    ended_at: Some(Timestamp(ended)),
+                    ..TextBody::default()
+                }),
+            };
+            row.retime(theirs.map(Timestamp), Timestamp(now));
+            let RowBody::Text(body) = row.body else {
+                return;
+            };
+            assert_eq!(
+                (row.created_at.0, body.ended_at.map(|at| at.0)),
+                (expect.0, Some(expect.1))
+            );
+        };
+        // A clock that agrees is taken at its word, also for what is long past.
+        check(Some(now + 900), now - DAY, now + 5, (now - DAY, now + 5));
+        // One that does not says only how long ago it was.
+        for off in [now + DAY, now - DAY] {
+            check(Some(off), off - 7000, off - 1000, (now - 7000, now - 1000));
+            check(Some(off), off + 1, off + 2, (now, now));
+        }
+        check(Some(u64::MAX), 0, u64::MAX, (0, now));
+        // One that does not say what time it has may not be ahead of ours.
+        check(None, now - DAY, now + DAY, (now - DAY, now));
+    }
 }

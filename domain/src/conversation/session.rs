@@ -18,7 +18,7 @@ mod state;
 
 pub use state::{AwaitedRows, Begun, BoundWorkspace, LiveTask, Prompt, Session, Utterance};
 
-use super::row::{Author, NoticeBody, RowBody, TextBody};
+use super::row::{Author, BodyRef, NoticeBody, RowBody, TextBody};
 use super::wire::{Activity, ActivityState, PromptState};
 use crate::actor::message::TaskIntent;
 use crate::actor::{Address, Input, Machine, Message, Transition};
@@ -57,6 +57,8 @@ pub enum SessionLocal {
         row: RowId,
         /// The words.
         text: String,
+        /// The whole of them, when `text` is only their beginning.
+        body: Option<BodyRef>,
     },
     /// A person changed the words of a queued prompt.
     EditPrompt {
@@ -64,6 +66,8 @@ pub enum SessionLocal {
         prompt: PromptId,
         /// The new words.
         text: String,
+        /// The whole of them, when `text` is only their beginning.
+        body: Option<BodyRef>,
     },
     /// A person said something more.
     AddPrompt {
@@ -77,6 +81,8 @@ pub enum SessionLocal {
         pool: Option<UserId>,
         /// The words.
         text: String,
+        /// The whole of them, when `text` is only their beginning.
+        body: Option<BodyRef>,
     },
     /// A person took a queued prompt back.
     RemovePrompt {
@@ -181,6 +187,7 @@ impl Step<'_> {
                 prompt,
                 row,
                 text,
+                body,
             }) => {
                 if self.session.begun.is_none() {
                     let (by, pool) = (intent.user.clone(), intent.pool.clone());
@@ -188,7 +195,7 @@ impl Step<'_> {
                         intent: (*intent).clone(),
                     });
                     self.submit_task(*intent);
-                    self.add_prompt(Prompt::queued(prompt, row, by, pool, text));
+                    self.add_prompt(Prompt::queued(prompt, row, by, pool, (text, body)));
                 }
             }
             _ if self.session.begun.is_none() => {}
@@ -198,6 +205,7 @@ impl Step<'_> {
                 by,
                 pool,
                 text,
+                body,
             }) => {
                 if self
                     .session
@@ -207,10 +215,10 @@ impl Step<'_> {
                 {
                     self.follow_up(by.clone(), pool.clone(), &text);
                 }
-                self.add_prompt(Prompt::queued(prompt, row, by, pool, text));
+                self.add_prompt(Prompt::queued(prompt, row, by, pool, (text, body)));
             }
-            Input::Local(SessionLocal::EditPrompt { prompt, text }) => {
-                self.edit_prompt(&prompt, text);
+            Input::Local(SessionLocal::EditPrompt { prompt, text, body }) => {
+                self.edit_prompt(&prompt, text, body);
             }
             Input::Local(SessionLocal::RemovePrompt { prompt }) => {
                 self.change(&prompt, |held| {
@@ -391,12 +399,13 @@ impl Step<'_> {
         self.dispatch();
     }
 
-    fn edit_prompt(&mut self, id: &PromptId, text: String) {
+    fn edit_prompt(&mut self, id: &PromptId, text: String, body: Option<BodyRef>) {
         let now = self.turn.now;
         let mut output = None;
         self.change(id, |held| {
-            if held.state == PromptState::Queued && held.text != text {
+            if held.state == PromptState::Queued && (&held.text, &held.body) != (&text, &body) {
                 held.text = text;
+                held.body = body;
                 held.edits += 1;
                 output = Some(held.row(now));
             }
@@ -427,13 +436,14 @@ impl Step<'_> {
             return;
         };
         next.state = PromptState::Sent;
-        let (prompt, text) = (next.id.clone(), next.text.clone());
+        let (prompt, text, body) = (next.id.clone(), next.text.clone(), next.body.clone());
         self.session.remember(Author::Person, &text);
         self.send.push((
             Address::Task(task.id),
             Message::PromptDispatched {
                 prompt,
                 text,
+                body,
                 context,
             },
         ));
@@ -506,11 +516,18 @@ impl Step<'_> {
 }
 
 impl Prompt {
-    fn queued(id: PromptId, row: RowId, by: UserId, pool: Option<UserId>, text: String) -> Self {
+    fn queued(
+        id: PromptId,
+        row: RowId,
+        by: UserId,
+        pool: Option<UserId>,
+        (text, body): (String, Option<BodyRef>),
+    ) -> Self {
         Self {
             id,
             row,
             text,
+            body,
             by,
             pool,
             at: Timestamp::default(),
@@ -525,6 +542,7 @@ impl Prompt {
         let body = TextBody {
             text: self.text.clone(),
             ended_at: Some(now),
+            body_ref: self.body.clone(),
             prompt: Some(self.id.clone()),
             by: Some(self.by.clone()),
             ..TextBody::default()

@@ -6,8 +6,11 @@ use crate::task::{TaskMode, TaskView};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Longest prompt that travels inline, in bytes.
-pub const PROMPT_LIMIT: usize = 64 * 1024;
+/// Longest prompt that travels inline, in bytes; a longer one becomes a body,
+/// and its beginning travels.
+pub const PROMPT_INLINE_LIMIT: usize = 64 * 1024;
+/// Longest prompt, in bytes.
+pub const PROMPT_LIMIT: usize = 8 * 1024 * 1024;
 /// Most rows in one batch.
 pub const BATCH_ROWS: usize = 100;
 /// Most bytes in one batch.

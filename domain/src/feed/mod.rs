@@ -20,6 +20,8 @@ use crate::id::{ProjectId, RowId, SessionId, TaskId};
 use crate::task::TaskView;
 use serde::{Deserialize, Serialize};
 
+/// Longest frame of a client, in bytes; they only say what is followed.
+pub const CLIENT_FRAME_LIMIT: usize = 4 * 1024;
 /// Most bytes of entities in one `changes` frame.
 pub const PAGE_BYTES: usize = 256 * 1024;
 
@@ -123,7 +125,8 @@ pub enum ServerFrame {
     },
     /// The frame was refused; the socket stays open.
     Refused {
-        /// A stable word, e.g. `not_found`, `malformed`.
+        /// A stable word: `not_found`, `malformed`, `frame_too_large`, `not_followed`,
+        /// `too_many_follows`.
         code: String,
         /// Which scope, where one was named.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -194,6 +194,9 @@ pub enum Action {
         prompt: PromptId,
         /// The words.
         text: String,
+        /// The whole of them, when `text` is only their beginning.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<BodyRef>,
         /// Earlier conversation, for an agent that starts afresh; empty for none.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         context: String,

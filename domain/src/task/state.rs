@@ -2,6 +2,7 @@
 
 use super::wire::{GitResult, StepName, StepView, TaskState, TaskView};
 use crate::actor::message::TaskIntent;
+use crate::conversation::row::BodyRef;
 use crate::error::Failure;
 use crate::id::{AgentSessionId, CommandId, NodeId, PromptId, WorkspaceId};
 use crate::time::{Millis, Timestamp};
@@ -106,6 +107,9 @@ pub struct HeldPrompt {
     pub prompt: PromptId,
     /// The words.
     pub text: String,
+    /// The whole of them, when `text` is only their beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<BodyRef>,
     /// Earlier conversation for an agent that starts afresh.
     pub context: String,
     /// How far it is.

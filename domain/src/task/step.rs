@@ -140,8 +140,15 @@ impl Step<'_> {
             Message::PromptDispatched {
                 prompt,
                 text,
+                body,
                 context,
-            } => self.prompt_dispatched(prompt, text, context),
+            } => self.prompt_dispatched(HeldPrompt {
+                prompt,
+                text,
+                body,
+                context,
+                stage: PromptStage::Waiting,
+            }),
             Message::PromptCancelRequested { prompt } => self.cancel_prompt(&prompt),
             Message::RowsComplete { prompt }
                 if self.task.finishing

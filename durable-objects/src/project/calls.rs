@@ -4,7 +4,7 @@ use sam_domain::access::claims::Claims;
 use sam_domain::actor::Actor;
 use sam_domain::actor::message::TaskIntent;
 use sam_domain::conversation::call::{Done, Editor, Idempotency, ProjectCall, SocketOwner};
-use sam_domain::conversation::row::{Author, RowBody, RowUpsert};
+use sam_domain::conversation::row::{Author, BodyRef, RowBody, RowUpsert};
 use sam_domain::conversation::session::{
     self, Prompt, QUEUED_BYTES, QUEUED_PROMPTS, Session, SessionLocal, SessionMachine,
 };
@@ -14,7 +14,7 @@ use sam_domain::conversation::wire::{
 };
 use sam_domain::error::ApiError;
 use sam_domain::id::{Id, ProjectId, PromptId, RowId, SessionId, TaskId, UserId};
-use sam_domain::time::Turn;
+use sam_domain::time::{Timestamp, Turn};
 
 use super::feed::REAUTHORISE;
 use super::idempotency::Once;
@@ -34,6 +34,7 @@ pub(super) struct Submission {
     default_agent: String,
     pool: Option<UserId>,
     request: SubmitTask,
+    body: Option<BodyRef>,
 }
 
 impl Project {
@@ -48,6 +49,7 @@ impl Project {
                 pool,
                 idempotency,
                 request,
+                body,
             } => self.submit(
                 Submission {
                     project,
@@ -56,6 +58,7 @@ impl Project {
                     default_agent,
                     pool,
                     request,
+                    body,
                 },
                 &idempotency,
             ),
@@ -66,13 +69,21 @@ impl Project {
                 pool,
                 idempotency,
                 request,
-            } => self.send_prompt(&project, &session, (by, pool), request, &idempotency),
+                body,
+            } => self.send_prompt(
+                &project,
+                &session,
+                (by, pool),
+                (request, body),
+                &idempotency,
+            ),
             ProjectCall::EditPrompt {
                 session,
                 prompt,
                 by,
                 request,
-            } => self.edit_prompt(&session, &prompt, &by, request),
+                body,
+            } => self.edit_prompt(&session, &prompt, &by, (request, body)),
             ProjectCall::RemovePrompt {
                 session,
                 prompt,
@@ -94,7 +105,11 @@ impl Project {
                 after,
                 limit,
             } => self.messages(&session, before.as_ref(), after.as_ref(), limit),
-            ProjectCall::PostMessages { claims, batch } => self.post_messages(&claims, batch),
+            ProjectCall::PostMessages {
+                claims,
+                batch,
+                sent_at,
+            } => self.post_messages(&claims, batch, sent_at),
             ProjectCall::RecordModelCall { record } => {
                 usage::record(&self.shell.sql, &record)?;
                 object::text(&Done {})
@@ -139,11 +154,13 @@ impl Project {
             row: RowId::draw(&mut ids),
         };
         let text = submission.request.prompt.clone();
+        let body = submission.body.clone();
         let local = SessionLocal::Submit {
             intent: Box::new(intent(submission, &submitted, &ids)),
             prompt: submitted.prompt.clone(),
             row: submitted.row.clone(),
             text,
+            body,
         };
         let project = self.project()?;
         self.work(&project, &submitted.session, |actor, turn, work| {
@@ -160,7 +177,7 @@ impl Project {
         project: &ProjectId,
         session: &SessionId,
         (by, pool): (UserId, Option<UserId>),
-        request: SendPrompt,
+        (request, body): (SendPrompt, Option<BodyRef>),
         idempotency: &Idempotency,
     ) -> Result<String, ShellError> {
         // One key is one request of this route, whichever conversation it names.
@@ -182,6 +199,7 @@ impl Project {
                 by,
                 pool,
                 text: request.text,
+                body,
             };
             let handled = actor.local::<SessionMachine>(turn, local);
             let changed = work.perform(actor, turn, handled)?;
@@ -202,7 +220,7 @@ impl Project {
         session: &SessionId,
         prompt: &PromptId,
         by: &Editor,
-        request: SendPrompt,
+        (request, body): (SendPrompt, Option<BodyRef>),
     ) -> Result<String, ShellError> {
         self.work(&self.project()?, session, |actor, turn, work| {
             begun(actor)?;
@@ -213,6 +231,7 @@ impl Project {
             let local = SessionLocal::EditPrompt {
                 prompt: prompt.clone(),
                 text: request.text,
+                body,
             };
             let handled = actor.local::<SessionMachine>(turn, local);
             let changed = work.perform(actor, turn, handled)?;
@@ -300,7 +319,12 @@ impl Project {
         ))
     }
 
-    fn post_messages(&self, claims: &Claims, batch: MessageBatch) -> Result<String, ShellError> {
+    fn post_messages(
+        &self,
+        claims: &Claims,
+        batch: MessageBatch,
+        sent_at: Option<Timestamp>,
+    ) -> Result<String, ShellError> {
         if batch.rows.len() > BATCH_ROWS {
             return Err(ApiError::new(
                 413,
@@ -329,7 +353,8 @@ impl Project {
             let mut outcomes = Vec::with_capacity(batch.rows.len());
             let mut said = Vec::new();
             let mut through = 0;
-            for upsert in batch.rows {
+            for mut upsert in batch.rows {
+                upsert.retime(sent_at, turn.now);
                 through = through.max(upsert.n);
                 let words = finished_words(&upsert);
                 let outcome = if taken {

@@ -13,7 +13,7 @@
 
 use sam_domain::access::internal::FeedAccess;
 use sam_domain::error::ApiError;
-use sam_domain::feed::{ClientFrame, PAGE_BYTES, Scope, ServerFrame};
+use sam_domain::feed::{CLIENT_FRAME_LIMIT, ClientFrame, PAGE_BYTES, Scope, ServerFrame};
 use sam_domain::id::{Id as _, ProjectId, SessionId};
 use sam_domain::link::frame::{PING, PONG};
 use sam_domain::time::Timestamp;
@@ -104,6 +104,10 @@ impl Feed<'_> {
         };
         if follower.until <= now {
             close_expired(socket);
+            return Ok(());
+        }
+        if text.len() > CLIENT_FRAME_LIMIT {
+            refuse(socket, "frame_too_large", None);
             return Ok(());
         }
         let Ok(frame) = serde_json::from_str::<ClientFrame>(text) else {

@@ -20,6 +20,11 @@ use super::feed::{Feed, REAUTHORISE};
 /// Tag of every live socket.
 pub(super) const TAG: &str = "live";
 
+/// Longest frame, in bytes: JSON writes a character in at most six.
+const FRAME_LIMIT: usize = 6 * INLINE_TEXT_LIMIT + 1024;
+/// Close code: the sender does not keep to the protocol.
+const MALFORMED: CloseCode = CloseCode::Application(4003);
+
 /// Accepts a workspace's socket. An older socket of the same workspace is closed.
 pub(super) fn accept(sockets: &Sockets, access: &LiveAccess) -> Result<worker::Response, ApiError> {
     let claims = &access.claims;
@@ -52,10 +57,14 @@ pub(super) fn receive(feed: &Feed<'_>, socket: &Socket, text: &str, now: Timesta
         let _ = socket.close(REAUTHORISE, "the token has expired; connect with a new one");
         return;
     }
-    let Ok(delta) = serde_json::from_str::<LiveDelta>(text) else {
+    let read = Some(text)
+        .filter(|text| text.len() <= FRAME_LIMIT)
+        .and_then(|text| serde_json::from_str::<LiveDelta>(text).ok());
+    let Some(delta) = read.filter(|delta| delta.append.len() <= INLINE_TEXT_LIMIT) else {
+        let _ = socket.close(MALFORMED, "a frame is not a delta, or is too long");
         return;
     };
-    if delta.append.is_empty() || delta.append.len() > INLINE_TEXT_LIMIT {
+    if delta.append.is_empty() {
         return;
     }
     let frame = ServerFrame::Delta {

@@ -94,8 +94,12 @@ impl DurableObject for ProjectData {
         socket: worker::WebSocket,
         message: worker::WebSocketIncomingMessage,
     ) -> worker::Result<()> {
-        if let (Ok(inner), worker::WebSocketIncomingMessage::String(text)) = (&self.inner, message)
-        {
+        // Every frame is text; what is not reads as one that says nothing.
+        let text = match message {
+            worker::WebSocketIncomingMessage::String(text) => text,
+            worker::WebSocketIncomingMessage::Binary(_) => String::new(),
+        };
+        if let Ok(inner) = &self.inner {
             let taken_in = async {
                 if let Err(error) = inner.received(&Socket::from(socket), &text) {
                     worker::console_error!("socket: {error}");

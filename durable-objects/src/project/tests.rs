@@ -442,6 +442,7 @@ fn begin(actor: &mut Actor<Session>, session: u128) -> Handled<session::SessionO
         prompt: id(1),
         row: id(1),
         text: "Fix it".to_owned(),
+        body: None,
     };
     actor.local::<SessionMachine>(&mut turn, local)
 }

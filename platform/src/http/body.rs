@@ -19,6 +19,9 @@ pub enum BodyError {
     /// The connection broke off, or fewer bytes came than were announced.
     #[error("the body broke off: {0}")]
     Broken(JsFailure),
+    /// It is said to be something else than JSON.
+    #[error("the body is said to be {0:?}")]
+    NotJson(String),
     /// It is not the JSON that the route takes.
     #[error("{0}")]
     Malformed(String),
@@ -32,6 +35,12 @@ impl From<BodyError> for ApiError {
                 "body_too_large",
                 format!("The request body is longer than {limit} bytes."),
             ),
+            BodyError::NotJson(_) => Self::new(
+                415,
+                "unsupported_media_type",
+                "The request body is said to be something else than JSON.",
+            )
+            .hint("Send it with the header `Content-Type: application/json`."),
             BodyError::Broken(_) => Self::bad_request("The request body broke off."),
             BodyError::Malformed(detail) => Self::new(
                 400,
@@ -42,12 +51,16 @@ impl From<BodyError> for ApiError {
     }
 }
 
+/// How many bytes the request says its body has.
+pub fn announced(request: &Request) -> Option<u64> {
+    super::header(request, "content-length").and_then(|text| text.trim().parse().ok())
+}
+
 /// Reads at most `limit` bytes. A longer body is refused by its announced length where it has one,
 /// else as soon as it passes the bound.
 pub async fn read_body(request: &Request, limit: usize) -> Result<Vec<u8>, BodyError> {
-    let announced =
-        super::header(request, "content-length").and_then(|text| text.trim().parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
+    let announced = announced(request);
+    if announced.is_some_and(|length| length > limit as u64) {
         return Err(BodyError::TooLarge { limit });
     }
     let Some(stream) = request.inner().body() else {
@@ -62,7 +75,7 @@ pub async fn read_body(request: &Request, limit: usize) -> Result<Vec<u8>, BodyE
             CollectError::Broken(failure) => BodyError::Broken(failure),
         })?;
     if let Some(length) = announced
-        && bytes.len() < length
+        && (bytes.len() as u64) < length
     {
         return Err(BodyError::Broken(JsFailure::new(format!(
             "{} of {length} announced bytes came",
@@ -81,7 +94,64 @@ pub async fn read_json<T: DeserializeOwned>(
     parse_json(&bytes)
 }
 
+/// The same for a request from outside, which may not say that its body is something else. Returns
+/// the body's bytes as well.
+pub async fn read_stated_json<T: DeserializeOwned>(
+    request: &Request,
+    limit: usize,
+) -> Result<(T, Vec<u8>), BodyError> {
+    if let Some(stated) = super::header(request, "content-type").filter(|stated| !is_json(stated)) {
+        return Err(BodyError::NotJson(stated));
+    }
+    let bytes = read_body(request, limit).await?;
+    Ok((parse_json(&bytes)?, bytes))
+}
+
+/// Whether a `Content-Type` names JSON.
+fn is_json(stated: &str) -> bool {
+    let essence = stated.split(';').next().unwrap_or_default().trim();
+    let essence = essence.to_ascii_lowercase();
+    essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
 /// Parses JSON, with a message that names the place but repeats nothing of the body.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyError> {
     serde_json::from_slice(bytes).map_err(|error| BodyError::Malformed(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_told_by_its_media_type() {
+        for (stated, is) in [
+            ("application/json", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("application/problem+json", true),
+            ("text/plain", false),
+            ("text/json", false),
+            ("application/x-www-form-urlencoded", false),
+            ("", false),
+        ] {
+            assert_eq!(is_json(stated), is, "{stated:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused_without_being_repeated() {
+        let deep = "[".repeat(100_000);
+        for bad in [
+            &b"{"[..],
+            b"\xff\xfe{}",
+            br#"{"a":"\ud800"}"#,
+            b"\0",
+            deep.as_bytes(),
+        ] {
+            let error = parse_json::<serde_json::Value>(bad).unwrap_err();
+            let text = ApiError::from(error).message;
+            assert!(text.len() < 200 && !text.contains("[["), "{text}");
+        }
+    }
 }

@@ -45,6 +45,7 @@ impl World {
                     prompt: prompt.clone(),
                     row: RowId::draw(&mut turn),
                     text: "do it".to_owned(),
+                    body: None,
                 };
                 self.session_local(&address, local);
                 self.ledger
@@ -58,6 +59,7 @@ impl World {
                     by: self.user.clone(),
                     pool: None,
                     text: "and this".to_owned(),
+                    body: None,
                 };
                 self.session_local(&address, local);
                 self.ledger

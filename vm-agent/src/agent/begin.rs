@@ -9,6 +9,7 @@ use crate::process::describe_exit;
 use crate::rows::{Live, Writer};
 use crate::store;
 use sam_acp::AcpSessionId;
+use sam_domain::conversation::row::BodyRef;
 use sam_domain::id::{AgentSessionId, CommandId, PromptId};
 use sam_domain::link::frame::{AgentState, Event};
 use sam_domain::time::Millis;
@@ -46,6 +47,8 @@ pub(crate) enum AgentCommand {
         prompt: PromptId,
         /// Its words.
         text: String,
+        /// The whole of them, when `text` is only their beginning.
+        body: Option<BodyRef>,
         /// Earlier conversation; empty for none.
         context: String,
     },

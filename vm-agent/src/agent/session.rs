@@ -14,6 +14,7 @@
 
 use super::begin::{AgentCommand, StartAgent};
 use super::launch::Running;
+use crate::api::{ApiFailure, Backoff};
 use crate::clock;
 use crate::log::{info, warning};
 use crate::machine::Machine;
@@ -23,9 +24,9 @@ use crate::secret::redact;
 use crate::store::{self, AgentRecord};
 use sam_acp::{
     AcpError, AcpSessionId, Block, HostEvent, PermissionOptionKind, PermissionOutcome,
-    PermissionRequest, PromptOutcome, TurnId,
+    PermissionRequest, PromptOutcome, Report, TurnId,
 };
-use sam_domain::conversation::row::{NoticeLevel, truncate};
+use sam_domain::conversation::row::{BodyRef, NoticeLevel, truncate};
 use sam_domain::conversation::wire::ActivityState;
 use sam_domain::id::{CommandId, PromptId};
 use sam_domain::link::frame::{AgentState, Event, StopReason};
@@ -46,6 +47,10 @@ pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Longest hint of an agent's that is passed on.
 const FAULT_HINT_BYTES: usize = 500;
+/// Time for the words of a long prompt to arrive.
+const FETCH_LIMIT: Duration = Duration::from_secs(120);
+/// A line of the agent's that is longer and cannot be read was more than a remark.
+const LONG_LINE: u64 = 4 * 1024;
 
 /// Why a session ends.
 #[derive(Debug)]
@@ -137,8 +142,14 @@ impl Session {
                     Some(event) => self.heard(event).await,
                 },
                 command = queue.recv() => match command {
-                    Some(AgentCommand::Prompt { command, prompt, text, context }) => {
-                        self.prompt(command, prompt, &text, &context).await;
+                    Some(AgentCommand::Prompt { command, prompt, text, body, context }) => {
+                        match self.whole(text, body).await {
+                            Ok(text) => self.prompt(command, prompt, &text, &context).await,
+                            Err(reason) => {
+                                let why = StopReason::NeverRan { reason };
+                                self.done(&command, vec![finished(&prompt, why, 0)]).await;
+                            }
+                        }
                     }
                     Some(AgentCommand::Cancel { command, prompt }) => self.cancel(command, &prompt).await,
                     Some(AgentCommand::Stop { command }) => {
@@ -151,6 +162,32 @@ impl Session {
                 () = tick => self.writer.tick(),
                 () = kill => return End::Stubborn,
             }
+        }
+    }
+
+    /// The words of a prompt, fetched where only their beginning came; or why
+    /// they cannot be had.
+    async fn whole(&self, text: String, body: Option<BodyRef>) -> Result<String, String> {
+        let Some(body) = body else {
+            return Ok(text);
+        };
+        let (api, _) = self.machine.deliveries(&self.start.subject.workspace);
+        let mut backoff = Backoff::standard();
+        let deadline = Instant::now() + FETCH_LIMIT;
+        loop {
+            let why = match api.body(&body).await {
+                Ok(bytes) => {
+                    return String::from_utf8(bytes)
+                        .map_err(|_| "its words are not text".to_owned());
+                }
+                Err(ApiFailure::Refused { message, .. }) => return Err(message),
+                Err(failure) => failure.to_string(),
+            };
+            let pause = backoff.step();
+            if Instant::now() + pause > deadline {
+                return Err(format!("its words cannot be fetched: {why}"));
+            }
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -223,6 +260,14 @@ impl Session {
                 if !gone && let Some(turn) = self.turn.take_if(|held| held.id == turn) {
                     self.answered(turn, result).await;
                 }
+            }
+            HostEvent::Report(Report::MalformedLine { bytes, .. }) if bytes > LONG_LINE => {
+                let text = format!(
+                    "The agent sent a message of {bytes} bytes that cannot be read; what it said is missing here."
+                );
+                let level = NoticeLevel::Warning;
+                let row = notice(&mut clock::turn(), level, "agent_message_lost", &text);
+                self.writer.add(row);
             }
             // Remarks about the protocol are the agent's affair, not a conversation's.
             HostEvent::Report(_) | HostEvent::Closed(_) => {}

@@ -7,15 +7,15 @@
 use super::client::{Api, ApiFailure};
 use crate::secret::Secret;
 use reqwest::Method;
+use sam_domain::conversation::row::BodyRef;
 use sam_domain::conversation::wire::{BatchAnswer, MessageBatch};
 use sam_domain::id::{NodeId, WorkspaceId};
-use sam_domain::time::{Millis, Timestamp};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// A token is renewed when it has less than this left.
-const RENEW_BEFORE: Millis = Millis::minutes(5);
+const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
 /// Time to deliver one body.
 const BODY_LIMIT: Duration = Duration::from_secs(120);
 
@@ -26,7 +26,8 @@ pub(crate) struct Tokens {
     pub(crate) workspace: Secret,
     /// Calls the model.
     pub(crate) model: Secret,
-    expires_at: Timestamp,
+    /// On the clock that nobody sets; the wall clock may be days off.
+    renew_at: Duration,
 }
 
 /// Who the node is, shared: a second join replaces it.
@@ -70,7 +71,7 @@ impl WorkspaceApi {
     pub(crate) async fn tokens(&self, refused: Option<&Secret>) -> Result<Tokens, ApiFailure> {
         let mut held = self.held.lock().await;
         if let Some(tokens) = held.as_ref() {
-            let fresh = tokens.expires_at > crate::clock::now().plus(RENEW_BEFORE);
+            let fresh = crate::clock::since_boot() < tokens.renew_at;
             let good = refused.is_none_or(|bad| tokens.workspace != *bad && tokens.model != *bad);
             if fresh && good {
                 return Ok(tokens.clone());
@@ -81,6 +82,7 @@ impl WorkspaceApi {
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .clone();
+        let asked = crate::clock::since_boot();
         let answer = self
             .api
             .workspace_tokens(&node.node, &node.token, &self.workspace)
@@ -88,7 +90,8 @@ impl WorkspaceApi {
         let tokens = Tokens {
             workspace: Secret::new(answer.workspace_token),
             model: Secret::new(answer.model_token),
-            expires_at: answer.expires_at,
+            renew_at: asked
+                + Duration::from_millis(answer.expires_in.0).saturating_sub(RENEW_BEFORE),
         };
         *held = Some(tokens.clone());
         Ok(tokens)
@@ -96,7 +99,12 @@ impl WorkspaceApi {
 
     /// Delivers a batch of rows, each as the JSON of a `RowUpsert`.
     pub(crate) async fn post_rows(&self, rows: &[&str]) -> Result<BatchAnswer, ApiFailure> {
-        let path = format!("api/workspaces/{}/messages", self.workspace);
+        // Said with every batch, so that rows are not dated by a clock that is off.
+        let sent_at = crate::clock::now().0;
+        let path = format!(
+            "api/workspaces/{}/messages?sent_at={sent_at}",
+            self.workspace
+        );
         // The rows are JSON already: what was stored is what is sent.
         let body = format!("{{\"rows\":[{}]}}", rows.join(","));
         debug_assert!(serde_json::from_str::<MessageBatch>(&body).is_ok());
@@ -123,6 +131,29 @@ impl WorkspaceApi {
         })
         .await
         .map(drop)
+    }
+
+    /// A body of the workspace's project, if its bytes are what its name says.
+    pub(crate) async fn body(&self, named: &BodyRef) -> Result<Vec<u8>, ApiFailure> {
+        let path = format!("api/workspaces/{}/bodies/{}", self.workspace, named.sha256);
+        let mut answer = self
+            .with_token(|api, token| api.request(Method::GET, &path, token).timeout(BODY_LIMIT))
+            .await?;
+        let mut bytes = Vec::new();
+        let unreachable = |error| super::client::unreachable(&error);
+        while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() as u64 > named.bytes {
+                break;
+            }
+        }
+        let (is, (_, bytes)) = crate::rows::body(bytes);
+        if is == *named {
+            Ok(bytes)
+        } else {
+            let why = "a body came with other bytes than its name says".to_owned();
+            Err(ApiFailure::Unreachable(why))
+        }
     }
 
     /// Sends a request with the workspace token; once more with a new token when

@@ -169,7 +169,7 @@ async fn nothing_in_a_repository_runs_when_it_is_cloned() {
     let url = origin.to_string_lossy();
     let (record, marks) = bench.prepare_marked(1, &url, None).await.expect("prepared");
     assert_eq!(codes(&marks), ["submodules_not_fetched"]);
-    assert!(marks[0].text.contains("5 submodules"), "{}", marks[0].text);
+    assert!(marks[0].text.contains("submodules (5)"), "{}", marks[0].text);
     let repo = bench.layout(1).repo();
     assert!(!repo.join("remote/.git").exists());
     std::fs::write(repo.join("a.txt"), "changed\n").expect("edit");
@@ -195,7 +195,7 @@ async fn large_files_kept_elsewhere_are_told() {
     let (_, marks) = bench.prepare_marked(1, &url, None).await.expect("prepared");
     assert_eq!(codes(&marks), ["lfs_not_fetched"]);
     let text = &marks[0].text;
-    assert!(text.starts_with("2 files are kept in Git LFS"), "{text}");
+    assert!(text.starts_with("Git LFS keeps 2 "), "{text}");
     assert!(text.contains("one.bin"), "{text}");
     assert!(!text.contains('\u{1b}'), "{text:?}");
 }

@@ -116,7 +116,7 @@ pub(super) async fn marks(
         marks.push(Mark {
             code: "submodules_not_fetched",
             text: format!(
-                "The repository has {} submodules, which are not fetched: their folders are empty.",
+                "The repository has submodules ({}), which are not fetched: their folders are empty.",
                 measured.submodules
             ),
         });
@@ -151,8 +151,9 @@ pub(super) async fn marks(
         marks.push(Mark {
             code: "lfs_not_fetched",
             text: format!(
-                "{count} files are kept in Git LFS, which is not used here: the checkout has their \
-                 pointers, not their content, and what is changed in them is committed as it is ({}{more}).",
+                "Git LFS keeps {count} of the repository's files and is not used here: the checkout has \
+                 their pointers, not their content, and what is changed in them is committed as it \
+                 is ({}{more}).",
                 names.join(", ")
             ),
         });

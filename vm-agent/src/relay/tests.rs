@@ -11,7 +11,7 @@ use axum::routing::post;
 use futures::{StreamExt, stream};
 use sam_domain::access::wire::WorkspaceTokens;
 use sam_domain::id::{Id, NodeId, WorkspaceId};
-use sam_domain::time::Timestamp;
+use sam_domain::time::{Millis, Timestamp};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
@@ -49,7 +49,8 @@ async fn tokens(State(plane): State<Arc<Plane>>) -> impl IntoResponse {
     axum::Json(WorkspaceTokens {
         workspace_token: format!("sam_wsp_rows-token-number-{n}"),
         model_token: format!("sam_mdl_model-token-number-{n}"),
-        expires_at: Timestamp(u64::MAX),
+        expires_at: Timestamp(1),
+        expires_in: Millis::hours(1),
     })
 }
 

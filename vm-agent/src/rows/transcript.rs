@@ -117,7 +117,9 @@ impl Open {
     }
 
     fn due(&self, now: Timestamp) -> bool {
-        self.dirty && now.since(self.versioned_at) >= STORE_EVERY
+        // A clock that was set back has not stopped.
+        let due = now < self.versioned_at || now.since(self.versioned_at) >= STORE_EVERY;
+        self.dirty && due
     }
 
     fn stored(&mut self, rev: u32) {

@@ -193,6 +193,7 @@ impl Plane {
                 agent_session: agent_session.clone(),
                 prompt: prompt.clone(),
                 text: lines.join("\n"),
+                body: None,
                 context: String::new(),
             },
         );
@@ -392,7 +393,9 @@ impl Connection {
                 json(&WorkspaceTokens {
                     workspace_token: rows,
                     model_token: model,
-                    expires_at: Timestamp(u64::MAX),
+                    // By a clock that stands at its beginning: only the span counts.
+                    expires_at: Timestamp(1),
+                    expires_in: Millis::hours(1),
                 })
             }
             ("POST", ["api", "workspaces", workspace, "messages"]) => {
@@ -636,7 +639,8 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Request> {
             let head = String::from_utf8(buffer[..end].to_vec()).ok()?;
             let mut lines = head.split("\r\n");
             let mut first = lines.next()?.split(' ');
-            let (method, path) = (first.next()?.to_owned(), first.next()?.to_owned());
+            let (method, target) = (first.next()?.to_owned(), first.next()?);
+            let path = target.split('?').next()?.to_owned();
             let headers: BTreeMap<String, String> = lines
                 .filter_map(|line| line.split_once(':'))
                 .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))

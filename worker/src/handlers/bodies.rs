@@ -25,6 +25,16 @@ pub(crate) async fn get(call: &Call, member: Member) -> Answer {
     Ok(as_text(stored))
 }
 
+/// A body for the machine: a prompt that is too long to travel inline.
+pub(crate) async fn get_for_workspace(call: &Call, workspace: WorkspaceToken) -> Answer {
+    let name = BodyName::parse(call.segment(1).unwrap_or_default())?;
+    let stored = Bodies::of(&call.env, &workspace.claims.prj)?
+        .get(&name)
+        .await?
+        .ok_or_else(|| ApiError::not_found("body"))?;
+    Ok(as_text(stored))
+}
+
 pub(crate) async fn put(call: &Call, workspace: WorkspaceToken) -> Answer {
     let name = BodyName::parse(call.segment(1).unwrap_or_default())?;
     let bytes = http::read_body(&call.request, MAX_BODY_BYTES).await?;

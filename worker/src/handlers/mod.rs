@@ -11,6 +11,7 @@ pub(crate) mod projects;
 pub(crate) mod sessions;
 pub(crate) mod setup;
 pub(crate) mod tasks;
+mod words;
 pub(crate) mod workspaces;
 
 use sam_domain::error::ApiError;

@@ -221,6 +221,7 @@ pub(crate) async fn tokens(call: &Call, token: NodeToken) -> Answer {
             workspace_token: sign(Purpose::Workspace)?,
             model_token: sign(Purpose::Model)?,
             expires_at,
+            expires_in: WORKSPACE_LIFETIME,
         },
     ))
 }

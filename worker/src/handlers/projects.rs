@@ -124,6 +124,14 @@ fn repository(text: &str) -> Result<String, ApiError> {
     if text.starts_with('/') {
         return Ok(text.to_owned());
     }
+    let is_remote_shell = |before: &str| before.contains('@') && !before.contains('/');
+    if text.starts_with("ssh://")
+        || text
+            .split_once(':')
+            .is_some_and(|(before, _)| is_remote_shell(before))
+    {
+        return refuse("`repository` is reached by SSH, for which machines have no key.");
+    }
     match Url::parse(text) {
         Ok(url) if !matches!(url.scheme(), "http" | "https") => {
             refuse("`repository` must be an http or https URL, or an absolute path.")

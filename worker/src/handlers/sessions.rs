@@ -7,10 +7,10 @@ use sam_domain::conversation::call::{
 use sam_domain::conversation::wire::{PromptView, SendPrompt};
 use sam_domain::error::ApiError;
 use sam_platform::crypto::sha256_hex;
-use sam_platform::http::{self, body};
+use sam_platform::http;
 
-use super::{idempotency_key, tasks};
-use crate::call::{Call, JSON_LIMIT};
+use super::{idempotency_key, words};
+use crate::call::Call;
 use crate::errors::Answer;
 use crate::membership::Member;
 use crate::objects;
@@ -57,9 +57,10 @@ pub(crate) async fn messages(call: &Call, member: Member) -> Answer {
 
 pub(crate) async fn send_prompt(call: &Call, member: Member) -> Answer {
     let key = idempotency_key(call)?;
-    let bytes = http::read_body(&call.request, JSON_LIMIT).await?;
-    let request: SendPrompt = body::parse_json(&bytes)?;
-    tasks::check_prompt("text", &request.text)?;
+    let (mut request, bytes): (SendPrompt, _) =
+        http::read_stated_json(&call.request, words::REQUEST_LIMIT).await?;
+    words::check("text", &request.text)?;
+    let body = words::keep(call, &member.project, &mut request.text).await?;
     let ask = ProjectCall::SendPrompt {
         project: member.project.clone(),
         session: call.id(1, "conversation")?,
@@ -70,19 +71,23 @@ pub(crate) async fn send_prompt(call: &Call, member: Member) -> Answer {
             body_sha256: sha256_hex(&bytes),
         },
         request,
+        body,
     };
     let reply: SendPromptReply = objects::project(call, &member.project, &ask).await?;
     Ok(http::json(202, &reply))
 }
 
 pub(crate) async fn edit_prompt(call: &Call, member: Member) -> Answer {
-    let request: SendPrompt = call.json().await?;
-    tasks::check_prompt("text", &request.text)?;
+    let (mut request, _): (SendPrompt, _) =
+        http::read_stated_json(&call.request, words::REQUEST_LIMIT).await?;
+    words::check("text", &request.text)?;
+    let body = words::keep(call, &member.project, &mut request.text).await?;
     let ask = ProjectCall::EditPrompt {
         session: call.id(1, "conversation")?,
         prompt: call.id(2, "prompt")?,
         by: member.editor(),
         request,
+        body,
     };
     let reply: PromptView = objects::project(call, &member.project, &ask).await?;
     Ok(http::json(200, &reply))

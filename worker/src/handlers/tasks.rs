@@ -3,17 +3,17 @@
 use sam_domain::conversation::call::{
     Idempotency, ListTasksReply, ProjectCall, SubmitReply, UsageSummary,
 };
-use sam_domain::conversation::wire::{PROMPT_LIMIT, SubmitTask};
+use sam_domain::conversation::wire::SubmitTask;
 use sam_domain::error::ApiError;
 use sam_domain::task::TaskState;
 use sam_domain::task::call::TaskCall;
 use sam_platform::crypto::sha256_hex;
 use sam_platform::d1::task_index::{IndexedTask, TaskIndex};
-use sam_platform::http::{self, body};
+use sam_platform::http;
 use sam_platform::r2::{Bodies, BodyName};
 
-use super::{idempotency_key, projects};
-use crate::call::{Call, JSON_LIMIT};
+use super::{idempotency_key, projects, words};
+use crate::call::Call;
 use crate::errors::{Answer, log};
 use crate::membership::{Member, TaskMember};
 use crate::objects;
@@ -23,9 +23,9 @@ const BASE_LIMIT: usize = 250;
 
 pub(crate) async fn submit(call: &Call, member: Member) -> Answer {
     let key = idempotency_key(call)?;
-    let bytes = http::read_body(&call.request, JSON_LIMIT).await?;
-    let request: SubmitTask = body::parse_json(&bytes)?;
-    check_prompt("prompt", &request.prompt)?;
+    let (mut request, bytes): (SubmitTask, _) =
+        http::read_stated_json(&call.request, words::REQUEST_LIMIT).await?;
+    words::check("prompt", &request.prompt)?;
     if let Some(agent) = &request.agent {
         projects::known_agent(agent)?;
     }
@@ -35,6 +35,7 @@ pub(crate) async fn submit(call: &Call, member: Member) -> Answer {
     let project = projects::stored(call, &member.project).await?;
     let pool = member.pool(call).await?;
     let title = title_of(&request.prompt);
+    let body = words::keep(call, &project.id, &mut request.prompt).await?;
     let reply: SubmitReply = objects::project(
         call,
         &project.id,
@@ -49,6 +50,7 @@ pub(crate) async fn submit(call: &Call, member: Member) -> Answer {
                 body_sha256: sha256_hex(&bytes),
             },
             request,
+            body,
         },
     )
     .await?;
@@ -69,22 +71,6 @@ pub(crate) async fn submit(call: &Call, member: Member) -> Answer {
         log(&error.to_string());
     }
     Ok(http::json(202, &reply))
-}
-
-/// Refuses words that no agent could be given.
-pub(super) fn check_prompt(field: &str, text: &str) -> Result<(), ApiError> {
-    if text.trim().is_empty() {
-        return Err(ApiError::bad_request(format!("`{field}` is empty.")));
-    }
-    if text.len() > PROMPT_LIMIT {
-        return Err(ApiError::new(
-            413,
-            "prompt_too_long",
-            format!("`{field}` is longer than {PROMPT_LIMIT} bytes."),
-        )
-        .hint("Put long material into a file of the repository and name the file."));
-    }
-    Ok(())
 }
 
 /// Refuses what git would read as an option or as something other than a revision's name.
@@ -182,13 +168,5 @@ mod tests {
     fn a_title_is_the_first_line() {
         assert_eq!(title_of("\n Fix it \nand more"), "Fix it ");
         assert_eq!(title_of(&"x".repeat(500)).len(), 200);
-    }
-
-    #[test]
-    fn an_empty_or_endless_prompt_is_refused() {
-        assert_eq!(check_prompt("text", " \n").unwrap_err().status, 400);
-        let endless = "x".repeat(PROMPT_LIMIT + 1);
-        assert_eq!(check_prompt("text", &endless).unwrap_err().status, 413);
-        assert!(check_prompt("text", "go").is_ok());
     }
 }

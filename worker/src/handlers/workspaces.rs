@@ -4,6 +4,7 @@ use sam_domain::access::internal::{LIVE_URL, LiveAccess};
 use sam_domain::conversation::call::{PostMessagesReply, ProjectCall};
 use sam_domain::conversation::wire::{BATCH_BYTES, BATCH_ROWS, MessageBatch};
 use sam_domain::error::ApiError;
+use sam_domain::time::Timestamp;
 use sam_platform::{http, objects as platform_objects};
 
 use crate::call::Call;
@@ -12,7 +13,7 @@ use crate::objects;
 use crate::principal::WorkspaceToken;
 
 pub(crate) async fn messages(call: &Call, workspace: WorkspaceToken) -> Answer {
-    let batch: MessageBatch = http::read_json(&call.request, BATCH_BYTES).await?;
+    let (batch, _): (MessageBatch, _) = http::read_stated_json(&call.request, BATCH_BYTES).await?;
     if batch.rows.len() > BATCH_ROWS {
         return Err(ApiError::new(
             413,
@@ -25,6 +26,7 @@ pub(crate) async fn messages(call: &Call, workspace: WorkspaceToken) -> Answer {
     let ask = ProjectCall::PostMessages {
         claims: workspace.claims,
         batch,
+        sent_at: call.query("sent_at")?.map(Timestamp),
     };
     let reply: PostMessagesReply = objects::project(call, &project, &ask).await?;
     Ok(http::json(200, &reply))

@@ -5,7 +5,7 @@ use super::{
     UTTERANCE_LIMIT,
 };
 use crate::actor::message::TaskIntent;
-use crate::conversation::row::{Author, truncate};
+use crate::conversation::row::{Author, BodyRef, truncate};
 use crate::conversation::wire::{Activity, PromptState, PromptView, SessionView};
 use crate::id::{PromptId, RowId, TaskId, UserId, WorkspaceId};
 use crate::task::TaskState;
@@ -61,6 +61,9 @@ pub struct Prompt {
     pub row: RowId,
     /// The words; dropped when it is over.
     pub text: String,
+    /// The whole of them, when `text` is only their beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<BodyRef>,
     /// Who sent it.
     pub by: UserId,
     /// Whose pool a task that begins with it draws on; the sender's own when absent.

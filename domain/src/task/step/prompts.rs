@@ -3,7 +3,8 @@
 use super::*;
 
 impl Step<'_> {
-    pub(super) fn prompt_dispatched(&mut self, prompt: PromptId, text: String, context: String) {
+    pub(super) fn prompt_dispatched(&mut self, dispatched: HeldPrompt) {
+        let prompt = dispatched.prompt.clone();
         let over = self.task.state.is_terminal() || self.task.finishing == Some(Finishing::Git);
         let same = self
             .task
@@ -17,12 +18,7 @@ impl Step<'_> {
             self.tell_session(Message::PromptReturned { prompt });
             return;
         }
-        self.task.prompt = Some(HeldPrompt {
-            prompt,
-            text,
-            context,
-            stage: PromptStage::Waiting,
-        });
+        self.task.prompt = Some(dispatched);
         match self.task.state {
             TaskState::AwaitingInput | TaskState::Finishing | TaskState::Running => {
                 self.serve_prompt()
@@ -71,6 +67,7 @@ impl Step<'_> {
             agent_session,
             prompt: held.prompt.clone(),
             text: held.text.clone(),
+            body: held.body.clone(),
             context,
         };
         self.command(action, PROMPT_LIMIT, Some(Awaited::Prompt));
