@@ -114,6 +114,12 @@ impl GitServer {
         .map_err(|_| failure("the git server is gone"))
     }
 
+    /// How many requests are held now.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        *self.shared.waiting.borrow()
+    }
+
     /// Every request that came, method and path with its query.
     #[must_use]
     pub fn seen(&self) -> Vec<String> {

@@ -96,6 +96,18 @@ pub fn with_environment(text: &str) -> Vec<Running> {
         .collect()
 }
 
+/// Everything that has these words in its arguments or its environment.
+#[must_use]
+pub fn knowing(text: &str) -> Vec<Running> {
+    everything()
+        .into_iter()
+        .filter(|process| {
+            let told = process.arguments.iter().any(|word| word.contains(text));
+            told || contains(&process.environment(), text.as_bytes())
+        })
+        .collect()
+}
+
 /// Whether `needle` is in `haystack`.
 #[must_use]
 pub fn contains(haystack: &[u8], needle: &[u8]) -> bool {

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::{Result, failure};
 
 /// How long a program may take to stop when asked.
-const STOPS_WITHIN: Duration = Duration::from_secs(10);
+const STOPS_WITHIN: Duration = Duration::from_secs(60);
 /// How often an ending program is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 

@@ -139,6 +139,7 @@ async function serve(options) {
       say(`stopping (${why})`);
       await miniflare.dispose().catch((error) => say(`while stopping: ${error.message}`));
       await dismissGuard();
+      rmSync(scratch, { recursive: true, force: true });
       rmSync(pidFile, { force: true });
       giveBack();
     })();

@@ -2,6 +2,7 @@
 
 use super::{Hub, Subject, ToLink};
 use crate::store::Store;
+use futures::FutureExt as _;
 use sam_domain::id::{CommandId, Id, WorkspaceId};
 use sam_domain::link::agent_end::Identity;
 use sam_domain::link::frame::{Action, AgentFrame, Command, Event, LEASE, NodeFacts, ObjectFrame};
@@ -190,4 +191,38 @@ async fn what_was_reported_is_repeated_after_a_restart_and_a_finished_command_is
     }
     assert_eq!(numbers, [2], "what was not acknowledged");
     assert!(begun.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_node_that_has_lapsed_is_not_current_until_it_is_welcomed() {
+    let mut bench = bench();
+    let welcome = |lease| ObjectFrame::Welcome {
+        acked_event: 0,
+        commands: Vec::new(),
+        lease,
+    };
+    assert!(bench.hub.until_current().now_or_never().is_some());
+    bench.hub.frame(welcome(Millis(20))).expect("welcomed");
+    bench.hub.until_lapsed().await;
+    assert!(bench.hub.until_current().now_or_never().is_none());
+    let told = bench.link.try_recv().expect("the connection is given up");
+    assert!(
+        matches!(
+            told,
+            ToLink::Close {
+                for_good: false,
+                ..
+            }
+        ),
+        "{told:?}"
+    );
+    // Being heard is not enough: what comes may be old.
+    bench.hub.heard();
+    assert!(bench.hub.until_current().now_or_never().is_none());
+    bench.hub.disconnected();
+    let (tell, _link) = mpsc::unbounded_channel();
+    bench.hub.connected(tell);
+    bench.hub.frame(welcome(LEASE)).expect("welcomed");
+    assert!(bench.hub.until_current().now_or_never().is_some());
+    assert!(!bench.hub.has_lapsed());
 }

@@ -253,6 +253,36 @@ fn a_growing_row_is_stored_at_its_beginning_every_five_seconds_and_at_its_end() 
 }
 
 #[test]
+fn what_grows_is_kept_between_versions() {
+    let mut t = transcript();
+    assert_eq!(t.update(&mut turn(0), message("a")).len(), 1);
+    assert_eq!(t.kept(), [], "it is as it was stored");
+    assert_eq!(t.update(&mut turn(100), message("bc")), []);
+    let kept = t.kept();
+    assert_eq!((kept.len(), kept[0].rev), (1, 1));
+    assert_eq!(kept[0].body.growing(), Some("abc"));
+    assert_eq!(t.kept(), [], "nothing was said since");
+    let long = "d".repeat(INLINE_TEXT_LIMIT);
+    assert_eq!(t.update(&mut turn(200), message(&long)), []);
+    let RowBody::Text(text) = t.kept().remove(0).body else {
+        panic!("no text");
+    };
+    assert_eq!(
+        (text.text.len(), text.truncated_bytes),
+        (INLINE_TEXT_LIMIT, 3)
+    );
+    // Keeping is no version: the next one comes when it would have come.
+    let versions = t.update(&mut turn(5000), message("e"));
+    assert_eq!((versions.len(), versions[0].rev), (1, 2));
+
+    let running = Some(sam_acp::ToolStatus::InProgress);
+    t.update(&mut turn(5100), call("t"));
+    t.update(&mut turn(5200), change("t", running, Some("one")));
+    t.update(&mut turn(5300), change("t", running, Some("one two")));
+    assert_eq!(t.kept()[0].body.growing(), Some("one two"));
+}
+
+#[test]
 fn what_was_growing_when_the_vm_agent_died_is_ended_by_the_next() {
     let mut t = transcript();
     let mut versions = t.update(&mut turn(1), message("half a sent"));

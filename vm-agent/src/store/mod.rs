@@ -236,9 +236,18 @@ impl Store {
         written
     }
 
-    /// Makes the disk as good as full, or as it was.
+    /// Makes the disk as good as full, or as it was; the reserve is used up.
     #[cfg(test)]
     pub(crate) fn fill_up(&self, full: bool) {
+        if full {
+            self.lock().execute_batch("VACUUM").expect("compact");
+        }
+        self.fill_up_to_the_reserve(full);
+    }
+
+    /// The same with the reserve as it is.
+    #[cfg(test)]
+    fn fill_up_to_the_reserve(&self, full: bool) {
         let pages = if full { 1 } else { i64::from(u32::MAX) - 1 };
         let set = self
             .lock()
@@ -320,6 +329,32 @@ mod tests {
         let held = store.membership().expect("read").expect("joined");
         assert_eq!(held.node, membership.node);
         assert_eq!(held.token, membership.token);
+    }
+
+    #[test]
+    fn a_full_disk_takes_records_within_the_reserve() {
+        let dir = tempfile::tempdir().expect("dir");
+        // The second start finds the reserve that the first one made.
+        drop(Store::open(dir.path()).expect("opens"));
+        let store = Store::open(dir.path()).expect("opens");
+        let file = |name: &str| {
+            std::fs::metadata(store.dir().join(name))
+                .expect("file")
+                .len()
+        };
+        let reserved = u64::try_from(RESERVE).expect("positive");
+        let log = file("vm-agent.sqlite3-wal");
+        assert!(log > reserved && log < 3 * reserved, "{log}");
+        store.fill_up_to_the_reserve(true);
+        let before = file("vm-agent.sqlite3");
+        let put =
+            |n: usize| store.transaction(|tx| put_meta(tx, &format!("key-{n}"), &"x".repeat(8000)));
+        let taken = (0..1000).take_while(|n| put(*n).is_ok()).count();
+        assert!((100..200).contains(&taken), "{taken} records of 8 KB");
+        assert!(put(1000).expect_err("it is full by now").is_full());
+        assert_eq!(file("vm-agent.sqlite3"), before, "the file did not grow");
+        store.fill_up_to_the_reserve(false);
+        put(1000).expect("there is room again");
     }
 
     #[test]
