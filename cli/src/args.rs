@@ -2,6 +2,7 @@
 
 use crate::secret::Secret;
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
+use sam_domain::access::wire::{ProjectRole, Role};
 use sam_domain::task::TaskMode;
 
 const EXIT_CODES: &str = "\
@@ -43,6 +44,9 @@ pub(crate) enum Command {
     /// Machines that do the work
     #[command(subcommand, visible_alias = "nodes")]
     Node(Node),
+    /// The people of the installation, for who runs it
+    #[command(subcommand)]
+    People(People),
     /// (not built yet) Install the node agent as a service
     Runner(Planned),
     /// (not built yet) What was spent, by project, model and person
@@ -62,7 +66,7 @@ pub(crate) struct Planned {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Auth {
     /// Sign in to a server
-    #[command(group = ArgGroup::new("with").args(["claim", "token", "link"]))]
+    #[command(group = ArgGroup::new("with").args(["claim", "token", "link", "invite"]))]
     Login(Login),
     /// Who is signed in, where, and which model answers
     Status,
@@ -84,11 +88,14 @@ pub(crate) struct Login {
     /// A single-use sign-in link (`-` reads it from stdin)
     #[arg(long, value_name = "LINK")]
     pub(crate) link: Option<Secret>,
+    /// An invite for a new person (`-` reads it from stdin)
+    #[arg(long, value_name = "INVITE", requires = "name")]
+    pub(crate) invite: Option<Secret>,
     /// The server's address [default: the last one, else http://127.0.0.1:8787]
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
-    /// Your name, when claiming
-    #[arg(long, requires = "claim")]
+    /// Your name, when claiming or invited
+    #[arg(long)]
     pub(crate) name: Option<String>,
 }
 
@@ -119,6 +126,128 @@ pub(crate) enum Project {
         /// Name or id [default: the current one]
         project: Option<String>,
     },
+    /// Who is in a project
+    #[command(subcommand)]
+    Members(Members),
+}
+
+/// `sam project members …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Members {
+    /// List members
+    List {
+        #[command(flatten)]
+        within: InProject,
+    },
+    /// Add somebody, or change their role
+    Add {
+        /// Their id (`sam auth status` shows them theirs)
+        #[arg(value_name = "PERSON")]
+        user: String,
+        /// What they may do
+        #[arg(long, value_enum, default_value_t)]
+        role: MemberRole,
+        #[command(flatten)]
+        within: InProject,
+    },
+    /// Remove a member, or leave
+    Remove {
+        /// Name or id
+        #[arg(value_name = "PERSON")]
+        user: String,
+        #[command(flatten)]
+        within: InProject,
+    },
+}
+
+/// What somebody may do in a project, as an argument.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum MemberRole {
+    /// Reads
+    Viewer,
+    /// Submits work and prompts
+    #[default]
+    Contributor,
+    /// Changes members and others' prompts
+    Maintainer,
+    /// Changes owners
+    Owner,
+}
+
+impl From<MemberRole> for ProjectRole {
+    fn from(role: MemberRole) -> Self {
+        match role {
+            MemberRole::Viewer => Self::Viewer,
+            MemberRole::Contributor => Self::Contributor,
+            MemberRole::Maintainer => Self::Maintainer,
+            MemberRole::Owner => Self::Owner,
+        }
+    }
+}
+
+/// `sam people …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum People {
+    /// List people
+    List,
+    /// Mint a single-use invite for somebody new
+    Invite {
+        /// What they may do
+        #[arg(long, value_enum, default_value_t)]
+        role: PersonRole,
+        /// For whom it is, as a note to yourself
+        #[arg(long)]
+        note: Option<String>,
+    },
+    /// List invites that can still be used
+    Invites,
+    /// Take an invite back
+    Revoke {
+        /// The invite's id
+        invite: String,
+    },
+    /// Change what somebody may do
+    Role {
+        /// Name or id
+        person: String,
+        /// What they may do
+        #[arg(value_enum)]
+        role: PersonRole,
+    },
+    /// Shut somebody out for now; what they have open or running ends
+    Suspend {
+        /// Name or id
+        person: String,
+    },
+    /// Let somebody back in
+    Restore {
+        /// Name or id
+        person: String,
+    },
+    /// Remove somebody for good; what they wrote stays
+    Remove {
+        /// Name or id
+        person: String,
+    },
+}
+
+/// What somebody may do in the installation, as an argument.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum PersonRole {
+    /// Uses it
+    #[default]
+    Member,
+    /// Runs it
+    Admin,
+}
+
+impl From<PersonRole> for Role {
+    fn from(role: PersonRole) -> Self {
+        match role {
+            PersonRole::Member => Self::Member,
+            PersonRole::Admin => Self::Admin,
+        }
+    }
 }
 
 /// Which project a command is about.
@@ -231,6 +360,19 @@ pub(crate) enum Node {
     List,
     /// Mint a token that joins one machine
     JoinToken,
+    /// Let your machine do a project's work for everybody in it
+    Share(OneNode),
+    /// Let your machine do a project's work for you alone
+    Unshare(OneNode),
+}
+
+/// A machine and a project.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OneNode {
+    /// The machine, by name or id
+    pub(crate) node: String,
+    #[command(flatten)]
+    pub(crate) within: InProject,
 }
 
 #[cfg(test)]

@@ -74,6 +74,29 @@ fn pick_project(name: &str, projects: Vec<ProjectView>) -> Result<ProjectView, F
     })
 }
 
+/// Something by its name, its whole id, or an end of its id.
+pub(crate) fn named<T, I: Id>(
+    given: &str,
+    kind: &str,
+    all: Vec<T>,
+    parts: impl Fn(&T) -> (&str, &I),
+) -> Result<T, Failure> {
+    let (exact, others): (Vec<T>, Vec<T>) = all.into_iter().partition(|thing| {
+        let (name, id) = parts(thing);
+        (!name.is_empty() && name.eq_ignore_ascii_case(given)) || id.as_str() == given
+    });
+    let found = if exact.is_empty() {
+        let ends = |thing: &T| stands_for(given, parts(thing).1);
+        others.into_iter().filter(ends).collect()
+    } else {
+        exact
+    };
+    one(found, given, kind, |thing| {
+        let (name, id) = parts(thing);
+        format!("{id} {name}")
+    })
+}
+
 /// The task a command is about: by whole id, or by the end of its id among the
 /// project's tasks.
 pub(crate) async fn task(

@@ -4,7 +4,7 @@ mod support;
 
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
-use support::fixtures::{setup, user};
+use support::fixtures::{setup, user, user_id};
 use support::program::{Program, TOKEN};
 use support::server::Server;
 
@@ -60,9 +60,10 @@ async fn a_claim_sends_its_token_and_keeps_the_session_privately() {
     ran.expect(
         0,
         &format!(
-            "  server      {}/\n  signed in   Ada (admin)\n  token from  {}\n  \
+            "  server      {}/\n  signed in   Ada (admin)\n  your id     {}\n  token from  {}\n  \
              model       a scripted stand-in, not a real model\n",
             server.url,
+            user_id(),
             program.config().display()
         ),
     );

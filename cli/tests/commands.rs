@@ -335,7 +335,8 @@ async fn a_failed_tasks_status_says_where_why_and_what_next() {
         fault: Fault::Environment,
     });
     server.on("GET", &task_path(), 200, &json!(failed));
-    let usage = json!({ "calls": 0, "unreported": 0, "input_tokens": 0, "output_tokens": 0 });
+    let usage =
+        json!({ "calls": 0, "unreported": 0, "input_tokens": 0, "output_tokens": 0, "ends": {} });
     server.on("GET", &format!("{}/usage", task_path()), 200, &usage);
     let id = task_id();
     let ran = program.run(&["task", "status", id.as_str()]).await;

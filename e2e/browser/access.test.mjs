@@ -5,6 +5,18 @@ import { after, before, describe, test } from "node:test";
 
 import { axe, Stack } from "./harness.mjs";
 
+/** The address that a route mints for who is signed in on the page. */
+function minted(page, route) {
+  return page.evaluate(async (route) => {
+    const answer = await fetch(route, {
+      method: "POST",
+      headers: { "x-sam-csrf": "1", "content-type": "application/json" },
+      body: "{}",
+    });
+    return (await answer.json()).url;
+  }, route);
+}
+
 describe("coming in", { timeout: 120_000 }, () => {
   let stack;
   let page;
@@ -57,14 +69,7 @@ describe("coming in", { timeout: 120_000 }, () => {
   });
 
   test("signing out ends the session, and a link signs in again, once", async () => {
-    const made = await page.evaluate(async () => {
-      const answer = await fetch("/api/auth/sign-in-links", {
-        method: "POST",
-        headers: { "x-sam-csrf": "1", "content-type": "application/json" },
-        body: "{}",
-      });
-      return (await answer.json()).url;
-    });
+    const made = await minted(page, "/api/auth/sign-in-links");
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.getByRole("heading", { name: "Sign in" }).waitFor();
     page.complaints.length = 0;
@@ -79,6 +84,26 @@ describe("coming in", { timeout: 120_000 }, () => {
     await other.getByRole("alert").filter({ hasText: "used before" }).waitFor();
     assert.ok(!other.url().includes("sam_lnk_"));
     assert.deepEqual(await axe(other), []);
+  });
+
+  test("an invite lets somebody new in, once, under a name of their own", async () => {
+    const url = await minted(page, "/api/people/invites");
+    const guest = await stack.page({ signedIn: false });
+    await guest.goto(url);
+    await guest.getByRole("heading", { name: "You are invited" }).waitFor();
+    assert.ok(!guest.url().includes("sam_inv_"), "the secret has left the address bar");
+    assert.deepEqual(await axe(guest), []);
+    await guest.getByLabel("Your name").fill("Ben");
+    await guest.getByRole("button", { name: "Come in" }).click();
+    await guest.getByRole("heading", { name: "Projects", level: 1 }).waitFor();
+    await guest.getByText("Add the first one").waitFor();
+    assert.deepEqual(guest.complaints, []);
+
+    const late = await stack.page({ signedIn: false });
+    await late.goto(url);
+    await late.getByLabel("Your name").fill("Eve");
+    await late.getByRole("button", { name: "Come in" }).click();
+    await late.getByRole("alert").filter({ hasText: "used before" }).waitFor();
   });
 
   test("what is not there, or not one's own, is said to be neither", async () => {

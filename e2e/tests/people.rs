@@ -11,7 +11,7 @@ use sam_domain::access::wire::{
 use sam_domain::conversation::wire::Submitted;
 use sam_domain::feed::{ClientFrame, Scope, ServerFrame};
 use sam_domain::id::{ProjectId, UserId};
-use sam_domain::link::frame::{Action, ObjectFrame};
+use sam_domain::link::frame::Action;
 use sam_domain::node::wire::{NodeState, NodeView};
 use sam_domain::task::{TaskState, TaskView};
 use sam_e2e::node::ScriptedNode;
@@ -187,8 +187,10 @@ async fn suspension_closes_everything_at_once_and_can_be_lifted() -> Result {
         403,
         "account_suspended",
     )?;
-    let feed = ben.client.socket(&format!("/api/projects/{project}/feed"));
-    ensure(feed.await.is_err(), || "a new feed was opened".to_owned())?;
+    let feed = format!("/api/projects/{project}/feed");
+    ensure(ben.client.socket(&feed).await.is_err(), || {
+        "a new feed was opened".to_owned()
+    })?;
     let secret = link.url.split('#').nth(1).unwrap_or_default();
     let login = json!({"link": secret});
     refused(

@@ -1,6 +1,6 @@
 //! The app's addresses.
 //!
-//! A secret (a sign-in link, a claim token) only ever sits in the fragment,
+//! A secret (a sign-in link, an invite, a claim token) only ever sits in the fragment,
 //! which browsers do not send; [`Route`] never holds one.
 
 use sam_domain::id::{ProjectId, SessionId};
@@ -14,6 +14,8 @@ pub(crate) enum Route {
     SignIn,
     /// `/claim`.
     Claim,
+    /// `/invite`.
+    Invite,
     /// `/projects/{project}`: its conversations.
     Project(ProjectId),
     /// `/projects/{project}/new`: a new task.
@@ -34,6 +36,7 @@ impl Route {
             [] => Self::Home,
             ["sign-in"] => Self::SignIn,
             ["claim"] => Self::Claim,
+            ["invite"] => Self::Invite,
             ["nodes"] => Self::Nodes,
             ["projects"] => Self::Home,
             ["projects", project] => project.parse().map_or(Self::Unknown, Self::Project),
@@ -54,6 +57,7 @@ impl Route {
             Self::Home | Self::Unknown => "/".to_owned(),
             Self::SignIn => "/sign-in".to_owned(),
             Self::Claim => "/claim".to_owned(),
+            Self::Invite => "/invite".to_owned(),
             Self::Project(project) => format!("/projects/{project}"),
             Self::Compose(project) => format!("/projects/{project}/new"),
             Self::Session(project, session) => format!("/projects/{project}/sessions/{session}"),
@@ -67,7 +71,12 @@ impl Route {
             Self::Project(project) | Self::Compose(project) | Self::Session(project, _) => {
                 Some(project)
             }
-            Self::Home | Self::SignIn | Self::Claim | Self::Nodes | Self::Unknown => None,
+            Self::Home
+            | Self::SignIn
+            | Self::Claim
+            | Self::Invite
+            | Self::Nodes
+            | Self::Unknown => None,
         }
     }
 
@@ -85,9 +94,12 @@ impl Route {
             Self::Compose(project) | Self::Session(project, _) => {
                 Some(Self::Project(project.clone()))
             }
-            Self::Project(_) | Self::Nodes | Self::Claim | Self::SignIn | Self::Unknown => {
-                Some(Self::Home)
-            }
+            Self::Project(_)
+            | Self::Nodes
+            | Self::Claim
+            | Self::Invite
+            | Self::SignIn
+            | Self::Unknown => Some(Self::Home),
             Self::Home => None,
         }
     }
@@ -105,6 +117,7 @@ mod tests {
             "/".to_owned(),
             "/sign-in".to_owned(),
             "/claim".to_owned(),
+            "/invite".to_owned(),
             "/nodes".to_owned(),
             format!("/projects/{project}"),
             format!("/projects/{project}/new"),

@@ -8,7 +8,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use sam_domain::access::route::Method;
 use sam_domain::access::wire::{
-    ClaimSetup, LinkLogin, ProjectList, ProjectView, SetupStatus, SignedIn, UserView,
+    ClaimSetup, InviteLogin, LinkLogin, ProjectList, ProjectView, SetupStatus, SignedIn, UserView,
 };
 use sam_domain::catalogue::Catalog;
 use sam_domain::id::{ProjectId, TaskId};
@@ -197,6 +197,13 @@ impl App {
     /// Redeems a sign-in link.
     pub(crate) async fn redeem(self, link: String) -> Result<(), Trouble> {
         let answer: SignedIn = api::post("/api/auth/link-login", &LinkLogin { link }).await?;
+        self.welcome(answer);
+        Ok(())
+    }
+
+    /// Comes in with an invite.
+    pub(crate) async fn come(self, invite: InviteLogin) -> Result<(), Trouble> {
+        let answer: SignedIn = api::post("/api/auth/invite-login", &invite).await?;
         self.welcome(answer);
         Ok(())
     }

@@ -11,7 +11,7 @@ use crate::output::{note, table, time};
 use crate::secret::Secret;
 use sam_domain::access::route::RouteId;
 use sam_domain::access::wire::{
-    ClaimSetup, LinkLogin, Role, SetupStatus, SignInLink, SignedIn, UserView,
+    ClaimSetup, InviteLogin, LinkLogin, Role, SetupStatus, SignInLink, SignedIn, UserView,
 };
 use serde::Serialize;
 use url::Url;
@@ -53,6 +53,7 @@ async fn sign_in(context: &mut Context, login: Login) -> Result<Exit, Failure> {
         claim,
         token,
         link,
+        invite,
         url,
         name,
     } = login;
@@ -76,7 +77,7 @@ async fn sign_in(context: &mut Context, login: Login) -> Result<Exit, Failure> {
         (url, token, user)
     } else if let Some(link) = link {
         let link = given(link, "link")?;
-        let (origin, secret) = split_link(&link)?;
+        let (origin, secret) = split_link(&link, "/sign-in", "sign-in link")?;
         let url = address(context, url.as_deref().or(origin.as_deref()))?;
         let api = Api::new(url.clone(), None)?;
         let body = LinkLogin {
@@ -86,12 +87,25 @@ async fn sign_in(context: &mut Context, login: Login) -> Result<Exit, Failure> {
             .json(Call::new(RouteId::LinkLogin, &[]).body(&body)?)
             .await?;
         (url, Secret::new(&signed_in.token), signed_in.user)
+    } else if let (Some(invite), Some(name)) = (invite, name) {
+        let invite = given(invite, "invite")?;
+        let (origin, secret) = split_link(&invite, "/invite", "invite")?;
+        let url = address(context, url.as_deref().or(origin.as_deref()))?;
+        let api = Api::new(url.clone(), None)?;
+        let body = InviteLogin {
+            invite: secret.expose().to_owned(),
+            name,
+        };
+        let signed_in: SignedIn = api
+            .json(Call::new(RouteId::InviteLogin, &[]).body(&body)?)
+            .await?;
+        (url, Secret::new(&signed_in.token), signed_in.user)
     } else {
         return Err(Failure::NotBuilt {
             what: "Signing in through the browser".to_owned(),
             hint: Some(
                 "Use `sam auth login --claim <token>` on a new installation, or \
-                 `--token`, or `--link <sign-in link>`."
+                 `--token`, `--link <sign-in link>`, or `--invite <invite> --name <your name>`."
                     .to_owned(),
             ),
         });
@@ -127,22 +141,22 @@ fn address(context: &Context, explicit: Option<&str>) -> Result<Url, Failure> {
     Ok(url)
 }
 
-/// Splits `http://host/sign-in#sam_lnk_…` into its server and secret; a bare
-/// secret has no server.
-fn split_link(link: &Secret) -> Result<(Option<String>, Secret), Failure> {
-    let Some((page, secret)) = link.expose().split_once('#') else {
+/// Splits `http://host/page#secret` into its server and secret; a bare secret
+/// has no server.
+fn split_link(link: &Secret, page: &str, what: &str) -> Result<(Option<String>, Secret), Failure> {
+    let Some((address, secret)) = link.expose().split_once('#') else {
         return Ok((None, link.clone()));
     };
-    let server = page.strip_suffix("/sign-in").ok_or_else(|| {
+    let server = address.strip_suffix(page).ok_or_else(|| {
         Failure::usage(
-            "This is not a sign-in link.",
-            "It looks like http://host/sign-in#sam_lnk_…; `sam auth link` mints one.",
+            format!("This is not a {what}."),
+            format!("It looks like http://host{page}#sam_…, with the secret after the `#`."),
         )
     })?;
     Ok((Some(server.to_owned()), Secret::new(secret)))
 }
 
-const fn role(role: Role) -> &'static str {
+pub(super) const fn role(role: Role) -> &'static str {
     match role {
         Role::Admin => "admin",
         Role::Member => "member",
@@ -191,6 +205,10 @@ async fn status(context: &Context) -> Result<Exit, Failure> {
             (None, Some(_)) => "nobody: the token is no longer accepted".to_owned(),
         };
         let mut facts = vec![("server", url.to_string()), ("signed in", who)];
+        if let Some(user) = &user {
+            // What others need to add one to their projects.
+            facts.push(("your id", user.id.to_string()));
+        }
         if let Some(source) = source {
             let place = match (source, context.settings.path()) {
                 (TokenSource::File, Some(path)) => path.display().to_string(),
@@ -284,12 +302,12 @@ mod tests {
 
     #[test]
     fn links_are_split_at_their_fragment() {
-        let (server, secret) =
-            split_link(&Secret::new("http://127.0.0.1:8787/sign-in#sam_lnk_abc")).unwrap();
+        let split = |link| split_link(&Secret::new(link), "/sign-in", "sign-in link");
+        let (server, secret) = split("http://127.0.0.1:8787/sign-in#sam_lnk_abc").unwrap();
         assert_eq!(server.as_deref(), Some("http://127.0.0.1:8787"));
         assert_eq!(secret.expose(), "sam_lnk_abc");
-        let (server, secret) = split_link(&Secret::new("sam_lnk_abc")).unwrap();
+        let (server, secret) = split("sam_lnk_abc").unwrap();
         assert_eq!((server, secret.expose()), (None, "sam_lnk_abc"));
-        assert!(split_link(&Secret::new("http://host/other#x")).is_err());
+        assert!(split("http://host/other#x").is_err());
     }
 }

@@ -1,7 +1,9 @@
 //! What each command does.
 
 mod auth;
+mod members;
 mod node;
+mod people;
 mod project;
 mod task;
 
@@ -21,6 +23,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         Command::Project(command) => project::run(&mut context, command).await,
         Command::Task(command) => task::run(&context, command).await,
         Command::Node(command) => node::run(&context, command).await,
+        Command::People(command) => people::run(&context, command).await,
         Command::Runner(_) => Err(planned(
             "`sam runner`",
             Some("Start the agent by hand: `sam-vm-agent run --url URL --join-token TOKEN`."),

@@ -1,21 +1,24 @@
 //! `sam node …`
 
 use crate::api::Call;
-use crate::args::Node;
+use crate::args::{Node, OneNode};
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::output::style::Paint;
 use crate::output::table::{self, Cell};
 use crate::output::{text, time};
+use crate::resolve;
 use sam_domain::access::route::RouteId;
 use sam_domain::access::wire::JoinToken;
 use sam_domain::id::Id;
-use sam_domain::node::wire::{NodeList, NodeState};
+use sam_domain::node::wire::{NodeList, NodeState, NodeView};
 
 pub(super) async fn run(context: &Context, command: Node) -> Result<Exit, Failure> {
     match command {
         Node::List => list(context).await,
         Node::JoinToken => join_token(context).await,
+        Node::Share(which) => set_shared(context, which, RouteId::ShareNode).await,
+        Node::Unshare(which) => set_shared(context, which, RouteId::UnshareNode).await,
     }
 }
 
@@ -85,6 +88,34 @@ async fn join_token(context: &Context) -> Result<Exit, Failure> {
             url.as_str().trim_end_matches('/'),
             time::until(token.expires_at, time::now())
         ));
+    }
+    Ok(Exit::Ok)
+}
+
+async fn set_shared(context: &Context, which: OneNode, route: RouteId) -> Result<Exit, Failure> {
+    let api = context.api()?;
+    let project = resolve::project(context, &api, which.within.project.as_deref()).await?;
+    let list: NodeList = api.json(Call::new(RouteId::ListNodes, &[])).await?;
+    let node = resolve::named(&which.node, "machine", list.nodes, |node| {
+        (&node.name, &node.id)
+    })?;
+    let segments = [node.id.as_str(), project.id.as_str()];
+    let node: NodeView = api.json(Call::new(route, &segments)).await?;
+    let out = &context.out;
+    if out.json {
+        out.value(&node)?;
+    } else {
+        let shared = node.shared_with.contains(&project.id);
+        out.line(&format!(
+            "{} works {} in {}.",
+            text::clean_line(&node.name),
+            if shared {
+                "for everybody"
+            } else {
+                "for you alone"
+            },
+            text::clean_line(&project.name)
+        ))?;
     }
     Ok(Exit::Ok)
 }

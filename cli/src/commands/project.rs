@@ -25,6 +25,7 @@ pub(super) async fn run(context: &mut Context, command: Project) -> Result<Exit,
             show(context, &project)?;
             Ok(Exit::Ok)
         }
+        Project::Members(command) => super::members::run(context, command).await,
     }
 }
 
@@ -234,7 +235,7 @@ fn show(context: &Context, project: &ProjectView) -> Result<(), Failure> {
     Ok(())
 }
 
-const fn role(role: ProjectRole) -> &'static str {
+pub(super) const fn role(role: ProjectRole) -> &'static str {
     match role {
         ProjectRole::Viewer => "viewer",
         ProjectRole::Contributor => "contributor",

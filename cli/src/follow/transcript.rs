@@ -62,6 +62,8 @@ pub(super) struct Transcript {
     begun: bool,
     rows: BTreeMap<RowId, Shown>,
     plans: BTreeMap<RowId, String>,
+    /// What each printed notice said.
+    notices: BTreeMap<RowId, String>,
     steps: BTreeSet<(u32, StepName, Timestamp)>,
     last: Option<Block>,
 }
@@ -75,6 +77,7 @@ impl Transcript {
             begun: false,
             rows: BTreeMap::new(),
             plans: BTreeMap::new(),
+            notices: BTreeMap::new(),
             steps: BTreeSet::new(),
             last: None,
         }
@@ -106,7 +109,7 @@ impl Transcript {
         let mut blocked = false;
         for row in rows {
             if self.is_done(row) {
-                self.revise_plan(row, &mut out);
+                self.revise(row, now, &mut out);
                 continue;
             }
             self.steps_before(task, row, &mut out);
@@ -198,7 +201,10 @@ impl Transcript {
                 self.plans.insert(row.id.clone(), line);
                 self.print_finished(row, Block::Work, now, out);
             }
-            RowBody::Notice(_) => self.print_finished(row, Block::Notice, now, out),
+            RowBody::Notice(body) => {
+                self.notices.insert(row.id.clone(), body.text.clone());
+                self.print_finished(row, Block::Notice, now, out);
+            }
         }
     }
 
@@ -209,17 +215,27 @@ impl Transcript {
         shown.done = true;
     }
 
-    /// A plan is replaced as a whole while work goes on; it is printed again
-    /// when its line changes.
-    fn revise_plan(&mut self, row: &Row, out: &mut Vec<String>) {
-        let RowBody::Plan(body) = &row.body else {
-            return;
-        };
-        let line = render::plan_line(self.style, body);
-        if self.plans.get(&row.id) != Some(&line) {
-            self.enter(Block::Work, out);
-            out.push(line.clone());
-            self.plans.insert(row.id.clone(), line);
+    /// A plan is replaced as a whole while work goes on, and so is a notice of
+    /// the agent's that it waits; either is printed again when it says something
+    /// else.
+    fn revise(&mut self, row: &Row, now: Timestamp, out: &mut Vec<String>) {
+        match &row.body {
+            RowBody::Plan(body) => {
+                let line = render::plan_line(self.style, body);
+                if self.plans.get(&row.id) != Some(&line) {
+                    self.enter(Block::Work, out);
+                    out.push(line.clone());
+                    self.plans.insert(row.id.clone(), line);
+                }
+            }
+            RowBody::Notice(body) if self.notices.get(&row.id) != Some(&body.text) => {
+                self.print_row(row, false, now, out);
+            }
+            RowBody::Notice(_)
+            | RowBody::Text(_)
+            | RowBody::Thought(_)
+            | RowBody::Tool(_)
+            | RowBody::Usage(_) => {}
         }
     }
 

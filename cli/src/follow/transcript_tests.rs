@@ -328,3 +328,24 @@ fn a_row_that_never_ends_does_not_hold_back_everything() {
     let lines = watcher.end();
     assert_eq!(lines.iter().filter(|l| l.contains("npm test")).count(), 1);
 }
+
+#[test]
+fn a_notice_that_says_something_else_is_printed_again() {
+    let mut rows = upserts(&[Plot::Notice], &[0]);
+    for text in ["Retrying in 4 s.", "Retrying in 4 s.", "Went on."] {
+        let mut row = rows.last().unwrap().clone();
+        row.seq += 1;
+        row.rev += 1;
+        if let RowBody::Notice(notice) = &mut row.body {
+            text.clone_into(&mut notice.text);
+        }
+        rows.push(row);
+    }
+    let lines = live(&rows, None).join("\n");
+    let times = |text: &str| lines.matches(text).count();
+    assert_eq!(
+        (times("Take note."), times("Retrying"), times("Went on.")),
+        (1, 1, 1),
+        "{lines}"
+    );
+}

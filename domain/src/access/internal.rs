@@ -36,6 +36,18 @@ pub struct FeedAccess {
     pub authorised_until: Timestamp,
 }
 
+impl FeedAccess {
+    /// When they showed that they may.
+    #[must_use]
+    pub const fn authorised_at(&self) -> Timestamp {
+        Timestamp(
+            self.authorised_until
+                .0
+                .saturating_sub(SOCKET_AUTHORISATION.0),
+        )
+    }
+}
+
 /// Which workspace sends deltas. The claims were verified; the socket must not
 /// outlive `claims.exp`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use sam_domain::access::claims::Claims;
 use sam_domain::actor::Actor;
 use sam_domain::actor::message::TaskIntent;
-use sam_domain::conversation::call::{Done, Editor, Idempotency, ProjectCall, SocketOwner};
+use sam_domain::conversation::call::{Done, Editor, Idempotency, ProjectCall};
 use sam_domain::conversation::row::{Author, BodyRef, RowBody, RowUpsert};
 use sam_domain::conversation::session::{
     self, Prompt, QUEUED_BYTES, QUEUED_PROMPTS, Session, SessionLocal, SessionMachine,
@@ -15,11 +15,12 @@ use sam_domain::conversation::wire::{
 use sam_domain::error::ApiError;
 use sam_domain::id::{Id, ProjectId, PromptId, RowId, SessionId, TaskId, UserId};
 use sam_domain::time::{Timestamp, Turn};
+use sam_platform::clock;
 
 use super::feed::REAUTHORISE;
 use super::idempotency::Once;
 use super::work::{Changes, Work};
-use super::{Project, entities, frames, rows, scope, usage};
+use super::{Project, ended, entities, frames, rows, scope, usage};
 use crate::object;
 use crate::shell::ShellError;
 
@@ -115,11 +116,8 @@ impl Project {
                 object::text(&Done {})
             }
             ProjectCall::CloseSockets { of } => {
-                let tag = match &of {
-                    SocketOwner::AuthSession(handle) => handle.as_str(),
-                    SocketOwner::Person(person) => person.as_str(),
-                };
-                for socket in self.sockets.tagged(tag).unwrap_or_default() {
+                ended::remember(&self.shell.sql, &of, clock::now())?;
+                for socket in self.sockets.tagged(ended::tag(&of)).unwrap_or_default() {
                     let _ = socket.close(REAUTHORISE, "its authorisation has ended");
                 }
                 object::text(&Done {})

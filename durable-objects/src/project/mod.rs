@@ -17,6 +17,7 @@
 )]
 
 mod calls;
+mod ended;
 mod entities;
 mod feed;
 mod frames;
@@ -217,6 +218,14 @@ impl Project {
 
     fn open_feed(&self, access: &FeedAccess) -> Result<Response, ShellError> {
         self.remember(&access.project)?;
+        if ended::has_ended(&self.shell.sql, access)? {
+            return Err(ApiError::new(
+                401,
+                "authorisation_ended",
+                "What this connection was authorised by has ended.",
+            )
+            .into());
+        }
         Ok(self.feed(&access.project).accept(access)?)
     }
 

@@ -13,7 +13,7 @@ use crate::view::list::ListPane;
 use crate::view::nodes::Nodes;
 use crate::view::part::{blank, skeleton, trouble_note};
 use crate::view::rail::Rail;
-use crate::view::sign_in::{Claim, SignIn};
+use crate::view::sign_in::{Enter, Entrance, SignIn};
 use crate::{action, browser, keys, nav};
 use leptos::ev;
 use leptos::prelude::*;
@@ -26,6 +26,7 @@ enum Gate {
     Waiting,
     Unreachable,
     Claim,
+    Invite,
     SignIn,
     In,
 }
@@ -49,6 +50,7 @@ pub(crate) fn Shell() -> impl IntoView {
         let on = app.route.with(|route| match route {
             Route::SignIn => Some(Gate::SignIn),
             Route::Claim => Some(Gate::Claim),
+            Route::Invite => Some(Gate::Invite),
             _ => None,
         });
         app.who.with(|who| match who {
@@ -63,7 +65,8 @@ pub(crate) fn Shell() -> impl IntoView {
         {move || match gate.get() {
             Gate::Waiting => view! { <main class="alone">{skeleton(3)}</main> }.into_any(),
             Gate::Unreachable => view! { <Unreachable /> }.into_any(),
-            Gate::Claim => view! { <Claim /> }.into_any(),
+            Gate::Claim => view! { <Enter by=Entrance::Claim /> }.into_any(),
+            Gate::Invite => view! { <Enter by=Entrance::Invite /> }.into_any(),
             Gate::SignIn => view! { <SignIn /> }.into_any(),
             Gate::In => view! { <Frame /> }.into_any(),
         }}
@@ -109,14 +112,14 @@ fn Frame() -> impl IntoView {
     Effect::new(move |_| {
         if app
             .route
-            .with(|route| matches!(route, Route::SignIn | Route::Claim))
+            .with(|route| matches!(route, Route::SignIn | Route::Claim | Route::Invite))
         {
             nav::go_instead(app, Route::Home);
         }
     });
     let pane = Memo::new(move |_| {
         app.route.with(|route| match route {
-            Route::Home | Route::SignIn | Route::Claim => Pane::Home,
+            Route::Home | Route::SignIn | Route::Claim | Route::Invite => Pane::Home,
             Route::Nodes => Pane::Nodes,
             Route::Project(_) | Route::Compose(_) => Pane::Compose,
             Route::Session(_, session) => Pane::Conversation(session.clone()),
@@ -322,6 +325,7 @@ fn title(app: App) -> String {
         Route::Nodes => Some("Nodes".to_owned()),
         Route::SignIn => Some("Sign in".to_owned()),
         Route::Claim => Some("Claim".to_owned()),
+        Route::Invite => Some("Invite".to_owned()),
         Route::Session(..) => None,
         Route::Project(_) | Route::Compose(_) => app.project().map(|project| project.name),
         Route::Home | Route::Unknown => Some("Projects".to_owned()),

@@ -1,4 +1,4 @@
-//! Before one is in: claiming the installation, and signing in by link.
+//! Before one is in: claiming the installation, coming with an invite, and signing in by link.
 
 use crate::api::Trouble;
 use crate::nav;
@@ -9,7 +9,7 @@ use crate::view::part::{Scripted, trouble_note};
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use sam_domain::access::wire::ClaimSetup;
+use sam_domain::access::wire::{ClaimSetup, InviteLogin};
 
 /// The start of a sign-in link's secret.
 const LINK_PREFIX: &str = "sam_lnk_";
@@ -87,67 +87,121 @@ pub(crate) fn SignIn() -> impl IntoView {
     }
 }
 
-/// The page that makes the first admin.
+/// A way in for who is not known yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entrance {
+    /// With the claim token, as the first admin.
+    Claim,
+    /// With an invite.
+    Invite,
+}
+
+impl Entrance {
+    /// The heading, what it is about, what the secret is called, and what the button says.
+    const fn words(self) -> [&'static str; 4] {
+        match self {
+            Self::Claim => [
+                "Claim this installation",
+                "Nobody runs it yet. Whoever holds the claim token becomes its admin. The token is in the output of the program that started this control plane, and works once.",
+                "Claim token",
+                "Claim and sign in",
+            ],
+            Self::Invite => [
+                "You are invited",
+                "Say what the others shall call you. An invite lets one person in, once, within a week.",
+                "Invite",
+                "Come in",
+            ],
+        }
+    }
+}
+
+/// The page on which somebody becomes known.
 #[component]
-pub(crate) fn Claim() -> impl IntoView {
+pub(crate) fn Enter(by: Entrance) -> impl IntoView {
     let app = app();
-    let fragment =
-        nav::take_fragment().filter(|_| app.route.with_untracked(|r| *r == Route::Claim));
-    let token = RwSignal::new(fragment.unwrap_or_default());
+    let page = match by {
+        Entrance::Claim => Route::Claim,
+        Entrance::Invite => Route::Invite,
+    };
+    let fragment = nav::take_fragment().filter(|_| app.route.with_untracked(|r| *r == page));
+    let secret = RwSignal::new(fragment.unwrap_or_default());
     let name = RwSignal::new(String::new());
     let busy = RwSignal::new(false);
     let trouble = RwSignal::new(None::<Trouble>);
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
         let typed = name.get_untracked().trim().to_owned();
-        let claim = ClaimSetup {
-            claim_token: token.get_untracked().trim().to_owned(),
-            name: (!typed.is_empty()).then_some(typed),
-        };
+        // The whole address or its secret alone.
+        let given = secret.get_untracked();
+        let given = given
+            .rsplit('#')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned();
         busy.set(true);
         trouble.set(None);
         spawn_local(async move {
-            let answer = app.claim(claim).await;
+            let answer = match by {
+                Entrance::Claim => {
+                    let claim = ClaimSetup {
+                        claim_token: given,
+                        name: (!typed.is_empty()).then_some(typed),
+                    };
+                    app.claim(claim).await
+                }
+                Entrance::Invite => {
+                    let invite = InviteLogin {
+                        invite: given,
+                        name: typed,
+                    };
+                    app.come(invite).await
+                }
+            };
             busy.set(false);
             if let Err(refused) = answer {
                 trouble.set(Some(refused));
             }
         });
     };
+    let [heading, about, what, go] = by.words();
+    let is_claim = by == Entrance::Claim;
     view! {
         <main class="alone">
             <div class="card">
                 <Brand />
-                <h1>"Claim this installation"</h1>
-                <p>
-                    "Nobody runs it yet. Whoever holds the claim token becomes its admin. The token is in the output of the program that started this control plane, and works once."
-                </p>
+                <h1>{heading}</h1>
+                <p>{about}</p>
                 <form class="stack" on:submit=submit>
-                    <label for="token">"Claim token"</label>
+                    <label for="token">{what}</label>
                     <input
                         id="token"
                         type="password"
                         autocomplete="off"
                         required
-                        prop:value=move || token.get()
-                        on:input=move |event| token.set(event_target_value(&event))
+                        prop:value=move || secret.get()
+                        on:input=move |event| secret.set(event_target_value(&event))
                     />
-                    <label for="name">"Your name " <span class="muted">"(optional)"</span></label>
+                    <label for="name">
+                        "Your name " {is_claim.then(|| view! { <span class="muted">"(optional)"</span> })}
+                    </label>
                     <input
                         id="name"
                         type="text"
                         autocomplete="name"
-                        placeholder="admin"
+                        placeholder=is_claim.then_some("admin")
+                        required=!is_claim
                         prop:value=move || name.get()
                         on:input=move |event| name.set(event_target_value(&event))
                     />
                     <button type="submit" class="primary" disabled=move || busy.get()>
-                        {move || if busy.get() { "Claiming\u{2026}" } else { "Claim and sign in" }}
+                        {move || if busy.get() { "One moment\u{2026}" } else { go }}
                     </button>
                 </form>
                 {move || trouble.get().map(|t| trouble_note(&t))}
                 <p class="muted">
-                    "Already claimed? " <a href="/sign-in">"Sign in with a link"</a>
+                    "Already known here? " <a href="/sign-in">"Sign in with a link"</a>
                 </p>
             </div>
         </main>

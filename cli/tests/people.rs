@@ -1,0 +1,215 @@
+//! What the commands about people and members send, and what they print.
+
+mod support;
+
+use sam_domain::access::route::{Method, ROUTES, RouteId};
+use sam_domain::id::Id;
+use serde_json::{Value, json};
+use support::fixtures::{project, project_id};
+use support::program::Program;
+use support::server::Server;
+
+const ADA: &str = "usr_01jd8x0000000000000000000a";
+const BEN: &str = "usr_01jd8x0000000000000000000b";
+const INVITE: &str = "inv_01jd8x00000000000000000000";
+const NODE: &str = "nod_01jd8x00000000000000000000";
+
+fn person(id: &str, name: &str, role: &str, suspended: bool) -> Value {
+    let mut person = json!({"id": id, "name": name, "role": role, "created_at": 1});
+    if suspended {
+        person["suspended_at"] = json!(2);
+    }
+    person
+}
+
+fn member(id: &str, name: &str, role: &str) -> Value {
+    json!({"user": id, "name": name, "role": role, "created_at": 1})
+}
+
+/// The method and path of a route with these segments.
+fn path(id: RouteId, segments: &[&str]) -> (&'static str, String) {
+    let route = ROUTES.iter().find(|route| route.id == id).unwrap();
+    let mut values = segments.iter();
+    let path: Vec<String> = route
+        .path
+        .split('/')
+        .map(|part| match part.starts_with('{') {
+            true => values.next().unwrap().to_string(),
+            false => part.to_owned(),
+        })
+        .collect();
+    (Method::word(route.method), path.join("/"))
+}
+
+async fn server() -> (Server, Program) {
+    let server = Server::start().await;
+    let program = Program::signed_in(&server.url);
+    let project = project(1, "invoicing");
+    server.on("GET", "/api/projects", 200, &json!({"projects": [project]}));
+    let people = [
+        person(ADA, "Ada", "admin", false),
+        person(BEN, "Ben", "member", true),
+    ];
+    server.on("GET", "/api/people", 200, &json!({ "people": people }));
+    let members = [member(ADA, "Ada", "owner"), member(BEN, "Ben", "viewer")];
+    let (method, listed) = path(RouteId::ListMembers, &[project_id().as_str()]);
+    server.on(method, &listed, 200, &json!({ "members": members }));
+    (server, program)
+}
+
+/// Each command, the route that it calls, what it sends and what it prints.
+#[tokio::test]
+async fn each_command_sends_what_its_flags_say() {
+    let project = project_id().to_string();
+    let cases: [(&[&str], RouteId, &[&str], Value, Value, &str); 9] = [
+        (
+            &["people", "role", "ben", "admin"],
+            RouteId::ChangePerson,
+            &[BEN],
+            json!({"role": "admin"}),
+            person(BEN, "Ben", "admin", false),
+            "Ben is admin and active.\n",
+        ),
+        (
+            &["people", "suspend", "Ben"],
+            RouteId::ChangePerson,
+            &[BEN],
+            json!({"suspended": true}),
+            person(BEN, "Ben", "member", true),
+            "Ben is member and suspended.\n",
+        ),
+        (
+            &["people", "restore", BEN],
+            RouteId::ChangePerson,
+            &[BEN],
+            json!({"suspended": false}),
+            person(BEN, "Ben", "member", false),
+            "Ben is member and active.\n",
+        ),
+        (
+            &["people", "remove", "000b"],
+            RouteId::RemovePerson,
+            &[BEN],
+            Value::Null,
+            json!({}),
+            "Ben is removed.\n",
+        ),
+        (
+            &["project", "members", "add", BEN, "--role", "maintainer"],
+            RouteId::PutMember,
+            &[&project, BEN],
+            json!({"role": "maintainer"}),
+            member(BEN, "Ben", "maintainer"),
+            "Ben is maintainer of invoicing.\n",
+        ),
+        (
+            &["project", "members", "add", "ben"],
+            RouteId::PutMember,
+            &[&project, BEN],
+            json!({"role": "contributor"}),
+            member(BEN, "Ben", "contributor"),
+            "Ben is contributor of invoicing.\n",
+        ),
+        (
+            &["project", "members", "remove", "Ben", "-p", "invoicing"],
+            RouteId::RemoveMember,
+            &[&project, BEN],
+            Value::Null,
+            json!({}),
+            "Ben is no member of invoicing any more.\n",
+        ),
+        (
+            &["people", "invite", "--role", "admin", "--note", "for Eve"],
+            RouteId::CreateInvite,
+            &[],
+            json!({"role": "admin", "note": "for Eve"}),
+            json!({"id": INVITE, "url": "http://host/invite#sam_inv_x", "expires_at": 1}),
+            "http://host/invite#sam_inv_x\n",
+        ),
+        (
+            &["people", "revoke", INVITE],
+            RouteId::RevokeInvite,
+            &[INVITE],
+            Value::Null,
+            json!({}),
+            "Invite 00000000 lets nobody in.\n",
+        ),
+    ];
+    for (arguments, route, segments, sent, answer, printed) in cases {
+        let (server, program) = server().await;
+        let invite = json!({"id": INVITE, "role": "member", "created_by": ADA, "created_at": 1, "expires_at": 2});
+        server.on(
+            "GET",
+            "/api/people/invites",
+            200,
+            &json!({"invites": [invite]}),
+        );
+        let (method, path) = path(route, segments);
+        server.on(method, &path, 200, &answer);
+        let ran = program.run(arguments).await;
+        ran.expect(0, printed);
+        let asked = server.asked(method, &path);
+        assert_eq!(asked.len(), 1, "{arguments:?}");
+        if sent.is_null() {
+            assert_eq!(asked[0].body, "", "{arguments:?}");
+        } else {
+            assert_eq!(asked[0].json(), sent, "{arguments:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn lists_are_tables_for_people_and_json_for_programs() {
+    let (_server, program) = server().await;
+    let listed = program.run(&["people", "list"]).await;
+    assert_eq!(listed.code, 0, "{listed:?}");
+    for part in ["NAME", "Ada", "admin", "active", "Ben", "suspended", BEN] {
+        assert!(listed.stdout.contains(part), "{part}: {}", listed.stdout);
+    }
+    let (_server, program) = server().await;
+    let listed = program.run(&["project", "members", "list", "--json"]).await;
+    let listed: Value = serde_json::from_str(&listed.stdout).unwrap();
+    assert_eq!(listed["members"][1], member(BEN, "Ben", "viewer"));
+}
+
+#[tokio::test]
+async fn a_machine_is_shared_by_name() {
+    let (server, program) = server().await;
+    let mut node = json!({
+        "id": NODE, "owner": ADA, "name": "desk", "class": "own", "state": "ready", "since": 1,
+        "facts": {
+            "os": "linux", "arch": "x86_64", "hostname": "desk", "cpus": 1, "memory_bytes": 1,
+            "disk_free_bytes": 1, "version": "1", "agents": [], "max_workspaces": 1,
+        },
+        "workspaces": 0, "rev": 1,
+    });
+    server.on("GET", "/api/nodes", 200, &json!({ "nodes": [node] }));
+    let project = project_id().to_string();
+    let (method, path) = path(RouteId::ShareNode, &[NODE, &project]);
+    node["shared_with"] = json!([project]);
+    server.on(method, &path, 200, &node);
+    let ran = program.run(&["node", "share", "desk"]).await;
+    ran.expect(0, "desk works for everybody in invoicing.\n");
+}
+
+#[tokio::test]
+async fn an_invite_signs_in_under_a_name() {
+    let server = Server::start().await;
+    let program = Program::new(&server.url);
+    let user = json!({"id": BEN, "name": "Ben", "role": "member"});
+    let answer = json!({"token": "sam_ses_new", "user": user});
+    server.on("POST", "/api/auth/invite-login", 200, &answer);
+    let link = format!("{}/invite#sam_inv_secret", server.url);
+    let arguments = ["auth", "login", "--invite", "-", "--name", "Ben"];
+    let ran = program.run_with(&arguments, &link).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(!format!("{ran:?}").contains("sam_inv_secret"), "{ran:?}");
+    let asked = server.asked("POST", "/api/auth/invite-login");
+    assert_eq!(
+        asked[0].json(),
+        json!({"invite": "sam_inv_secret", "name": "Ben"})
+    );
+    assert!(program.config().is_file());
+    let ran = program.run(&["auth", "login", "--invite", "x"]).await;
+    assert_eq!(ran.code, 2, "an invite needs a name: {ran:?}");
+}
