@@ -251,10 +251,11 @@ async fn what_fails_upstream_is_told_and_counted() -> Result {
         .fault(&json!({"kind": "rate_limit", "retry_after": 7}))
         .await?;
     let reply = working.agent.post(CHAT, &question(true)).await?;
-    ensure(
-        (reply.status, reply.header("retry-after")) == (429, Some("7")),
-        || format!("{} {:?}", reply.status, reply.headers),
-    )?;
+    let resets = ["retry-after", "x-ratelimit-reset-requests"];
+    let resets = resets.map(|name| reply.header(name).unwrap_or_default());
+    ensure(reply.status == 429 && resets == ["7", "7s"], || {
+        format!("{} {:?}", reply.status, reply.headers)
+    })?;
     gateway
         .fault(&json!({"kind": "cut", "after_chunks": 2}))
         .await?;
@@ -272,7 +273,48 @@ async fn what_fails_upstream_is_told_and_counted() -> Result {
         || format!("a cut stream looked like a whole one: {text}"),
     )?;
     let recorded = working.until_calls(2).await?;
-    ensure(recorded.unreported == 2, || format!("{recorded:?}"))
+    let ends = [("broke_off".to_owned(), 1), ("refused".to_owned(), 1)];
+    ensure(
+        recorded.unreported == 2 && recorded.ends == ends.into(),
+        || format!("{recorded:?}"),
+    )
+}
+
+#[tokio::test]
+async fn an_upstream_that_falls_silent_is_ended_and_recorded_as_such() -> Result {
+    let working = working(StackOptions {
+        settings: vec![("SAM_MODEL_SILENCE".to_owned(), "2".to_owned())],
+        ..StackOptions::default()
+    })
+    .await?;
+    let gateway = working.stack.gateway();
+    // In mid-stream: the client hears of it in the stream's own words.
+    gateway
+        .fault(&json!({"kind": "hold", "after_chunks": 2}))
+        .await?;
+    let text = working.agent.post(CHAT, &question(true)).await?.text();
+    ensure(
+        text.contains("upstream_silent") && !text.contains("[DONE]"),
+        || text.clone(),
+    )?;
+    gateway
+        .until("the upstream is closed", PATIENCE, |request| {
+            request["outcome"] == "disconnected"
+        })
+        .await?;
+    // Before the answer: a status of its own.
+    gateway
+        .fault(&json!({"kind": "slow_answer", "ms": 600_000}))
+        .await?;
+    let reply = working.agent.post(CHAT, &question(true)).await?;
+    ensure(
+        reply.status == 504 && reply.text().contains("upstream_timeout"),
+        || format!("{} {}", reply.status, reply.text()),
+    )?;
+    let recorded = working.until_calls(2).await?;
+    ensure(recorded.ends == [("silent".to_owned(), 2)].into(), || {
+        format!("{recorded:?}")
+    })
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use sam_dialects::chat::{
     ChatDelta, ChatMessage, ChatReply, ChatRequest, FinishReason, ToolCallMessage, ToolDefinition,
     ToolUse,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::ModelArgs;
@@ -277,8 +277,8 @@ impl Conversation {
                 name,
                 arguments,
             } = call.clone();
-            // Some servers refuse a history whose arguments are not JSON.
-            let valid = serde_json::from_str::<Value>(&arguments).is_ok();
+            // Some servers refuse a history whose arguments are no JSON object.
+            let valid = serde_json::from_str::<Map<String, Value>>(&arguments).is_ok();
             let arguments = if valid { arguments } else { "{}".to_owned() };
             ToolCallMessage::new(id, name, arguments)
         };

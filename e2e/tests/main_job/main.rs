@@ -2,6 +2,9 @@
 //! that dialled in, and the work comes back as a branch.
 //!
 //! - [`repair`]: a bug is fixed, by two agents, in the sample and in a repository made from it.
+//! - [`rename`]: a name is changed across files.
+//! - [`recover`]: a command that fails gets what it lacks.
+//! - [`diagnose`]: a failing test is diagnosed in writing.
 //! - [`question`]: an answer that changes nothing.
 //! - [`apart`]: two workspaces on one machine, and no secret in either.
 //! - [`remote`]: a repository behind HTTP, and one that refuses the push.
@@ -9,9 +12,12 @@
 //! - [`talk`]: conversations: several prompts, follow-ups, cancelling.
 
 mod apart;
+mod diagnose;
 mod question;
+mod recover;
 mod refused;
 mod remote;
+mod rename;
 mod repair;
 mod talk;
 

@@ -193,6 +193,7 @@ async fn check_usage(stack: &Stack, work: &Work) -> Result {
         unreported: 0,
         input_tokens: sum("prompt_tokens"),
         output_tokens: sum("completion_tokens"),
+        ends: [("complete".to_owned(), calls.len() as u64)].into(),
     };
     ensure(reported.calls > 2 && reported.output_tokens > 0, || {
         format!("the gateway reported {reported:?}")
