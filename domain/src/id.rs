@@ -58,39 +58,53 @@ pub trait Id: Sized + Clone + Ord + fmt::Display + FromStr<Err = IdError> {
     }
 }
 
-fn parse(prefix: &'static str, text: &str) -> Result<String, IdError> {
+/// Length of every id in bytes: a prefix of four and a ULID.
+const LEN: usize = 30;
+
+/// An id's text, kept in place: ids are cloned with every turn, and a copy
+/// costs no allocation.
+type Text = [u8; LEN];
+
+fn parse(prefix: &'static str, text: &str) -> Result<Text, IdError> {
     let error = IdError { expected: prefix };
     let Some(body) = text.strip_prefix(prefix) else {
         return Err(error);
     };
-    let valid = body.len() == 26
-        && body.bytes().all(|b| {
-            b.is_ascii_digit()
-                || (b.is_ascii_lowercase() && !matches!(b, b'i' | b'l' | b'o' | b'u'))
-        });
-    if valid {
-        Ok(text.to_owned())
-    } else {
-        Err(error)
+    let valid = body.bytes().all(|b| {
+        b.is_ascii_digit() || (b.is_ascii_lowercase() && !matches!(b, b'i' | b'l' | b'o' | b'u'))
+    });
+    match text.as_bytes().try_into() {
+        Ok(text) if valid => Ok(text),
+        _ => Err(error),
     }
+}
+
+fn mint(prefix: &'static str, now: Timestamp, entropy: u128) -> Text {
+    let mut body = [0; ulid::ULID_LEN];
+    let body = ulid::Ulid::from_parts(now.0, entropy).array_to_str(&mut body);
+    let mut text = [b'0'; LEN];
+    for (place, byte) in text.iter_mut().zip(prefix.bytes().chain(body.bytes())) {
+        *place = byte.to_ascii_lowercase();
+    }
+    text
 }
 
 macro_rules! ids {
     ($($(#[doc = $doc:literal])* $name:ident $prefix:literal;)*) => {$(
         $(#[doc = $doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
+        pub struct $name(Text);
 
         impl Id for $name {
             const PREFIX: &'static str = $prefix;
 
             fn mint(now: Timestamp, entropy: u128) -> Self {
-                let ulid = ulid::Ulid::from_parts(now.0, entropy).to_string();
-                Self(format!("{}{}", $prefix, ulid.to_ascii_lowercase()))
+                Self(mint($prefix, now, entropy))
             }
 
             fn as_str(&self) -> &str {
-                &self.0
+                // Only ASCII is ever put in.
+                std::str::from_utf8(&self.0).unwrap_or($prefix)
             }
         }
 
@@ -103,13 +117,13 @@ macro_rules! ids {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.write_str(self.as_str())
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.write_str(self.as_str())
             }
         }
 
@@ -130,7 +144,7 @@ macro_rules! ids {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.0)
+                serializer.serialize_str(self.as_str())
             }
         }
 

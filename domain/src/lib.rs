@@ -27,6 +27,7 @@
 //! | [`access`] | principals, people, projects, tokens on the wire | – |
 //! | [`catalogue`] | agents and words | – |
 //! | [`settings`] | what an installation can be set to | – |
+//! | [`table`] | – | all of them as tables |
 
 pub mod access;
 pub mod actor;
@@ -39,5 +40,6 @@ pub mod link;
 pub mod node;
 pub mod pool;
 pub mod settings;
+pub mod table;
 pub mod task;
 pub mod time;

@@ -99,11 +99,13 @@ impl Pair {
         let reply = match frame {
             AgentFrame::Hello {
                 store_id,
+                boot_id,
                 open_commands,
                 next_event,
                 ..
             } => {
-                self.object.hello(connection, &store_id, next_event);
+                self.object
+                    .hello(connection, &store_id, &boot_id, next_event);
                 let commands = self
                     .wanted
                     .iter()

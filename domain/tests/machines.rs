@@ -368,7 +368,9 @@ proptest! {
             } else if before.link.store_id != state.link.store_id {
                 taken.insert(state.link.store_id.clone().unwrap_or_default(), state.link.acked_event);
             }
-            let idle = state.link.connection.is_some() && !state.has_work();
+            let idle = state.link.connection.is_some()
+                && !state.has_work()
+                && state.state != NodeState::Contested;
             prop_assert!(!idle || transition.deadline.is_none(), "an idle link has an alarm");
             prop_assert!(state.joined.is_some() || state == Node::default(), "nobody joined");
         }

@@ -10,6 +10,8 @@ pub(crate) enum Act {
     Submit(TaskMode),
     /// Sends a prompt into a conversation.
     Prompt,
+    /// Changes the words of a queued prompt.
+    Edit,
     /// Takes back a queued prompt.
     Remove,
     /// Stops the current turn.
@@ -18,6 +20,10 @@ pub(crate) enum Act {
     CancelTask,
     /// Closes the task.
     Close,
+    /// Joins a contested machine anew.
+    Rejoin,
+    /// Suspends a machine for a while.
+    Suspend,
 }
 
 impl Act {
@@ -28,12 +34,15 @@ impl Act {
             TaskMode::Conversation
         };
         match random.below(100) {
-            0..45 => Self::Submit(mode),
-            45..75 => Self::Prompt,
-            75..80 => Self::Remove,
-            80..87 => Self::CancelTurn,
-            87..92 => Self::CancelTask,
-            _ => Self::Close,
+            0..44 => Self::Submit(mode),
+            44..72 => Self::Prompt,
+            72..74 => Self::Edit,
+            74..79 => Self::Remove,
+            79..86 => Self::CancelTurn,
+            86..91 => Self::CancelTask,
+            91..96 => Self::Close,
+            96..98 => Self::Rejoin,
+            _ => Self::Suspend,
         }
     }
 }

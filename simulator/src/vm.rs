@@ -23,7 +23,13 @@ pub(crate) struct Vm {
     pub(crate) connection: Option<u64>,
     /// Coding agents that live, by workspace.
     pub(crate) processes: BTreeMap<WorkspaceId, Process>,
+    /// When the last command of a workspace begins: they begin in order.
+    pub(crate) queue: BTreeMap<WorkspaceId, Timestamp>,
     pub(crate) room: u32,
+    /// How far its clock is from the true time, in milliseconds.
+    pub(crate) skew: i64,
+    /// It was refused for good, or its machine is gone.
+    pub(crate) retired: bool,
 }
 
 /// What survives a crash.
@@ -55,28 +61,72 @@ pub(crate) struct Process {
     pub(crate) work: Option<(PromptId, u64)>,
 }
 
-impl Vm {
-    pub(crate) fn new(node: NodeId, room: u32) -> Self {
-        let disk = Disk {
-            store_id: "store-1".to_owned(),
+impl Disk {
+    fn empty(number: u64) -> Self {
+        Self {
+            store_id: format!("store-{number}"),
             link: Stored::default(),
             workspaces: BTreeMap::new(),
-        };
+        }
+    }
+}
+
+impl Vm {
+    pub(crate) fn new(node: NodeId, room: u32, skew: i64) -> Self {
         Self {
             node,
-            disk,
+            disk: Disk::empty(1),
             agent: None,
             boot: 0,
             connection: None,
             processes: BTreeMap::new(),
+            queue: BTreeMap::new(),
             room,
+            skew,
+            retired: false,
         }
+    }
+
+    /// A second agent under the same identity: on a copy of the disk, or on an
+    /// empty one that bears the number `empty`.
+    pub(crate) fn twin(&self, empty: Option<u64>) -> Self {
+        let copy = || self.disk.clone();
+        Self {
+            disk: empty.map_or_else(copy, Disk::empty),
+            agent: None,
+            connection: None,
+            processes: BTreeMap::new(),
+            queue: BTreeMap::new(),
+            ..self.clone()
+        }
+    }
+
+    /// The moment by the machine's own clock.
+    pub(crate) const fn clock(&self, now: Timestamp) -> Timestamp {
+        Timestamp(now.0.saturating_add_signed(self.skew))
+    }
+
+    /// Whether nothing was ever asked of it that is not forgotten.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.disk.workspaces.is_empty() && self.disk.link.commands.is_empty()
     }
 
     /// Starts the process on its disk and returns the events that tell what the
     /// last one left behind.
-    pub(crate) fn start(&mut self, now: Timestamp) -> Vec<Draft> {
-        self.boot += 1;
+    pub(crate) fn start(&mut self, boot: u64, now: Timestamp) -> Vec<Draft> {
+        self.boot = boot;
+        self.load();
+        let now = self.clock(now);
+        let mut drafts = Vec::new();
+        let ids: Vec<_> = self.disk.workspaces.keys().cloned().collect();
+        for id in ids {
+            drafts.extend(self.bury(&id, now, "the vm-agent was restarted"));
+        }
+        drafts
+    }
+
+    /// Puts the link's end together from what lies on the disk.
+    pub(crate) fn load(&mut self) {
         let identity = Identity {
             store_id: self.disk.store_id.clone(),
             boot_id: format!("boot-{}", self.boot),
@@ -88,12 +138,6 @@ impl Vm {
             },
         };
         self.agent = Some(AgentEnd::restore(identity, self.disk.link.clone()));
-        let mut drafts = Vec::new();
-        let ids: Vec<_> = self.disk.workspaces.keys().cloned().collect();
-        for id in ids {
-            drafts.extend(self.bury(&id, now, "the vm-agent was restarted"));
-        }
-        drafts
     }
 
     /// The process is killed, and its coding agents with it.
@@ -101,16 +145,13 @@ impl Vm {
         self.agent = None;
         self.connection = None;
         self.processes.clear();
+        self.queue.clear();
     }
 
     /// The disk is lost too.
     pub(crate) fn lose_disk(&mut self, number: u64) {
         self.kill();
-        self.disk = Disk {
-            store_id: format!("store-{}", number + 2),
-            link: Stored::default(),
-            workspaces: BTreeMap::new(),
-        };
+        self.disk = Disk::empty(number);
     }
 
     /// Reports the end of a workspace's agent and of the prompt it had.

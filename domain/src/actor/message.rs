@@ -255,3 +255,38 @@ pub enum Message {
     /// Task → index: the task as it is now.
     TaskIndexed(Box<TaskView>),
 }
+
+impl Message {
+    /// Its name, as in the tables of [`crate::table`]; an event of a node goes
+    /// by the event's own.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::TaskSubmitted(_) => "task_submitted",
+            Self::PromptDispatched { .. } => "prompt_dispatched",
+            Self::PromptCancelRequested { .. } => "prompt_cancel_requested",
+            Self::RowsComplete { .. } => "rows_complete",
+            Self::TaskChanged(_) => "task_changed",
+            Self::PromptStarted { .. } => "prompt_started",
+            Self::PromptEnded { .. } => "prompt_ended",
+            Self::PromptReturned { .. } => "prompt_returned",
+            Self::AwaitRows { .. } => "await_rows",
+            Self::WorkspaceBound { .. } => "workspace_bound",
+            Self::ActivityChanged { .. } => "activity_changed",
+            Self::Notice(_) => "notice",
+            Self::PlaceRequested { .. } => "place_requested",
+            Self::Released { .. } => "released",
+            Self::Placed { .. } => "placed",
+            Self::PlacementWaiting { .. } => "placement_waiting",
+            Self::CommandRequested { .. } => "command_requested",
+            Self::Fenced { .. } => "fenced",
+            Self::NodeEvent { event, .. } => event.word(),
+            Self::WorkspaceLost { .. } => "workspace_lost",
+            Self::NodeAway { .. } => "node_away",
+            Self::NodeBack => "node_back",
+            Self::NodeChanged(_) => "node_changed",
+            Self::NodeIndexed(_) => "node_indexed",
+            Self::TaskIndexed(_) => "task_indexed",
+        }
+    }
+}

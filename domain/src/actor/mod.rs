@@ -33,7 +33,7 @@ pub trait Machine {
     /// What it remembers. The default is a machine nobody has spoken to.
     type State: Clone + Default + PartialEq + Serialize + DeserializeOwned;
     /// What its shell tells it, beyond messages and the passing of its deadline.
-    type Local;
+    type Local: Named;
     /// What it asks of its shell in the same turn; lost if the turn is lost.
     type Output;
 
@@ -67,6 +67,28 @@ pub enum Input<L> {
     Local(L),
     /// The deadline it asked for has passed.
     DeadlinePassed,
+}
+
+/// Something that has a name in the tables of [`crate::table`].
+pub trait Named {
+    /// The name.
+    fn word(&self) -> &'static str;
+}
+
+impl Named for std::convert::Infallible {
+    fn word(&self) -> &'static str {
+        match *self {}
+    }
+}
+
+impl<L: Named> Named for Input<L> {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Message { message, .. } => message.word(),
+            Self::Local(local) => local.word(),
+            Self::DeadlinePassed => "deadline",
+        }
+    }
 }
 
 /// What a step asks for.

@@ -42,6 +42,14 @@ struct Lane {
     wake: Timestamp,
 }
 
+impl Lane {
+    /// Whether it is too early to try again. A pause that is longer than any
+    /// pause was set before the clock went back, and is over.
+    fn waits_at(&self, now: Timestamp) -> bool {
+        self.not_before > now && self.not_before <= now.plus(LONGEST_PAUSE)
+    }
+}
+
 impl From<Kept> for Outbox {
     fn from(kept: Kept) -> Self {
         Self {
@@ -70,6 +78,10 @@ impl Outbox {
             not_before: now,
             wake: now.plus(DRAIN_GRACE),
         });
+        if !lane.waits_at(now) {
+            lane.not_before = lane.not_before.min(now);
+            lane.wake = lane.wake.min(now.plus(DRAIN_GRACE));
+        }
         lane.queue.push_back((self.newest, message));
     }
 
@@ -81,7 +93,7 @@ impl Outbox {
         let mut ready: Vec<_> = self
             .lanes
             .iter()
-            .filter(|(_, lane)| lane.not_before <= now)
+            .filter(|(_, lane)| !lane.waits_at(now))
             .map(|(to, lane)| (to, lane.queue.iter(), 0))
             .collect();
         while !ready.is_empty() {
@@ -159,6 +171,12 @@ impl Outbox {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lanes.is_empty()
+    }
+
+    /// The number of the newest message; grows with every one.
+    #[must_use]
+    pub const fn newest(&self) -> u64 {
+        self.newest
     }
 
     /// How many messages wait.

@@ -6,6 +6,7 @@
 //!
 //! - [`row`]: what a row is, on the wire, in storage and on the screen alike.
 //! - [`session`]: the machine that owns prompts and their queue.
+//! - [`table`]: the machine as tables.
 //! - [`reducer`]: turns feed frames into what web and CLI show.
 //! - [`wire`]: the HTTP shapes.
 
@@ -13,4 +14,5 @@ pub mod call;
 pub mod reducer;
 pub mod row;
 pub mod session;
+pub mod table;
 pub mod wire;

@@ -70,6 +70,12 @@ impl Conversation {
         self.cursor.is_current()
     }
 
+    /// Where it is.
+    #[must_use]
+    pub const fn cursor(&self) -> &Cursor {
+        &self.cursor
+    }
+
     /// The rows in the order they are shown.
     pub fn rows(&self) -> impl DoubleEndedIterator<Item = &Row> {
         self.order.keys().filter_map(|(_, id)| self.rows.get(id))
@@ -213,6 +219,12 @@ impl ProjectState {
     #[must_use]
     pub const fn is_current(&self) -> bool {
         self.cursor.is_current()
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub const fn cursor(&self) -> &Cursor {
+        &self.cursor
     }
 
     /// One task.

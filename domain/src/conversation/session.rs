@@ -21,7 +21,7 @@ pub use state::{AwaitedRows, Begun, BoundWorkspace, LiveTask, Prompt, Session, U
 use super::row::{Author, BodyRef, NoticeBody, RowBody, TextBody};
 use super::wire::{Activity, ActivityState, PromptState};
 use crate::actor::message::TaskIntent;
-use crate::actor::{Address, Input, Machine, Message, Transition};
+use crate::actor::{Address, Input, Machine, Message, Named, Transition};
 use crate::id::{Id, ProjectId, PromptId, RowId, SessionId, TaskId, UserId, WorkspaceId};
 use crate::link::frame::StopReason;
 use crate::task::state::Task;
@@ -100,6 +100,19 @@ pub enum SessionLocal {
         /// Texts of the agent that were complete among them.
         said: Vec<String>,
     },
+}
+
+impl Named for SessionLocal {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Submit { .. } => "submit",
+            Self::AddPrompt { .. } => "add_prompt",
+            Self::EditPrompt { .. } => "edit_prompt",
+            Self::RemovePrompt { .. } => "remove_prompt",
+            Self::CancelTurn => "cancel_turn",
+            Self::RowsStored { .. } => "rows_stored",
+        }
+    }
 }
 
 /// What a conversation asks of ProjectData, in the same turn.
@@ -268,6 +281,11 @@ impl Step<'_> {
                     }
                 });
                 self.settle_queue();
+                // A newer task takes it at once. The one that sent it back would
+                // do so again, until it says that it is over.
+                if !self.is_live(from) {
+                    self.dispatch();
+                }
             }
             Message::AwaitRows {
                 prompt,

@@ -118,6 +118,12 @@ impl Cursor {
         self.epoch.is_some() && self.seq >= self.target
     }
 
+    /// The history it runs over; `None` until the server has spoken of it.
+    #[must_use]
+    pub fn epoch(&self) -> Option<&str> {
+        self.epoch.as_deref()
+    }
+
     /// The frame that (re)starts following from here.
     #[must_use]
     pub fn follow(&self) -> ClientFrame {

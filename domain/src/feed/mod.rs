@@ -9,10 +9,16 @@
 //! up is "entities with seq > after". `reset` is sent when the cursor is from
 //! another epoch or below the floor: the client forgets and follows from 0.
 //!
+//! - [`history`]: what is read, [`follower`]: who is sent what, both run by ProjectData.
+//! - [`cursor`]: what a follower makes of it; [`table`]: both ends as tables.
+//!
 //! Deltas are never the record: they show growing text early and are healed by
 //! the row's next upsert.
 
 pub mod cursor;
+pub mod follower;
+pub mod history;
+pub mod table;
 
 use crate::conversation::row::Row;
 use crate::conversation::wire::{Activity, SessionView};
@@ -151,4 +157,31 @@ pub enum Entity {
     TaskGone(TaskId),
     /// A conversation that is gone (project scope).
     SessionGone(SessionId),
+}
+
+impl ServerFrame {
+    /// Its name, as in the tables of [`crate::table`].
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Hello { .. } => "hello",
+            Self::Changes { .. } => "changes",
+            Self::Delta { .. } => "delta",
+            Self::Activity { .. } => "activity",
+            Self::Reset { .. } => "reset",
+            Self::Refused { .. } => "refused",
+        }
+    }
+}
+
+impl ClientFrame {
+    /// Its name, as in the tables of [`crate::table`].
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Follow { .. } => "follow",
+            Self::Next { .. } => "next",
+            Self::Unfollow { .. } => "unfollow",
+        }
+    }
 }

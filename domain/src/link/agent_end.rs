@@ -135,7 +135,8 @@ pub struct Draft {
 #[derive(Clone, Debug)]
 pub struct AgentEnd {
     identity: Identity,
-    commands: BTreeMap<CommandId, Command>,
+    /// In the order they arrived, which ids do not tell when clocks jump.
+    commands: Vec<Command>,
     finished: BTreeMap<CommandId, u64>,
     events: VecDeque<EventFrame>,
     next_event: u64,
@@ -150,11 +151,7 @@ impl AgentEnd {
     pub fn restore(identity: Identity, stored: Stored) -> Self {
         Self {
             identity,
-            commands: stored
-                .commands
-                .into_iter()
-                .map(|c| (c.id.clone(), c))
-                .collect(),
+            commands: stored.commands,
             finished: stored.finished,
             events: stored.events.into(),
             next_event: stored.next_event.max(1),
@@ -162,15 +159,21 @@ impl AgentEnd {
         }
     }
 
-    /// Commands that are on disk and not done.
+    /// Commands that are on disk and not done, in the order they arrived.
     pub fn open_commands(&self) -> impl Iterator<Item = &Command> {
-        self.commands.values()
+        self.commands.iter()
     }
 
     /// Events the control plane has not stored yet.
     #[must_use]
     pub fn pending_events(&self) -> usize {
         self.events.len()
+    }
+
+    /// Whether the control plane has welcomed this connection.
+    #[must_use]
+    pub const fn is_welcomed(&self) -> bool {
+        self.welcomed
     }
 
     /// A connection is up: say hello.
@@ -184,7 +187,8 @@ impl AgentEnd {
             facts: self.identity.facts.clone(),
             open_commands: self
                 .commands
-                .keys()
+                .iter()
+                .map(|command| &command.id)
                 .chain(self.finished.keys())
                 .cloned()
                 .collect(),
@@ -245,13 +249,14 @@ impl AgentEnd {
         let ack = Do::Send(AgentFrame::Ack {
             command: command.id.clone(),
         });
-        if self.commands.contains_key(&command.id) || self.finished.contains_key(&command.id) {
+        let open = self.commands.iter().any(|held| held.id == command.id);
+        if open || self.finished.contains_key(&command.id) {
             return Outcome {
                 write: Vec::new(),
                 then: vec![ack],
             };
         }
-        self.commands.insert(command.id.clone(), command.clone());
+        self.commands.push(command.clone());
         Outcome {
             write: vec![Write::PutCommand(command.clone())],
             then: vec![ack, Do::Begin(command)],
@@ -313,9 +318,9 @@ impl AgentEnd {
             }
             outcome.write.push(Write::PutEvent(event));
         }
-        if let Some(command) = finished
-            && self.commands.remove(command).is_some()
-        {
+        let open = |id: &CommandId| self.commands.iter().position(|held| held.id == *id);
+        if let Some((command, at)) = finished.and_then(|id| Some((id, open(id)?))) {
+            self.commands.remove(at);
             let event = self.next_event.saturating_sub(1);
             self.finished.insert(command.clone(), event);
             outcome.write.push(Write::FinishCommand {

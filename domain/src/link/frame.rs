@@ -113,6 +113,20 @@ pub enum ObjectFrame {
     },
 }
 
+impl ObjectFrame {
+    /// Its name, as in the tables of [`crate::table`].
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Welcome { .. } => "welcome",
+            Self::Command(_) => "command",
+            Self::Acked { .. } => "acked",
+            Self::Pong => "pong",
+            Self::Bye { .. } => "bye",
+        }
+    }
+}
+
 /// What a machine is and can do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -311,6 +325,30 @@ pub enum Event {
         /// The new facts.
         facts: NodeFacts,
     },
+}
+
+impl Event {
+    /// Its name, as in the tables of [`crate::table`]; a change of the agent
+    /// goes by what it became.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::CommandDone { .. } => "command_done",
+            Self::CommandFailed { .. } => "command_failed",
+            Self::WorkspacePhase { .. } => "workspace_phase",
+            Self::WorkspaceReady { .. } => "workspace_ready",
+            Self::AgentState { state, .. } => match state {
+                AgentState::Starting => "agent_starting",
+                AgentState::Ready => "agent_ready",
+                AgentState::Activity { .. } => "agent_activity",
+                AgentState::Ended { .. } => "agent_ended",
+            },
+            Self::PromptStarted { .. } => "prompt_started",
+            Self::PromptFinished { .. } => "prompt_finished",
+            Self::GitResult { .. } => "git_result",
+            Self::Facts { .. } => "facts",
+        }
+    }
 }
 
 /// Where an agent session stands.

@@ -7,8 +7,10 @@
 //!
 //! - [`frame`]: the wire.
 //! - [`agent_end`]: the node's end, without I/O; run by the vm-agent and the simulator.
+//! - [`table`]: both ends as tables.
 //! - [`object_end`]: the control plane's end, without I/O; part of the node machine.
 
 pub mod agent_end;
 pub mod frame;
 pub mod object_end;
+pub mod table;

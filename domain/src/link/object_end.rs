@@ -6,15 +6,17 @@
 //! event's effects.
 //!
 //! Invariants:
-//! - One connection is the link; a newer hello replaces the older one.
+//! - One connection is the link; a newer hello replaces the older one, and a
+//!   hello of an older connection that comes late changes nothing.
 //! - An event is taken in exactly once and in order within a store id.
-//! - A node whose disk goes back to one that was left behind is contested: two
-//!   agents share its identity.
+//! - A node is contested when a disk or a process comes back that another had
+//!   replaced: a process that ended cannot return and a lost disk is not found
+//!   again, so two agents share the node's identity.
 
 use serde::{Deserialize, Serialize};
 
-/// Most earlier disks that are remembered.
-const REMEMBERED_STORES: usize = 8;
+/// Most earlier disks, and most earlier processes, that are remembered.
+const REMEMBERED: usize = 8;
 
 /// The control plane's end of one node's link.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +28,15 @@ pub struct ObjectEnd {
     pub store_id: Option<String>,
     /// Disks that were behind it before, newest last.
     pub former_stores: Vec<String>,
+    /// The process behind the node, once it said hello.
+    #[serde(default)]
+    pub boot_id: Option<String>,
+    /// Processes that were behind it before, newest last.
+    #[serde(default)]
+    pub former_boots: Vec<String>,
+    /// The newest connection that said hello.
+    #[serde(default)]
+    pub newest: u64,
     /// Events of the current store up to this number are stored with their effects.
     pub acked_event: u64,
 }
@@ -39,6 +50,11 @@ pub enum Hello {
     NewStore,
     /// A disk that was left behind before: refuse it.
     Contested,
+    /// A process that was left behind before, on the disk that is held or a
+    /// copy of it: refuse it. Which of the two has done what is not known.
+    Copied,
+    /// A newer connection has said hello before: close this one.
+    Late,
 }
 
 /// What to do with an event.
@@ -59,11 +75,20 @@ impl ObjectEnd {
         &mut self,
         connection: u64,
         store_id: &str,
+        boot_id: &str,
         next_event: u64,
     ) -> (Hello, Option<u64>) {
-        if self.former_stores.iter().any(|former| former == store_id) {
+        if connection < self.newest {
+            return (Hello::Late, None);
+        }
+        let left = |former: &[String], id: &str| former.iter().any(|left| left == id);
+        if left(&self.former_stores, store_id) {
             return (Hello::Contested, None);
         }
+        if left(&self.former_boots, boot_id) {
+            return (Hello::Copied, None);
+        }
+        self.newest = connection;
         let replaced = self.connection.filter(|held| *held != connection);
         self.connection = Some(connection);
         let meaning = match &self.store_id {
@@ -72,16 +97,21 @@ impl ObjectEnd {
                 self.acked_event = next_event.saturating_sub(1);
                 Hello::Same
             }
-            Some(held) => {
-                self.former_stores.push(held.clone());
-                let excess = self.former_stores.len().saturating_sub(REMEMBERED_STORES);
-                self.former_stores.drain(..excess);
+            Some(_) => {
                 self.acked_event = next_event.saturating_sub(1);
                 Hello::NewStore
             }
         };
-        self.store_id = Some(store_id.to_owned());
+        leave(&mut self.store_id, &mut self.former_stores, store_id);
+        leave(&mut self.boot_id, &mut self.former_boots, boot_id);
         (meaning, replaced)
+    }
+
+    /// A person joined the node anew: whoever presents the new token is it.
+    pub fn forget_rivals(&mut self) {
+        self.former_stores.clear();
+        self.former_boots.clear();
+        self.boot_id = None;
     }
 
     /// The connection is gone. Returns whether it was the link.
@@ -107,4 +137,14 @@ impl ObjectEnd {
         self.acked_event = n;
         Incoming::Take
     }
+}
+
+/// Puts `id` in the place of the one that is held, which becomes a former one.
+fn leave(held: &mut Option<String>, former: &mut Vec<String>, id: &str) {
+    if held.as_deref() == Some(id) {
+        return;
+    }
+    former.extend(held.replace(id.to_owned()));
+    let excess = former.len().saturating_sub(REMEMBERED);
+    former.drain(..excess);
 }

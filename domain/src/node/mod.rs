@@ -5,9 +5,11 @@
 //!
 //! - [`state`]: what a node remembers.
 //! - [`step`]: how it moves.
+//! - [`table`]: the same as tables.
 //! - [`wire`]: what others see of it.
 
 pub mod call;
 pub mod state;
 pub mod step;
+pub mod table;
 pub mod wire;

@@ -37,6 +37,10 @@ pub struct Node {
     pub suspended: bool,
     /// What is placed on it.
     pub workspaces: BTreeMap<WorkspaceId, Placement>,
+    /// While it is contested: until when nothing is placed on it, should the
+    /// rival not come again.
+    #[serde(default)]
+    pub contested_until: Option<Timestamp>,
     /// Grows with every visible change.
     pub rev: u64,
 }
@@ -145,19 +149,24 @@ impl Node {
     /// that is up needs no alarm.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
-        let watched = self.link.connection.is_none() || self.has_work();
-        let lease =
-            (self.state == NodeState::Ready && watched).then(|| self.last_seen.plus(self.lease()));
+        let lease = self.is_watched().then(|| self.last_seen.plus(self.lease()));
         let expiry = self
             .commands
             .iter()
             .filter(|queued| !queued.sent)
             .map(|queued| queued.deadline)
             .min();
-        match (lease, expiry) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        [lease, expiry, self.contested_until]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Whether its lease is kept: somebody waits for it, or it is not there.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        let leased = matches!(self.state, NodeState::Ready | NodeState::Contested);
+        leased && (self.link.connection.is_none() || self.has_work())
     }
 
     /// How long the link may be silent.
@@ -192,6 +201,9 @@ impl QueuedCommand {
 
 /// Stopped workspaces that are kept on a machine; the oldest go first.
 pub const KEPT_WORKSPACES: usize = 16;
+
+/// How long nothing is placed on a node after a rival of its agent was refused.
+pub const CONTEST_LIMIT: Millis = Millis::minutes(15);
 
 /// How long the clean-up of a fenced attempt may wait for its machine.
 pub const FENCE_LIMIT: Millis = Millis::hours(24 * 7);

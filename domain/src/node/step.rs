@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! joining → ready ⇄ away
-//!             ⇅
-//!         contested
+//!             ⇅      ↑
+//!         contested ─┘
 //! ```
 //!
 //! Rules that are decided here and nowhere else:
@@ -11,12 +11,18 @@
 //!   that was never sent gives up by itself.
 //! - An event's number counts as stored in the same write as what it caused.
 //! - A node with another disk has lost its workspaces; their tasks are told.
+//! - Of two agents with one identity the one that came last stays and the other
+//!   is refused for good. When both have the same disk, what either of them did
+//!   is not known: every workspace counts as lost. The node is contested until its rival has been silent
+//!   for a while or a person joins it anew; nothing new is placed on it.
 //! - `ready` speaks of the link's lease, not of any single ping: a socket that
 //!   closes begins the lease, it does not end it.
 
-use super::state::{FENCE_LIMIT, JoinedNode, KEPT_WORKSPACES, Node, Placement, QueuedCommand};
+use super::state::{
+    CONTEST_LIMIT, FENCE_LIMIT, JoinedNode, KEPT_WORKSPACES, Node, Placement, QueuedCommand,
+};
 use super::wire::NodeState;
-use crate::actor::{Address, Input, Machine, Message, Transition};
+use crate::actor::{Address, Input, Machine, Message, Named, Transition};
 use crate::id::{CommandId, Id, NodeId, ProjectId, TaskId, UserId, WorkspaceId};
 use crate::link::frame::{
     Action, AgentFrame, Command, Event, EventFrame, LEASE, NodeFacts, ObjectFrame, PROTOCOL,
@@ -78,6 +84,26 @@ pub enum NodeLocal {
         /// When.
         at: Timestamp,
     },
+}
+
+impl Named for NodeLocal {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Join { .. } => "join",
+            Self::Frame { frame, .. } => match frame {
+                AgentFrame::Hello { .. } => "hello",
+                AgentFrame::Event(frame) => frame.event.word(),
+                AgentFrame::Ack { .. } => "ack",
+                AgentFrame::Ping => "ping",
+            },
+            Self::Closed { .. } => "closed",
+            Self::Share { .. } => "share",
+            Self::Suspend { .. } => "suspend",
+            Self::Revoke => "revoke",
+            Self::Lease { .. } => "lease",
+            Self::Seen { .. } => "seen",
+        }
+    }
 }
 
 /// What a node asks of its shell. Lost frames are made good at the next hello.
@@ -146,6 +172,8 @@ struct Step<'a> {
 
 impl Step<'_> {
     fn take(&mut self, input: Input<NodeLocal>) {
+        // A clock that went back must not lengthen the lease.
+        self.node.last_seen = self.node.last_seen.min(self.turn.now);
         match input {
             Input::Local(NodeLocal::Join {
                 node,
@@ -166,6 +194,12 @@ impl Step<'_> {
                         token_hmac,
                     });
                     self.node.since = self.turn.now;
+                    self.node.link.forget_rivals();
+                    self.node.contested_until = None;
+                    if self.node.state == NodeState::Contested {
+                        self.node.last_seen = self.turn.now;
+                        self.enter(NodeState::Ready);
+                    }
                 }
             }
             _ if self.node.joined.is_none() => {}
@@ -216,7 +250,8 @@ impl Step<'_> {
             self.refuse(connection, reason);
             self.node.last_seen = self.turn.now;
         }
-        if self.node.state == NodeState::Ready {
+        if matches!(self.node.state, NodeState::Ready | NodeState::Contested) {
+            self.node.contested_until = None;
             self.enter(NodeState::Away);
             self.tell_tasks(&Message::NodeAway {
                 since: self.node.last_seen,
@@ -362,13 +397,16 @@ impl Step<'_> {
             AgentFrame::Hello {
                 protocol,
                 store_id,
+                boot_id,
                 facts,
                 open_commands,
                 next_event,
                 ..
             } => {
                 if protocol == PROTOCOL {
-                    self.hello(connection, &store_id, facts, &open_commands, next_event);
+                    let link = &mut self.node.link;
+                    let said = link.hello(connection, &store_id, &boot_id, next_event);
+                    self.hello(connection, said, facts, &open_commands);
                 } else {
                     self.refuse(connection, "protocol");
                 }
@@ -391,16 +429,24 @@ impl Step<'_> {
     fn hello(
         &mut self,
         connection: u64,
-        store_id: &str,
+        (meaning, replaced): (Hello, Option<u64>),
         facts: NodeFacts,
         open_commands: &[CommandId],
-        next_event: u64,
     ) {
-        let (meaning, replaced) = self.node.link.hello(connection, store_id, next_event);
-        if meaning == Hello::Contested {
-            self.refuse(connection, "contested");
-            self.enter(NodeState::Contested);
-            return;
+        match meaning {
+            Hello::Contested | Hello::Copied => {
+                self.refuse(connection, "contested");
+                self.contested();
+                if meaning == Hello::Copied {
+                    self.give_up_workspaces();
+                }
+                return;
+            }
+            Hello::Late => {
+                self.refuse(connection, "replaced");
+                return;
+            }
+            Hello::Same | Hello::NewStore => {}
         }
         if let Some(older) = replaced {
             self.refuse(older, "replaced");
@@ -411,7 +457,9 @@ impl Step<'_> {
         let was_away = self.node.state == NodeState::Away;
         self.node.facts = facts;
         self.node.last_seen = self.turn.now;
-        self.enter(NodeState::Ready);
+        if self.node.state != NodeState::Contested {
+            self.enter(NodeState::Ready);
+        }
         if was_away {
             self.tell_tasks(&Message::NodeBack);
         }
@@ -432,6 +480,32 @@ impl Step<'_> {
             connection,
             frame: Box::new(welcome),
         });
+    }
+
+    /// A rival was refused: the node keeps its work and gets no more of it. One
+    /// that is away stays away until its own agent is back.
+    fn contested(&mut self) {
+        if matches!(self.node.state, NodeState::Ready | NodeState::Contested) {
+            self.enter(NodeState::Contested);
+            self.node.contested_until = Some(self.turn.now.plus(CONTEST_LIMIT));
+        }
+    }
+
+    /// Two copies of one disk are at work and nobody knows on which of them a
+    /// workspace is: each counts as lost, and is stopped where it still runs.
+    fn give_up_workspaces(&mut self) {
+        let live: Vec<_> = self
+            .node
+            .workspaces
+            .iter()
+            .filter(|(_, placement)| placement.is_live())
+            .map(|(id, placement)| (id.clone(), placement.task.clone(), placement.attempt))
+            .collect();
+        for (workspace, task, attempt) in live {
+            self.fence(&task, attempt.saturating_add(1));
+            let message = Message::WorkspaceLost { workspace, attempt };
+            self.send.push((Address::Task(task), message));
+        }
     }
 
     /// Another disk is behind the node: what was on the old one is gone. What
@@ -567,15 +641,19 @@ impl Step<'_> {
 
     fn deadline_passed(&mut self) {
         let now = self.turn.now;
-        let watched = self.node.link.connection.is_none() || self.node.has_work();
+        if self.node.contested_until.is_some_and(|until| until <= now) {
+            self.node.contested_until = None;
+            self.enter(NodeState::Ready);
+        }
         let lapses = self.node.last_seen.plus(self.node.lease());
-        if watched && self.node.state == NodeState::Ready && lapses <= now {
+        if self.node.is_watched() && lapses <= now {
             if let Some(connection) = self.node.link.connection.take() {
                 self.output.push(NodeOutput::Close {
                     connection,
                     reason: "silent",
                 });
             }
+            self.node.contested_until = None;
             self.enter(NodeState::Away);
             self.tell_tasks(&Message::NodeAway {
                 since: self.node.last_seen,

@@ -6,3 +6,4 @@
 
 pub mod state;
 pub mod step;
+pub mod table;

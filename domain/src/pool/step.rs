@@ -171,6 +171,22 @@ impl Pool {
             .map(|(at, _, node)| (at, node))
     }
 
+    /// Why no machine is ready, by name.
+    fn absent(open: &[(&NodeId, &PoolNode)]) -> String {
+        let named = |contested: bool| {
+            let of_kind = open
+                .iter()
+                .filter(|(_, node)| (node.state == NodeState::Contested) == contested);
+            let names: Vec<_> = of_kind.map(|(_, node)| node.name.as_str()).collect();
+            (!names.is_empty()).then(|| names.join(", "))
+        };
+        let away = named(false).map(|names| format!("{names} away"));
+        let contested = named(true)
+            .map(|names| format!("{names} claimed by two vm-agents at once; stop one of them"));
+        let parts: Vec<_> = away.into_iter().chain(contested).collect();
+        parts.join("; ")
+    }
+
     /// The ready machine with the agent and the most free places, or why there is none.
     fn best(&self, request: &Request) -> Result<NodeId, String> {
         if self.nodes.is_empty() {
@@ -189,8 +205,7 @@ impl Pool {
             .filter(|(_, node)| node.state == NodeState::Ready)
             .collect();
         if ready.is_empty() {
-            let names: Vec<_> = open.iter().map(|(_, node)| node.name.as_str()).collect();
-            return Err(format!("waiting for a machine: {} away", names.join(", ")));
+            return Err(format!("waiting for a machine: {}", Self::absent(&open)));
         }
         let able: Vec<_> = ready
             .into_iter()

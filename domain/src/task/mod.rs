@@ -6,11 +6,13 @@
 //!
 //! - [`state`]: what a task remembers.
 //! - [`step`]: how it moves.
+//! - [`table`]: the same as a table.
 //! - [`wire`]: what others see of it.
 
 pub mod call;
 pub mod state;
 pub mod step;
+pub mod table;
 pub mod wire;
 
 pub use wire::{StepName, TaskMode, TaskState, TaskView};

@@ -18,6 +18,10 @@ pub const STARTING_LIMIT: Millis = Millis::minutes(3);
 pub const ROWS_LIMIT: Millis = Millis::seconds(60);
 /// How long commit and push may take.
 pub const GIT_LIMIT: Millis = Millis::minutes(15);
+/// How long the clean-up after a task waits for a machine that is away: as long
+/// as that of a fenced attempt, since a machine that comes back goes on with
+/// what it was told before.
+pub const CLEANUP_LIMIT: Millis = crate::node::state::FENCE_LIMIT;
 /// How long a task keeps its place on a person's own machine that is away.
 pub const AWAY_GRACE: Millis = Millis::hours(24);
 /// How often SAM tries again by itself before it gives up.

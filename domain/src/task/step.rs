@@ -23,12 +23,13 @@ mod prompts;
 mod trouble;
 
 use super::state::{
-    AUTOMATIC_RETRIES, AWAY_GRACE, AgentBinding, Awaited, Finishing, GIT_LIMIT, HeldPrompt,
-    PLACING_LIMIT, PREPARING_LIMIT, PromptStage, ROWS_LIMIT, STARTING_LIMIT, Task, step_of,
+    AUTOMATIC_RETRIES, AWAY_GRACE, AgentBinding, Awaited, CLEANUP_LIMIT, Finishing, GIT_LIMIT,
+    HeldPrompt, PLACING_LIMIT, PREPARING_LIMIT, PromptStage, ROWS_LIMIT, STARTING_LIMIT, Task,
+    step_of,
 };
 use super::wire::{GitResult, StepName, StepView, TaskMode, TaskState};
 use crate::actor::message::{Origin, TaskIntent};
-use crate::actor::{Address, Input, Machine, Message, Transition};
+use crate::actor::{Address, Input, Machine, Message, Named, Transition};
 use crate::conversation::row::{NoticeBody, NoticeLevel};
 use crate::conversation::wire::ActivityState;
 use crate::error::{Failure, Fault};
@@ -56,6 +57,15 @@ pub enum TaskLocal {
         /// Who asked.
         by: UserId,
     },
+}
+
+impl Named for TaskLocal {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Cancel { .. } => "cancel",
+            Self::Close { .. } => "close",
+        }
+    }
 }
 
 impl Machine for TaskMachine {

@@ -1,127 +1,11 @@
 //! Machines: what a vm-agent does with its commands.
+//!
+//! What a command does is modelled: it takes time and can fail. How commands
+//! and events are kept and told is the real link's.
 
 use super::*;
 
 impl World {
-    /// Writes, then does; the process may die before the one or the other.
-    pub(super) fn vm_perform(&mut self, vm: usize, outcome: Outcome) {
-        if self.breaks(1) {
-            self.kill(vm);
-            return;
-        }
-        let Some(machine) = self.vms.get_mut(vm) else {
-            return;
-        };
-        for write in &outcome.write {
-            machine.disk.link.apply(write);
-        }
-        let (boot, connection) = (machine.boot, machine.connection);
-        if self.breaks(1) {
-            self.kill(vm);
-            return;
-        }
-        for action in outcome.then {
-            match action {
-                Do::Send(frame) => {
-                    if let Some(connection) = connection
-                        && let Some(at) = self.travel(vm, connection, false)
-                    {
-                        self.at(
-                            at,
-                            Happening::ToObject {
-                                vm,
-                                connection,
-                                frame,
-                            },
-                        );
-                    }
-                }
-                Do::Begin(command) => {
-                    let span = self.random.span(1, 5_000);
-                    self.after(
-                        span,
-                        Happening::Machine {
-                            vm,
-                            boot,
-                            step: VmStep::Begin(command),
-                        },
-                    );
-                }
-                Do::Close { .. } => self.drop_wire(vm, false),
-            }
-        }
-    }
-
-    pub(super) fn kill(&mut self, vm: usize) {
-        self.ledger.counts.kills += 1;
-        self.drop_wire(vm, true);
-        let lost = self.breaks(10);
-        let count = self.ledger.counts.disks_lost;
-        if let Some(machine) = self.vms.get_mut(vm) {
-            machine.kill();
-            if lost {
-                machine.lose_disk(count);
-            }
-        }
-        self.ledger.counts.disks_lost += u64::from(lost);
-        let least = if self.random.chance(10) {
-            300_000
-        } else {
-            1_000
-        };
-        let span = self.random.span(least, least + 60_000);
-        self.after(span, Happening::Restart(vm));
-    }
-
-    pub(super) fn restart(&mut self, vm: usize) {
-        let now = self.now;
-        let Some(machine) = self.vms.get_mut(vm).filter(|vm| vm.agent.is_none()) else {
-            return;
-        };
-        let drafts = machine.start(now);
-        let boot = machine.boot;
-        let mut again = Vec::new();
-        if let Some(agent) = machine.agent.as_mut() {
-            for draft in drafts {
-                for write in agent.emit(draft).write {
-                    machine.disk.link.apply(&write);
-                }
-            }
-            again.extend(agent.open_commands().cloned());
-        }
-        for command in again {
-            let span = self.random.span(1, 1_000);
-            self.after(
-                span,
-                Happening::Machine {
-                    vm,
-                    boot,
-                    step: VmStep::Begin(command),
-                },
-            );
-        }
-        let posts: Vec<_> = self
-            .vms
-            .get(vm)
-            .map(|vm| vm.disk.workspaces.keys().cloned().collect())
-            .unwrap_or_default();
-        for workspace in posts {
-            self.after(
-                Millis(10),
-                Happening::Machine {
-                    vm,
-                    boot,
-                    step: VmStep::PostRows(workspace),
-                },
-            );
-        }
-        self.after(Millis(20), Happening::Dial(vm));
-        if self.faults {
-            let span = self.random.span(5_000, 2_400_000);
-            self.after(span, Happening::Kill(vm));
-        }
-    }
-
     pub(super) fn finish(&mut self, vm: usize, command: &Command, mut events: Vec<Event>) {
         if !events
             .iter()
@@ -131,7 +15,7 @@ impl World {
                 command: command.id.clone(),
             });
         }
-        let at = self.now;
+        let at = self.vm_now(vm);
         let drafts = events
             .into_iter()
             .map(|event| Draft {
@@ -141,13 +25,8 @@ impl World {
                 event,
             })
             .collect();
-        let outcome = self
-            .vms
-            .get_mut(vm)
-            .and_then(|vm| vm.agent.as_mut())
-            .map(|agent| agent.finish(&command.id, drafts));
-        if let Some(outcome) = outcome {
-            self.vm_perform(vm, outcome);
+        if let Some(outcome) = self.agent(vm, "finish", |a| a.finish(&command.id, drafts)) {
+            self.vm_perform(vm, "finish", outcome);
         }
     }
 
@@ -155,16 +34,11 @@ impl World {
         let draft = Draft {
             workspace: Some(workspace.clone()),
             attempt,
-            at: self.now,
+            at: self.vm_now(vm),
             event,
         };
-        let outcome = self
-            .vms
-            .get_mut(vm)
-            .and_then(|vm| vm.agent.as_mut())
-            .map(|agent| agent.emit(draft));
-        if let Some(outcome) = outcome {
-            self.vm_perform(vm, outcome);
+        if let Some(outcome) = self.agent(vm, "emit", |agent| agent.emit(draft)) {
+            self.vm_perform(vm, "emit", outcome);
         }
     }
 
@@ -181,8 +55,10 @@ impl World {
         let boot = self.vms.get(vm).map_or(0, |vm| vm.boot);
         match step {
             VmStep::Begin(command) => self.begin(vm, boot, command),
+            VmStep::Prepared(command) | VmStep::AgentUp(command) | VmStep::Committed(command)
+                if !self.is_open(vm, &command) => {}
             VmStep::Prepared(command) => {
-                let events = if self.breaks(5) {
+                let events = if self.breaks(self.conditions.failure) {
                     vec![Self::failed(&command.id, "clone_failed")]
                 } else {
                     vec![Event::WorkspaceReady {
@@ -195,7 +71,9 @@ impl World {
             VmStep::AgentUp(command) => self.agent_up(vm, &command),
             VmStep::Work(workspace, prompt) => self.work(vm, boot, workspace, prompt),
             VmStep::Committed(command) => {
-                let push_error = self.breaks(5).then(|| "refused".to_owned());
+                let push_error = self
+                    .breaks(self.conditions.failure)
+                    .then(|| "refused".to_owned());
                 let commit = Some("abc".to_owned());
                 let result = Event::GitResult {
                     commit,
@@ -211,8 +89,39 @@ impl World {
         }
     }
 
+    fn is_open(&self, vm: usize, command: &Command) -> bool {
+        let agent = self.vms.get(vm).and_then(|vm| vm.agent.as_ref());
+        agent.is_some_and(|agent| agent.open_commands().any(|open| open.id == command.id))
+    }
+
+    /// Ends what waits for an agent, or (`all`) everything, before the stop itself is done.
+    fn drop_waiting(&mut self, vm: usize, stop: &Command, all: bool) {
+        let open: Vec<Command> = self
+            .vms
+            .get(vm)
+            .and_then(|vm| vm.agent.as_ref())
+            .into_iter()
+            .flat_map(AgentEnd::open_commands)
+            .filter(|open| open.workspace == stop.workspace && open.id != stop.id)
+            .cloned()
+            .collect();
+        for command in open {
+            let waits = matches!(
+                command.action,
+                Action::StartAgent { .. } | Action::Prompt { .. }
+            );
+            if waits || all {
+                let event = Self::failed(&command.id, "stopped");
+                self.finish(vm, &command, vec![event]);
+            }
+        }
+    }
+
     pub(super) fn begin(&mut self, vm: usize, boot: u64, command: Command) {
         let id = command.workspace.clone();
+        if !self.is_open(vm, &command) {
+            return;
+        }
         match &command.action {
             Action::PrepareWorkspace { .. } => {
                 if let Some(machine) = self.vms.get_mut(vm) {
@@ -293,7 +202,7 @@ impl World {
                 }
                 let prompt = prompt.clone();
                 let rows = 1 + self.random.below(6);
-                self.ledger.begun(&prompt);
+                self.ledger.dispatch.begun(&prompt);
                 if let Some(machine) = self.vms.get_mut(vm) {
                     if let Some(process) = machine.processes.get_mut(&id) {
                         process.work = Some((prompt.clone(), rows));
@@ -325,6 +234,8 @@ impl World {
                 self.finish(vm, &command, Vec::new());
             }
             Action::StopAgent | Action::DeleteWorkspace => {
+                let delete = matches!(command.action, Action::DeleteWorkspace);
+                self.drop_waiting(vm, &command, delete);
                 let now = self.now;
                 let working = self
                     .vms
@@ -342,7 +253,6 @@ impl World {
                 for draft in buried {
                     self.emit_with_disk(vm, draft);
                 }
-                let delete = matches!(command.action, Action::DeleteWorkspace);
                 self.finish(vm, &command, Vec::new());
                 if delete && let Some(machine) = self.vms.get_mut(vm) {
                     machine.disk.workspaces.remove(&id);
@@ -376,7 +286,7 @@ impl World {
             self.finish(vm, command, vec![Self::failed(&command.id, "stopped")]);
             return;
         }
-        if self.breaks(5) {
+        if self.breaks(self.conditions.failure) {
             if let Some(held) = self
                 .vms
                 .get_mut(vm)
@@ -408,7 +318,7 @@ impl World {
     }
 
     pub(super) fn work(&mut self, vm: usize, boot: u64, id: WorkspaceId, prompt: PromptId) {
-        if self.breaks(4) {
+        if self.breaks(self.conditions.failure) {
             // The coding agent dies in mid-work.
             let now = self.now;
             self.ledger.counts.agents_killed += 1;
@@ -497,11 +407,11 @@ impl World {
         }
         held.prompt = None;
         let (attempt, rows_through) = (held.attempt, held.next_n);
-        self.ledger.written(id, rows_through);
+        self.ledger.rows.written(id, rows_through);
         let draft = Draft {
             workspace: Some(id.clone()),
             attempt,
-            at: self.now,
+            at: self.vm_now(vm),
             event: Event::PromptFinished {
                 prompt: prompt.clone(),
                 stop_reason,
@@ -514,22 +424,17 @@ impl World {
     /// An event that belongs to a change of the disk's own memory: one
     /// transaction, so the one is never lost apart from the other.
     pub(super) fn emit_with_disk(&mut self, vm: usize, draft: Draft) {
-        let Some(machine) = self.vms.get_mut(vm) else {
+        let Some(outcome) = self.agent(vm, "emit", |agent| agent.emit(draft)) else {
             return;
         };
-        let outcome = machine
-            .agent
-            .as_mut()
-            .map(|agent| agent.emit(draft))
-            .unwrap_or_default();
-        for write in &outcome.write {
-            machine.disk.link.apply(write);
-        }
+        self.write(vm, "emit", &outcome.write);
+        let then = outcome.then;
         self.vm_perform(
             vm,
+            "emit",
             Outcome {
                 write: Vec::new(),
-                then: outcome.then,
+                then,
             },
         );
     }

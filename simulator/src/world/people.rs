@@ -35,10 +35,8 @@ impl World {
                     agent: "sam-harness".to_owned(),
                     mode,
                 };
-                let address = Address::Session {
-                    project: self.project.clone(),
-                    session,
-                };
+                let address =
+                    sam_domain::conversation::session::address(self.project.clone(), session);
                 let prompt = PromptId::draw(&mut turn);
                 let local = SessionLocal::Submit {
                     intent: Box::new(intent),
@@ -48,8 +46,7 @@ impl World {
                     body: None,
                 };
                 self.session_local(&address, local);
-                self.ledger
-                    .accepted_if_stored(&self.sessions, &address, prompt);
+                self.accept_prompt(&address, prompt);
             }
             (Act::Prompt, Some(address), _) => {
                 let prompt = PromptId::draw(&mut turn);
@@ -62,38 +59,94 @@ impl World {
                     body: None,
                 };
                 self.session_local(&address, local);
-                self.ledger
-                    .accepted_if_stored(&self.sessions, &address, prompt);
+                self.accept_prompt(&address, prompt);
+            }
+            (Act::Edit, Some(address), _) => {
+                if let Some(prompt) = self.queued_prompt(&address) {
+                    let (text, body) = ("rather this".to_owned(), None);
+                    self.session_local(&address, SessionLocal::EditPrompt { prompt, text, body });
+                }
             }
             (Act::Remove, Some(address), _) => {
-                let queued = self.sessions.get(&address).and_then(|actor| {
-                    actor
-                        .state
-                        .prompts
-                        .iter()
-                        .find(|p| p.state == PromptState::Queued)
-                        .map(|p| p.id.clone())
-                });
-                if let Some(prompt) = queued {
+                if let Some(prompt) = self.queued_prompt(&address) {
                     self.session_local(&address, SessionLocal::RemovePrompt { prompt });
                 }
             }
             (Act::CancelTurn, Some(address), _) => {
                 self.session_local(&address, SessionLocal::CancelTurn);
             }
-            (Act::CancelTask, _, Some(task)) => self.task_local(
-                &task,
-                TaskLocal::Cancel {
-                    by: self.user.clone(),
-                },
-            ),
-            (Act::Close, _, Some(task)) => self.task_local(
-                &task,
-                TaskLocal::Close {
-                    by: self.user.clone(),
-                },
-            ),
+            (Act::CancelTask, _, Some(task)) => self.cancel_task(&task),
+            (Act::Close, _, Some(task)) => {
+                let by = self.user.clone();
+                self.task_local(&task, TaskLocal::Close { by });
+            }
+            (Act::Rejoin, _, _) => self.rejoin(),
+            (Act::Suspend, _, _) => self.suspend(),
             _ => {}
+        }
+    }
+
+    fn queued_prompt(&self, session: &Address) -> Option<PromptId> {
+        let prompts = &self.sessions.get(session)?.state.prompts;
+        let queued = prompts.iter().find(|p| p.state == PromptState::Queued);
+        queued.map(|prompt| prompt.id.clone())
+    }
+
+    /// A machine's owner may not use the installation for a while.
+    fn suspend(&mut self) {
+        let at = self.random.next() as usize;
+        let picked = at
+            .checked_rem(self.nodes.len())
+            .and_then(|at| self.nodes.keys().nth(at));
+        let Some(address) = picked.cloned() else {
+            return;
+        };
+        if self.node_local(&address, NodeLocal::Suspend { suspended: true }) {
+            let span = self.random.span(60_000, 3_600_000);
+            self.after(span, Happening::Pardon(address));
+        }
+    }
+
+    pub(super) fn pardon(&mut self, address: &Address) {
+        let faults = std::mem::replace(&mut self.faults, false);
+        self.node_local(address, NodeLocal::Suspend { suspended: false });
+        self.faults = faults;
+    }
+
+    /// A prompt counts as accepted once it is stored.
+    fn accept_prompt(&mut self, address: &Address, prompt: PromptId) {
+        let held = self.sessions.get(address);
+        if held.is_some_and(|actor| actor.state.prompt(&prompt).is_some()) {
+            self.ledger.outcome.accepted(prompt, address.clone());
+        }
+    }
+
+    fn cancel_task(&mut self, task: &Address) {
+        let open = self
+            .tasks
+            .get(task)
+            .is_some_and(|actor| actor.state.intent.is_some() && !actor.state.state.is_terminal());
+        let by = self.user.clone();
+        if self.task_local(task, TaskLocal::Cancel { by }) && open {
+            self.ledger.outcome.cancelled(task.clone());
+        }
+    }
+
+    /// A contested machine is joined anew; its sockets are closed.
+    fn rejoin(&mut self) {
+        let contested = self.nodes.iter().find_map(|(address, actor)| {
+            let is = actor.state.state == sam_domain::node::wire::NodeState::Contested;
+            let joined = actor.state.joined.clone().filter(|_| is)?;
+            Some((address.clone(), joined))
+        });
+        if let Some((address, joined)) = contested {
+            let local = NodeLocal::Join {
+                node: joined.id,
+                owner: joined.owner,
+                name: joined.name,
+                token_hmac: joined.token_hmac,
+            };
+            self.node_local(&address, local);
         }
     }
 }

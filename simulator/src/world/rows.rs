@@ -12,28 +12,19 @@ impl World {
         else {
             return;
         };
-        let lost = self.breaks(10);
-        if !lost {
-            let span = self.random.span(1, 5_000);
-            let workspace = workspace.clone();
-            self.after(
-                span,
-                Happening::RowsArrive {
-                    vm,
-                    boot,
-                    workspace,
-                    through,
-                },
-            );
+        if self.breaks(self.conditions.loss * 2) {
+            let step = VmStep::PostRows(workspace);
+            self.after(Millis(10_000), Happening::Machine { vm, boot, step });
+            return;
         }
-        self.after(
-            Millis(10_000),
-            Happening::Machine {
-                vm,
-                boot,
-                step: VmStep::PostRows(workspace),
-            },
-        );
+        let span = self.random.span(1, 5_000);
+        let happening = Happening::RowsArrive {
+            vm,
+            boot,
+            workspace,
+            through,
+        };
+        self.after(span, happening);
     }
 
     pub(super) fn rows_arrive(
@@ -43,54 +34,83 @@ impl World {
         workspace: WorkspaceId,
         through: u64,
     ) {
-        let Some(node) = self.vms.get(vm).map(|vm| Address::Node(vm.node.clone())) else {
-            return;
+        let taken = self.take_rows(vm, &workspace, through);
+        let happening = Happening::RowsAnswered {
+            vm,
+            boot,
+            workspace: workspace.clone(),
+            through: taken,
         };
-        let Some(scope) = self
-            .nodes
-            .get(&node)
-            .and_then(|node| node.state.scope(&workspace))
-        else {
-            return;
-        };
+        if self.breaks(self.conditions.loss) {
+            let step = VmStep::PostRows(workspace);
+            self.after(Millis(10_000), Happening::Machine { vm, boot, step });
+        } else {
+            let span = self.random.span(1, 1_000);
+            self.after(span, happening);
+        }
+    }
+
+    /// Stores rows up to a number. `None`: the workspace may write nothing now.
+    fn take_rows(&mut self, vm: usize, workspace: &WorkspaceId, through: u64) -> Option<u64> {
+        let node = self.node_of(vm)?;
+        let scope = self.nodes.get(&node)?.state.scope(workspace)?;
         let address = Address::Session {
             project: scope.project,
             session: scope.session,
         };
-        let takes = self
-            .sessions
-            .get(&address)
-            .is_some_and(|a| a.state.takes_rows_from(&workspace, scope.attempt));
-        if takes {
-            let stored = self.rows.entry(workspace.clone()).or_insert(0);
-            *stored = (*stored).max(through);
-            let through = *stored;
-            let waits = self
-                .sessions
-                .get(&address)
-                .is_some_and(|a| a.state.awaits_rows_from(&workspace));
-            if waits {
-                let local = SessionLocal::RowsStored {
-                    workspace: workspace.clone(),
-                    through,
-                    said: Vec::new(),
-                };
-                if !self.session_local(&address, local) {
-                    return;
-                }
+        let session = &self.sessions.get(&address)?.state;
+        if !session.takes_rows_from(workspace, scope.attempt) {
+            return None;
+        }
+        let stored = self.rows.get(workspace).copied().unwrap_or(0);
+        let waits = session.awaits_rows_from(workspace);
+        if through > stored {
+            self.rows.insert(workspace.clone(), through);
+            self.feed_rows(&address, workspace, scope.attempt, stored, through);
+        }
+        if waits {
+            let local = SessionLocal::RowsStored {
+                workspace: workspace.clone(),
+                through: stored.max(through),
+                said: Vec::new(),
+            };
+            if !self.session_local(&address, local) {
+                // The rows are stored in the same turn, so they are lost with it.
+                self.rows.insert(workspace.clone(), stored);
+                return None;
             }
         }
-        if !self.breaks(5) {
-            let span = self.random.span(1, 1_000);
-            self.after(
-                span,
-                Happening::RowsAnswered {
-                    vm,
-                    boot,
-                    workspace,
-                    through,
-                },
-            );
+        Some(stored.max(through))
+    }
+
+    pub(super) fn rows_answered(
+        &mut self,
+        vm: usize,
+        boot: u64,
+        workspace: WorkspaceId,
+        through: Option<u64>,
+    ) {
+        let Some(through) = through else {
+            let happening = Happening::OfferAgain {
+                vm,
+                boot,
+                workspace,
+            };
+            let span = if self.faults { 20_000 } else { 600_000 };
+            self.after(Millis(span), happening);
+            return;
+        };
+        let held = self
+            .vms
+            .get_mut(vm)
+            .filter(|vm| vm.boot == boot && vm.agent.is_some())
+            .and_then(|vm| vm.disk.workspaces.get_mut(&workspace));
+        let Some(held) = held else {
+            return;
+        };
+        held.rows.retain(|n| *n > through);
+        if !held.rows.is_empty() {
+            self.post_rows(vm, boot, workspace);
         }
     }
 }

@@ -103,7 +103,7 @@ impl Step<'_> {
                 self.over(TaskState::Completed);
                 self.command(
                     Action::DeleteWorkspace,
-                    Millis::minutes(30),
+                    CLEANUP_LIMIT,
                     Some(Awaited::Cleanup),
                 );
             }

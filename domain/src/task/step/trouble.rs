@@ -21,9 +21,16 @@ impl Step<'_> {
                 });
                 self.prompt_unknown(why);
             }
-            TaskState::Finishing => self.fail("workspace_lost", why, None, Fault::Environment),
+            TaskState::Finishing => {
+                self.leave_attempt();
+                self.fail("workspace_lost", why, None, Fault::Environment);
+            }
             TaskState::AwaitingInput => self.leave_attempt(),
-            _ => self.place_again("machine_lost", why),
+            _ => {
+                // There is nothing left to clean up whose end could be awaited.
+                self.leave_attempt();
+                self.place_again("machine_lost", why);
+            }
         }
     }
 
@@ -148,7 +155,7 @@ impl Step<'_> {
             } else {
                 Action::DeleteWorkspace
             };
-            self.command(action, Millis::minutes(30), Some(Awaited::Cleanup));
+            self.command(action, CLEANUP_LIMIT, Some(Awaited::Cleanup));
         } else {
             self.tell_pool(Message::Released {
                 attempt: self.task.attempt,
