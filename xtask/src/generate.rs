@@ -6,6 +6,7 @@
 //! | `openapi.json` | the route table and the wire types of `sam-domain` |
 //! | `settings.md` | the settings table of `sam-domain`, and each program's help |
 //! | `cli.md` | the help of every `sam` command |
+//! | `states.md` | the machines' tables in `sam-domain` |
 //!
 //! A page is never edited by hand; `--check` compares instead of writing, and
 //! the test command runs that. Help is asked of the built programs, so that
@@ -32,6 +33,10 @@ pub(crate) fn run(paths: &Paths, mode: Mode) -> Result<()> {
         ("openapi.json", openapi(paths)?),
         ("settings.md", settings(paths)?),
         ("cli.md", cli(paths)?),
+        (
+            "states.md",
+            domain(paths, &["--example", "pages", "states"])?,
+        ),
     ];
     let mut stale = Vec::new();
     for (name, content) in pages {
