@@ -19,12 +19,7 @@ the state begins, and nothing moves it.
 pub(crate) fn page() -> String {
     let mut page = String::from(HEAD);
     for table in machines() {
-        page.push_str(&format!(
-            "- [{}](#{}): {}\n",
-            table.name,
-            anchor(table.name),
-            table.about
-        ));
+        page.push_str(&format!("- [{0}](#{0}): {1}\n", table.name, table.about));
     }
     for table in machines() {
         machine(&mut page, table);
@@ -100,11 +95,6 @@ fn picture(table: &MachineTable) -> String {
     }
     lines.push_str("```\n");
     lines
-}
-
-/// A heading's address: words with hyphens.
-fn anchor(name: &str) -> String {
-    name.replace([' ', '_'], "-")
 }
 
 /// A limit in the largest unit that says it whole.
