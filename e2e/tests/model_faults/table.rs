@@ -1,4 +1,4 @@
-//! Every fault of the table under "Model faults", all of them at once on one machine.
+//! Every fault of the table under "Model faults", on one machine.
 //!
 //! Each is met by a task of its own, whose command leaves a trace for every run. A fault that passes
 //! strikes while the command is being asked for; one that stays is there from the first request.
@@ -6,7 +6,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use futures::future::try_join_all;
+use futures::stream::{self, StreamExt as _};
 use sam_domain::conversation::row::{NoticeLevel, RowBody};
 use sam_domain::conversation::wire::PromptState;
 use sam_domain::task::TaskState;
@@ -23,6 +23,8 @@ use super::said;
 const PATIENCE: &str = "--retry-for 3 --wait-for-reset 5";
 /// The proxy's, in seconds.
 const SILENCE: &str = "5";
+/// Workspaces that a machine has at a time.
+const PLACES: usize = 4;
 /// Requests of an undisturbed task.
 const REQUESTS: usize = 7;
 /// Requests more than that, whatever happens.
@@ -226,6 +228,11 @@ async fn stays(stack: &Stack, row: &Row) -> Result {
         format!("{name}: no {code} with a hint: {view:?}\n{told}")
     })?;
     check_requests(stack, &words, 1).await?;
+    if view.state == TaskState::AwaitingInput {
+        // It would wait for the person as long as it takes.
+        work.end("cancel").await?;
+        work.until(TaskState::Cancelled).await?;
+    }
     wait_until(
         "the prompt is over",
         sam_e2e::conversation::PATIENCE,
@@ -240,11 +247,22 @@ async fn stays(stack: &Stack, row: &Row) -> Result {
     })
 }
 
+/// Lets all of them happen, as many at a time as the machine has places, and tells of every one that
+/// failed.
+async fn together(rows: impl Iterator<Item = impl Future<Output = Result>>) -> Result {
+    let ended: Vec<Result> = stream::iter(rows).buffer_unordered(PLACES).collect().await;
+    let failed: Vec<String> = ended
+        .into_iter()
+        .filter_map(|ended| ended.err().map(|error| error.to_string()))
+        .collect();
+    ensure(failed.is_empty(), || failed.join("\n\n"))
+}
+
 #[tokio::test]
 async fn a_fault_that_passes_costs_time_and_nothing_else() -> Result {
     let mut stack = impatient().await?;
     let table = Table::under("Model faults")?;
-    try_join_all(table.rows().iter().map(|row| strikes_once(&stack, row))).await?;
+    together(table.rows().iter().map(|row| strikes_once(&stack, row))).await?;
     stack.until_quiet("machine").await
 }
 
@@ -252,6 +270,6 @@ async fn a_fault_that_passes_costs_time_and_nothing_else() -> Result {
 async fn a_fault_that_stays_ends_the_task_with_its_code_and_a_hint() -> Result {
     let mut stack = impatient().await?;
     let table = Table::under("Model faults")?;
-    try_join_all(table.rows().iter().map(|row| stays(&stack, row))).await?;
+    together(table.rows().iter().map(|row| stays(&stack, row))).await?;
     stack.until_quiet("machine").await
 }

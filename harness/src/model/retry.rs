@@ -19,6 +19,7 @@ use crate::model::fault::{Fault, FaultKind};
 
 const FIRST: Duration = Duration::from_millis(400);
 const LONGEST: Duration = Duration::from_secs(10);
+const FEWEST: u32 = 2;
 const MOST_BREAKS: u32 = 5;
 const MOST_EMPTY: u32 = 2;
 
@@ -99,7 +100,8 @@ impl Retry {
             }
             None => {
                 let idle = self.idle_since.elapsed().saturating_add(pause);
-                (idle <= self.patience.idle).then_some(pause)
+                // One silent attempt may take longer than the budget; it is not the only one.
+                (idle <= self.patience.idle || self.attempts < FEWEST).then_some(pause)
             }
         }
     }
@@ -147,6 +149,16 @@ mod tests {
         assert!(retry.elapsed() > Duration::from_secs(60));
         assert!(retry.elapsed() <= Duration::from_secs(180));
         assert!(shortest >= FIRST && longest <= LONGEST * 2 && retry.attempts() > 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_attempt_that_took_longer_than_the_budget_is_repeated_once() {
+        let mut retry = retry(30, 0);
+        let silent = Fault::new(FaultKind::Silent, "");
+        tokio::time::advance(Duration::from_secs(600)).await;
+        assert!(retry.next(&silent).is_some());
+        tokio::time::advance(Duration::from_secs(600)).await;
+        assert_eq!(retry.next(&silent), None);
     }
 
     #[tokio::test(start_paused = true)]
