@@ -35,8 +35,6 @@ struct State {
 struct Shared {
     server: SocketAddr,
     state: watch::Sender<State>,
-    /// Bytes from the machine that got nowhere, or wait.
-    kept_back: watch::Sender<u64>,
 }
 
 /// A wire. Dropping it closes it.
@@ -59,7 +57,6 @@ impl Wire {
                 flow: Flow::Open,
                 age: 0,
             }),
-            kept_back: watch::Sender::new(0),
         });
         Ok(Self {
             port: listener.local_addr()?.port(),
@@ -121,12 +118,6 @@ impl Wire {
         Ok(())
     }
 
-    /// How many bytes from the machine were kept back so far.
-    #[must_use]
-    pub fn kept_back(&self) -> u64 {
-        *self.shared.kept_back.borrow()
-    }
-
     fn flow(&self, flow: Flow) {
         self.shared.state.send_modify(|state| state.flow = flow);
     }
@@ -157,35 +148,17 @@ async fn connect(machine: TcpStream, shared: Arc<Shared>) {
     let (from_machine, to_machine) = machine.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::join!(
-        pass(
-            from_machine,
-            to_server,
-            age,
-            &shared,
-            Some(&shared.kept_back)
-        ),
-        pass(from_server, to_machine, age, &shared, None),
+        pass(from_machine, to_server, age, &shared),
+        pass(from_server, to_machine, age, &shared),
     );
 }
 
 /// One direction, until its sender is done with it.
-async fn pass(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    age: u64,
-    shared: &Shared,
-    kept_back: Option<&watch::Sender<u64>>,
-) {
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, age: u64, shared: &Shared) {
     let mut state = shared.state.subscribe();
     let mut bytes = vec![0; 16 * 1024];
     loop {
         let read = from.read(&mut bytes).await.unwrap_or(0);
-        let now = *state.borrow();
-        if now.age != age || now.flow != Flow::Open {
-            if let Some(count) = kept_back {
-                count.send_modify(|count| *count += read as u64);
-            }
-        }
         let passes = state
             .wait_for(|now| now.age != age || now.flow == Flow::Open)
             .await

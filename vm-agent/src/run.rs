@@ -254,7 +254,7 @@ async fn dispatch(
         let (tell, _) = workspaces
             .entry(command.workspace.clone())
             .or_insert_with(|| workspace::start(&machine, &command.workspace));
-        if let Err(lost) = tell.send(Message::Command(command)) {
+        if let Err(lost) = tell.send(Message::Command(Box::new(command))) {
             warning!("a workspace no longer answers: {lost}");
         }
     }

@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 #[derive(Debug)]
 pub(crate) enum Message {
     /// Begin a command.
-    Command(Command),
+    Command(Box<Command>),
     /// The vm-agent ends: end the agent, leave the jobs for the next start.
     Shutdown,
 }
@@ -83,7 +83,7 @@ impl Actor {
             };
             tokio::select! {
                 message = told.recv() => match message {
-                    Some(Message::Command(command)) => self.take(command).await,
+                    Some(Message::Command(command)) => self.take(*command).await,
                     Some(Message::Shutdown) | None => self.shut_down(),
                 },
                 ended = job => {

@@ -47,11 +47,12 @@ async fn list(context: &Context) -> Result<Exit, Failure> {
                 Cell::new(time::ago(node.since, now)),
                 Cell::new(format!("{}/{}", node.workspaces, facts.max_workspaces)),
                 Cell::new(format!(
-                    "{}/{}, {} cpus, {}",
+                    "{}/{}, {} cpus, {}{}",
                     facts.os,
                     facts.arch,
                     facts.cpus,
-                    time::size(facts.memory_bytes)
+                    time::size(facts.memory_bytes),
+                    if facts.disk_full { ", disk full" } else { "" }
                 )),
                 Cell::new(facts.agents.join(", ")),
                 Cell::new(node.id.short()).paint(Paint::Muted),

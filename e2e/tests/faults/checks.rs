@@ -14,7 +14,6 @@ use sam_e2e::{Result, Stack, Work, ensure, failure, wait_until};
 use serde_json::json;
 
 use crate::scene::MACHINE;
-use crate::table::Case;
 
 /// What the person asks of the agent.
 pub(crate) const REPAIR: &str =
@@ -37,17 +36,20 @@ pub(crate) async fn until_gone(processes: &[Running]) -> Result {
 }
 
 /// The person is asked: the prompt's outcome is unknown, and one question stands in the
-/// conversation, in the words of the table.
-pub(crate) async fn until_asked(work: &Work, case: &Case) -> Result<TaskView> {
+/// conversation.
+pub(crate) async fn until_asked(work: &Work) -> Result<TaskView> {
     let view = work.until(TaskState::AwaitingInput).await?;
     // The conversation hears of it a moment after the task decided it.
     let asked = wait_until("the person is asked", PATIENCE, || async {
         let prompt = work.last_prompt().await?;
         let rows = work.rows().await?;
-        let question = case.notice(&rows)?;
+        let questions = notices(&rows)
+            .into_iter()
+            .filter(|notice| notice.level == NoticeLevel::Question)
+            .count();
         let found = prompt.state == PromptState::Unknown
             && prompt.stop_reason.as_deref() == Some("unknown")
-            && question.is_some_and(|question| question.level == NoticeLevel::Question);
+            && questions == 1;
         if found {
             Ok(Some(()))
         } else {

@@ -11,11 +11,13 @@ use sam_e2e::conversation::{PATIENCE, notices, tools};
 use sam_e2e::{Result, Stack, StackOptions, Work, ensure, failure, wait_until};
 use serde_json::json;
 
+use crate::checks;
 use crate::scene::{MACHINE, Moment, Scene};
 use crate::table::Case;
 
 faults! {
     disk_full = "disk/outbox": outbox;
+    disk_full_killed = "disk/killed": killed;
 }
 
 /// A file system in memory, small enough to be filled. Dropping it takes it away.
@@ -40,7 +42,13 @@ impl SmallDisk {
 
     /// Fills it to the last byte.
     fn fill(&self) -> Result {
-        let mut file = std::fs::File::create(self.ballast())?;
+        drop(std::fs::File::create(self.ballast())?);
+        self.top_up()
+    }
+
+    /// The same again, when something gave way.
+    fn top_up(&self) -> Result {
+        let mut file = std::fs::File::options().append(true).open(self.ballast())?;
         for size in [1 << 20, 1 << 12, 1] {
             let piece = vec![1; size];
             while file.write_all(&piece).is_ok() {}
@@ -85,7 +93,8 @@ async fn until_told(work: &Work, code: &str) -> Result<Vec<Row>> {
     .await
 }
 
-async fn outbox(case: Case) -> Result {
+/// A scene on a small disk, with a tool at work; `None` where there can be none.
+async fn small(case: &Case) -> Result<Option<(Scene, SmallDisk)>> {
     let options = StackOptions {
         max_workspaces: Some(2),
         ..StackOptions::default()
@@ -96,9 +105,35 @@ async fn outbox(case: Case) -> Result {
             "skipped: {} needs the right to mount a file system",
             case.id
         );
+        return Ok(None);
+    };
+    let scene = Scene::on(stack, None, Moment::Tool).await?;
+    Ok(Some((scene, disk)))
+}
+
+/// The vm-agent is killed, and starts on a disk without a free byte.
+async fn killed(case: Case) -> Result {
+    let Some((mut scene, disk)) = small(&case).await? else {
         return Ok(());
     };
-    let mut scene = Scene::on(stack, None, Moment::Tool).await?;
+    disk.fill()?;
+    until_told(&scene.work, "disk_full").await?;
+    let held = scene.kill_vm_agent().await?;
+    disk.top_up()?;
+    scene.restart_vm_agent()?;
+    checks::until_asked(&scene.work).await?;
+    disk.make_room()?;
+    until_said(&scene.stack, false).await?;
+    scene.let_go().await?;
+    scene.end(&case, Some(&held), &[]).await?;
+    drop(disk);
+    Ok(())
+}
+
+async fn outbox(case: Case) -> Result {
+    let Some((mut scene, disk)) = small(&case).await? else {
+        return Ok(());
+    };
     let hold = json!({"kind": "hold", "after_chunks": 1, "tools": true});
     scene.stack.gateway().fault(&hold).await?;
 

@@ -67,7 +67,8 @@ impl Gate {
     }
 }
 
-/// A folder with an agent that the first time it is started waits before it says a word.
+/// A folder with an agent that waits before it says a word, each time it is started, until it may
+/// go on.
 pub(crate) struct SlowStart {
     pub(crate) folder: PathBuf,
     open: PathBuf,
@@ -87,12 +88,9 @@ impl SlowStart {
         let agent = programs::native("sam-harness")?;
         let script = format!(
             "#!/bin/sh\n\
-             if mkdir '{folder}/first' 2>/dev/null; then\n  \
-               echo $$ > '{reached}'\n  \
-               while [ ! -e '{open}' ]; do sleep 0.05; done\n\
-             fi\n\
+             echo $$ > '{reached}'\n\
+             while [ ! -e '{open}' ]; do sleep 0.05; done\n\
              exec '{agent}' \"$@\"\n",
-            folder = slow.folder.display(),
             reached = slow.reached.display(),
             open = slow.open.display(),
             agent = agent.display(),

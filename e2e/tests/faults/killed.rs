@@ -8,7 +8,7 @@ use sam_e2e::machine::{self, Running};
 use sam_e2e::{Result, Stack, ensure, failure, wait_until};
 
 use crate::checks;
-use crate::scene::{Moment, Scene, Setting};
+use crate::scene::{Moment, Scene, Setting, is_agent};
 use crate::table::Case;
 
 use Moment::{Finishing, Outbox, Preparing, Speaking, Starting, Tool};
@@ -22,6 +22,7 @@ faults! {
     vm_agent_finishing = "vm-agent/finishing": |case| vm_agent(case, Finishing);
     vm_agent_twice = "vm-agent/twice": vm_agent_twice_in_a_row;
     agent_starting = "agent/starting": |case| agent(case, Starting);
+    agent_starting_twice = "agent/starting-twice": agent_twice_in_a_row;
     agent_speaking = "agent/speaking": |case| agent(case, Speaking);
     agent_tool = "agent/tool": |case| agent(case, Tool);
     agent_outbox = "agent/outbox": |case| agent(case, Outbox);
@@ -78,6 +79,25 @@ async fn agent(case: Case, moment: Moment) -> Result {
     if moment == Speaking {
         until_dropped(&scene.stack).await?;
     }
+    scene.let_go().await?;
+    scene.end(&case, None, &[]).await
+}
+
+/// It is killed when it was started for the first time, and when it was started again.
+async fn agent_twice_in_a_row(case: Case) -> Result {
+    let mut scene = Scene::at(Starting, Setting::default()).await?;
+    let first = scene.agent()?;
+    first.signal(Signal::KILL);
+    checks::until_gone(std::slice::from_ref(&first)).await?;
+    let second = wait_until("it is started again", PATIENCE, || async {
+        let started = scene.disk().started()?;
+        Ok(started
+            .into_iter()
+            .find(|process| is_agent(process) && *process != first))
+    })
+    .await?;
+    second.signal(Signal::KILL);
+    checks::until_gone(&[second]).await?;
     scene.let_go().await?;
     scene.end(&case, None, &[]).await
 }

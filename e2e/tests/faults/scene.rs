@@ -241,13 +241,8 @@ impl Scene {
         Ok(found)
     }
 
-    /// The one of them that is the agent: the program, or the script that is to become it.
+    /// The one of them that is the agent.
     pub(crate) fn agent(&mut self) -> Result<Running> {
-        let is_agent = |process: &Running| {
-            let supervises = process.arguments.iter().any(|word| word == "supervise");
-            let named = |word: &String| word.ends_with("/sam-harness");
-            !supervises && process.arguments.iter().take(2).any(named)
-        };
         let agents = self.agents()?;
         agents
             .iter()
@@ -297,7 +292,7 @@ impl Scene {
     ) -> Result {
         let mut said = vec![REPAIR];
         if case.asks {
-            let interrupted = self.asked(case).await?;
+            let interrupted = self.asked().await?;
             if let Some(held) = held {
                 check_from_disk(&interrupted, &held.owed, &held.growing)?;
             }
@@ -335,8 +330,8 @@ impl Scene {
     }
 
     /// The person is asked, once; nothing goes on by itself. Returns the rows.
-    async fn asked(&mut self, case: &Case) -> Result<Vec<Row>> {
-        let view = checks::until_asked(&self.work, case).await?;
+    async fn asked(&mut self) -> Result<Vec<Row>> {
+        let view = checks::until_asked(&self.work).await?;
         ensure(view.workspace == self.then.workspace, || {
             format!("{view:?}")
         })?;
@@ -362,6 +357,13 @@ impl Scene {
         })?;
         Ok(rows)
     }
+}
+
+/// Whether it is an agent: the program, or the script that is to become it.
+pub(crate) fn is_agent(process: &Running) -> bool {
+    let supervises = process.arguments.iter().any(|word| word == "supervise");
+    let named = |word: &String| word.ends_with("/sam-harness");
+    !supervises && process.arguments.iter().take(2).any(named)
 }
 
 fn open_tool(rows: &[Row]) -> Option<&RowId> {

@@ -1,6 +1,6 @@
 //! The table under "Faults" in SPECIFICATION.md: what each test is held to.
 
-use sam_domain::conversation::row::{NoticeBody, NoticeLevel, Row};
+use sam_domain::conversation::row::{NoticeLevel, Row};
 use sam_domain::task::TaskView;
 use sam_e2e::conversation::notices;
 use sam_e2e::specification::Table;
@@ -17,13 +17,13 @@ pub(crate) struct Case {
     /// Its name, `<what fails>/<when>`.
     pub(crate) id: String,
     /// The task's last state.
-    pub(crate) ends: String,
+    ends: String,
     /// Whether the person has to answer before.
     pub(crate) asks: bool,
-    /// The code of the notice or failure that tells of it.
-    pub(crate) code: Option<String>,
+    /// The codes of the notices and the failure that tell of it, each once.
+    codes: Vec<String>,
     /// Words that the person sees.
-    pub(crate) sees: Option<String>,
+    sees: Option<String>,
 }
 
 /// Every row.
@@ -31,8 +31,13 @@ pub(crate) fn cases() -> Result<Vec<Case>> {
     let table = Table::under(HEADING)?;
     let mut cases = Vec::new();
     for row in table.rows() {
-        let code_quoted =
-            |column: &str| -> Result<String> { Ok(row.cell(column)?.trim_matches('`').to_owned()) };
+        let mut codes: Vec<String> = row
+            .cell("code")?
+            .split(", ")
+            .map(|code| code.trim_matches('`').to_owned())
+            .filter(|code| code != NONE)
+            .collect();
+        codes.sort();
         let ends = row.cell("the task ends")?;
         let (ends, asks) = match ends.strip_suffix(", when answered") {
             Some(state) => (state, true),
@@ -43,10 +48,10 @@ pub(crate) fn cases() -> Result<Vec<Case>> {
             .split_once('“')
             .and_then(|(_, rest)| rest.split_once('”'));
         cases.push(Case {
-            id: code_quoted("case")?,
+            id: row.cell("case")?.trim_matches('`').to_owned(),
             ends: ends.to_owned(),
             asks,
-            code: Some(code_quoted("code")?).filter(|code| code != NONE),
+            codes,
             sees: quoted.map(|(words, _)| words.to_owned()),
         });
     }
@@ -60,57 +65,32 @@ impl Case {
         found.ok_or_else(|| failure(format!("SPECIFICATION.md has no fault {id}")))
     }
 
-    /// The one notice that the row names, if it names one.
-    pub(crate) fn notice<'a>(&self, rows: &'a [Row]) -> Result<Option<&'a NoticeBody>> {
-        let told = notices(rows);
-        let Some(code) = &self.code else {
-            return Ok(None);
-        };
-        let named: Vec<_> = told.iter().filter(|notice| notice.code == *code).collect();
-        match named.as_slice() {
-            [] => Ok(None),
-            [only] => Ok(Some(only)),
-            more => Err(failure(format!(
-                "{code} is told {} times: {more:?}",
-                more.len()
-            ))),
-        }
-    }
-
     /// The task ended as the row says, and the person saw what the row says and nothing worse.
     /// `also_seen` is what a person saw meanwhile in other places than the conversation.
     pub(crate) fn check(&self, view: &TaskView, rows: &[Row], also_seen: &[String]) -> Result {
         ensure(view.state.word() == self.ends, || {
-            format!("{}: the task ended {view:?}", self.id)
+            format!("the task ended {view:?}")
         })?;
-        let notice = self.notice(rows)?;
-        let failed = view.failure.as_ref();
-        let code = notice
-            .map(|notice| &notice.code)
-            .or(failed.map(|failure| &failure.code));
-        ensure(code == self.code.as_ref(), || {
-            format!("{}: the code is {code:?}", self.id)
-        })?;
-        let mut seen = also_seen.to_vec();
-        seen.extend(notice.map(|notice| notice.text.clone()));
-        seen.extend(failed.map(|failure| failure.message.clone()));
-        if let Some(words) = &self.sees {
-            ensure(seen.iter().any(|text| text.contains(words)), || {
-                format!("{}: nobody sees “{words}” in {seen:#?}", self.id)
-            })?;
-        }
-        if self.code.is_some() {
-            let hint = notice
-                .map(|notice| &notice.hint)
-                .or(failed.map(|failure| &failure.hint));
-            ensure(hint.is_some_and(Option::is_some), || {
-                format!("{}: nobody is told what to do", self.id)
-            })?;
-        }
-        let worse: Vec<_> = notices(rows)
+        let told: Vec<_> = notices(rows)
             .into_iter()
-            .filter(|other| other.level != NoticeLevel::Info && Some(&other.code) != code)
+            .filter(|notice| notice.level != NoticeLevel::Info)
+            .map(|notice| (&notice.code, &notice.text, &notice.hint))
+            .chain(view.failure.iter().map(|f| (&f.code, &f.message, &f.hint)))
             .collect();
-        ensure(worse.is_empty(), || format!("{}: {worse:#?}", self.id))
+        let mut codes: Vec<&String> = told.iter().map(|(code, ..)| *code).collect();
+        codes.sort();
+        ensure(codes == self.codes.iter().collect::<Vec<_>>(), || {
+            format!("told is {told:#?}")
+        })?;
+        ensure(told.iter().all(|(.., hint)| hint.is_some()), || {
+            format!("nobody is told what to do: {told:#?}")
+        })?;
+        if let Some(words) = &self.sees {
+            let seen = told.iter().map(|(_, text, _)| *text).chain(also_seen);
+            ensure(seen.clone().any(|text| text.contains(words)), || {
+                format!("nobody sees “{words}” in {:#?}", seen.collect::<Vec<_>>())
+            })?;
+        }
+        Ok(())
     }
 }

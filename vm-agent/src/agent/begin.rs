@@ -195,7 +195,11 @@ async fn begin(
                 continue;
             }
             let message = format!("The agent {how} while it started.");
-            return Err(Failure::new("agent_failed_to_start", message));
+            let hint = "Look at what the machine's log says of it, and at its memory; then submit the task again.";
+            return Err(Failure {
+                hint: Some(hint.to_owned()),
+                ..Failure::new("agent_failed_to_start", message)
+            });
         }
     };
     let started = async {

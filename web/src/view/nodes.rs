@@ -72,13 +72,17 @@ pub(crate) fn Nodes() -> impl IntoView {
 fn card(node: &NodeView) -> impl IntoView + use<> {
     let (word, shape) = words::node_state(node.state);
     let facts = &node.facts;
+    let room = if facts.disk_full {
+        "disk full".to_owned()
+    } else {
+        format!("{} free", words::bytes(facts.disk_free_bytes))
+    };
     let machine = format!(
-        "{} {} \u{b7} {} \u{b7} {} memory \u{b7} {} free",
+        "{} {} \u{b7} {} \u{b7} {} memory \u{b7} {room}",
         facts.os,
         facts.arch,
         words::count(u64::from(facts.cpus), "processor", "processors"),
         words::bytes(facts.memory_bytes),
-        words::bytes(facts.disk_free_bytes),
     );
     let agents = if facts.agents.is_empty() {
         "none found".to_owned()
