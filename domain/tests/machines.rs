@@ -532,11 +532,8 @@ fn stopped_workspaces_are_kept_up_to_a_number() {
 fn crowded(room: u32, waiting: &[(u64, u64)]) -> Pool {
     let mut pool = Pool::default();
     let mut tell = |from, message| {
-        PoolMachine::step(
-            &mut pool,
-            &mut Turn::new(Timestamp(1), 1),
-            Input::Message { from, message },
-        );
+        let input = Input::Message { from, message };
+        let _ = PoolMachine::step(&mut pool, &mut Turn::new(Timestamp(1), 1), input);
     };
     let view = NodeView {
         id: node(1),
@@ -625,7 +622,7 @@ fn a_project_that_asks_again_and_again_does_not_starve_the_others() {
                 }),
             },
         };
-        PoolMachine::step(&mut pool, &mut Turn::new(Timestamp(1), 1), ask);
+        let _ = PoolMachine::step(&mut pool, &mut Turn::new(Timestamp(1), 1), ask);
         for _ in 0..2 {
             let done = pool
                 .claims
@@ -637,7 +634,7 @@ fn a_project_that_asks_again_and_again_does_not_starve_the_others() {
                 from: Address::Task(done),
                 message: Message::Released { attempt: 1 },
             };
-            PoolMachine::step(&mut pool, &mut Turn::new(Timestamp(1), 1), release);
+            let _ = PoolMachine::step(&mut pool, &mut Turn::new(Timestamp(1), 1), release);
             order.extend(pool.claims.keys().cloned());
         }
     }
