@@ -305,6 +305,109 @@ async fn what_is_anothers_reads_as_if_it_did_not_exist() -> Result {
     ensure(wrong.is_empty(), || wrong.join("\n"))
 }
 
+/// What stands in a path where an id belongs, and is none.
+const NO_IDS: [&str; 9] = [
+    "x",
+    "null",
+    "..%2f..%2fetc%2fpasswd",
+    "%00",
+    "%ff%fe",
+    "%e2%80%aeid",
+    "PRJ_01JD8X00000000000000000000",
+    "row_01jd8x00000000000000000000",
+    "prj_01jd8x000000000000000000000000000000000000000000000000",
+];
+
+#[tokio::test]
+async fn what_is_no_id_names_nothing() -> Result {
+    let stack = Stack::start().await?;
+    let callers = Callers::meet(&stack).await?;
+    let long = "x".repeat(3000);
+    let mut wrong = Vec::new();
+    for route in ROUTES {
+        let Some(right) = callers.by_kind.get(&route.principal) else {
+            continue;
+        };
+        let names = route.path.split('/').filter_map(|part| {
+            let name = part.strip_prefix('{')?;
+            name.strip_suffix('}')
+        });
+        for bad in names {
+            for value in NO_IDS.into_iter().chain([long.as_str()]) {
+                let path = callers.path_with(route, |name| {
+                    let held = callers.own.get(name).or_else(|| callers.begun.get(name));
+                    held.cloned()
+                        .filter(|_| name != bad)
+                        .or_else(|| (name == bad).then(|| value.to_owned()))
+                });
+                let reply = call(right, route, &path).await?;
+                let told = serde_json::from_slice::<sam_domain::error::ErrorBody>(&reply.body);
+                // A machine's token is of no use at a path that is not its own.
+                let refused = matches!(reply.status, 400 | 404)
+                    || route.principal != PrincipalKind::User && matches!(reply.status, 401 | 403);
+                if !refused || told.is_err() || reply.body.len() > 1000 {
+                    wrong.push(format!(
+                        "{:?} {path}: {} {}",
+                        route.id,
+                        reply.status,
+                        reply.text()
+                    ));
+                }
+            }
+        }
+    }
+    ensure(wrong.is_empty(), || wrong.join("\n"))
+}
+
+#[tokio::test]
+async fn one_thing_is_not_reached_through_another() -> Result {
+    let stack = Stack::start().await?;
+    let callers = Callers::meet(&stack).await?;
+    let person = callers
+        .by_kind
+        .get(&PrincipalKind::User)
+        .ok_or_else(|| failure("no person"))?;
+    // A second project and a second machine of the same person.
+    let project: ProjectView = person
+        .post("/api/projects", &json!({"repository": "/elsewhere"}))
+        .await?
+        .json()?;
+    let node = ScriptedNode::join_as(person, "other", 4).await?;
+    let mut wrong = Vec::new();
+    for route in ROUTES {
+        let Some(right) = callers.by_kind.get(&route.principal) else {
+            continue;
+        };
+        let replaced = match route.principal {
+            PrincipalKind::User
+                if route.path.contains("{session}") || route.path.contains("{prompt}") =>
+            {
+                ("project", project.id.to_string())
+            }
+            PrincipalKind::NodeToken => ("node", node.node.to_string()),
+            _ => continue,
+        };
+        let path = callers.path_with(route, |name| {
+            let held = callers.own.get(name).or_else(|| callers.begun.get(name));
+            Some(replaced.1.clone())
+                .filter(|_| name == replaced.0)
+                .or_else(|| held.cloned())
+        });
+        // With what the handler would otherwise ask for first.
+        let right = right.with_header("idempotency-key", "mixed");
+        let reply = call(&right, route, &path).await?;
+        if reply.status != 404 || reply.code() != "not_found" {
+            wrong.push(format!(
+                "{:?} {path}: {} {}",
+                route.id,
+                reply.status,
+                reply.text()
+            ));
+        }
+    }
+    ensure(wrong.is_empty(), || wrong.join("\n"))
+}
+
 #[tokio::test]
 async fn a_cookie_stands_for_its_person_only_on_our_own_pages() -> Result {
     let stack = Stack::start().await?;

@@ -370,18 +370,13 @@ impl RowUpsert {
         let theirs = theirs.filter(|theirs| {
             theirs.since(ours) > CLOCK_TOLERANCE || ours.since(*theirs) > CLOCK_TOLERANCE
         });
-        let by_ours = |at: Timestamp| match theirs {
-            Some(theirs) => Timestamp(ours.0.saturating_sub(theirs.since(at).0)),
-            None if at.since(ours) > CLOCK_TOLERANCE => ours,
-            None => at,
-        };
-        self.created_at = by_ours(self.created_at);
+        self.created_at = by_clock(self.created_at, theirs, ours);
         let ended_at = match &mut self.body {
             RowBody::Text(body) | RowBody::Thought(body) => &mut body.ended_at,
             RowBody::Tool(body) => &mut body.ended_at,
             RowBody::Plan(_) | RowBody::Notice(_) | RowBody::Usage(_) => return,
         };
-        *ended_at = ended_at.map(by_ours);
+        *ended_at = ended_at.map(|at| by_clock(at, theirs, ours));
     }
 
     /// The stored row for this upsert.
@@ -398,6 +393,15 @@ impl RowUpsert {
             created_at: self.created_at,
             body: self.body,
         }
+    }
+}
+
+/// A moment by our clock; see [`RowUpsert::retime`].
+fn by_clock(at: Timestamp, theirs: Option<Timestamp>, ours: Timestamp) -> Timestamp {
+    match theirs {
+        Some(theirs) => Timestamp(ours.0.saturating_sub(theirs.since(at).0)),
+        None if at.since(ours) > CLOCK_TOLERANCE => ours,
+        None => at,
     }
 }
 

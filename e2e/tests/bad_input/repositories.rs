@@ -64,8 +64,8 @@ async fn what_cannot_be_worked_on_says_why_before_the_work() -> Result {
         ),
     ] {
         let mut task = task(&[write(b"a.txt", "b\n")]);
-        if let Some(base) = base {
-            task["base"] = json!(base);
+        if let (Some(base), Some(fields)) = (base, task.as_object_mut()) {
+            fields.insert("base".to_owned(), json!(base));
         }
         works.push((Work::begin(&stack, &url, &task).await?, code));
     }

@@ -128,7 +128,7 @@ async fn head_alone(client: &Client, head: &str) -> Result<String> {
         while !String::from_utf8_lossy(&answer).contains("}}") {
             match stream.read(&mut chunk).await? {
                 0 => break,
-                n => answer.extend_from_slice(&chunk[..n]),
+                n => answer.extend_from_slice(chunk.get(..n).unwrap_or_default()),
             }
         }
         Result::Ok(())

@@ -139,13 +139,10 @@ fn tool<'a>(rows: &'a [Row], title: &str) -> Result<&'a ToolBody> {
 }
 
 /// A line of the agent's protocol that says `text`, as it stands between two quotation marks.
-fn said(text: &[u8]) -> (String, String, String) {
+fn said(id: usize, text: &[u8]) -> (String, String, String) {
     let before = br#"{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"one","update":{"sessionUpdate":"agent_message_chunk","messageId":""#;
-    let id = format!(
-        "{:x}\",\"content\":{{\"type\":\"text\",\"text\":\"",
-        Sha256::digest(text)[0]
-    );
-    let before = [&before[..], id.as_bytes()].concat();
+    let id = format!("m{id}\",\"content\":{{\"type\":\"text\",\"text\":\"");
+    let before = [before.as_slice(), id.as_bytes()].concat();
     (
         STANDARD.encode(before),
         STANDARD.encode(text),
@@ -158,7 +155,8 @@ async fn long_and_odd_output_is_bounded_and_marked() -> Result {
     let mut stack = with_machine(&[]).await?;
     let repository = create(stack.directory(), "plain", &[("a.txt", "a\n")])?;
     let raw = |text: &[u8], times: usize| {
-        let (before, middle, after) = said(text);
+        // Each line is a message of its own.
+        let (before, middle, after) = said(text.len(), text);
         json!({"raw": {"before": before, "middle": middle, "times": times, "after": after}})
     };
     let steps: [Value; 7] = [

@@ -129,7 +129,10 @@ pub(super) fn progress(line: &str) -> Option<String> {
         .split_once("), ")
         .and_then(|(_, amount)| amount.split([',', '|']).next())
         .map(str::trim)
-        .filter(|amount| !amount.is_empty() && amount.len() < 20)
+        .filter(|amount| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'.');
+            !amount.is_empty() && amount.len() < 20 && amount.bytes().all(plain)
+        })
         .map(|amount| format!(", {amount}"));
     Some(format!("{percent} % {done}{}", amount.unwrap_or_default()))
 }

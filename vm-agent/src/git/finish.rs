@@ -162,7 +162,7 @@ async fn compare(git: &Git, repo: &Path, base: &str, head: &str) -> Result<Finis
 }
 
 /// ` 2 files changed, 10 insertions(+), 1 deletion(-)`
-fn shortstat(text: &str) -> Finished {
+pub(super) fn shortstat(text: &str) -> Finished {
     let mut finished = Finished::default();
     for part in text.split(',') {
         let mut words = part.split_whitespace();

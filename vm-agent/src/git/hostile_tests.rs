@@ -1,8 +1,12 @@
 //! Repositories that are empty, too large, or made to do harm.
 
 use super::GitFailure;
+use super::clone::progress;
+use super::finish::shortstat;
 use super::prepare::Mark;
 use super::tests::{Bench, LIMIT, code, git};
+use super::tree::Listing;
+use proptest::prelude::*;
 use std::path::Path;
 
 fn codes(marks: &[Mark]) -> Vec<&'static str> {
@@ -169,7 +173,11 @@ async fn nothing_in_a_repository_runs_when_it_is_cloned() {
     let url = origin.to_string_lossy();
     let (record, marks) = bench.prepare_marked(1, &url, None).await.expect("prepared");
     assert_eq!(codes(&marks), ["submodules_not_fetched"]);
-    assert!(marks[0].text.contains("submodules (5)"), "{}", marks[0].text);
+    assert!(
+        marks[0].text.contains("submodules (5)"),
+        "{}",
+        marks[0].text
+    );
     let repo = bench.layout(1).repo();
     assert!(!repo.join("remote/.git").exists());
     std::fs::write(repo.join("a.txt"), "changed\n").expect("edit");
@@ -335,5 +343,33 @@ async fn a_server_that_refuses_or_misleads_is_told_apart() {
         assert_eq!(failure.code, expect, "{answer}: {failure:?}");
         assert!(failure.hint.is_some());
         assert!(!failure.message.contains('\u{1b}'), "{failure:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(sam_fuzz::config(1000))]
+
+    /// A server writes much of what git prints.
+    #[test]
+    fn whatever_git_prints_is_read_within_bounds(
+        listed in sam_fuzz::bytes(vec![
+            b"100644 blob 0123 10\ta\x00120000 blob 0123 4\tlink\x00160000 commit 0123 -\tsub\x00".to_vec(),
+        ]),
+        line in sam_fuzz::bytes(vec![
+            b"Receiving objects:  42% (420/1000), 12.34 MiB | 1.20 MiB/s".to_vec(),
+            b" 2 files changed, 10 insertions(+), 1 deletion(-)".to_vec(),
+        ]),
+        piece in 1_usize..40,
+    ) {
+        let mut whole = Listing::default();
+        let mut pieces = Listing::default();
+        let enough = whole.push(&listed, LIMIT);
+        let also = listed.chunks(piece).all(|bytes| pieces.push(bytes, LIMIT));
+        prop_assert_eq!(enough, also);
+        prop_assert_eq!(whole.measured, pieces.measured);
+        let line = String::from_utf8_lossy(&line);
+        let told = progress(&line).unwrap_or_default();
+        prop_assert!(told.len() < 50 && !crate::text::printable(&told).contains('\\'), "{told:?}");
+        let _ = shortstat(&line);
     }
 }
