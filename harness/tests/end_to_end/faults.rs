@@ -4,9 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::run::{Harness, check_code, err, interrupt, out};
-use crate::server::{
-    Reply, Server, Step, answer, arguments, call, calls, finish, text, until, usage,
-};
+use crate::server::{Reply, Server, Step, answer, arguments, call, calls, finish, text, usage};
 use serde_json::{Value, json};
 
 /// Every way in which a reply may break off, followed by the same reply

@@ -1,7 +1,6 @@
 //! `sam-harness run`, the built binary against a chat server.
 
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use crate::server::{
     Reply, Server, Step, answer, arguments, call, calls, finish, has_ended, result_of, text,
