@@ -491,7 +491,12 @@ impl Stack {
         for node in &mut self.nodes {
             node.stop()?;
         }
-        self.stop_server()?;
+        let server = self.server()?;
+        let status = server.stop()?;
+        let log = server.log_tail();
+        ensure(status.success(), || {
+            format!("the server ended with {status}:\n{log}")
+        })?;
         self.gateway.process().stop()?;
         let name = self.directory.path().to_string_lossy().into_owned();
         wait_until("nothing of the stack runs", STARTS_WITHIN, || async {
@@ -509,7 +514,7 @@ impl Stack {
         })?;
         let left = disk::list(&self.state_directory().join("tmp"));
         ensure(left.is_empty(), || {
-            format!("temporary files are left: {left:?}")
+            format!("temporary files are left: {left:?}\n{log}")
         })
     }
 }

@@ -139,7 +139,12 @@ async function serve(options) {
       say(`stopping (${why})`);
       await miniflare.dispose().catch((error) => say(`while stopping: ${error.message}`));
       await dismissGuard();
-      rmSync(scratch, { recursive: true, force: true });
+      try {
+        // The runtime may be writing its last.
+        rmSync(scratch, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
+      } catch (error) {
+        say(`${scratch} is left for the next start: ${error.message}`);
+      }
       rmSync(pidFile, { force: true });
       giveBack();
     })();

@@ -10,7 +10,7 @@ use sam_domain::id::WorkspaceId;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -84,7 +84,7 @@ async fn run(
                 barred.reset();
                 while deltas.try_recv().is_ok() {}
                 up.store(true, Ordering::Relaxed);
-                hold(socket, lease, &mut deltas).await;
+                hold(socket, lease, api.api().renewals(), &mut deltas).await;
                 up.store(false, Ordering::Relaxed);
                 backoff.step()
             }
@@ -100,7 +100,12 @@ async fn run(
 }
 
 /// Until the connection ends.
-async fn hold(mut socket: Socket, lease: Duration, deltas: &mut mpsc::Receiver<LiveDelta>) {
+async fn hold(
+    mut socket: Socket,
+    lease: Duration,
+    mut renewals: watch::Receiver<()>,
+    deltas: &mut mpsc::Receiver<LiveDelta>,
+) {
     let mut ping = tokio::time::interval(lease / 3);
     let mut heard = Instant::now();
     loop {
@@ -116,6 +121,7 @@ async fn hold(mut socket: Socket, lease: Duration, deltas: &mut mpsc::Receiver<L
                 Ok(SocketMessage::Text(_) | SocketMessage::Alive) => heard = Instant::now(),
                 Err(_) => return,
             },
+            _ = renewals.changed() => return,
             _ = ping.tick() => {
                 if heard.elapsed() > lease || socket.ping().await.is_err() {
                     return;
