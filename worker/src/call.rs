@@ -114,6 +114,16 @@ impl Call {
         Ok(bindings::database(&self.env)?)
     }
 
+    /// The database as one asks it who the sender is and what they may do: what only reads may rest on
+    /// an answer of a few seconds ago; what changes something, or stays open, rests on the present.
+    pub(crate) fn access_database(&self) -> Result<D1, Failed> {
+        let database = self.database()?;
+        if matches!(self.request.method(), worker::Method::Get) && !self.is_upgrade() {
+            return Ok(database.recent(self.now));
+        }
+        Ok(database)
+    }
+
     /// A new id.
     pub(crate) fn mint<T: Id>(&self) -> Result<T, Failed> {
         Ok(T::mint(self.now, entropy::for_id()?))

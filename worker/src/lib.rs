@@ -9,7 +9,8 @@
 //! - a handler cannot be called without its principal, and a principal's type that disagrees with
 //!   the route table does not compile ([`router`]);
 //! - what is another tenant's reads as if it did not exist;
-//! - nothing is kept here between two requests;
+//! - nothing is kept here between two requests, save what D1 said of a person a moment ago, for reads
+//!   alone ([`call::Call::access_database`]);
 //! - neither content nor a secret is logged, or told in an error.
 //!
 //! What it refuses to know: the rules of tasks, conversations and machines. Those are the objects'.

@@ -76,7 +76,7 @@ impl Principal for TaskMember {
     async fn authenticate(call: &Call, route: &Route) -> Result<Self, Failed> {
         let user = User::authenticate(call, route).await?;
         let task: TaskId = call.id(0, "task")?;
-        let (project, _) = TaskIndex(&call.database()?)
+        let (project, _) = TaskIndex(&call.access_database()?)
             .place(&task)
             .await?
             .ok_or_else(|| ApiError::not_found("task"))?;
@@ -95,7 +95,7 @@ async fn require(
     user: User,
     project: ProjectId,
 ) -> Result<Member, Failed> {
-    let role = ProjectMembers(&call.database()?)
+    let role = ProjectMembers(&call.access_database()?)
         .role(&project, user.id())
         .await?
         .ok_or_else(|| ApiError::not_found("project"))?;

@@ -92,7 +92,7 @@ impl Principal for User {
         };
         of_kind(&token, SESSION, Self::KIND)?;
         let session = call.key()?.hash_token(SESSION, token.expose());
-        let person = AuthSessions(&call.database()?)
+        let person = AuthSessions(&call.access_database()?)
             .user(&session, call.now)
             .await?
             .ok_or_else(|| invalid(Self::KIND))?;

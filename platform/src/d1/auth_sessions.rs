@@ -22,6 +22,13 @@ pub struct AuthSession {
     pub expires_at: Timestamp,
 }
 
+#[derive(Deserialize)]
+struct SignedIn {
+    expires_at: Timestamp,
+    #[serde(flatten)]
+    user: User,
+}
+
 /// The table of signed-in sessions.
 #[derive(Debug, Clone)]
 pub struct AuthSessions<'a>(pub &'a D1);
@@ -49,15 +56,20 @@ impl AuthSessions<'_> {
     /// Who a token signs in: one read, on the path of every request of a person. Whether they may use
     /// the installation at all is in the answer; a person who was removed is not found.
     pub async fn user(&self, token: &TokenHash, now: Timestamp) -> Result<Option<User>, D1Error> {
-        self.0
+        // Whether it has expired is judged here: the question must not change with the time, so that
+        // it can be answered by what was read a moment ago.
+        let found: Option<SignedIn> = self
+            .0
             .first(
-                "SELECT u.id, u.name, u.role, u.created_at, u.suspended_at FROM auth_sessions s \
-                 JOIN users u ON u.id = s.user_id \
-                 WHERE s.token_hash = ?1 AND s.expires_at > ?2 AND s.revoked_at IS NULL \
-                   AND u.removed_at IS NULL",
-                params![token.as_str(), now],
+                "SELECT u.id, u.name, u.role, u.created_at, u.suspended_at, s.expires_at \
+                 FROM auth_sessions s JOIN users u ON u.id = s.user_id \
+                 WHERE s.token_hash = ?1 AND s.revoked_at IS NULL AND u.removed_at IS NULL",
+                params![token.as_str()],
             )
-            .await
+            .await?;
+        Ok(found
+            .filter(|found| found.expires_at > now)
+            .map(|found| found.user))
     }
 
     /// A person's open sessions, newest first; at most 100.

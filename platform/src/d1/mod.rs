@@ -15,13 +15,17 @@ pub mod node_index;
 pub mod node_shares;
 pub mod project_members;
 pub mod projects;
+mod recent;
 pub mod sign_in_links;
 pub mod task_index;
 pub mod users;
 
 use js_sys::Array;
+use sam_domain::time::Timestamp;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
+
+pub use self::recent::FRESH;
 
 use crate::bindings::BindingError;
 use crate::js::{self, JsFailure};
@@ -90,17 +94,44 @@ impl From<JsValue> for D1Error {
 
 /// One bound statement, for a batch.
 #[derive(Debug, Clone)]
-pub struct Statement(RawStatement);
+pub struct Statement {
+    raw: RawStatement,
+    /// Whether it changes nothing.
+    reads: bool,
+}
+
+impl Statement {
+    fn new(raw: RawStatement, query: &str) -> Self {
+        Self {
+            raw,
+            reads: query.starts_with("SELECT"),
+        }
+    }
+}
 
 /// The database.
 #[derive(Debug, Clone)]
 pub struct D1 {
     database: JsValue,
+    /// The moment of the request whose reads may be answered by what was read shortly before it.
+    recent_at: Option<Timestamp>,
 }
 
 impl D1 {
     pub(crate) fn new(database: JsValue) -> Self {
-        Self { database }
+        Self {
+            database,
+            recent_at: None,
+        }
+    }
+
+    /// The same database, whose reads may be answered by what was read at most [`FRESH`] before `now`
+    /// (see [`recent`]). For finding out who a reader is and what they may read, and nothing else.
+    pub fn recent(self, now: Timestamp) -> Self {
+        Self {
+            recent_at: Some(now),
+            ..self
+        }
     }
 
     fn raw(&self) -> &RawDatabase {
@@ -115,15 +146,36 @@ impl D1 {
     ) -> Result<Statement, D1Error> {
         let prepared = self.raw().prepare(query)?;
         if params.is_empty() {
-            return Ok(Statement(prepared));
+            return Ok(Statement::new(prepared, query));
         }
-        Ok(Statement(prepared.bind(to_array(params)?)?))
+        let bound = prepared.bind(to_array(params)?)?;
+        Ok(Statement::new(bound, query))
     }
 
     async fn result(&self, statement: &Statement) -> Result<JsValue, D1Error> {
-        let result = js::settle(statement.0.all()?).await?;
+        let result = self
+            .performing(statement.reads, async {
+                Ok(js::settle(statement.raw.all()?).await?)
+            })
+            .await?;
         counted(&result);
         Ok(result)
+    }
+
+    /// Does something to the database; if it may write, what was read before and meanwhile is out of
+    /// date.
+    async fn performing<T>(
+        &self,
+        reads: bool,
+        work: impl Future<Output = Result<T, D1Error>>,
+    ) -> Result<T, D1Error> {
+        if reads {
+            return work.await;
+        }
+        recent::forget();
+        let done = work.await;
+        recent::forget();
+        done
     }
 
     /// Every row of a query.
@@ -132,8 +184,28 @@ impl D1 {
         query: &'static str,
         params: &[SqlValue],
     ) -> Result<Vec<T>, D1Error> {
+        if let Some(now) = self.recent_at {
+            return self.recently(query, params, now).await;
+        }
         let result = self.result(&self.statement(query, params)?).await?;
-        rows(&result)
+        parsed(&rows(&result)?)
+    }
+
+    async fn recently<T: DeserializeOwned>(
+        &self,
+        query: &'static str,
+        params: &[SqlValue],
+        now: Timestamp,
+    ) -> Result<Vec<T>, D1Error> {
+        let question = (query, format!("{params:?}").into_boxed_str());
+        if let Some(answer) = recent::find(&question, now) {
+            return parsed(&answer);
+        }
+        let reading = recent::begin(now);
+        let answer = rows(&self.result(&self.statement(query, params)?).await?)?;
+        let found = parsed(&answer);
+        recent::keep(question, reading, answer.into());
+        found
     }
 
     /// The first row of a query, if there is one.
@@ -154,9 +226,14 @@ impl D1 {
     pub async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<u64>, D1Error> {
         let array = Array::new();
         for statement in &statements {
-            array.push(&statement.0);
+            array.push(&statement.raw);
         }
-        let results = js::settle(self.raw().batch(array)?).await?;
+        let reads = statements.iter().all(|statement| statement.reads);
+        let results = self
+            .performing(reads, async {
+                Ok(js::settle(self.raw().batch(array)?).await?)
+            })
+            .await?;
         Array::from(&results)
             .iter()
             .inspect(counted)
@@ -165,12 +242,17 @@ impl D1 {
     }
 }
 
-fn rows<T: DeserializeOwned>(result: &JsValue) -> Result<Vec<T>, D1Error> {
+/// The rows of a result as the text of a JSON array.
+fn rows(result: &JsValue) -> Result<String, D1Error> {
     let results = js::get(result, "results")?;
     if results.is_undefined() || results.is_null() {
-        return Ok(Vec::new());
+        return Ok("[]".to_owned());
     }
-    js::decode(&results).map_err(|failure| D1Error::Row(failure.message))
+    js::to_json(&results).map_err(|failure| D1Error::Row(failure.message))
+}
+
+fn parsed<T: DeserializeOwned>(rows: &str) -> Result<Vec<T>, D1Error> {
+    serde_json::from_str(rows).map_err(|error| D1Error::Row(error.to_string()))
 }
 
 /// Counts what a statement wrote, where tests ask for it.
