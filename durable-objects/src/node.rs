@@ -184,7 +184,9 @@ impl Lifecycle {
             },
             #[cfg(feature = "fault-injection")]
             Ok(Asked::Fault(fault)) => object::fault(&self.shell, fault).await,
-            Ok(Asked::Feed | Asked::Live) => object::refused(&ApiError::not_found("socket")),
+            Ok(Asked::Feed | Asked::Live | Asked::Rows) => {
+                object::refused(&ApiError::not_found("call"))
+            }
             Err(error) => object::refused(&error),
         }
     }

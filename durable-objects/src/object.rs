@@ -1,6 +1,6 @@
 //! What is the same in every object: which requests there are, and how they are answered.
 
-use sam_domain::access::internal::{FEED_URL, HEADER, LINK_URL, LIVE_URL};
+use sam_domain::access::internal::{FEED_URL, HEADER, LINK_URL, LIVE_URL, ROWS_URL};
 use sam_domain::error::ApiError;
 use sam_platform::http;
 use sam_platform::objects::{CALL_URL, INBOX_URL};
@@ -13,8 +13,8 @@ use worker::{Method, Request, Response};
 
 use crate::shell::ShellError;
 
-/// The longest call. A batch of rows is the longest there is, at 256 KiB; the rest is room for the
-/// escaping of its texts.
+/// The longest call, message or batch of rows: a batch has 256 KiB, the rest is room for what prompts
+/// become when they are escaped.
 const MAX_CALL_BYTES: usize = 2 * 1024 * 1024;
 
 /// What an object is asked.
@@ -25,6 +25,8 @@ pub(crate) enum Asked {
     Inbox,
     /// A feed socket.
     Feed,
+    /// A workspace's batch of rows.
+    Rows,
     /// A workspace's live socket.
     Live,
     /// A node's link.
@@ -50,6 +52,7 @@ pub(crate) fn asked(request: &Request) -> Result<Asked, ApiError> {
     match request.method() {
         Method::Post if is(CALL_URL) => Ok(Asked::Call),
         Method::Post if is(INBOX_URL) => Ok(Asked::Inbox),
+        Method::Post if is(ROWS_URL) => Ok(Asked::Rows),
         Method::Get if is(FEED_URL) => Ok(Asked::Feed),
         Method::Get if is(LIVE_URL) => Ok(Asked::Live),
         Method::Get if is(LINK_URL) => Ok(Asked::Link),
@@ -121,9 +124,14 @@ pub(crate) fn access<T: DeserializeOwned>(request: &Request) -> Result<T, ApiErr
                 .hint("Connect with a WebSocket client."),
         );
     }
+    sender(request)
+}
+
+/// What the Worker found out about who sends this.
+pub(crate) fn sender<T: DeserializeOwned>(request: &Request) -> Result<T, ApiError> {
     http::header(request, HEADER)
         .and_then(|text| serde_json::from_str(&text).ok())
-        .ok_or_else(|| ApiError::new(401, "unauthorised", "Nothing says who this socket is for."))
+        .ok_or_else(|| ApiError::new(401, "unauthorised", "Nothing says who sends this."))
 }
 
 /// A reply as JSON text.

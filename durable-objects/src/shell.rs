@@ -138,6 +138,11 @@ impl<M: Machine> Shell<M> {
         })
     }
 
+    /// Whether the runtime says that this is the object's name.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        self.name.as_deref() == Some(name)
+    }
+
     /// Whether an actor with this address lives in this object. The runtime may not know the
     /// object's name; then whoever reached it is believed.
     pub(crate) fn is_mine(&self, address: &Address) -> bool {

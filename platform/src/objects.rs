@@ -146,18 +146,13 @@ impl Object {
         Ok(Self { stub })
     }
 
-    async fn post(
+    async fn send(
         &self,
-        url: &str,
-        body: &str,
+        request: &web_sys::Request,
         deadline: Duration,
     ) -> Result<web_sys::Response, CallError> {
         let failed = |thrown: JsValue| CallError::Unavailable(thrown.into());
-        let init = web_sys::RequestInit::new();
-        init.set_method("POST");
-        init.set_body(&JsValue::from_str(body));
-        let request = web_sys::Request::new_with_str_and_init(url, &init).map_err(failed)?;
-        let promise = self.stub.fetch(&request).map_err(failed)?;
+        let promise = self.stub.fetch(request).map_err(failed)?;
         let response = within(deadline, JsFuture::from(promise))
             .await
             .ok_or_else(|| CallError::unavailable(format!("no answer within {deadline:?}")))?
@@ -176,22 +171,18 @@ impl Object {
             .ok_or_else(|| CallError::unavailable("the answer is not text"))
     }
 
-    async fn exchange<R: DeserializeOwned>(
+    /// Posts, and tells an answer that is not a success as what it refused.
+    async fn accepted(
         &self,
-        url: &str,
-        body: &impl Serialize,
+        request: &web_sys::Request,
         deadline: Duration,
-    ) -> Result<R, CallError> {
-        let body = serde_json::to_string(body)
-            .map_err(|error| CallError::unavailable(error.to_string()))?;
-        let response = self.post(url, &body, deadline).await?;
+    ) -> Result<web_sys::Response, CallError> {
+        let response = self.send(request, deadline).await?;
+        if response.ok() {
+            return Ok(response);
+        }
         let status = response.status();
         let text = Self::text(&response).await?;
-        if response.ok() {
-            return serde_json::from_str(&text).map_err(|error| {
-                CallError::unavailable(format!("a reply of another shape: {error}"))
-            });
-        }
         match serde_json::from_str::<ErrorBody>(&text) {
             Ok(ErrorBody { mut error }) => {
                 error.status = status;
@@ -201,10 +192,51 @@ impl Object {
         }
     }
 
+    async fn exchange<R: DeserializeOwned>(
+        &self,
+        url: &str,
+        body: &impl Serialize,
+        deadline: Duration,
+    ) -> Result<R, CallError> {
+        let response = self.accepted(&json_request(url, body)?, deadline).await?;
+        let text = Self::text(&response).await?;
+        serde_json::from_str(&text)
+            .map_err(|error| CallError::unavailable(format!("a reply of another shape: {error}")))
+    }
+
     /// Makes a call (`ProjectCall`, `TaskCall`, `NodeCall`) and reads its reply, of the type that the
     /// call's documentation names.
     pub async fn call<R: DeserializeOwned>(&self, call: &impl Serialize) -> Result<R, CallError> {
         self.exchange(CALL_URL, call, CALL_DEADLINE).await
+    }
+
+    /// Makes a call and hands its reply on as it is, unread: the object writes what the client gets.
+    pub async fn relay(&self, call: &impl Serialize) -> Result<worker::Response, CallError> {
+        let request = json_request(CALL_URL, call)?;
+        Ok(self.accepted(&request, CALL_DEADLINE).await?.into())
+    }
+
+    /// Posts bytes that came from outside, with what was found out about their sender in the internal
+    /// header, and hands the reply on as it is.
+    pub async fn forward_body(
+        &self,
+        url: &str,
+        access: &impl Serialize,
+        body: &[u8],
+    ) -> Result<worker::Response, CallError> {
+        let failed = |thrown: JsValue| CallError::Unavailable(thrown.into());
+        let access = serde_json::to_string(access)
+            .map_err(|error| CallError::unavailable(error.to_string()))?;
+        let init = web_sys::RequestInit::new();
+        init.set_method("POST");
+        init.set_body(&js_sys::Uint8Array::from(body));
+        let headers = web_sys::Headers::new().map_err(failed)?;
+        headers
+            .set(sam_domain::access::internal::HEADER, &access)
+            .map_err(failed)?;
+        init.set_headers(&headers);
+        let request = web_sys::Request::new_with_str_and_init(url, &init).map_err(failed)?;
+        Ok(self.accepted(&request, CALL_DEADLINE).await?.into())
     }
 
     /// Delivers one message of another machine and says what the receiver made of it. An error means
@@ -264,6 +296,16 @@ impl Object {
             .await
             .map(|_| ())
     }
+}
+
+fn json_request(url: &str, body: &impl Serialize) -> Result<web_sys::Request, CallError> {
+    let body =
+        serde_json::to_string(body).map_err(|error| CallError::unavailable(error.to_string()))?;
+    let init = web_sys::RequestInit::new();
+    init.set_method("POST");
+    init.set_body(&JsValue::from_str(&body));
+    web_sys::Request::new_with_str_and_init(url, &init)
+        .map_err(|thrown| CallError::Unavailable(thrown.into()))
 }
 
 /// The object of a project.

@@ -123,6 +123,23 @@ impl Sql {
         Ok(self.rows(query, params)?.into_iter().next())
     }
 
+    /// The first row of a query, to be read column by column: for long texts, which [`Self::rows`]
+    /// would take through JSON once more.
+    pub fn record(&self, query: &str, params: &[SqlValue]) -> Result<Option<Record>, SqlError> {
+        match &self.backend {
+            Backend::Runtime { sql, .. } => {
+                let rows = cursor(sql, query, params)?.to_array()?;
+                Ok((rows.length() > 0).then(|| Record(Columns::Runtime(rows.get(0)))))
+            }
+            #[cfg(all(feature = "native-sql", not(target_arch = "wasm32")))]
+            Backend::Native(database) => {
+                let rows = database.rows(query, params)?;
+                let first = rows.into_iter().next();
+                Ok(first.map(|row| Record(Columns::Native(row))))
+            }
+        }
+    }
+
     /// Runs a statement to its end and returns the number of rows written, index rows included (the
     /// figure that is billed; without them on a database in memory).
     pub fn run(&self, statement: &str, params: &[SqlValue]) -> Result<u64, SqlError> {
@@ -151,6 +168,41 @@ impl Sql {
             #[cfg(all(feature = "native-sql", not(target_arch = "wasm32")))]
             Backend::Native(database) => database.transaction(body),
         }
+    }
+}
+
+/// One row of a result.
+#[derive(Debug)]
+pub struct Record(Columns);
+
+#[derive(Debug)]
+enum Columns {
+    Runtime(JsValue),
+    #[cfg(all(feature = "native-sql", not(target_arch = "wasm32")))]
+    Native(serde_json::Map<String, serde_json::Value>),
+}
+
+impl Record {
+    /// A column of text; `None` for NULL.
+    pub fn text(&self, column: &str) -> Result<Option<String>, SqlError> {
+        match &self.0 {
+            Columns::Runtime(row) => Ok(js::get(row, column)?.as_string()),
+            #[cfg(all(feature = "native-sql", not(target_arch = "wasm32")))]
+            Columns::Native(row) => Ok(row
+                .get(column)
+                .and_then(|value| value.as_str())
+                .map(str::to_owned)),
+        }
+    }
+
+    /// A column that holds a count or a number given by one; `None` for NULL.
+    pub fn number(&self, column: &str) -> Result<Option<u64>, SqlError> {
+        let number = match &self.0 {
+            Columns::Runtime(row) => js::get(row, column)?.as_f64(),
+            #[cfg(all(feature = "native-sql", not(target_arch = "wasm32")))]
+            Columns::Native(row) => row.get(column).and_then(serde_json::Value::as_f64),
+        };
+        Ok(number.map(|number| number as u64))
     }
 }
 

@@ -41,6 +41,11 @@ pub(crate) async fn project<R: DeserializeOwned>(
     Ok(objects::project(&call.env, id)?.call(ask).await?)
 }
 
+/// Asks a project's object for what the client gets, and hands it on.
+pub(crate) async fn relay(call: &Call, id: &ProjectId, ask: &ProjectCall) -> Answer {
+    Ok(objects::project(&call.env, id)?.relay(ask).await?)
+}
+
 /// Asks the object of a task that is known to exist.
 pub(crate) async fn task(call: &Call, id: &TaskId, ask: &TaskCall) -> Result<TaskView, Failed> {
     let object = objects::task(&call.env, id)?;

@@ -1,7 +1,7 @@
-//! How the Worker hands an upgraded connection to an object.
+//! How the Worker hands on to an object what came from outside.
 //!
-//! WebSockets are forwarded as they came, so who they are for travels beside
-//! them: one header, [`HEADER`], with one of these values as JSON. The Worker
+//! WebSockets and batches of rows are forwarded as they came, so who they are
+//! for travels beside them: one header, [`HEADER`], with one of these values as JSON. The Worker
 //! removes the header from whatever comes from outside, and objects are reached
 //! through the Worker alone, so an object may believe it. It never carries a
 //! token, only what a token was found to mean.
@@ -11,10 +11,12 @@ use crate::id::{NodeId, ProjectId, UserId};
 use crate::time::{Millis, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// The header that carries a [`FeedAccess`], [`LiveAccess`] or [`LinkAccess`].
+/// The header that carries a [`FeedAccess`], [`RowsAccess`], [`LiveAccess`] or [`LinkAccess`].
 pub const HEADER: &str = "x-sam-internal";
 /// Where ProjectData takes a feed socket, with [`FeedAccess`].
 pub const FEED_URL: &str = "http://object/feed";
+/// Where ProjectData takes a workspace's batch of rows, as it came, with [`RowsAccess`].
+pub const ROWS_URL: &str = "http://object/rows";
 /// Where ProjectData takes a workspace's live socket, with [`LiveAccess`].
 pub const LIVE_URL: &str = "http://object/live";
 /// Where NodeLifecycle takes the node link, with [`LinkAccess`].
@@ -46,6 +48,16 @@ impl FeedAccess {
                 .saturating_sub(SOCKET_AUTHORISATION.0),
         )
     }
+}
+
+/// Which workspace sends a batch of rows. The claims were verified.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowsAccess {
+    /// The verified claims of the workspace token.
+    pub claims: Claims,
+    /// When the batch was sent, by the clock that dates its rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_at: Option<Timestamp>,
 }
 
 /// Which workspace sends deltas. The claims were verified; the socket must not

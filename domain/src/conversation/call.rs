@@ -6,10 +6,9 @@
 
 use super::row::BodyRef;
 use super::wire::{
-    BatchAnswer, MessageBatch, MessagePage, PromptAccepted, SendPrompt, SessionList, SessionView,
-    SubmitTask, Submitted, TaskList,
+    MessagePage, PromptAccepted, SendPrompt, SessionList, SessionView, SubmitTask, Submitted,
+    TaskList,
 };
-use crate::access::claims::Claims;
 use crate::id::{ProjectId, PromptId, RequestId, RowId, SessionId, TaskId, UserId};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -127,16 +126,6 @@ pub enum ProjectCall {
         after: Option<RowId>,
         /// At most 500; pages are also bounded by bytes.
         limit: u32,
-    },
-    /// Store rows. Reply: [`BatchAnswer`].
-    PostMessages {
-        /// From whom; verified.
-        claims: Claims,
-        /// The rows.
-        batch: MessageBatch,
-        /// When they were sent, by the clock that dates them.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        sent_at: Option<Timestamp>,
     },
     /// Keep what a model call used. Reply: [`Done`]. Repeating it is harmless.
     RecordModelCall {
@@ -275,5 +264,3 @@ pub type ListTasksReply = TaskList;
 pub type ListSessionsReply = SessionList;
 /// Reply of [`ProjectCall::ListMessages`].
 pub type ListMessagesReply = MessagePage;
-/// Reply of [`ProjectCall::PostMessages`].
-pub type PostMessagesReply = BatchAnswer;

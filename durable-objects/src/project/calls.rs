@@ -106,11 +106,6 @@ impl Project {
                 after,
                 limit,
             } => self.messages(&session, before.as_ref(), after.as_ref(), limit),
-            ProjectCall::PostMessages {
-                claims,
-                batch,
-                sent_at,
-            } => self.post_messages(&claims, batch, sent_at),
             ProjectCall::RecordModelCall { record } => {
                 usage::record(&self.shell.sql, &record)?;
                 object::text(&Done {})
@@ -317,7 +312,7 @@ impl Project {
         ))
     }
 
-    fn post_messages(
+    pub(super) fn post_messages(
         &self,
         claims: &Claims,
         batch: MessageBatch,
@@ -348,6 +343,9 @@ impl Project {
                 .into());
             }
             let taken = actor.state.takes_rows_from(&claims.wsp, claims.attempt);
+            if taken {
+                work.rows.look_up(batch.rows.iter().map(|row| &row.id))?;
+            }
             let mut outcomes = Vec::with_capacity(batch.rows.len());
             let mut said = Vec::new();
             let mut through = 0;

@@ -10,7 +10,6 @@ use sam_platform::sql::{Sql, SqlError};
 use serde::Deserialize;
 
 use super::frames::{self, Json};
-use super::rows::Changed;
 use super::scope::{Counters, PROJECT};
 use crate::shell::ShellError;
 
@@ -108,33 +107,44 @@ fn to_json(key: &str, value: &impl serde::Serialize) -> Result<String, ShellErro
 
 #[derive(Deserialize)]
 struct ViewRow {
-    id: String,
     view: String,
 }
 
-/// A page of views, newest first, and whether there are older ones.
+/// A page of views, newest first.
 pub(super) struct ViewPage {
-    pub(super) views: Vec<Json>,
+    /// The views as JSON with commas between them.
+    pub(super) views: Json,
+    /// The id of the last of them.
     pub(super) last: Option<String>,
+    /// Whether there are older ones.
     pub(super) more: bool,
 }
 
 /// The newest views of the kind of id `I`, older than `before`. At most `limit`, itself at most 100.
 pub(super) fn list<I: Id>(sql: &Sql, before: Option<&I>, limit: u32) -> Result<ViewPage, SqlError> {
-    let limit = limit.clamp(1, 100);
     // Ids of a kind share a prefix and sort by their time; `~` comes after every character of one.
     let end = format!("{}~", I::PREFIX);
     let before = before.map_or(end.as_str(), |id| id.as_str());
-    let mut rows: Vec<ViewRow> = sql.rows(
-        "SELECT id, view FROM entities WHERE id > ? AND id < ? ORDER BY id DESC LIMIT ?",
-        params![I::PREFIX, before, limit + 1],
+    let record = sql.record(
+        "WITH page AS (SELECT id, view FROM entities WHERE id > ?1 AND id < ?2 \
+           ORDER BY id DESC LIMIT ?3) \
+         SELECT group_concat(view, ',' ORDER BY id DESC) AS views, min(id) AS last, \
+           EXISTS (SELECT 1 FROM entities \
+             WHERE id > ?1 AND id < (SELECT min(id) FROM page)) AS more \
+         FROM page",
+        params![I::PREFIX, before, limit.clamp(1, 100)],
     )?;
-    let more = rows.len() as u32 > limit;
-    rows.truncate(limit as usize);
-    Ok(ViewPage {
-        last: rows.last().map(|row| row.id.clone()),
-        views: rows.into_iter().map(|row| row.view).collect(),
-        more,
+    Ok(match record {
+        Some(record) => ViewPage {
+            views: record.text("views")?.unwrap_or_default(),
+            last: record.text("last")?,
+            more: record.number("more")? == Some(1),
+        },
+        None => ViewPage {
+            views: String::new(),
+            last: None,
+            more: false,
+        },
     })
 }
 
@@ -146,8 +156,7 @@ pub(super) fn newest<I: Id>(sql: &Sql) -> Result<Option<I>, SqlError> {
 
 /// One view by id.
 pub(super) fn get(sql: &Sql, id: &str) -> Result<Option<Json>, SqlError> {
-    let row: Option<ViewRow> =
-        sql.first("SELECT id, view FROM entities WHERE id = ?", params![id])?;
+    let row: Option<ViewRow> = sql.first("SELECT view FROM entities WHERE id = ?", params![id])?;
     Ok(row.map(|row| row.view))
 }
 
@@ -177,12 +186,4 @@ pub(super) fn after_seq(sql: &Sql, after: u64) -> Result<Vec<(u64, Option<Json>)
             (row.seq, entity)
         })
         .collect())
-}
-
-/// The session's rows after a sequence number, each with its number, ready for a frame.
-pub(super) fn entities_of_rows(changed: Vec<Changed>) -> Vec<(u64, Option<Json>)> {
-    changed
-        .iter()
-        .map(|changed| (changed.seq, frames::changed_row(changed)))
-        .collect()
 }

@@ -21,9 +21,10 @@ use sam_platform::sockets::{CloseCode, Socket, SocketError, Sockets};
 use sam_platform::sql::Sql;
 use serde::{Deserialize, Serialize};
 
+use super::entities::{self, EntitiesChanged};
 use super::frames::{self, Json};
-use super::scope::{Counters, PROJECT};
-use super::{entities, rows, scope};
+use super::rows::{self, RowsChanged};
+use super::scope::{self, Counters, PROJECT};
 use crate::shell::ShellError;
 
 /// Tag of every feed socket.
@@ -237,66 +238,85 @@ impl Feed<'_> {
         Ok((page.to, !page.more))
     }
 
-    /// Sends a change of the project's entities to everybody who is live on the project.
-    pub(super) fn project_changed(&self, changed: &entities::EntitiesChanged, now: Timestamp) {
-        let scope = Scope::Project(self.project.clone());
-        let text = frames::changes(&scope, changed.from, changed.to, &changed.entities, false);
-        self.broadcast(|follower| follower.is_live(None), &text, now);
+    /// Who follows anything now. Whoever's authorisation has run out is sent nothing and closed.
+    pub(super) fn audience(&self, now: Timestamp) -> Audience {
+        let sockets = self.sockets.tagged(TAG).unwrap_or_else(|error| {
+            worker::console_error!("feed: {error}");
+            Vec::new()
+        });
+        let mut followers = Vec::with_capacity(sockets.len());
+        for socket in sockets {
+            match attachment(&socket) {
+                Some(follower) if follower.until <= now => close_expired(&socket),
+                Some(follower) => followers.push((socket, follower)),
+                None => {}
+            }
+        }
+        Audience { followers }
     }
 
-    /// Sends a change of a session's rows to everybody who is live on it.
-    pub(super) fn rows_changed(
-        &self,
-        session: &SessionId,
-        changed: &rows::RowsChanged,
-        now: Timestamp,
-    ) {
-        let entities: Vec<Json> = changed
-            .rows
-            .iter()
-            .map(|row| frames::row_entity(row))
-            .collect();
-        let scope = Scope::Session(session.clone());
-        let text = frames::changes(&scope, changed.from, changed.to, &entities, false);
-        self.broadcast(|follower| follower.is_live(Some(session)), &text, now);
+    /// Sends a change of the project's entities to everybody who is live on the project.
+    pub(super) fn project_changed(&self, audience: &Audience, changed: &EntitiesChanged) {
+        audience.tell(
+            |follower| follower.is_live(None),
+            || {
+                let scope = Scope::Project(self.project.clone());
+                let entities = frames::join(&changed.entities);
+                frames::changes(&scope, changed.from, changed.to, &entities, false)
+            },
+        );
     }
 
     /// Sends a session's delta to everybody who is live on the session.
     pub(super) fn delta(&self, session: &SessionId, frame: &ServerFrame, now: Timestamp) {
-        if let Ok(text) = serde_json::to_string(frame) {
-            self.broadcast(|follower| follower.is_live(Some(session)), &text, now);
-        }
+        self.audience(now).tell(
+            |follower| follower.is_live(Some(session)),
+            || text_of(frame),
+        );
+    }
+}
+
+/// The followers of one moment.
+pub(super) struct Audience {
+    followers: Vec<(Socket, Follower)>,
+}
+
+impl Audience {
+    /// Sends a change of a session's rows to everybody who is live on it.
+    pub(super) fn rows_changed(&self, session: &SessionId, changed: &RowsChanged) {
+        self.tell(
+            |follower| follower.is_live(Some(session)),
+            || {
+                let rows = changed.rows.iter().map(|row| frames::row_entity(row));
+                let entities = frames::join(&rows.collect::<Vec<_>>());
+                let scope = Scope::Session(session.clone());
+                frames::changes(&scope, changed.from, changed.to, &entities, false)
+            },
+        );
     }
 
     /// Sends what a session's agent does to everybody who is live on the session or the project.
-    pub(super) fn activity(&self, session: &SessionId, frame: &ServerFrame, now: Timestamp) {
-        if let Ok(text) = serde_json::to_string(frame) {
-            let watches =
-                |follower: &Follower| follower.is_live(Some(session)) || follower.is_live(None);
-            self.broadcast(watches, &text, now);
-        }
+    pub(super) fn activity(&self, session: &SessionId, frame: &ServerFrame) {
+        self.tell(
+            |follower| follower.is_live(Some(session)) || follower.is_live(None),
+            || text_of(frame),
+        );
     }
 
-    fn broadcast(&self, watches: impl Fn(&Follower) -> bool, text: &str, now: Timestamp) {
-        let sockets = match self.sockets.tagged(TAG) {
-            Ok(sockets) => sockets,
-            Err(error) => {
-                worker::console_error!("feed: {error}");
-                return;
-            }
-        };
-        for socket in sockets {
-            let Some(follower) = attachment(&socket) else {
-                continue;
-            };
-            if !watches(&follower) {
-                continue;
-            }
-            if follower.until <= now {
-                close_expired(&socket);
-            } else {
-                send_text(&socket, text);
-            }
+    /// Sends one text to all who watch; it is put together only if somebody does.
+    fn tell(&self, watches: impl Fn(&Follower) -> bool, frame: impl FnOnce() -> Json) {
+        let mut watching = self
+            .followers
+            .iter()
+            .filter(|(_, follower)| watches(follower))
+            .map(|(socket, _)| socket)
+            .peekable();
+        if watching.peek().is_none() {
+            return;
+        }
+        let text = frame();
+        for socket in watching {
+            send_text(socket, &text);
         }
     }
 }
@@ -305,8 +325,8 @@ impl Feed<'_> {
 pub(super) struct Page {
     /// Up to where it goes.
     pub(super) to: u64,
-    /// What changed, in order of seq, as it is now.
-    pub(super) entities: Vec<Json>,
+    /// What changed, in order of seq, as it is now, with commas between.
+    pub(super) entities: Json,
     /// Whether there is more after it.
     pub(super) more: bool,
 }
@@ -319,36 +339,43 @@ pub(super) fn page(
     after: u64,
     present: u64,
 ) -> Result<Page, ShellError> {
-    let mut entities: Vec<Json> = Vec::new();
+    let Some(session) = session else {
+        return project_page(sql, after, present);
+    };
+    let page = rows::after_seq(sql, session, after)?;
+    let to = page.to.unwrap_or(present);
+    Ok(Page {
+        to,
+        entities: page.entities,
+        more: to < present,
+    })
+}
+
+fn project_page(sql: &Sql, after: u64, present: u64) -> Result<Page, ShellError> {
+    let mut taken: Vec<Json> = Vec::new();
     let mut bytes = 0;
     let mut reached = after;
     loop {
-        let (chunk, chunk_len) = match session {
-            Some(session) => {
-                let chunk = rows::after_seq(sql, session, reached)?;
-                (entities::entities_of_rows(chunk), rows::CHUNK_LEN)
-            }
-            None => (entities::after_seq(sql, reached)?, entities::CHUNK_LEN),
-        };
-        let is_last = chunk.len() < chunk_len;
+        let chunk = entities::after_seq(sql, reached)?;
+        let is_last = chunk.len() < entities::CHUNK_LEN;
         for (seq, entity) in chunk {
             if let Some(entity) = entity {
-                if !entities.is_empty() && bytes + entity.len() > PAGE_BYTES {
+                if !taken.is_empty() && bytes + entity.len() > PAGE_BYTES {
                     return Ok(Page {
                         to: reached,
-                        entities,
+                        entities: frames::join(&taken),
                         more: true,
                     });
                 }
                 bytes += entity.len();
-                entities.push(entity);
+                taken.push(entity);
             }
             reached = seq;
         }
         if is_last {
             return Ok(Page {
                 to: present,
-                entities,
+                entities: frames::join(&taken),
                 more: false,
             });
         }
@@ -384,10 +411,13 @@ fn refuse(socket: &Socket, code: &str, scope: Option<Scope>) {
     );
 }
 
+fn text_of(frame: &ServerFrame) -> Json {
+    // A frame has no map and no number that JSON could not write.
+    serde_json::to_string(frame).unwrap_or_default()
+}
+
 fn send(socket: &Socket, frame: &ServerFrame) {
-    if let Ok(text) = serde_json::to_string(frame) {
-        send_text(socket, &text);
-    }
+    send_text(socket, &text_of(frame));
 }
 
 /// A socket that is gone is no error: its client comes back with its cursor.

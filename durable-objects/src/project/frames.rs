@@ -6,14 +6,15 @@
 use sam_domain::conversation::wire::MessagePage;
 use sam_domain::feed::{Entity, Scope, ServerFrame};
 use sam_domain::id::{Id as _, RowId, SessionId, TaskId};
+use serde::Serialize;
 
 use super::entities::ViewPage;
-use super::rows::Changed;
 
 /// What is worth a name: a JSON text that will be part of another.
 pub(super) type Json = String;
 
-fn join(items: &[Json]) -> String {
+/// Texts with commas between them, as they stand in a list.
+pub(super) fn join(items: &[Json]) -> Json {
     let mut text = String::with_capacity(items.iter().map(|item| item.len() + 1).sum::<usize>());
     for (index, item) in items.iter().enumerate() {
         if index > 0 {
@@ -24,9 +25,23 @@ fn join(items: &[Json]) -> String {
     text
 }
 
-/// A `changes` frame.
-pub(super) fn changes(scope: &Scope, from: u64, to: u64, entities: &[Json], more: bool) -> Json {
-    // The envelope is written by the wire type; only the list of entities is put in afterwards.
+/// Puts the contents of a list into the JSON of a value that was written with the list empty. Only the
+/// envelope is written by the wire type.
+fn filled(envelope: &impl Serialize, list: &str, contents: &str) -> Json {
+    let text = serde_json::to_string(envelope).unwrap_or_default();
+    let empty = format!("\"{list}\":[]");
+    let Some((before, after)) = text.split_once(&empty) else {
+        return text;
+    };
+    let mut filled = String::with_capacity(text.len() + contents.len());
+    for part in [before, "\"", list, "\":[", contents, "]", after] {
+        filled.push_str(part);
+    }
+    filled
+}
+
+/// A `changes` frame; its entities have commas between them.
+pub(super) fn changes(scope: &Scope, from: u64, to: u64, entities: &str, more: bool) -> Json {
     let frame = ServerFrame::Changes {
         scope: scope.clone(),
         from,
@@ -34,12 +49,7 @@ pub(super) fn changes(scope: &Scope, from: u64, to: u64, entities: &[Json], more
         entities: Vec::new(),
         more,
     };
-    let text = serde_json::to_string(&frame).unwrap_or_default();
-    text.replacen(
-        "\"entities\":[]",
-        &format!("\"entities\":[{}]", join(entities)),
-        1,
-    )
+    filled(&frame, "entities", entities)
 }
 
 /// A row as an entity.
@@ -71,25 +81,15 @@ pub(super) fn gone_entity(id: &str) -> Option<Json> {
     serde_json::to_string(&entity).ok()
 }
 
-/// What a row scope's reader found, as an entity.
-pub(super) fn changed_row(changed: &Changed) -> Option<Json> {
-    if changed.gone == 0 {
-        Some(row_entity(&changed.value))
-    } else {
-        gone_entity(&changed.value)
-    }
-}
-
-/// A page of messages.
-pub(super) fn message_page(rows: &[Json], as_of: u64, has_before: bool, has_after: bool) -> Json {
+/// A page of messages; its rows have commas between them.
+pub(super) fn message_page(rows: &str, as_of: u64, has_before: bool, has_after: bool) -> Json {
     let page = MessagePage {
         rows: Vec::new(),
         as_of,
         has_before,
         has_after,
     };
-    let text = serde_json::to_string(&page).unwrap_or_default();
-    text.replacen("\"rows\":[]", &format!("\"rows\":[{}]", join(rows)), 1)
+    filled(&page, "rows", rows)
 }
 
 /// A page of a list: `{"<field>":[…],"next":…}`, `next` absent on the last page.
@@ -98,7 +98,7 @@ pub(super) fn view_page(field: &str, page: &ViewPage) -> Json {
         Some(last) if page.more => format!(",\"next\":\"{last}\""),
         _ => String::new(),
     };
-    format!("{{\"{field}\":[{}]{next}}}", join(&page.views))
+    format!("{{\"{field}\":[{}]{next}}}", page.views)
 }
 
 #[cfg(test)]
@@ -134,7 +134,7 @@ mod tests {
             .chain(gone_entity(rows[0].id.as_str()))
             .collect();
         let frame: ServerFrame =
-            serde_json::from_str(&changes(&scope, 3, 5, &entities, true)).unwrap();
+            serde_json::from_str(&changes(&scope, 3, 5, &join(&entities), true)).unwrap();
         let expected = ServerFrame::Changes {
             scope,
             from: 3,
@@ -152,9 +152,9 @@ mod tests {
     #[test]
     fn an_empty_frame_and_page_are_whole() {
         let scope = Scope::Session(SessionId::mint(Timestamp(1), 2));
-        let frame: ServerFrame = serde_json::from_str(&changes(&scope, 5, 5, &[], false)).unwrap();
+        let frame: ServerFrame = serde_json::from_str(&changes(&scope, 5, 5, "", false)).unwrap();
         assert!(matches!(frame, ServerFrame::Changes { entities, .. } if entities.is_empty()));
-        let page: MessagePage = serde_json::from_str(&message_page(&[], 0, false, false)).unwrap();
+        let page: MessagePage = serde_json::from_str(&message_page("", 0, false, false)).unwrap();
         assert!(page.rows.is_empty());
     }
 
@@ -166,7 +166,7 @@ mod tests {
             .map(|row| serde_json::to_string(row).unwrap())
             .collect();
         let page: MessagePage =
-            serde_json::from_str(&message_page(&texts, 9, true, false)).unwrap();
+            serde_json::from_str(&message_page(&join(&texts), 9, true, false)).unwrap();
         assert_eq!(
             page,
             MessagePage {
@@ -183,7 +183,7 @@ mod tests {
         use sam_domain::conversation::wire::SessionList;
         let last = SessionId::mint(Timestamp(1), 1);
         let mut page = ViewPage {
-            views: Vec::new(),
+            views: String::new(),
             last: Some(last.to_string()),
             more: true,
         };

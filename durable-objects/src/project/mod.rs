@@ -31,9 +31,10 @@ mod tests;
 mod usage;
 mod work;
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
-use sam_domain::access::internal::{FeedAccess, LiveAccess};
+use sam_domain::access::internal::{FeedAccess, LiveAccess, RowsAccess};
 use sam_domain::actor::{Address, Envelope};
 use sam_domain::conversation::session::SessionMachine;
 use sam_domain::error::ApiError;
@@ -60,6 +61,8 @@ pub struct ProjectData {
 struct Project {
     shell: Rc<Shell<SessionMachine>>,
     sockets: Sockets,
+    /// Which project this is, once it is known.
+    project: OnceCell<ProjectId>,
 }
 
 impl DurableObject for ProjectData {
@@ -154,6 +157,7 @@ impl Project {
         Ok(Self {
             shell,
             sockets: Sockets::of(state),
+            project: OnceCell::new(),
         })
     }
 
@@ -167,6 +171,7 @@ impl Project {
                 Ok(envelope) => object::answer(self.inbox(envelope)),
                 Err(error) => object::refused(&error),
             },
+            Ok(Asked::Rows) => object::answer(self.rows(request).await),
             Ok(Asked::Feed) => match object::access(request) {
                 Ok(access) => object::response(self.open_feed(&access)),
                 Err(error) => object::refused(&error),
@@ -182,14 +187,30 @@ impl Project {
         }
     }
 
+    /// A workspace's batch of rows.
+    async fn rows(&self, request: &Request) -> Result<String, ShellError> {
+        let sender: RowsAccess = object::sender(request)?;
+        let batch = object::read(&self.shell.probe, request).await?;
+        self.post_messages(&sender.claims, batch, sender.sent_at)
+    }
+
     /// Which project this is; known from the first call that names it.
     fn project(&self) -> Result<ProjectId, ShellError> {
+        if let Some(project) = self.project.get() {
+            return Ok(project.clone());
+        }
         let row: Option<MetaRow> = self
             .shell
             .sql
             .first("SELECT value FROM meta WHERE key = 'project'", &[])?;
-        row.and_then(|row| row.value.parse().ok())
-            .ok_or_else(|| ApiError::not_found("conversation").into())
+        let stored: ProjectId = row
+            .and_then(|row| row.value.parse().ok())
+            .ok_or_else(|| ApiError::not_found("conversation"))?;
+        // Only what a name says of an object is kept in memory: it cannot be undone with a turn.
+        if self.shell.is_named(stored.as_str()) {
+            let _ = self.project.set(stored.clone());
+        }
+        Ok(stored)
     }
 
     /// Remembers which project this is.

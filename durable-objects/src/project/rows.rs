@@ -4,6 +4,8 @@
 //! session or its author, and a workspace writes none of a person's. Pages are bounded by bytes as
 //! well as by count, so that no history is too large to read.
 
+use std::collections::BTreeMap;
+
 use sam_domain::access::claims::Claims;
 use sam_domain::conversation::row::{Author, Row, RowUpsert, is_newer};
 use sam_domain::conversation::wire::RowOutcome;
@@ -12,19 +14,23 @@ use sam_domain::feed::PAGE_BYTES;
 use sam_domain::id::{Id as _, RowId, SessionId};
 use sam_platform::params;
 use sam_platform::sql::{Sql, SqlError};
-use sam_platform::value::MAX_SAFE_INTEGER;
+use sam_platform::value::{MAX_SAFE_INTEGER, SqlValue};
 use serde::Deserialize;
 
+use super::frames::Json;
 use super::scope::Counters;
 use crate::shell::ShellError;
 
 /// The longest row, in bytes of its JSON: what one page holds.
 pub(super) const MAX_ROW_BYTES: usize = PAGE_BYTES;
-/// How many rows one statement of a page reads.
-const CHUNK: u32 = 64;
+/// Rows that one statement writes: eight values each, of the hundred that a statement binds.
+const ROWS_A_STATEMENT: usize = 12;
+/// Most entities of one page of the feed.
+const PAGE_ENTITIES: u32 = 1_000;
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct Held {
+    id: RowId,
     session: SessionId,
     seq: u64,
     pos: u64,
@@ -33,15 +39,18 @@ struct Held {
     author: Author,
 }
 
-/// The rows of one session, with its counters.
+/// The rows of one session, with its counters. What is put here is written when the work is finished,
+/// many rows with one statement.
 pub(super) struct SessionRows<'a> {
     sql: &'a Sql,
     session: &'a SessionId,
     counters: Counters,
     /// Where the counters were when this work began.
     from: u64,
-    /// What this work stored, in order of seq, as JSON.
-    written: Vec<(u64, String)>,
+    /// Rows that were looked up, as they are stored or will be; `None` for one that is not there.
+    held: BTreeMap<RowId, Option<Held>>,
+    /// What this work writes, by sequence number, as JSON.
+    written: BTreeMap<u64, (Held, String)>,
 }
 
 /// What a piece of work changed, for the feed.
@@ -62,18 +71,45 @@ impl<'a> SessionRows<'a> {
             session,
             from: counters.seq,
             counters,
-            written: Vec::new(),
+            held: BTreeMap::new(),
+            written: BTreeMap::new(),
         })
     }
 
-    fn held(&self, id: &RowId) -> Result<Option<Held>, SqlError> {
-        self.sql.first(
-            "SELECT session, seq, pos, attempt, rev, author FROM rows WHERE id = ?",
-            params![id],
-        )
+    /// Looks up rows that are about to be put, all with one statement.
+    pub(super) fn look_up<'r>(
+        &mut self,
+        ids: impl IntoIterator<Item = &'r RowId>,
+    ) -> Result<(), ShellError> {
+        let unknown: Vec<&RowId> = ids
+            .into_iter()
+            .filter(|id| !self.held.contains_key(id))
+            .collect();
+        let list = serde_json::to_string(&unknown).map_err(|error| ShellError::Stored {
+            key: self.session.to_string(),
+            cause: error.to_string(),
+        })?;
+        let found: Vec<Held> = self.sql.rows(
+            "SELECT id, session, seq, pos, attempt, rev, author FROM rows \
+             WHERE id IN (SELECT value FROM json_each(?))",
+            params![list],
+        )?;
+        self.held
+            .extend(unknown.into_iter().map(|id| (id.clone(), None)));
+        self.held
+            .extend(found.into_iter().map(|held| (held.id.clone(), Some(held))));
+        Ok(())
     }
 
-    fn write(&mut self, row: &Row) -> Result<bool, ShellError> {
+    fn held(&mut self, id: &RowId) -> Result<Option<Held>, ShellError> {
+        if !self.held.contains_key(id) {
+            self.look_up([id])?;
+        }
+        Ok(self.held.get(id).cloned().flatten())
+    }
+
+    /// Takes in a row that takes the place of `held`; `false` when it is too long.
+    fn write(&mut self, row: &Row, held: Option<&Held>) -> Result<bool, ShellError> {
         let text = serde_json::to_string(row).map_err(|error| ShellError::Stored {
             key: row.id.to_string(),
             cause: error.to_string(),
@@ -81,28 +117,25 @@ impl<'a> SessionRows<'a> {
         if text.len() > MAX_ROW_BYTES {
             return Ok(false);
         }
-        self.sql.run(
-            "INSERT INTO rows (id, session, seq, pos, attempt, rev, author, row) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
-             ON CONFLICT (id) DO UPDATE SET \
-               seq = excluded.seq, attempt = excluded.attempt, rev = excluded.rev, row = excluded.row",
-            params![
-                &row.id,
-                &row.session,
-                row.seq,
-                row.pos,
-                row.attempt,
-                row.rev,
-                author_word(row.author),
-                &text,
-            ],
-        )?;
-        // An earlier version written by the same work is not shown any more.
-        self.written.push((row.seq, text));
+        if let Some(held) = held {
+            // An earlier version written by the same work is not shown any more.
+            self.written.remove(&held.seq);
+        }
+        let now_held = Held {
+            id: row.id.clone(),
+            session: row.session.clone(),
+            seq: row.seq,
+            pos: row.pos,
+            attempt: row.attempt,
+            rev: row.rev,
+            author: row.author,
+        };
+        self.held.insert(row.id.clone(), Some(now_held.clone()));
+        self.written.insert(row.seq, (now_held, text));
         Ok(true)
     }
 
-    /// Stores one upsert of a workspace, whose claims were verified.
+    /// Takes in one upsert of a workspace, whose claims were verified.
     pub(super) fn upsert(
         &mut self,
         claims: &Claims,
@@ -124,21 +157,17 @@ impl<'a> SessionRows<'a> {
             Some(held) => held.pos,
             None => counters.next_pos(),
         };
-        let superseded = held.map(|held| held.seq);
         let seq = counters.next_seq();
         let row = upsert.into_row(self.session.clone(), claims.attempt, seq, pos);
-        if !self.write(&row)? {
+        if !self.write(&row, held.as_ref())? {
             return Ok(RowOutcome::Refused);
         }
         self.counters = counters;
-        if let Some(superseded) = superseded {
-            self.written.retain(|(seq, _)| *seq != superseded);
-        }
         Ok(RowOutcome::Accepted)
     }
 
-    /// Stores a row of this object's own making (a person's words, a notice). Position and sequence
-    /// number are given here. Storing the same id again replaces it.
+    /// Takes in a row of this object's own making (a person's words, a notice). Position and sequence
+    /// number are given here. Putting the same id again replaces it.
     pub(super) fn put(&mut self, mut row: Row) -> Result<(), ShellError> {
         let held = self.held(&row.id)?;
         row.pos = match &held {
@@ -146,29 +175,54 @@ impl<'a> SessionRows<'a> {
             None => self.counters.next_pos(),
         };
         row.seq = self.counters.next_seq();
-        if !self.write(&row)? {
+        if !self.write(&row, held.as_ref())? {
             return Err(
                 ApiError::new(413, "row_too_large", "This does not fit into one row.").into(),
             );
         }
-        if let Some(held) = held {
-            self.written.retain(|(seq, _)| *seq != held.seq);
-        }
         Ok(())
     }
 
-    /// Saves the counters and says what changed; `None` when nothing did.
+    /// Writes the rows and the counters and says what changed; `None` when nothing did.
     pub(super) fn finish(self) -> Result<Option<RowsChanged>, SqlError> {
         if self.counters.seq == self.from {
             return Ok(None);
+        }
+        let written: Vec<(Held, String)> = self.written.into_values().collect();
+        for rows in written.chunks(ROWS_A_STATEMENT) {
+            let places = vec!["(?, ?, ?, ?, ?, ?, ?, ?)"; rows.len()].join(", ");
+            let values: Vec<SqlValue> = rows.iter().flat_map(values).collect();
+            self.sql.run(
+                &format!(
+                    "INSERT INTO rows (id, session, seq, pos, attempt, rev, author, row) \
+                     VALUES {places} \
+                     ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, \
+                       attempt = excluded.attempt, rev = excluded.rev, row = excluded.row"
+                ),
+                &values,
+            )?;
         }
         self.counters.save(self.sql, self.session.as_str())?;
         Ok(Some(RowsChanged {
             from: self.from,
             to: self.counters.seq,
-            rows: self.written.into_iter().map(|(_, text)| text).collect(),
+            rows: written.into_iter().map(|(_, text)| text).collect(),
         }))
     }
+}
+
+/// A row's columns, in the order of the statement that writes them.
+fn values((row, text): &(Held, String)) -> [SqlValue; 8] {
+    [
+        (&row.id).into(),
+        (&row.session).into(),
+        row.seq.into(),
+        row.pos.into(),
+        row.attempt.into(),
+        row.rev.into(),
+        author_word(row.author).into(),
+        text.into(),
+    ]
 }
 
 fn author_word(author: Author) -> &'static str {
@@ -177,12 +231,6 @@ fn author_word(author: Author) -> &'static str {
         Author::Agent => "agent",
         Author::System => "system",
     }
-}
-
-#[derive(Deserialize)]
-struct Numbered {
-    at: u64,
-    value: String,
 }
 
 /// Which way a page runs and from where.
@@ -196,9 +244,10 @@ pub(super) enum From {
     After(u64),
 }
 
-/// Some rows of a session as JSON, in order of position.
+/// Some rows of a session.
 pub(super) struct RowPage {
-    pub(super) rows: Vec<String>,
+    /// In order of position, as JSON with commas between them.
+    pub(super) rows: Json,
     pub(super) has_before: bool,
     pub(super) has_after: bool,
 }
@@ -222,96 +271,97 @@ pub(super) fn position(
 }
 
 /// Reads at most `limit` rows and at most [`PAGE_BYTES`], at least one where there is one.
+///
+/// Where the page ends is found by the rows' lengths alone, and its text is put together by SQLite:
+/// the rows of a long history are not moved one by one.
 pub(super) fn page(
     sql: &Sql,
     session: &SessionId,
     from: From,
     limit: u32,
 ) -> Result<RowPage, SqlError> {
-    let mut taken: Vec<Numbered> = Vec::new();
-    let mut bytes = 0usize;
-    let mut more = false;
-    let (forwards, mut bound) = match from {
-        From::Newest => (false, MAX_SAFE_INTEGER.unsigned_abs()),
-        From::Before(pos) => (false, pos),
-        From::After(pos) => (true, pos),
+    let (query, bound) = match from {
+        From::Newest => (BACKWARDS, MAX_SAFE_INTEGER.unsigned_abs()),
+        From::Before(pos) => (BACKWARDS, pos),
+        From::After(pos) => (FORWARDS, pos),
     };
-    'reading: loop {
-        // One more than the limit tells whether there is more.
-        let wanted = (limit + 1)
-            .saturating_sub(taken.len() as u32)
-            .clamp(1, CHUNK);
-        let chunk: Vec<Numbered> = if forwards {
-            sql.rows(
-                "SELECT pos AS at, row AS value FROM rows \
-                 WHERE session = ? AND pos > ? ORDER BY pos LIMIT ?",
-                params![session, bound, wanted],
-            )?
-        } else {
-            sql.rows(
-                "SELECT pos AS at, row AS value FROM rows \
-                 WHERE session = ? AND pos < ? ORDER BY pos DESC LIMIT ?",
-                params![session, bound, wanted],
-            )?
-        };
-        let exhausted = (chunk.len() as u32) < wanted;
-        for row in chunk {
-            let full = taken.len() as u32 >= limit
-                || (!taken.is_empty() && bytes + row.value.len() > PAGE_BYTES);
-            if full {
-                more = true;
-                break 'reading;
-            }
-            bytes += row.value.len();
-            bound = row.at;
-            taken.push(row);
-        }
-        if exhausted {
-            break;
-        }
-    }
+    let record = sql.record(query, params![session, bound, limit, PAGE_BYTES])?;
+    let (rows, more) = match record {
+        Some(record) => (
+            record.text("rows")?.unwrap_or_default(),
+            record.number("more")? == Some(1),
+        ),
+        None => (String::new(), false),
+    };
     let (has_before, has_after) = match from {
         From::Newest => (more, false),
         // The row that bounds the page is on its other side.
         From::Before(_) => (more, true),
         From::After(_) => (true, more),
     };
-    if !forwards {
-        taken.reverse();
-    }
     Ok(RowPage {
-        rows: taken.into_iter().map(|row| row.value).collect(),
+        rows,
         has_before,
         has_after,
     })
 }
 
-/// The rows of a session after a sequence number, as JSON with their number, in chunks that the
-/// caller asks for one after the other. A tombstone's value is the id of what is gone.
-pub(super) fn after_seq(
-    sql: &Sql,
-    session: &SessionId,
-    after: u64,
-) -> Result<Vec<Changed>, SqlError> {
-    sql.rows(
-        "SELECT seq, row AS value, 0 AS gone FROM rows WHERE session = ?1 AND seq > ?2 \
-         UNION ALL \
-         SELECT seq, id AS value, 1 AS gone FROM tombstones WHERE scope = ?1 AND seq > ?2 \
-         ORDER BY seq LIMIT ?3",
-        params![session, after, CHUNK],
-    )
+/// The page before a position: session, position, most rows, most bytes.
+const BACKWARDS: &str = "\
+    WITH sizes AS (SELECT pos, octet_length(row) AS size FROM rows \
+        WHERE session = ?1 AND pos < ?2 ORDER BY pos DESC LIMIT ?3), \
+      sums AS (SELECT pos, sum(size) OVER (ORDER BY pos DESC) AS bytes FROM sizes), \
+      edge AS (SELECT coalesce(min(pos) FILTER (WHERE bytes <= ?4), max(pos)) AS pos FROM sums) \
+    SELECT group_concat(row, ',' ORDER BY rows.pos) AS rows, \
+      EXISTS (SELECT 1 FROM rows, edge WHERE session = ?1 AND rows.pos < edge.pos) AS more \
+    FROM rows, edge WHERE session = ?1 AND rows.pos < ?2 AND rows.pos >= edge.pos";
+
+/// The page after a position: session, position, most rows, most bytes.
+const FORWARDS: &str = "\
+    WITH sizes AS (SELECT pos, octet_length(row) AS size FROM rows \
+        WHERE session = ?1 AND pos > ?2 ORDER BY pos LIMIT ?3), \
+      sums AS (SELECT pos, sum(size) OVER (ORDER BY pos) AS bytes FROM sizes), \
+      edge AS (SELECT coalesce(max(pos) FILTER (WHERE bytes <= ?4), min(pos)) AS pos FROM sums) \
+    SELECT group_concat(row, ',' ORDER BY rows.pos) AS rows, \
+      EXISTS (SELECT 1 FROM rows, edge WHERE session = ?1 AND rows.pos > edge.pos) AS more \
+    FROM rows, edge WHERE session = ?1 AND rows.pos > ?2 AND rows.pos <= edge.pos";
+
+/// What a page of the feed holds.
+pub(super) struct FeedPage {
+    /// Up to which sequence number it goes; `None` when nothing comes after the cursor.
+    pub(super) to: Option<u64>,
+    /// Rows, and ids of rows that are gone, as entities with commas between them, in order of seq.
+    pub(super) entities: Json,
 }
 
-/// Something that a sequence number touched.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(super) struct Changed {
-    /// The number.
-    pub(super) seq: u64,
-    /// The entity as JSON, or the id of what is gone.
-    pub(super) value: String,
-    /// 1 for a tombstone.
-    pub(super) gone: u8,
+/// The rows of a session after a sequence number, at most [`PAGE_BYTES`], at least one where there is
+/// one.
+pub(super) fn after_seq(sql: &Sql, session: &SessionId, after: u64) -> Result<FeedPage, SqlError> {
+    let record = sql.record(CHANGED, params![session, after, PAGE_ENTITIES, PAGE_BYTES])?;
+    let (to, entities) = match record {
+        Some(record) => (record.number("to_seq")?, record.text("entities")?),
+        None => (None, None),
+    };
+    Ok(FeedPage {
+        to,
+        entities: entities.unwrap_or_default(),
+    })
 }
 
-/// How many entities one call of a reader returns at most; fewer mean that there are no more.
-pub(super) const CHUNK_LEN: usize = CHUNK as usize;
+/// What changed after a sequence number: session, number, most entities, most bytes. The entities are
+/// those of the wire type; a test holds them equal.
+const CHANGED: &str = "\
+    WITH sizes AS (SELECT seq, octet_length(row) + 32 AS size FROM rows \
+        WHERE session = ?1 AND seq > ?2 \
+        UNION ALL SELECT seq, 64 AS size FROM tombstones WHERE scope = ?1 AND seq > ?2 \
+        ORDER BY seq LIMIT ?3), \
+      sums AS (SELECT seq, sum(size) OVER (ORDER BY seq) AS bytes FROM sizes), \
+      edge AS (SELECT coalesce(max(seq) FILTER (WHERE bytes <= ?4), min(seq)) AS seq FROM sums), \
+      changed AS ( \
+        SELECT rows.seq, '{\"type\":\"row\",\"value\":' || row || '}' AS entity FROM rows, edge \
+        WHERE session = ?1 AND rows.seq > ?2 AND rows.seq <= edge.seq \
+        UNION ALL \
+        SELECT gone.seq, '{\"type\":\"row_gone\",\"value\":\"' || id || '\"}' AS entity \
+        FROM tombstones AS gone, edge \
+        WHERE scope = ?1 AND gone.seq > ?2 AND gone.seq <= edge.seq) \
+    SELECT max(seq) AS to_seq, group_concat(entity, ',' ORDER BY seq) AS entities FROM changed";

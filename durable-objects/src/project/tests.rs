@@ -16,6 +16,7 @@ use sam_domain::id::*;
 use sam_domain::task::state::Task;
 use sam_domain::task::{TaskMode, TaskView};
 use sam_domain::time::{Timestamp, Turn};
+use sam_platform::params;
 use sam_platform::sql::Sql;
 
 use super::entities::{self, Entities};
@@ -64,16 +65,17 @@ fn upsert(row: u128, rev: u32, author: Author, text: &str) -> RowUpsert {
     }
 }
 
+/// What a text with commas between its values says.
+fn listed<T: serde::de::DeserializeOwned>(text: &str) -> Vec<T> {
+    serde_json::from_str(&format!("[{text}]")).unwrap()
+}
+
 fn stored(sql: &Sql, session: &SessionId) -> Vec<Row> {
     let mut all = Vec::new();
     let mut from = rows::From::After(0);
     loop {
         let page = rows::page(sql, session, from, 7).unwrap();
-        all.extend(
-            page.rows
-                .iter()
-                .map(|row| serde_json::from_str::<Row>(row).unwrap()),
-        );
+        all.extend(listed::<Row>(&page.rows));
         match all.last() {
             Some(last) if page.has_after => from = rows::From::After(last.pos),
             _ => return all,
@@ -166,14 +168,11 @@ fn pages_are_bounded_by_bytes_and_cover_everything_once() {
     let mut from = rows::From::Newest;
     loop {
         let page = rows::page(&sql, &session, from, 500).unwrap();
-        let bytes: usize = page.rows.iter().map(String::len).sum();
+        let rows: Vec<Row> = listed(&page.rows);
+        let bytes = page.rows.len() - (rows.len() - 1);
         assert!(bytes <= PAGE_BYTES, "{bytes}");
         assert_eq!(page.has_after, from != rows::From::Newest);
-        let positions: Vec<u64> = page
-            .rows
-            .iter()
-            .map(|row| serde_json::from_str::<Row>(row).unwrap().pos)
-            .collect();
+        let positions: Vec<u64> = rows.iter().map(|row| row.pos).collect();
         assert!(positions.is_sorted());
         let first = *positions.first().unwrap();
         backwards.splice(0..0, positions);
@@ -196,8 +195,8 @@ fn catch_up(sql: &Sql, session: &SessionId, cursor: &mut u64, held: &mut BTreeMa
     loop {
         let page = feed::page(sql, Some(session), *cursor, present).unwrap();
         assert!(page.to >= *cursor);
-        for entity in &page.entities {
-            match serde_json::from_str(entity).unwrap() {
+        for entity in listed(&page.entities) {
+            match entity {
                 Entity::Row(row) => {
                     assert!(row.seq > *cursor && row.seq <= page.to);
                     held.insert(row.id.clone(), *row);
@@ -211,6 +210,30 @@ fn catch_up(sql: &Sql, session: &SessionId, cursor: &mut u64, held: &mut BTreeMa
             return;
         }
     }
+}
+
+#[test]
+fn what_is_gone_is_told_in_its_place() {
+    let sql = database();
+    let session: SessionId = id(1);
+    let mut rows = SessionRows::open(&sql, &session).unwrap();
+    for row in [10, 11] {
+        let upsert = upsert(row, 1, Author::Agent, "words");
+        rows.upsert(&claims(1, 1), upsert).unwrap();
+    }
+    rows.finish().unwrap();
+    let (scope, gone) = (session.as_str(), id::<RowId>(10));
+    sql.run("DELETE FROM rows WHERE id = ?", params![&gone])
+        .unwrap();
+    sql.run(
+        "INSERT INTO tombstones (scope, seq, id) VALUES (?, 3, ?)",
+        params![scope, &gone],
+    )
+    .unwrap();
+    let page = feed::page(&sql, Some(&session), 0, 3).unwrap();
+    assert_eq!((page.to, page.more), (3, false));
+    let entities: Vec<Entity> = listed(&page.entities);
+    assert!(matches!(&entities[..], [Entity::Row(_), Entity::RowGone(row)] if *row == gone));
 }
 
 proptest! {
@@ -319,7 +342,8 @@ fn an_older_view_changes_nothing() {
     .unwrap();
     assert_eq!(held.rev, 4);
     let page = feed::page(&sql, None, 0, 2).unwrap();
-    assert_eq!((page.entities.len(), page.to, page.more), (1, 2, false));
+    let entities: Vec<Entity> = listed(&page.entities);
+    assert_eq!((entities.len(), page.to, page.more), (1, 2, false));
 }
 
 #[test]
@@ -335,9 +359,9 @@ fn a_list_is_paged_newest_first_and_keeps_kinds_apart() {
     work.finish().unwrap();
 
     let ids = |page: &entities::ViewPage| -> Vec<TaskId> {
-        page.views
-            .iter()
-            .map(|view| serde_json::from_str::<TaskView>(view).unwrap().id)
+        listed::<TaskView>(&page.views)
+            .into_iter()
+            .map(|view| view.id)
             .collect()
     };
     let first = entities::list::<TaskId>(&sql, None, 3).unwrap();
@@ -347,7 +371,7 @@ fn a_list_is_paged_newest_first_and_keeps_kinds_apart() {
     assert_eq!(ids(&rest), [id::<TaskId>(2), id(1)]);
     assert!(!rest.more);
     let sessions = entities::list::<SessionId>(&sql, None, 3).unwrap();
-    assert_eq!(sessions.views.len(), 1);
+    assert_eq!(listed::<SessionView>(&sessions.views).len(), 1);
 }
 
 #[test]

@@ -147,18 +147,22 @@ impl<'a> Work<'a> {
 impl Changes {
     /// Tells everybody who follows.
     pub(super) fn announce(self, feed: &Feed<'_>, session: &SessionId, now: Timestamp) {
+        if self.rows.is_none() && self.entities.is_none() && self.activity.is_none() {
+            return;
+        }
+        let audience = feed.audience(now);
         if let Some(rows) = &self.rows {
-            feed.rows_changed(session, rows, now);
+            audience.rows_changed(session, rows);
         }
         if let Some(entities) = &self.entities {
-            feed.project_changed(entities, now);
+            feed.project_changed(&audience, entities);
         }
         if let Some(activity) = self.activity {
             let frame = ServerFrame::Activity {
                 session: session.clone(),
                 activity,
             };
-            feed.activity(session, &frame, now);
+            audience.activity(session, &frame);
         }
     }
 }

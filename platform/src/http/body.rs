@@ -94,16 +94,21 @@ pub async fn read_json<T: DeserializeOwned>(
     parse_json(&bytes)
 }
 
-/// The same for a request from outside, which may not say that its body is something else. Returns
-/// the body's bytes as well.
+/// Reads the body of a request from outside that takes JSON and may not say that it is something
+/// else. It is not parsed.
+pub async fn read_stated_body(request: &Request, limit: usize) -> Result<Vec<u8>, BodyError> {
+    if let Some(stated) = super::header(request, "content-type").filter(|stated| !is_json(stated)) {
+        return Err(BodyError::NotJson(stated));
+    }
+    read_body(request, limit).await
+}
+
+/// The same, parsed. Returns the body's bytes as well.
 pub async fn read_stated_json<T: DeserializeOwned>(
     request: &Request,
     limit: usize,
 ) -> Result<(T, Vec<u8>), BodyError> {
-    if let Some(stated) = super::header(request, "content-type").filter(|stated| !is_json(stated)) {
-        return Err(BodyError::NotJson(stated));
-    }
-    let bytes = read_body(request, limit).await?;
+    let bytes = read_stated_body(request, limit).await?;
     Ok((parse_json(&bytes)?, bytes))
 }
 

@@ -1,9 +1,6 @@
 //! Conversations, their rows and their prompts.
 
-use sam_domain::conversation::call::{
-    Done, GetSessionReply, Idempotency, ListMessagesReply, ListSessionsReply, ProjectCall,
-    SendPromptReply,
-};
+use sam_domain::conversation::call::{Done, Idempotency, ProjectCall, SendPromptReply};
 use sam_domain::conversation::wire::{PromptView, SendPrompt};
 use sam_domain::error::ApiError;
 use sam_platform::crypto::sha256_hex;
@@ -23,16 +20,14 @@ pub(crate) async fn list(call: &Call, member: Member) -> Answer {
         before: call.query("before")?,
         limit: call.limit(100)?,
     };
-    let reply: ListSessionsReply = objects::project(call, &member.project, &ask).await?;
-    Ok(http::json(200, &reply))
+    objects::relay(call, &member.project, &ask).await
 }
 
 pub(crate) async fn get(call: &Call, member: Member) -> Answer {
     let ask = ProjectCall::GetSession {
         session: call.id(1, "conversation")?,
     };
-    let reply: GetSessionReply = objects::project(call, &member.project, &ask).await?;
-    Ok(http::json(200, &reply))
+    objects::relay(call, &member.project, &ask).await
 }
 
 pub(crate) async fn messages(call: &Call, member: Member) -> Answer {
@@ -51,8 +46,7 @@ pub(crate) async fn messages(call: &Call, member: Member) -> Answer {
         after,
         limit: call.limit(PAGE_ROWS)?,
     };
-    let reply: ListMessagesReply = objects::project(call, &member.project, &ask).await?;
-    Ok(http::json(200, &reply))
+    objects::relay(call, &member.project, &ask).await
 }
 
 pub(crate) async fn send_prompt(call: &Call, member: Member) -> Answer {

@@ -1,8 +1,6 @@
 //! Tasks.
 
-use sam_domain::conversation::call::{
-    Idempotency, ListTasksReply, ProjectCall, SubmitReply, UsageSummary,
-};
+use sam_domain::conversation::call::{Idempotency, ProjectCall, SubmitReply, UsageSummary};
 use sam_domain::conversation::wire::SubmitTask;
 use sam_domain::error::ApiError;
 use sam_domain::task::TaskState;
@@ -101,8 +99,7 @@ pub(crate) async fn list(call: &Call, member: Member) -> Answer {
         before: call.query("before")?,
         limit: call.limit(100)?,
     };
-    let reply: ListTasksReply = objects::project(call, &member.project, &ask).await?;
-    Ok(http::json(200, &reply))
+    objects::relay(call, &member.project, &ask).await
 }
 
 pub(crate) async fn get(call: &Call, by: TaskMember) -> Answer {
