@@ -86,5 +86,5 @@ fn field(file: &str, name: &str) -> Result<f64> {
                 .ok()
         })
         .ok_or_else(|| failure(format!("{file} has no {name}")))?;
-    Ok(kilobytes * 1024.0 / 1_000_000.0)
+    Ok(kilobytes / 1024.0)
 }
