@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 
 use crate::Dialect;
 use crate::retry::wait_in_body;
+use crate::sse::SseEvent;
 
 const EXCERPT: usize = 500;
 
@@ -153,9 +154,37 @@ impl ApiError {
             Dialect::Messages => {
                 json!({ "type": "error", "error": { "type": r#type, "message": self.message } })
             }
-            Dialect::Chat | Dialect::Responses => json!({ "error": {
-                "message": self.message, "type": r#type, "param": null, "code": code } }),
+            Dialect::Chat | Dialect::Responses => {
+                // A code that nobody here knows says more than ours would.
+                let known = |code: &&String| {
+                    KINDS
+                        .iter()
+                        .any(|(names, _)| names.contains(&code.as_str()))
+                };
+                let own = self.code.as_ref().filter(|code| !known(code));
+                let code = own.map(String::as_str).or(code);
+                json!({ "error": {
+                    "message": self.message, "type": r#type, "param": null, "code": code } })
+            }
         }
+    }
+
+    /// The event that reports it within a stream that somebody else began.
+    pub fn event_in(&self, dialect: Dialect) -> String {
+        let mut out = String::new();
+        let body = self.body_in(dialect);
+        match dialect {
+            Dialect::Chat => SseEvent::write(None, &body, &mut out),
+            Dialect::Messages => SseEvent::write(Some("error"), &body, &mut out),
+            Dialect::Responses => {
+                let code = body.pointer("/error/code").cloned().unwrap_or_default();
+                let error = json!({ "code": code, "message": self.message });
+                let failed = json!({ "type": "response.failed", "response": {
+                    "object": "response", "status": "failed", "error": error, "output": [] } });
+                SseEvent::write(Some("response.failed"), &failed, &mut out);
+            }
+        }
+        out
     }
 
     /// Its code in a dialect.

@@ -21,8 +21,10 @@ pub const SAM_MODEL_URL: &str = "SAM_MODEL_URL";
 pub const SAM_MODEL_KEY: &str = "SAM_MODEL_KEY";
 /// Default model id.
 pub const SAM_MODEL: &str = "SAM_MODEL";
-/// How the key travels: `authorization`, `cf-aig-authorization` or `none`.
+/// How the key travels: `authorization`, `cf-aig-authorization`, `x-api-key` or `none`.
 pub const SAM_MODEL_AUTH: &str = "SAM_MODEL_AUTH";
+/// The dialects that the model endpoint speaks, the preferred one first.
+pub const SAM_MODEL_DIALECTS: &str = "SAM_MODEL_DIALECTS";
 /// `scripted` for the stand-in gateway, else `real`; interfaces label the model by it.
 pub const SAM_MODEL_KIND: &str = "SAM_MODEL_KIND";
 /// For how long the model endpoint may say nothing, in seconds.
@@ -65,8 +67,14 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: SAM_MODEL_AUTH,
-        meaning: "where the key goes: `authorization`, `cf-aig-authorization`, or `none`",
+        meaning: "where the key goes: `authorization`, `cf-aig-authorization`, `x-api-key`, or `none`",
         default: "`authorization`",
+        secret: false,
+    },
+    Setting {
+        name: SAM_MODEL_DIALECTS,
+        meaning: "what it speaks: `chat`, `responses`, `messages`, or several of them with commas, the preferred one first; clients that speak otherwise are translated",
+        default: "`chat`",
         secret: false,
     },
     Setting {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use sam_dialects::{Dialect, conversation};
 
 /// A coding agent that works in one directory with one model.
 #[derive(Debug, Parser)]
@@ -67,13 +68,29 @@ pub(crate) struct ModelArgs {
     /// The model's id.
     #[arg(long, value_name = "ID", env = "SAM_MODEL")]
     pub(crate) model: String,
-    /// The dialect of the model API.
-    #[arg(long, value_enum, default_value_t = Provider::Chat)]
+    /// How the model API speaks.
+    #[arg(long, value_enum, env = "SAM_MODEL_PROVIDER", default_value_t = Provider::Chat)]
     pub(crate) provider: Provider,
     /// The header that carries the key: those ending in "authorization" as a
-    /// bearer token, others bare; "none" sends no key.
-    #[arg(long, value_name = "NAME", default_value = "authorization")]
-    pub(crate) auth_header: String,
+    /// bearer token, others bare; "none" sends no key. Standard: x-api-key for
+    /// messages, else authorization.
+    #[arg(long, value_name = "NAME", env = "SAM_MODEL_AUTH_HEADER")]
+    pub(crate) auth_header: Option<String>,
+    /// A further header for the model API; may be given more than once, in the environment with newlines between.
+    #[arg(
+        long = "header",
+        value_name = "NAME: VALUE",
+        env = "SAM_MODEL_HEADERS",
+        value_delimiter = '\n',
+        hide_env_values = true
+    )]
+    pub(crate) headers: Vec<String>,
+    /// How hard the model thinks, where it can be told.
+    #[arg(long, value_enum, env = "SAM_MODEL_EFFORT")]
+    pub(crate) effort: Option<Effort>,
+    /// The most tokens of one reply; messages needs a bound and takes 16384 without one.
+    #[arg(long, value_name = "TOKENS", env = "SAM_MODEL_MAX_OUTPUT", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_output: Option<u64>,
     /// The most model requests in one turn.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_turns: u32,
@@ -111,4 +128,44 @@ pub(crate) enum Provider {
     /// OpenAI-compatible chat completions.
     #[value(alias = "openai-proxy")]
     Chat,
+    /// OpenAI Responses.
+    Responses,
+    /// Anthropic Messages.
+    Messages,
+}
+
+impl Provider {
+    /// The dialect it speaks.
+    pub(crate) fn dialect(self) -> Dialect {
+        match self {
+            Self::Chat => Dialect::Chat,
+            Self::Responses => Dialect::Responses,
+            Self::Messages => Dialect::Messages,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Effort {
+    None,
+    Minimal,
+    Low,
+    Medium,
+    High,
+    Xhigh,
+    Max,
+}
+
+impl From<Effort> for conversation::Effort {
+    fn from(effort: Effort) -> Self {
+        match effort {
+            Effort::None => Self::None,
+            Effort::Minimal => Self::Minimal,
+            Effort::Low => Self::Low,
+            Effort::Medium => Self::Medium,
+            Effort::High => Self::High,
+            Effort::Xhigh => Self::XHigh,
+            Effort::Max => Self::Max,
+        }
+    }
 }

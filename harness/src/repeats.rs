@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use sam_dialects::chat::ToolUse;
+use sam_dialects::conversation::ToolCall as ToolUse;
 
 /// Steps of the longest circle that is noticed.
 const LONGEST_CIRCLE: usize = 4;
@@ -88,6 +88,7 @@ mod tests {
                 id: String::new(),
                 name: "bash".to_owned(),
                 arguments: step.to_ascii_lowercase().to_string(),
+                ..ToolUse::default()
             };
             last = repeats.took(&call, if step.is_uppercase() { "other" } else { "" });
         }

@@ -15,9 +15,8 @@ use std::time::Duration;
 
 use sam_acp::{ToolCall, ToolCallUpdate, ToolContent, ToolStatus};
 use sam_dialects::Usage;
-use sam_dialects::chat::{
-    ChatDelta, ChatMessage, ChatReply, ChatRequest, FinishReason, ToolCallMessage, ToolDefinition,
-    ToolUse,
+use sam_dialects::conversation::{
+    Body, Message, Part, Reply, ReplyEvent, Role, StopReason, Tool, ToolCall as ToolUse, ToolResult,
 };
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +27,10 @@ use crate::repeats::{MOST_UNREADABLE, Repeats, TELL_AT};
 use crate::tools::{self, Call, ProcessGroups, ToolContext, ToolOutput};
 use crate::visible::Visible;
 use crate::workspace::Workspace;
+
+/// What is said of an answer whose text looks like a call.
+const CALL_IN_TEXT: &str =
+    "the model wrote what looks like a tool call into its text; it was not run";
 
 /// Who watches a turn. Called in order, and never waits.
 pub(crate) trait Observer: Send + Sync {
@@ -146,8 +149,8 @@ pub(crate) struct TurnSummary {
 pub(crate) struct Conversation {
     workspace: Arc<Workspace>,
     groups: ProcessGroups,
-    tools: Vec<ToolDefinition>,
-    messages: Vec<ChatMessage>,
+    tools: Vec<Tool>,
+    messages: Vec<Message>,
     limits: Limits,
     replies: u64,
     call_ids: HashSet<String>,
@@ -161,7 +164,7 @@ impl Conversation {
             workspace: Arc::new(workspace),
             groups,
             tools: tools::definitions(),
-            messages: vec![ChatMessage::System { content }],
+            messages: vec![Message::text(Role::System, content)],
             limits,
             replies: 0,
             call_ids: HashSet::new(),
@@ -206,7 +209,7 @@ impl Conversation {
         observer: &dyn Observer,
         cancel: &CancellationToken,
     ) -> Result<TurnSummary, ModelError> {
-        self.messages.push(ChatMessage::User { content: prompt });
+        self.messages.push(Message::text(Role::User, prompt));
         let mut repeats = Repeats::new(self.limits.repeats);
         let mut summary = TurnSummary {
             end: TurnEnd::Complete,
@@ -234,15 +237,16 @@ impl Conversation {
             }
             let mut sink = Sink::new(self.replies, observer);
             self.replies += 1;
-            let request = ChatRequest::streaming(model.model(), &self.tools, &self.messages);
             let prefix = format!("call_{}_", self.replies);
-            let reply = match model.complete(&request, &prefix, &mut sink, cancel).await {
+            let asked = model.complete(&self.tools, &self.messages, &prefix, &mut sink, cancel);
+            let reply = match asked.await {
                 Ok(reply) => reply,
                 Err(error) => {
                     // What was shown was said.
                     let said = sink.text.text().to_owned();
                     if !said.is_empty() {
-                        self.say(Some(said.clone()), &[]);
+                        self.messages
+                            .push(Message::text(Role::Assistant, said.clone()));
                         summary.text = said;
                     }
                     match error {
@@ -270,22 +274,29 @@ impl Conversation {
         }
     }
 
-    fn say(&mut self, content: Option<String>, calls: &[ToolUse]) {
-        let call = |call: &ToolUse| {
-            let ToolUse {
-                id,
-                name,
-                arguments,
-            } = call.clone();
+    /// Adds a reply to the conversation, its calls under the ids they have by
+    /// now. What it thought stays as it came.
+    fn say(&mut self, reply: Reply, calls: &[ToolUse]) {
+        let mut message = reply.into_message();
+        let said = message
+            .parts
+            .iter_mut()
+            .filter_map(|part| match &mut part.body {
+                Body::Call(call) => Some(call),
+                _ => None,
+            });
+        for (call, made) in said.zip(calls) {
+            call.id.clone_from(&made.id);
             // Some servers refuse a history whose arguments are no JSON object.
-            let valid = serde_json::from_str::<Map<String, Value>>(&arguments).is_ok();
-            let arguments = if valid { arguments } else { "{}".to_owned() };
-            ToolCallMessage::new(id, name, arguments)
-        };
-        self.messages.push(ChatMessage::Assistant {
-            content,
-            tool_calls: calls.iter().map(call).collect(),
-        });
+            if serde_json::from_str::<Map<String, Value>>(&call.arguments).is_err() {
+                call.arguments = "{}".to_owned();
+            }
+        }
+        if message.parts.is_empty() {
+            // Some servers refuse an answer that is neither text nor calls.
+            message.parts.push(Part::text(""));
+        }
+        self.messages.push(message);
     }
 
     /// Some servers number the calls of each reply anew; here an id is unique
@@ -304,28 +315,34 @@ impl Conversation {
     /// Takes a whole reply; the turn's end, if it is one.
     async fn take(
         &mut self,
-        mut reply: ChatReply,
+        reply: Reply,
         observer: &dyn Observer,
         cancel: &CancellationToken,
         summary: &mut TurnSummary,
         repeats: &mut Repeats,
     ) -> Result<Option<TurnEnd>, ModelError> {
-        let cut = reply.finish_reason == Some(FinishReason::Length);
-        let text = Some(reply.text.clone()).filter(|text| !text.is_empty());
-        if reply.tool_uses.is_empty() {
-            // Some servers refuse an answer that is neither text nor calls.
-            self.say(Some(text.unwrap_or_default()), &[]);
-            summary.text = reply.text;
-            return Ok(Some(match reply.finish_reason {
-                Some(FinishReason::Length) => TurnEnd::MaxTokens,
-                Some(FinishReason::ContentFilter) => TurnEnd::Refused,
+        let cut = matches!(
+            reply.stop,
+            Some(StopReason::MaxTokens | StopReason::ContextExceeded)
+        );
+        let mut tool_uses: Vec<ToolUse> = reply.calls().cloned().collect();
+        if tool_uses.is_empty() {
+            summary.text = reply.text();
+            let end = match reply.stop {
+                _ if cut => TurnEnd::MaxTokens,
+                Some(StopReason::Refusal) => TurnEnd::Refused,
                 _ => TurnEnd::Complete,
-            }));
+            };
+            if reply.call_in_text() {
+                observer.stopped(end, CALL_IN_TEXT);
+            }
+            self.say(reply, &[]);
+            return Ok(Some(end));
         }
         let mut end = None;
-        self.make_ids_unique(&mut reply.tool_uses);
-        self.say(text, &reply.tool_uses);
-        for tool_use in reply.tool_uses {
+        self.make_ids_unique(&mut tool_uses);
+        self.say(reply, &tool_uses);
+        for tool_use in tool_uses {
             let mut output = if cancel.is_cancelled() {
                 ToolOutput::failed("not run: the turn was cancelled")
             } else if end.is_some() {
@@ -355,9 +372,15 @@ impl Conversation {
                     ));
                 }
             }
-            self.messages.push(ChatMessage::Tool {
-                tool_call_id: tool_use.id,
-                content: output.text,
+            let result = ToolResult {
+                call: tool_use.id,
+                parts: vec![Part::text(output.text)],
+                failed: output.failed,
+                custom: tool_use.custom,
+            };
+            self.messages.push(Message {
+                role: Role::User,
+                parts: vec![Body::Result(result).into()],
             });
         }
         if cancel.is_cancelled() {
@@ -445,20 +468,20 @@ impl<'a> Sink<'a> {
 }
 
 impl ReplySink for Sink<'_> {
-    fn delta(&mut self, delta: ChatDelta) {
-        match delta {
-            ChatDelta::Text(text) => {
-                if let Some(new) = self.text.piece(&text) {
+    fn delta(&mut self, event: &ReplyEvent) {
+        match event {
+            ReplyEvent::Text(text) | ReplyEvent::Refusal(text) => {
+                if let Some(new) = self.text.piece(text) {
                     self.observer.text(&self.text.message(), &new);
                 }
             }
-            ChatDelta::Reasoning(text) => {
-                if let Some(new) = self.thought.piece(&text) {
+            ReplyEvent::Thinking(text) => {
+                if let Some(new) = self.thought.piece(text) {
                     self.observer.thought(&self.thought.message(), &new);
                 }
             }
-            // Announced when it runs: a cut reply's calls never do.
-            ChatDelta::ToolUse { .. } => {}
+            // Calls are announced when they run: a cut reply's never do.
+            _ => {}
         }
     }
 

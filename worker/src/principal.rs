@@ -217,7 +217,7 @@ impl Principal for WorkspaceToken {
     const KIND: PrincipalKind = PrincipalKind::WorkspaceToken;
 
     async fn authenticate(call: &Call, _: &Route) -> Result<Self, Failed> {
-        let claims = claims_of(call, Purpose::Workspace, Self::KIND)?;
+        let claims = claims_of(call, call.bearer(), Purpose::Workspace, Self::KIND)?;
         if call.id::<WorkspaceId>(0, "workspace")? != claims.wsp {
             return Err(ApiError::not_found("workspace").into());
         }
@@ -237,13 +237,24 @@ impl Principal for ModelToken {
 
     async fn authenticate(call: &Call, _: &Route) -> Result<Self, Failed> {
         Ok(Self {
-            claims: claims_of(call, Purpose::Model, Self::KIND)?,
+            claims: claims_of(call, model_key(call), Purpose::Model, Self::KIND)?,
         })
     }
 }
 
-fn claims_of(call: &Call, purpose: Purpose, kind: PrincipalKind) -> Result<Claims, Failed> {
-    let token = call.bearer().ok_or_else(|| missing(kind))?;
+/// The key of a model API, which some of its clients send bare.
+fn model_key(call: &Call) -> Option<Secret> {
+    let bare = || call.header("x-api-key").map(Secret::new);
+    call.bearer().or_else(bare)
+}
+
+fn claims_of(
+    call: &Call,
+    token: Option<Secret>,
+    purpose: Purpose,
+    kind: PrincipalKind,
+) -> Result<Claims, Failed> {
+    let token = token.ok_or_else(|| missing(kind))?;
     of_kind(&token, purpose.prefix(), kind)?;
     let claims: Claims = call
         .key()?

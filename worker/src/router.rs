@@ -118,8 +118,8 @@ async fn answer(call: &mut Call) -> Answer {
 }
 
 fn render(call: &Call, error: &ApiError) -> Response {
-    let mut response = if call.url.path().starts_with(proxy::openai::PREFIX) {
-        proxy::openai::error(error, &call.id)
+    let mut response = if let Some(dialect) = proxy::error::dialect_of(call.url.path()) {
+        proxy::error::render(dialect, error, &call.id)
     } else {
         http::error_from(error, Some(&call.id))
     };
@@ -235,5 +235,8 @@ dispatch! {
     PutBody => WorkspaceToken, bodies::put;
     GetBody => WorkspaceToken, bodies::get_for_workspace;
     ChatCompletions => ModelToken, proxy::chat_completions;
+    Responses => ModelToken, proxy::responses;
+    Messages => ModelToken, proxy::messages;
+    CountTokens => ModelToken, proxy::count_tokens;
     ListModels => ModelToken, proxy::list_models;
 }

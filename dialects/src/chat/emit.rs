@@ -85,7 +85,7 @@ impl Emitter {
     }
 
     pub(crate) fn fail(&mut self, error: &ApiError, out: &mut String) {
-        SseEvent::write(None, &error.body_in(Dialect::Chat), out);
+        out.push_str(&error.event_in(Dialect::Chat));
     }
 
     fn begin(&mut self, out: &mut String) {

@@ -335,3 +335,119 @@ fn content_text(content: &Value) -> String {
         _ => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conversation::Collector;
+
+    fn delta(delta: Value) -> Value {
+        json!({"model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": null}]})
+    }
+
+    fn call(index: Option<u64>, id: Option<&str>, name: Option<&str>, arguments: &str) -> Value {
+        let mut piece = json!({"function": {"arguments": arguments}});
+        if let Some(index) = index {
+            piece["index"] = json!(index);
+        }
+        if let Some(id) = id {
+            piece["id"] = json!(id);
+        }
+        if let Some(name) = name {
+            piece["function"]["name"] = json!(name);
+        }
+        delta(json!({"tool_calls": [piece]}))
+    }
+
+    fn check(chunks: &[Value], expected: &[(&str, &str, &str)]) {
+        let mut parser = Parser::new("call_x");
+        let mut events = Vec::new();
+        chunks
+            .iter()
+            .for_each(|chunk| parser.chunk(chunk, &mut events));
+        parser.done(&mut events);
+        let mut collector = Collector::new();
+        events.into_iter().for_each(|event| collector.take(event));
+        let reply = collector.finish();
+        let got: Vec<_> = reply
+            .calls()
+            .map(|c| (c.id.as_str(), c.name.as_str(), c.arguments.as_str()))
+            .collect();
+        assert_eq!(got, expected, "{chunks:?}");
+    }
+
+    #[test]
+    fn calls_in_pieces_from_every_kind_of_server() {
+        let a = Some("a");
+        let read = Some("read");
+        check(
+            &[
+                call(Some(0), a, read, ""),
+                call(Some(0), None, None, "{\"x\""),
+                call(Some(1), Some("b"), Some("write"), "{}"),
+                call(Some(0), None, None, ":1}"),
+            ],
+            &[("a", "read", "{\"x\":1}"), ("b", "write", "{}")],
+        );
+        // No index: a new id begins a new call.
+        check(
+            &[
+                call(None, a, read, "{"),
+                call(None, None, None, "}"),
+                call(None, Some("b"), read, "{}"),
+            ],
+            &[("a", "read", "{}"), ("b", "read", "{}")],
+        );
+        // Every call has index 0.
+        check(
+            &[
+                call(Some(0), a, read, "{}"),
+                call(Some(0), Some("b"), read, "{}"),
+            ],
+            &[("a", "read", "{}"), ("b", "read", "{}")],
+        );
+        // No ids at all.
+        check(
+            &[
+                call(Some(0), None, read, "{}"),
+                call(Some(1), None, read, "{}"),
+            ],
+            &[("call_x0", "read", "{}"), ("call_x1", "read", "{}")],
+        );
+        // Id and name on every piece.
+        check(
+            &[call(Some(0), a, read, "{"), call(Some(0), a, read, "}")],
+            &[("a", "read", "{}")],
+        );
+        // Empty ids on later pieces.
+        check(
+            &[
+                call(Some(0), a, read, "{"),
+                call(Some(0), Some(""), None, "}"),
+            ],
+            &[("a", "read", "{}")],
+        );
+    }
+
+    #[test]
+    fn details_of_reasoning_come_back_in_one_piece() {
+        let detail = |index: u64, text: &str| {
+            delta(json!({"reasoning": text,
+                "reasoning_details": [{"type": "reasoning.text", "index": index, "text": text}]}))
+        };
+        let mut parser = Parser::new("");
+        let mut events = Vec::new();
+        for chunk in [detail(0, "a"), detail(0, "b"), detail(1, "c")] {
+            parser.chunk(&chunk, &mut events);
+        }
+        parser.done(&mut events);
+        let raw = json!({"reasoning": "abc", "reasoning_details": [
+            {"type": "reasoning.text", "index": 0, "text": "ab"},
+            {"type": "reasoning.text", "index": 1, "text": "c"}]});
+        let raw = Some((Dialect::Chat, raw));
+        assert!(
+            events.contains(&ReplyEvent::ThinkingEnd { raw }),
+            "{events:?}"
+        );
+    }
+}

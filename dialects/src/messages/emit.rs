@@ -79,7 +79,7 @@ impl Emitter {
     }
 
     pub(crate) fn fail(&mut self, error: &ApiError, out: &mut String) {
-        write("error", error.body_in(Dialect::Messages), out);
+        out.push_str(&error.event_in(Dialect::Messages));
     }
 
     fn begin(&mut self, out: &mut String) {
@@ -153,7 +153,6 @@ impl Emitter {
 }
 
 fn write(event: &'static str, mut data: Value, out: &mut String) {
-    // An error brings its own type, which is the same.
     set(&mut data, "type", event);
     SseEvent::write(Some(event), &data, out);
 }

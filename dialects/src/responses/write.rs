@@ -57,6 +57,8 @@ pub(crate) fn request(request: &Request, target: &Target) -> Result<Written, Req
     if !request.stop.is_empty() {
         out.drop("stop");
     }
+    let asked = &request.reasoning;
+    let thinks = target.reasons && (asked.as_effort().is_some() || asked.summary.is_some());
     if let Some(effort) = request.reasoning.as_effort() {
         if target.reasons {
             let summary = request.reasoning.summary.as_deref().unwrap_or("auto");
@@ -87,7 +89,8 @@ pub(crate) fn request(request: &Request, target: &Target) -> Result<Written, Req
     if !extra.contains_key("store") {
         out.set("store", false);
     }
-    if target.reasons && !extra.contains_key("include") {
+    // Models that do not reason refuse to give what they do not have.
+    if thinks && !extra.contains_key("include") {
         out.set("include", json!(["reasoning.encrypted_content"]));
     }
     for (key, value) in extra {

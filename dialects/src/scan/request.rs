@@ -454,6 +454,28 @@ mod tests {
         assert_eq!(empty.with(&edits).unwrap(), br#"{"max_output_tokens":5}"#);
     }
 
+    #[test]
+    fn a_stream_is_made_to_report_its_usage_and_nothing_else_changes() {
+        for (body, expected) in [
+            (
+                r#"{ "stream" : true, "x":1.50 }"#,
+                r#"{"stream_options":{"include_usage":true}, "stream" : true, "x":1.50 }"#,
+            ),
+            (
+                r#"{"stream":true,"stream_options": {"x" : 1.0, "include_usage":false},"z":0.0e1}"#,
+                r#"{"stream":true,"stream_options": {"include_usage":true,"x":1.0},"z":0.0e1}"#,
+            ),
+            (
+                r#"{"stream":true,"stream_options":null}"#,
+                r#"{"stream":true,"stream_options":{"include_usage":true}}"#,
+            ),
+        ] {
+            let scan = RequestScan::read(body.as_bytes()).unwrap();
+            let edited = scan.with(&[scan.include_usage().unwrap()]).unwrap();
+            assert_eq!(String::from_utf8(edited).unwrap(), expected);
+        }
+    }
+
     fn any_json() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(Value::Null),

@@ -103,6 +103,9 @@ pub const fn expectation(id: RouteId) -> Expectation {
         RouteId::PostMessages => takes(r#"{"rows":7}"#, &[400]),
         // The bytes do not have the hash that the path names.
         RouteId::PutBody => takes("bytes", &[400]),
-        RouteId::ChatCompletions => takes("[]", &[400]),
+        RouteId::ChatCompletions
+        | RouteId::Responses
+        | RouteId::Messages
+        | RouteId::CountTokens => takes("[]", &[400]),
     }
 }

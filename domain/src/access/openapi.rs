@@ -193,6 +193,22 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
         .taking(Content::Foreign(
             "A chat completion request. `model` may be absent or `sam` for the configured one.",
         )),
+        RouteId::Responses => answers(Content::ForeignStream(
+            "A response, as the upstream answers it.",
+        ))
+        .taking(Content::Foreign(
+            "A Responses request. `model` may be absent or `sam` for the configured one.",
+        )),
+        RouteId::Messages => answers(Content::ForeignStream(
+            "A message, as the upstream answers it.",
+        ))
+        .taking(Content::Foreign(
+            "A Messages request. `model` may be absent or `sam` for the configured one.",
+        )),
+        RouteId::CountTokens => {
+            answers(Content::Foreign("`input_tokens`, as the upstream counts."))
+                .taking(Content::Foreign("A Messages request without a bound."))
+        }
         RouteId::ListModels => answers(Content::Foreign("A list of models, as in the OpenAI API.")),
     }
 }

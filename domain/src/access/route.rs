@@ -132,7 +132,10 @@ routes! {
     LiveSocket Get "/api/workspaces/{workspace}/live" WorkspaceToken "Send deltas (WebSocket)";
     PutBody Put "/api/workspaces/{workspace}/bodies/{sha256}" WorkspaceToken "Store a body by its SHA-256";
     GetBody Get "/api/workspaces/{workspace}/bodies/{sha256}" WorkspaceToken "A body of the workspace's project";
-    ChatCompletions Post "/ai/v1/chat/completions" ModelToken "Chat completions, passed to the configured upstream";
+    ChatCompletions Post "/ai/v1/chat/completions" ModelToken "Chat completions, passed to the configured upstream, translated if it speaks otherwise";
+    Responses Post "/ai/v1/responses" ModelToken "Responses, passed to the configured upstream, translated if it speaks otherwise";
+    Messages Post "/ai/anthropic/v1/messages" ModelToken "Anthropic Messages, passed to the configured upstream, translated if it speaks otherwise";
+    CountTokens Post "/ai/anthropic/v1/messages/count_tokens" ModelToken "Tokens of a Messages request, where the upstream counts them";
     ListModels Get "/ai/v1/models" ModelToken "The models this token may use";
 }
 

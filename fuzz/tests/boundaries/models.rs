@@ -1,9 +1,10 @@
 //! What model servers send, and what clients ask of them.
 
 use proptest::prelude::*;
-use sam_dialects::chat::{ChatAccumulator, ChatStreamError, UsageChunkFilter, prepare_request};
-use sam_dialects::scan::RequestScan;
-use sam_dialects::{Dialect, SseDecoder, UsageScan, read_request};
+use sam_dialects::chat::UsageChunkFilter;
+use sam_dialects::conversation::Collector;
+use sam_dialects::scan::{RequestScan, ScanError};
+use sam_dialects::{Dialect, ReplyParser, UsageScan, read_request};
 use sam_fuzz::{bytes, config, json, measured};
 use serde_json::{Value, json};
 
@@ -57,26 +58,25 @@ fn requests() -> Vec<Value> {
 
 /// Decodes a stream and takes its events apart; whole, or in pieces of this many bytes.
 fn take_apart(stream: &[u8], piece: usize) -> Vec<String> {
-    let mut decoder = SseDecoder::new(LIMIT);
-    let mut reply = ChatAccumulator::new("c", LIMIT);
-    let mut told = Vec::new();
+    let mut parser = ReplyParser::new(Dialect::Chat, "c", LIMIT);
     let mut events = Vec::new();
-    for piece in stream.chunks(piece) {
-        events.extend(decoder.push(piece));
+    let mut pieces = stream.chunks(piece);
+    let mut ended = pieces.try_for_each(|piece| parser.push(piece, &mut events));
+    if ended.is_ok() {
+        ended = parser.finish(&mut events);
     }
-    events.extend(decoder.finish());
-    for event in events {
-        match event {
-            Ok(event) => {
-                assert!(event.data.len() <= 3 * LIMIT);
-                let taken: Result<_, ChatStreamError> = reply.push(&event.data);
-                told.push(format!("{taken:?}"));
-            }
-            Err(error) => told.push(error.to_string()),
-        }
-    }
-    told.push(format!("{:?}", reply.finish()));
+    let mut told: Vec<String> = events.iter().map(|event| format!("{event:?}")).collect();
+    let mut reply = Collector::new();
+    events.into_iter().for_each(|event| reply.take(event));
+    told.push(format!("{:?} {ended:?}", reply.finish()));
     told
+}
+
+/// What a proxy makes of a request.
+fn prepare(request: &[u8]) -> Result<Vec<u8>, ScanError> {
+    let scan = RequestScan::read(request)?;
+    scan.facts(Dialect::Chat)?;
+    scan.with(&[scan.include_usage()?])
 }
 
 proptest! {
@@ -103,14 +103,13 @@ proptest! {
 
     #[test]
     fn a_request_is_passed_on_as_it_is_or_refused(request in json(requests())) {
-        let (prepared, peak) = measured(|| prepare_request(&request));
+        let (prepared, peak) = measured(|| prepare(&request));
         prop_assert!(peak <= bound(request.len()), "{peak} bytes for {}", request.len());
         if let Ok(prepared) = prepared {
             // It is scanned, not read: what is wrong within a value is for the upstream to say.
             let is_json = |text: &[u8]| serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok();
-            prop_assert_eq!(is_json(&prepared.body), is_json(&request));
+            prop_assert_eq!(is_json(&prepared), is_json(&request));
         }
-        let _ = RequestScan::read(&request);
         for dialect in Dialect::ALL {
             let _ = read_request(dialect, &request);
         }

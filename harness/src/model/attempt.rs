@@ -7,14 +7,13 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
-use sam_dialects::chat::{ChatAccumulator, ChatReply, ChatStreamError, FinishReason};
-use sam_dialects::{ApiError, SseDecoder, SseEvent, retry_after};
+use sam_dialects::conversation::{Body, Collector, Reply, ReplyEvent, StopReason, StreamError};
+use sam_dialects::{ApiError, Dialect, ReplyParser, read_reply, retry_after};
 
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::{ModelClient, ReplySink};
 
 const MAX_REPLY: usize = 16 * 1024 * 1024;
-const MAX_EVENT: usize = 8 * 1024 * 1024;
 const MAX_ERROR_BODY: usize = 64 * 1024;
 
 impl ModelClient {
@@ -23,17 +22,18 @@ impl ModelClient {
         body: Vec<u8>,
         id_prefix: &str,
         sink: &mut dyn ReplySink,
-    ) -> Result<ChatReply, Fault> {
+    ) -> Result<Reply, Fault> {
         let limit = self.clocks.reply;
         let exchange = self.exchange(body, id_prefix, sink);
         let reply = tokio::time::timeout(limit, exchange)
             .await
             .unwrap_or_else(|_| Err(silent("no whole reply in", limit).after(true)))?;
         let explained = matches!(
-            reply.finish_reason,
-            Some(FinishReason::Length | FinishReason::ContentFilter)
+            reply.stop,
+            Some(StopReason::MaxTokens | StopReason::ContextExceeded | StopReason::Refusal)
         );
-        if reply.text.trim().is_empty() && reply.tool_uses.is_empty() && !explained {
+        let silent = reply.text().trim().is_empty() && reply.calls().next().is_none();
+        if silent && !explained {
             return Err(Fault::new(FaultKind::EmptyReply, "").after(true));
         }
         Ok(reply)
@@ -44,7 +44,7 @@ impl ModelClient {
         body: Vec<u8>,
         id_prefix: &str,
         sink: &mut dyn ReplySink,
-    ) -> Result<ChatReply, Fault> {
+    ) -> Result<Reply, Fault> {
         let request = self
             .http
             .post(self.url.clone())
@@ -64,8 +64,8 @@ impl ModelClient {
             return Err(Fault::from_api(&error));
         }
         let streamed = is_event_stream(response.headers());
-        self.read(&mut response, Reader::new(id_prefix, streamed), sink)
-            .await
+        let reader = Reader::new(self.target.dialect, id_prefix, streamed);
+        self.read(&mut response, reader, sink).await
     }
 
     async fn read(
@@ -73,7 +73,7 @@ impl ModelClient {
         response: &mut reqwest::Response,
         mut reader: Reader,
         sink: &mut dyn ReplySink,
-    ) -> Result<ChatReply, Fault> {
+    ) -> Result<Reply, Fault> {
         let mut came = false;
         loop {
             let limit = if came {
@@ -143,15 +143,19 @@ fn silent(what: &str, limit: Duration) -> Fault {
     Fault::new(FaultKind::Silent, format!("{what} {} s", limit.as_secs()))
 }
 
-fn stream_fault(error: ChatStreamError) -> Fault {
+fn stream_fault(error: StreamError) -> Fault {
     match error {
-        ChatStreamError::Api(error) => Fault::from_api(&error),
-        ChatStreamError::TooLong(bytes) => {
+        StreamError::Api(error) => Fault::from_api(&error),
+        StreamError::TooLong(bytes) => {
             Fault::new(FaultKind::TooLong, format!("more than {bytes} bytes"))
         }
-        ChatStreamError::NotJson(detail) => Fault::new(
+        StreamError::NotJson(detail) => Fault::new(
             FaultKind::BrokeOff,
             format!("an event that is not JSON: {detail}"),
+        ),
+        StreamError::Cut => Fault::new(
+            FaultKind::BrokeOff,
+            "the stream ended before the model was done",
         ),
     }
 }
@@ -159,90 +163,96 @@ fn stream_fault(error: ChatStreamError) -> Fault {
 /// Reads a reply's body: a stream of events, or one JSON document from a
 /// server that does not stream.
 struct Reader {
-    accumulator: ChatAccumulator,
-    sse: Option<SseDecoder>,
+    dialect: Dialect,
+    id_prefix: String,
+    collector: Collector,
+    held: usize,
+    parser: Option<ReplyParser>,
     document: Vec<u8>,
 }
 
 impl Reader {
-    fn new(id_prefix: &str, streamed: bool) -> Self {
+    fn new(dialect: Dialect, id_prefix: &str, streamed: bool) -> Self {
         Self {
-            accumulator: ChatAccumulator::new(id_prefix, MAX_REPLY),
-            sse: streamed.then(|| SseDecoder::new(MAX_EVENT)),
+            dialect,
+            id_prefix: id_prefix.to_owned(),
+            collector: Collector::new(),
+            held: 0,
+            parser: streamed.then(|| ReplyParser::new(dialect, id_prefix, MAX_REPLY)),
             document: Vec::new(),
         }
     }
 
     fn push(&mut self, bytes: &[u8], sink: &mut dyn ReplySink) -> Result<(), Fault> {
-        let Some(sse) = &mut self.sse else {
+        let Some(parser) = &mut self.parser else {
             self.document.extend_from_slice(bytes);
             if self.document.len() > MAX_REPLY {
-                return Err(stream_fault(ChatStreamError::TooLong(MAX_REPLY)));
+                return Err(stream_fault(StreamError::TooLong(MAX_REPLY)));
             }
             return Ok(());
         };
-        let events = sse.push(bytes);
-        for event in events {
-            let event = event.map_err(|_| stream_fault(ChatStreamError::TooLong(MAX_EVENT)))?;
-            self.event(&event, sink).map_err(stream_fault)?;
+        let mut events = Vec::new();
+        let read = parser.push(bytes, &mut events);
+        self.take(events, sink);
+        if self.held > MAX_REPLY {
+            return Err(stream_fault(StreamError::TooLong(MAX_REPLY)));
         }
-        Ok(())
+        read.map_err(stream_fault)
     }
 
-    fn event(&mut self, event: &SseEvent, sink: &mut dyn ReplySink) -> Result<(), ChatStreamError> {
-        for delta in self.accumulator.push(&event.data)? {
-            sink.delta(delta);
+    fn take(&mut self, events: Vec<ReplyEvent>, sink: &mut dyn ReplySink) {
+        for event in events {
+            if let ReplyEvent::Text(piece)
+            | ReplyEvent::Thinking(piece)
+            | ReplyEvent::Arguments { piece, .. } = &event
+            {
+                self.held = self.held.saturating_add(piece.len());
+            }
+            sink.delta(&event);
+            self.collector.take(event);
         }
-        Ok(())
     }
 
     /// The reply, if the model had said that it was done.
-    fn whole(self) -> Option<ChatReply> {
-        let streamed = self.sse.is_some();
-        Some(self.accumulator.finish()).filter(|reply| streamed && reply.complete)
+    fn whole(mut self) -> Option<Reply> {
+        let mut events = Vec::new();
+        let ended = self.parser.as_mut()?.finish(&mut events);
+        events
+            .into_iter()
+            .for_each(|event| self.collector.take(event));
+        Some(self.collector.finish()).filter(|reply| ended.is_ok() && reply.complete)
     }
 
     /// The reply at the end of the body.
-    fn finish(mut self, sink: &mut dyn ReplySink) -> Result<ChatReply, Fault> {
-        let Some(sse) = self.sse.take() else {
+    fn finish(mut self, sink: &mut dyn ReplySink) -> Result<Reply, Fault> {
+        let Some(mut parser) = self.parser.take() else {
             return self.read_document(sink);
         };
-        if let Some(event) = sse.finish() {
-            let event = event.map_err(|_| stream_fault(ChatStreamError::TooLong(MAX_EVENT)))?;
-            match self.event(&event, sink) {
-                // Half an event is a cut, not an error of the upstream's.
-                Ok(()) | Err(ChatStreamError::NotJson(_)) => {}
-                Err(error) => return Err(stream_fault(error)),
-            }
-        }
-        let reply = self.accumulator.finish();
-        if reply.complete {
-            Ok(reply)
-        } else {
-            let detail = "the stream ended before the model was done";
-            Err(Fault::new(FaultKind::BrokeOff, detail))
-        }
+        let mut events = Vec::new();
+        let ended = parser.finish(&mut events);
+        self.take(events, sink);
+        ended.map_err(stream_fault)?;
+        Ok(self.collector.finish())
     }
 
-    fn read_document(mut self, sink: &mut dyn ReplySink) -> Result<ChatReply, Fault> {
-        let text = String::from_utf8_lossy(&self.document).into_owned();
+    fn read_document(self, sink: &mut dyn ReplySink) -> Result<Reply, Fault> {
+        let text = String::from_utf8_lossy(&self.document);
         let excerpt: String = text.chars().take(200).collect();
-        let no_reply = || Fault::new(FaultKind::NotAReply, excerpt);
-        let event = SseEvent {
-            event: None,
-            data: text,
-        };
-        match self.event(&event, sink) {
-            Ok(()) => {}
-            Err(ChatStreamError::NotJson(_)) => return Err(no_reply()),
-            Err(error) => return Err(stream_fault(error)),
+        let reply = read_reply(self.dialect, &self.document, &self.id_prefix);
+        let reply = reply.map_err(|error| match error {
+            StreamError::NotJson(_) | StreamError::Cut => Fault::new(FaultKind::NotAReply, excerpt),
+            error => stream_fault(error),
+        })?;
+        for part in &reply.parts {
+            match &part.body {
+                Body::Text(text) => sink.delta(&ReplyEvent::Text(text.clone())),
+                Body::Thinking(thinking) => {
+                    sink.delta(&ReplyEvent::Thinking(thinking.text.clone()));
+                }
+                _ => {}
+            }
         }
-        let reply = self.accumulator.finish();
-        if reply.complete {
-            Ok(reply)
-        } else {
-            Err(no_reply())
-        }
+        Ok(reply)
     }
 }
 

@@ -1,4 +1,4 @@
-//! One model behind one chat-completions endpoint.
+//! One model behind one endpoint, in any of the dialects.
 //!
 //! [`ModelClient::complete`] gives back a reply that arrived whole, or the
 //! [`Fault`] that asking again would not mend. What may mend itself (nobody
@@ -14,21 +14,26 @@ mod retry;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use sam_dialects::chat::{ChatDelta, ChatReply, ChatRequest};
+use sam_dialects::conversation::{Message, Reasoning, Reply, ReplyEvent, Request, Tool};
+use sam_dialects::{Dialect, Target, write_request};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use fault::{Fault, FaultKind};
 
-use crate::cli::{ModelArgs, Provider};
+use crate::cli::ModelArgs;
 use crate::model::retry::{Patience, Retry};
 
+/// The bound of a reply where one has to be named and none was given.
+const STANDARD_OUTPUT: u64 = 16_384;
+/// The version of Messages that is spoken here.
+const MESSAGES_VERSION: &str = "2023-06-01";
 /// From here on a pause is told by its end.
 const LONG: Duration = Duration::from_secs(60);
 
 /// What a caller hears while a reply arrives.
 pub(crate) trait ReplySink: Send {
     /// The next piece.
-    fn delta(&mut self, delta: ChatDelta);
+    fn delta(&mut self, event: &ReplyEvent);
     /// The reply broke off, or did not begin, and what is done about it.
     fn trouble(&mut self, trouble: &Trouble<'_>);
 }
@@ -122,7 +127,10 @@ struct Clocks {
 pub(crate) struct ModelClient {
     http: reqwest::Client,
     url: reqwest::Url,
+    target: Target,
     model: String,
+    reasoning: Reasoning,
+    max_output: Option<u64>,
     clocks: Clocks,
     patience: Patience,
 }
@@ -130,9 +138,9 @@ pub(crate) struct ModelClient {
 impl ModelClient {
     /// A client for the settings given; nothing is sent yet.
     pub(crate) fn new(args: &ModelArgs) -> Result<Self, String> {
-        let Provider::Chat = args.provider;
+        let dialect = args.provider.dialect();
         let base = args.base_url.trim_end_matches('/');
-        let url = reqwest::Url::parse(&format!("{base}/chat/completions"))
+        let url = reqwest::Url::parse(&format!("{base}/{}", dialect.path()))
             .map_err(|error| format!("the base URL {base} is not a URL: {error}"))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(format!("the base URL {base} is neither http nor https"));
@@ -141,7 +149,7 @@ impl ModelClient {
             .connect_timeout(Duration::from_secs(10))
             .tcp_nodelay(true)
             .user_agent(concat!("sam-harness/", env!("CARGO_PKG_VERSION")))
-            .default_headers(auth_header(args)?);
+            .default_headers(headers(args)?);
         if url.scheme() == "http" {
             // Loading the system's certificates takes longer than the rest of
             // the start.
@@ -155,7 +163,16 @@ impl ModelClient {
         Ok(Self {
             http,
             url,
+            target: Target {
+                default_output: STANDARD_OUTPUT,
+                ..Target::new(dialect)
+            },
             model: args.model.clone(),
+            reasoning: Reasoning {
+                effort: args.effort.map(Into::into),
+                ..Reasoning::default()
+            },
+            max_output: args.max_output,
             clocks: Clocks {
                 first_byte: Duration::from_secs(args.first_byte_timeout),
                 idle: Duration::from_secs(args.idle_timeout),
@@ -168,21 +185,17 @@ impl ModelClient {
         })
     }
 
-    /// The model's id.
-    pub(crate) fn model(&self) -> &str {
-        &self.model
-    }
-
     /// Asks for a reply until it arrives whole. `id_prefix` names calls the
     /// upstream left without an id.
     pub(crate) async fn complete(
         &self,
-        request: &ChatRequest<'_>,
+        tools: &[Tool],
+        messages: &[Message],
         id_prefix: &str,
         sink: &mut dyn ReplySink,
         cancel: &CancellationToken,
-    ) -> Result<ChatReply, ModelError> {
-        let body = serde_json::to_vec(request).map_err(|error| {
+    ) -> Result<Reply, ModelError> {
+        let body = self.body(tools, messages).map_err(|error| {
             let detail = format!("it cannot be written: {error}");
             ModelError::failed(FaultKind::RequestRefused, detail)
         })?;
@@ -233,9 +246,54 @@ impl ModelClient {
     }
 }
 
-fn auth_header(args: &ModelArgs) -> Result<HeaderMap, String> {
+impl ModelClient {
+    fn body(
+        &self,
+        tools: &[Tool],
+        messages: &[Message],
+    ) -> Result<Vec<u8>, sam_dialects::RequestError> {
+        let mut request = Request {
+            model: self.model.clone(),
+            stream: true,
+            messages: messages.to_vec(),
+            tools: tools.to_vec(),
+            max_output: self.max_output,
+            reasoning: self.reasoning.clone(),
+            ..Request::default()
+        };
+        if self.target.dialect == Dialect::Messages {
+            // The others cache without being told.
+            request.mark_cache();
+        }
+        Ok(write_request(&request, &self.target)?.to_bytes())
+    }
+}
+
+/// The key and what else every request carries.
+fn headers(args: &ModelArgs) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
-    let name = args.auth_header.to_ascii_lowercase();
+    let dialect = args.provider.dialect();
+    if dialect == Dialect::Messages {
+        let version = HeaderValue::from_static(MESSAGES_VERSION);
+        headers.insert("anthropic-version", version);
+    }
+    for header in args
+        .headers
+        .iter()
+        .filter(|header| !header.trim().is_empty())
+    {
+        let (name, value) = header
+            .split_once(':')
+            .ok_or_else(|| "--header wants NAME: VALUE".to_owned())?;
+        let (name, value) = (name.trim(), value.trim());
+        headers.insert(header_name(name)?, secret_value(value, name)?);
+    }
+    let standard = match dialect {
+        Dialect::Messages => "x-api-key",
+        Dialect::Chat | Dialect::Responses => "authorization",
+    };
+    let name = args.auth_header.as_deref().unwrap_or(standard);
+    let name = name.to_ascii_lowercase();
     let Some(key) = args.api_key.as_deref().filter(|_| name != "none") else {
         return Ok(headers);
     };
@@ -244,11 +302,17 @@ fn auth_header(args: &ModelArgs) -> Result<HeaderMap, String> {
     } else {
         key.to_owned()
     };
-    let name = HeaderName::from_bytes(name.as_bytes())
-        .map_err(|_| format!("{} is not a header name", args.auth_header))?;
-    let mut value = HeaderValue::from_str(&value)
-        .map_err(|_| "the API key has characters that a header cannot carry".to_owned())?;
-    value.set_sensitive(true);
-    headers.insert(name, value);
+    headers.insert(header_name(&name)?, secret_value(&value, "the API key")?);
     Ok(headers)
+}
+
+fn header_name(name: &str) -> Result<HeaderName, String> {
+    HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name} is not a header name"))
+}
+
+fn secret_value(value: &str, whose: &str) -> Result<HeaderValue, String> {
+    let mut value = HeaderValue::from_str(value)
+        .map_err(|_| format!("{whose} has characters that a header cannot carry"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }

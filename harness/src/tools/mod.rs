@@ -12,7 +12,7 @@ mod search;
 use std::sync::Arc;
 
 use sam_acp::{Location, ToolContent, ToolKind};
-use sam_dialects::chat::ToolDefinition;
+use sam_dialects::conversation::Tool;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -98,14 +98,14 @@ pub(crate) struct Description {
 }
 
 /// The tools offered to the model.
-pub(crate) fn definitions() -> Vec<ToolDefinition> {
+pub(crate) fn definitions() -> Vec<Tool> {
     let object = |properties: Value, required: &[&str]| json!({"type": "object", "properties": properties, "required": required});
     let path =
         json!({"type": "string", "description": "Path of a file, relative to the workspace."});
     let directory =
         json!({"type": "string", "description": "Directory to search in; default: the workspace."});
     vec![
-        ToolDefinition::function(
+        Tool::function(
             "read_file",
             "Reads a text file with line numbers. Long files are read in parts by offset and limit.",
             object(
@@ -117,7 +117,7 @@ pub(crate) fn definitions() -> Vec<ToolDefinition> {
                 &["path"],
             ),
         ),
-        ToolDefinition::function(
+        Tool::function(
             "write_file",
             "Writes a whole file, creating it and its directories or replacing what it held.",
             object(
@@ -125,7 +125,7 @@ pub(crate) fn definitions() -> Vec<ToolDefinition> {
                 &["path", "content"],
             ),
         ),
-        ToolDefinition::function(
+        Tool::function(
             "edit_file",
             "Replaces one piece of a file. old_text must occur exactly once, without the line numbers of read_file; give enough lines around it.",
             object(
@@ -137,7 +137,7 @@ pub(crate) fn definitions() -> Vec<ToolDefinition> {
                 &["path", "old_text", "new_text"],
             ),
         ),
-        ToolDefinition::function(
+        Tool::function(
             "bash",
             "Runs a command with bash in the workspace and returns its output and exit code. There is no terminal and no input.",
             object(
@@ -148,7 +148,7 @@ pub(crate) fn definitions() -> Vec<ToolDefinition> {
                 &["command"],
             ),
         ),
-        ToolDefinition::function(
+        Tool::function(
             "glob",
             "Lists files whose path matches a pattern, such as **/*.rs or src/**/test_*.py. Ignored files are left out.",
             object(
@@ -156,7 +156,7 @@ pub(crate) fn definitions() -> Vec<ToolDefinition> {
                 &["pattern"],
             ),
         ),
-        ToolDefinition::function(
+        Tool::function(
             "grep",
             "Searches file contents for a regular expression and returns path:line:text. Ignored and binary files are left out.",
             object(
@@ -183,7 +183,7 @@ impl Call {
             "glob" => Self::Glob(read(arguments)?),
             "grep" => Self::Grep(read(arguments)?),
             other => {
-                let known: Vec<_> = definitions().iter().map(ToolDefinition::name).collect();
+                let known: Vec<_> = definitions().into_iter().map(|tool| tool.name).collect();
                 return Err(format!(
                     "there is no tool {other}; there are {}",
                     known.join(", ")

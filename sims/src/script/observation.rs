@@ -23,6 +23,15 @@ pub(crate) fn groups<'t>(regex: &Option<Regex>, text: &'t str) -> Option<regex::
     regex.as_ref().and_then(|regex| regex.captures(text))
 }
 
+/// What a command printed, without the account of its run that some clients put before it.
+pub(crate) fn output(result: &str) -> &str {
+    let account = |head: &str| head.starts_with("Chunk ID: ") && head.contains("\nProcess exited");
+    match result.split_once("\nOutput:\n") {
+        Some((head, output)) if account(head) => output,
+        _ => result,
+    }
+}
+
 /// The text of a file from the result of reading it, without the line numbers that some tools put before each line.
 pub(crate) fn file_text(result: &str) -> String {
     static NUMBERED: LazyLock<Option<Regex>> =
@@ -140,6 +149,13 @@ pub(crate) fn edit_failed(result: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_account_of_the_run_is_taken_off() {
+        let told = "Chunk ID: 7bf610\nWall time: 0.1 seconds\nProcess exited with code 0\nOutput:\na\nOutput:\nb\n";
+        assert_eq!(output(told), "a\nOutput:\nb\n");
+        assert_eq!(output("x\nOutput:\ny"), "x\nOutput:\ny");
+    }
 
     #[test]
     fn line_numbers_are_taken_off() {

@@ -8,6 +8,7 @@
 //! Results are matched by tool and arguments, in order. A client that dropped old results from the conversation is
 //! asked for them again.
 
+use super::observation::output;
 use super::toolbox::{Action, Call, Toolbox};
 use crate::conversation::{Message, PlannedCall, Reply, Role};
 
@@ -67,7 +68,7 @@ impl<'a> Replay<'a> {
                 let result = messages
                     .iter()
                     .find(|answer| answer.answers.as_deref() == Some(call.id.as_str()))
-                    .map(|answer| answer.text.clone())
+                    .map(|answer| output(&answer.text).to_owned())
                     .unwrap_or_default();
                 done.push(Done {
                     call: Call {

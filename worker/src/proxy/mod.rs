@@ -1,32 +1,36 @@
 //! The model proxy.
 //!
-//! A model token may call one upstream, the configured one, and nothing else. Bytes pass unchanged
-//! both ways but for the declared edits: a streaming request is made to ask for its usage (and the
-//! extra chunk is taken out again when the client did not ask); a request that names no model, or
-//! `sam`, is given the configured one; and a stream gets comments while it is silent, and an error
-//! as its last event when it breaks off or is silent for too long ([`passing`] says why). Limits and
-//! their resets are the client's to keep: a 429 passes with all its headers.
+//! A model token may call one upstream, the configured one, and nothing else. Where client and
+//! upstream speak the same dialect, bytes pass unchanged both ways but for the declared edits: a
+//! streaming chat request is made to ask for its usage (and the extra chunk is taken out again when
+//! the client did not ask); a request that names no model, or `sam`, is given the configured one;
+//! and a stream gets comments while it is silent, and an error as its last event when it breaks off
+//! or is silent for too long ([`passing`] says why). Where they speak differently, the request and
+//! the reply are translated ([`sam_dialects::translate`]), and `x-sam-translated` says so. Limits
+//! and their resets are the client's to keep: a 429 passes with all its headers.
 //!
 //! Invariants:
 //! - the client's token never leaves; the upstream's key never comes back;
-//! - nothing is buffered: the first byte leaves when it comes;
+//! - no stream is buffered: the first byte leaves when it comes;
 //! - a client that leaves closes the upstream ([`departure`]);
 //! - each call is recorded once, however it ended, with what the upstream reported and nothing else
 //!   ([`passing`], [`record`]);
 //! - a redirect is never followed.
 //!
-//! What it refuses to know: what is said. Requests are read for three fields, replies for their
-//! usage.
+//! What it refuses to know: what is said. Requests are read for a few fields, replies for their
+//! usage; a translation keeps nothing.
 
 mod departure;
+pub(crate) mod error;
 pub(crate) mod models;
-pub(crate) mod openai;
 mod passing;
 mod record;
+mod request;
 pub(crate) mod upstream;
 
 use futures::future::{Either, select};
-use sam_dialects::chat::{PrepareError, PreparedRequest, prepare_request, set_model};
+use sam_dialects::translate::ReplyTranslator;
+use sam_dialects::{ApiError as UpstreamError, Dialect};
 use sam_domain::access::claims::Claims;
 use sam_domain::conversation::call::CallEnd;
 use sam_domain::error::ApiError;
@@ -40,12 +44,15 @@ use crate::principal::ModelToken;
 use departure::Departure;
 use passing::{Kind, Passing};
 use record::Record;
+use request::prepare;
 use upstream::{Auth, Upstream};
 
 /// Longest request that is passed on, in bytes.
 const REQUEST_LIMIT: usize = 16 * 1024 * 1024;
-/// The name by which a client asks for whatever is configured.
-const ALIAS: &str = "sam";
+/// Longest reply that is translated as a whole, in bytes.
+const REPLY_LIMIT: usize = 16 * 1024 * 1024;
+/// The version of Messages that is spoken when the client names none.
+const MESSAGES_VERSION: &str = "2023-06-01";
 
 /// Headers that end here: those of one connection, those that the runtime decides anew, and those
 /// that would speak for our origin.
@@ -67,19 +74,33 @@ const DROPPED_HEADERS: &[&str] = &[
 ];
 
 pub(crate) async fn chat_completions(call: &Call, token: ModelToken) -> Answer {
+    exchange(call, &token, Dialect::Chat).await
+}
+
+pub(crate) async fn responses(call: &Call, token: ModelToken) -> Answer {
+    exchange(call, &token, Dialect::Responses).await
+}
+
+pub(crate) async fn messages(call: &Call, token: ModelToken) -> Answer {
+    exchange(call, &token, Dialect::Messages).await
+}
+
+/// Passes a request on and its reply back.
+async fn exchange(call: &Call, token: &ModelToken, client: Dialect) -> Answer {
     let upstream = Upstream::required(&call.env)?;
     let bytes = http::read_body(&call.request, REQUEST_LIMIT).await?;
-    let (prepared, model) = prepare(&bytes, upstream.model.as_deref())?;
-    let mut record = Record::begin(call, &token.claims, &model);
-    let url = upstream.endpoint("chat/completions");
+    let mut prepared = prepare(&bytes, client, &upstream, call)?;
+    let mut record = Record::begin(call, &token.claims, &prepared.model);
+    let departure = Departure::of(call.request.inner());
+    let translation = prepared.translation.take();
+    let translated = translation.is_some();
     let outgoing = Outgoing {
         method: "POST",
-        url: &url,
-        headers: headers(call, &upstream, &token.claims),
-        body: Some(prepared.body),
+        url: &prepared.url,
+        headers: headers(call, &upstream, &token.claims, prepared.dialect, translated),
+        body: Some(std::mem::take(&mut prepared.body)),
         first_byte_within: upstream.silence,
     };
-    let departure = Departure::of(call.request.inner());
     let sending = std::pin::pin!(fetch::send(&outgoing));
     // Whatever ends it here drops the record, which keeps it with status 0.
     let incoming = match select(sending, departure.gone()).await {
@@ -96,76 +117,169 @@ pub(crate) async fn chat_completions(call: &Call, token: ModelToken) -> Answer {
         }
     };
     record.answered(incoming.status);
-    if matches!(incoming.status, 401 | 403) {
+    if let Err(refused) = check(incoming.status) {
         record.ended(None, CallEnd::Refused);
-        // The client's own token was good: this is about the installation's key.
-        return Err(ApiError::new(
-            502,
-            "upstream_refused_key",
-            format!("The model endpoint refused its key ({}).", incoming.status),
-        )
-        .hint("Check SAM_MODEL_KEY and SAM_MODEL_AUTH.")
-        .into());
+        return Err(refused.into());
     }
     let events = incoming
         .header("content-type")
         .is_some_and(|value| value.starts_with("text/event-stream"));
+    let mut headers = passed_headers(&incoming);
+    let mut status = incoming.status;
+    let mut translator = None;
+    if let Some(mut translation) = translation {
+        headers.retain(|(name, _)| name != "content-type");
+        headers.push(("x-sam-translated".to_owned(), prepared.note.clone()));
+        if status >= 400 || !events {
+            return document(incoming, &mut translation, headers, record, call).await;
+        }
+        headers.push(("content-type".to_owned(), "text/event-stream".to_owned()));
+        status = 200;
+        translator = Some(translation);
+    }
     let kind = Kind {
         events,
-        hide_usage: events && prepared.stream && !prepared.asked_for_usage,
+        client,
+        hide_usage: events && prepared.hide_usage,
         silence: upstream.silence,
     };
-    let (status, headers) = (incoming.status, passed_headers(&incoming));
-    if !(200..=599).contains(&status) || matches!(status, 204 | 205 | 304) {
-        return Err(ApiError::new(
-            502,
-            "upstream_malformed",
-            format!("The model endpoint answered with status {status}."),
-        )
-        .into());
-    }
-    let pairs: Vec<_> = headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
     let body = Passing::new(
         incoming.into_stream()?,
         kind,
+        translator,
         record,
         departure,
         &call.background,
     );
     Ok(worker::ResponseBuilder::new()
         .with_status(status)
-        .with_headers(http::reply::safe_headers(&pairs))
+        .with_headers(safe(&headers))
         .from_stream(body)?)
 }
 
-/// Reads the request and makes it name a model.
-fn prepare(bytes: &[u8], default: Option<&str>) -> Result<(PreparedRequest, String), ApiError> {
-    let refuse =
-        |error: PrepareError| ApiError::new(400, "malformed_body", format!("Refused: {error}."));
-    let mut prepared = prepare_request(bytes).map_err(refuse)?;
-    let named = prepared.model.take().filter(|model| model != ALIAS);
-    let model = match (named, default) {
-        (Some(named), _) => named,
-        (None, Some(default)) => {
-            prepared.body = set_model(&prepared.body, default).map_err(refuse)?;
-            default.to_owned()
-        }
-        (None, None) => {
-            return Err(ApiError::new(
-                400,
-                "model_required",
-                "The request names no model and no default is configured.",
-            )
-            .hint("Name one of GET /ai/v1/models, or set SAM_MODEL."));
-        }
-    };
-    Ok((prepared, model))
+/// Refuses answers that must not be passed on.
+fn check(status: u16) -> Result<(), ApiError> {
+    if matches!(status, 401 | 403) {
+        // The client's own token was good: this is about the installation's key.
+        return Err(ApiError::new(
+            502,
+            "upstream_refused_key",
+            format!("The model endpoint refused its key ({status})."),
+        )
+        .hint("Check SAM_MODEL_KEY and SAM_MODEL_AUTH."));
+    }
+    if !(200..=599).contains(&status) || matches!(status, 204 | 205 | 304) {
+        return Err(ApiError::new(
+            502,
+            "upstream_malformed",
+            format!("The model endpoint answered with status {status}."),
+        ));
+    }
+    Ok(())
 }
 
-fn headers(call: &Call, upstream: &Upstream, claims: &Claims) -> Vec<(&'static str, String)> {
+/// A reply that is not a stream, or an error, translated as a whole.
+async fn document(
+    incoming: Incoming,
+    translation: &mut ReplyTranslator,
+    mut headers: Vec<(String, String)>,
+    mut record: Record,
+    call: &Call,
+) -> Answer {
+    let status = incoming.status;
+    let now = call.now.0 / 1000;
+    let header = |name: &str| {
+        let found = headers.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    };
+    let wait = sam_dialects::retry_after(header, now);
+    let bytes = whole(incoming).await?;
+    let (status, body) = if status >= 400 {
+        let error = UpstreamError::from_response(status, &bytes, wait);
+        if let (Some(wait), false) = (
+            error.retry_after,
+            headers.iter().any(|(name, _)| name == "retry-after"),
+        ) {
+            headers.push((
+                "retry-after".to_owned(),
+                wait.as_secs_f64().ceil().to_string(),
+            ));
+        }
+        translation.error(&error)
+    } else {
+        translation.document(&bytes)
+    };
+    let end = if status < 400 {
+        CallEnd::Complete
+    } else {
+        CallEnd::Refused
+    };
+    record.ended(translation.usage(), end);
+    let mut response = http::json(status, &body);
+    for (name, value) in safe(&headers).entries() {
+        let _ = response.headers_mut().set(&name, &value);
+    }
+    Ok(response)
+}
+
+/// Counts tokens where the upstream can.
+pub(crate) async fn count_tokens(call: &Call, token: ModelToken) -> Answer {
+    let upstream = Upstream::required(&call.env)?;
+    let bytes = http::read_body(&call.request, REQUEST_LIMIT).await?;
+    let mut prepared = prepare(&bytes, Dialect::Messages, &upstream, call)?;
+    if prepared.translation.is_some() {
+        return Err(ApiError::new(
+            404,
+            "not_counted",
+            "The model endpoint does not count tokens before it is asked.",
+        )
+        .into());
+    }
+    let url = upstream.endpoint("messages/count_tokens", call.url.query());
+    let outgoing = Outgoing {
+        method: "POST",
+        url: &url,
+        headers: headers(call, &upstream, &token.claims, prepared.dialect, false),
+        body: Some(std::mem::take(&mut prepared.body)),
+        first_byte_within: upstream.silence,
+    };
+    let incoming = fetch::send(&outgoing)
+        .await
+        .map_err(|error| unreachable(&error))?;
+    check(incoming.status)?;
+    let (status, headers) = (incoming.status, passed_headers(&incoming));
+    let body = whole(incoming).await?;
+    Ok(worker::ResponseBuilder::new()
+        .with_status(status)
+        .with_headers(safe(&headers))
+        .from_bytes(body)?)
+}
+
+async fn whole(incoming: Incoming) -> Result<Vec<u8>, ApiError> {
+    incoming.into_bytes(REPLY_LIMIT).await.map_err(|_| {
+        ApiError::new(
+            502,
+            "upstream_malformed",
+            "The model endpoint's reply cannot be read.",
+        )
+    })
+}
+
+fn safe(headers: &[(String, String)]) -> worker::Headers {
+    let pairs: Vec<_> = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    http::reply::safe_headers(&pairs)
+}
+
+fn headers(
+    call: &Call,
+    upstream: &Upstream,
+    claims: &Claims,
+    dialect: Dialect,
+    translated: bool,
+) -> Vec<(&'static str, String)> {
     let accept = call.header("accept").unwrap_or_else(|| "*/*".to_owned());
     let mut headers = vec![
         ("content-type", "application/json".to_owned()),
@@ -178,6 +292,17 @@ fn headers(call: &Call, upstream: &Upstream, claims: &Claims) -> Vec<(&'static s
         ),
     ];
     headers.extend(upstream.authorisation());
+    if dialect == Dialect::Messages {
+        let version = call.header("anthropic-version");
+        let version = version.unwrap_or_else(|| MESSAGES_VERSION.to_owned());
+        headers.push(("anthropic-version", version));
+    }
+    if !translated {
+        // What the dialect defines beside its body.
+        for name in ["anthropic-beta", "openai-beta"] {
+            headers.extend(call.header(name).map(|value| (name, value)));
+        }
+    }
     if upstream.auth == Auth::Gateway {
         // The gateway keeps at most five of these beside its own record.
         let metadata = json!({
@@ -232,51 +357,4 @@ pub(crate) async fn list_models(call: &Call, _: ModelToken) -> Answer {
         .map(|id| json!({"id": id, "object": "model", "created": 0, "owned_by": "upstream"}))
         .collect();
     Ok(http::json(200, &json!({"object": "list", "data": data})))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(body: &str, default: Option<&str>, sent: &str, model: &str) {
-        let (prepared, named) = prepare(body.as_bytes(), default).unwrap();
-        assert_eq!(String::from_utf8(prepared.body).unwrap(), sent);
-        assert_eq!(named, model);
-    }
-
-    #[test]
-    fn a_request_leaves_with_a_model() {
-        check(
-            r#"{"model":"x", "n":1.0}"#,
-            Some("d"),
-            r#"{"model":"x", "n":1.0}"#,
-            "x",
-        );
-        check(
-            r#"{"model":"sam", "n":1.0}"#,
-            Some("d"),
-            r#"{"model":"d", "n":1.0}"#,
-            "d",
-        );
-        check("{}", Some("d"), r#"{"model":"d"}"#, "d");
-        check(
-            r#"{"stream":true,"model":null}"#,
-            Some("d"),
-            r#"{"stream_options":{"include_usage":true},"stream":true,"model":"d"}"#,
-            "d",
-        );
-    }
-
-    #[test]
-    fn a_request_that_cannot_be_passed_on_is_refused() {
-        for (body, default, code) in [
-            ("{}", None, "model_required"),
-            (r#"{"model":"sam"}"#, None, "model_required"),
-            ("[]", Some("d"), "malformed_body"),
-            (r#"{"model":"a","model":"b"}"#, Some("d"), "malformed_body"),
-        ] {
-            let error = prepare(body.as_bytes(), default).unwrap_err();
-            assert_eq!((error.status, error.code.as_str()), (400, code), "{body}");
-        }
-    }
 }

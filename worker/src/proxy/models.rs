@@ -50,7 +50,7 @@ pub(crate) async fn listed(call: &Call) -> Vec<String> {
 }
 
 async fn ask(upstream: &Upstream) -> Option<Vec<String>> {
-    let url = upstream.endpoint("models");
+    let url = upstream.endpoint("models", None);
     let mut headers = vec![("accept", "application/json".to_owned())];
     headers.extend(upstream.authorisation());
     let incoming = fetch::send(&Outgoing {

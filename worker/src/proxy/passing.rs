@@ -1,8 +1,8 @@
 //! A reply on its way from the upstream to the client.
 //!
 //! Four ends are possible: the upstream finishes, the upstream breaks off, the upstream says nothing
-//! for too long, or the client leaves. Each of them ends the [`Exchange`], once: the upstream is closed and the [`Record`] is kept with
-//! what was seen until then.
+//! for too long, or the client leaves. Each of them ends the [`Exchange`], once: the upstream is
+//! closed and the [`Record`] is kept with what was seen until then.
 //!
 //! Two things about the runtime shape the rest. It ends a reply that failed half-way as if it were
 //! whole, so a stream that breaks off says so in its last event. And it may notice that a client has
@@ -17,8 +17,9 @@ use std::time::Duration;
 
 use futures::Stream;
 use futures::future::{Either, select};
-use sam_dialects::UsageScan;
 use sam_dialects::chat::UsageChunkFilter;
+use sam_dialects::translate::ReplyTranslator;
+use sam_dialects::{ApiError, Dialect, UsageScan};
 use sam_domain::conversation::call::CallEnd;
 use sam_platform::background::Background;
 use sam_platform::fetch::Body;
@@ -30,19 +31,24 @@ use super::record::Record;
 const SILENCE: Duration = Duration::from_secs(5);
 /// The comment.
 const COMMENT: &[u8] = b": waiting\n\n";
-/// The last event of a stream that broke off. The blank line before it ends a half event.
-const BROKEN_OFF: &[u8] = b"\n\ndata: {\"error\":{\"message\":\"The model endpoint broke off.\",\
-    \"type\":\"api_error\",\"code\":\"upstream_broke_off\",\"param\":null}}\n\n";
-
-/// The last event of a stream that was silent for too long.
-const SILENT: &[u8] = b"\n\ndata: {\"error\":{\"message\":\"The model endpoint fell silent.\",\
-    \"type\":\"api_error\",\"code\":\"upstream_silent\",\"param\":null}}\n\n";
+/// The last event of a stream that failed on the way. The blank line before it ends a half event.
+fn last_words(dialect: Dialect, code: &str, words: &str) -> Vec<u8> {
+    let error = ApiError {
+        status: None,
+        code: Some(code.to_owned()),
+        message: words.to_owned(),
+        retry_after: None,
+    };
+    ["\n\n", &error.event_in(dialect)].concat().into_bytes()
+}
 
 /// What is known of the reply before its first byte.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kind {
     /// Whether it is a stream of server-sent events.
     pub(super) events: bool,
+    /// How the client speaks.
+    pub(super) client: Dialect,
     /// Whether the event that only reports usage is taken out.
     pub(super) hide_usage: bool,
     /// How long the upstream may say nothing.
@@ -56,6 +62,7 @@ struct Exchange {
     upstream: Option<Body>,
     scan: UsageScan,
     filter: Option<UsageChunkFilter>,
+    translator: Option<ReplyTranslator>,
     /// Absent after the end; dropping it keeps it.
     record: Option<Record>,
     departure: Option<Departure>,
@@ -66,7 +73,7 @@ struct Exchange {
     /// How long nothing has come.
     quiet: Duration,
     /// What a stream that was ended still has to say.
-    last_words: Option<&'static [u8]>,
+    last_words: Option<Vec<u8>>,
     /// Whether a comment is to be written.
     owes_comment: bool,
     /// Who waits for the next chunk.
@@ -89,7 +96,7 @@ impl Exchange {
             self.quiet = self.quiet.saturating_add(since);
             if self.quiet >= self.kind.silence {
                 self.end(CallEnd::Silent);
-                self.last_words = self.kind.events.then_some(SILENT);
+                self.say_last("upstream_silent", "The model endpoint fell silent.");
             }
             self.owes_comment = self.kind.events;
             if let Some(waker) = self.waker.take() {
@@ -99,14 +106,21 @@ impl Exchange {
         self.silent = true;
     }
 
+    /// What a stream that was ended still says; a document is only cut.
+    fn say_last(&mut self, code: &str, words: &str) {
+        let events = self.kind.events;
+        self.last_words = events.then(|| last_words(self.kind.client, code, words));
+    }
+
     /// What may leave of a chunk that came.
     fn take_in(&mut self, chunk: Vec<u8>) -> Vec<u8> {
         self.silent = false;
         self.quiet = Duration::ZERO;
         self.scan.push(&chunk);
-        let leaving = match &mut self.filter {
-            Some(filter) => filter.push(&chunk),
-            None => chunk,
+        let leaving = match (&mut self.translator, &mut self.filter) {
+            (Some(translator), _) => translator.push(&chunk).into_bytes(),
+            (None, Some(filter)) => filter.push(&chunk),
+            (None, None) => chunk,
         };
         if !leaving.is_empty() {
             self.between_events = leaving.ends_with(b"\n\n") || leaving.ends_with(b"\r\n\r\n");
@@ -117,7 +131,7 @@ impl Exchange {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
         loop {
             let Some(upstream) = &mut self.upstream else {
-                return Poll::Ready(self.last_words.take().map(<[u8]>::to_vec));
+                return Poll::Ready(self.last_words.take());
             };
             match Pin::new(upstream).poll_next(cx) {
                 Poll::Ready(Some(Ok(chunk))) => {
@@ -128,13 +142,26 @@ impl Exchange {
                 }
                 Poll::Ready(Some(Err(_))) => {
                     self.end(CallEnd::BrokeOff);
-                    let last = self.kind.events.then(|| BROKEN_OFF.to_vec());
-                    return Poll::Ready(last);
+                    self.say_last("upstream_broke_off", "The model endpoint broke off.");
                 }
                 Poll::Ready(None) => {
-                    self.end(CallEnd::Complete);
-                    let rest = self.filter.take().map(UsageChunkFilter::finish);
-                    return Poll::Ready(rest.filter(|rest| !rest.is_empty()));
+                    let rest = match (self.translator.take(), self.filter.take()) {
+                        (Some(mut translator), _) => {
+                            let rest = translator.finish().into_bytes();
+                            let whole = translator.is_complete();
+                            self.end(if whole {
+                                CallEnd::Complete
+                            } else {
+                                CallEnd::BrokeOff
+                            });
+                            rest
+                        }
+                        (None, filter) => {
+                            self.end(CallEnd::Complete);
+                            filter.map(UsageChunkFilter::finish).unwrap_or_default()
+                        }
+                    };
+                    return Poll::Ready(Some(rest).filter(|rest| !rest.is_empty()));
                 }
                 Poll::Pending if self.owes_comment && self.between_events => {
                     self.owes_comment = false;
@@ -159,6 +186,7 @@ impl Passing {
     pub(super) fn new(
         upstream: Body,
         kind: Kind,
+        translator: Option<ReplyTranslator>,
         record: Record,
         departure: Departure,
         background: &Background,
@@ -169,6 +197,7 @@ impl Passing {
             upstream: Some(upstream),
             scan: UsageScan::new(),
             filter: kind.hide_usage.then(UsageChunkFilter::new),
+            translator,
             record: Some(record),
             departure: Some(departure),
             between_events: true,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sam_dialects::Dialect;
 use sam_domain::access::wire::ModelStatus;
 use sam_domain::error::ApiError;
 use sam_platform::bindings;
@@ -17,6 +18,8 @@ const STANDARD_SILENCE: Duration = Duration::from_secs(600);
 pub(crate) enum Auth {
     /// `Authorization: Bearer …`.
     Bearer,
+    /// `x-api-key: …`.
+    Bare,
     /// `cf-aig-authorization: Bearer …`: an AI Gateway that holds the provider's key itself.
     Gateway,
     /// Not at all.
@@ -32,6 +35,8 @@ pub(crate) struct Upstream {
     pub(crate) auth: Auth,
     /// The model for requests that name none.
     pub(crate) model: Option<String>,
+    /// How it speaks, the preferred way first.
+    dialects: Vec<Dialect>,
     /// How long it may say nothing. A model may think for minutes.
     pub(crate) silence: Duration,
 }
@@ -43,8 +48,12 @@ enum Misconfigured {
     NotAUrl,
     #[error("SAM_MODEL_URL must use https, except on this machine")]
     NotHttps,
-    #[error("SAM_MODEL_AUTH must be `authorization`, `cf-aig-authorization` or `none`")]
+    #[error(
+        "SAM_MODEL_AUTH must be `authorization`, `cf-aig-authorization`, `x-api-key` or `none`"
+    )]
     UnknownAuth,
+    #[error("SAM_MODEL_DIALECTS must list `chat`, `responses` or `messages`")]
+    UnknownDialect,
     #[error("SAM_MODEL_SILENCE must be a number of seconds from 1 to 3600")]
     NoSilence,
 }
@@ -63,6 +72,10 @@ impl Upstream {
             bindings::setting(env, bindings::SAM_MODEL),
             bindings::setting(env, bindings::SAM_MODEL_SILENCE).as_deref(),
         )
+        .and_then(|upstream| {
+            let dialects = bindings::setting(env, bindings::SAM_MODEL_DIALECTS);
+            upstream.speaking(dialects.as_deref())
+        })
         .map_err(|cause| {
             ApiError::new(503, "model_misconfigured", format!("{cause}."))
                 .hint("Change the setting and start the server again.")
@@ -85,6 +98,7 @@ impl Upstream {
         let auth = match auth {
             None | Some("authorization") => Auth::Bearer,
             Some("cf-aig-authorization") => Auth::Gateway,
+            Some("x-api-key") => Auth::Bare,
             Some("none") => Auth::None,
             Some(_) => return Err(Misconfigured::UnknownAuth),
         };
@@ -98,18 +112,40 @@ impl Upstream {
             key,
             auth,
             model,
+            dialects: vec![Dialect::Chat],
             silence,
         })
     }
 
-    /// The URL of an endpoint below the base, whose query is kept.
-    pub(crate) fn endpoint(&self, path: &str) -> String {
+    /// The same upstream, with the dialects of a list.
+    fn speaking(mut self, list: Option<&str>) -> Result<Self, Misconfigured> {
+        if let Some(list) = list {
+            let dialects = list.split(',').map(|name| Dialect::parse(name.trim()));
+            self.dialects = dialects
+                .collect::<Option<_>>()
+                .ok_or(Misconfigured::UnknownDialect)?;
+        }
+        Ok(self)
+    }
+
+    /// How to speak to it for a client that speaks so: the same, if it can.
+    pub(crate) fn speaks(&self, client: Dialect) -> Dialect {
+        let same = self.dialects.iter().find(|dialect| **dialect == client);
+        *same.or(self.dialects.first()).unwrap_or(&Dialect::Chat)
+    }
+
+    /// The URL of an endpoint below the base, whose query is kept, before the client's.
+    pub(crate) fn endpoint(&self, path: &str, query: Option<&str>) -> String {
         let mut url = self.base.clone();
         url.set_path(&format!(
             "{}/{path}",
             self.base.path().trim_end_matches('/')
         ));
         url.set_fragment(None);
+        let both: Vec<&str> = self.base.query().into_iter().chain(query).collect();
+        if !both.is_empty() {
+            url.set_query(Some(&both.join("&")));
+        }
         url.into()
     }
 
@@ -117,6 +153,7 @@ impl Upstream {
     pub(crate) fn authorisation(&self) -> Option<(&'static str, String)> {
         let key = self.key.as_ref()?;
         let name = match self.auth {
+            Auth::Bare => return Some(("x-api-key", key.expose().to_owned())),
             Auth::Bearer => "authorization",
             Auth::Gateway => "cf-aig-authorization",
             Auth::None => return None,
@@ -202,8 +239,31 @@ mod tests {
                 "https://a.example/v1/models?v=2",
             ),
         ] {
-            assert_eq!(upstream(base, None).unwrap().endpoint("models"), endpoint);
+            let upstream = upstream(base, None).unwrap();
+            assert_eq!(upstream.endpoint("models", None), endpoint);
         }
+        let both = upstream("https://a.example/v1?v=2", None).unwrap();
+        assert_eq!(
+            both.endpoint("messages", Some("beta=true")),
+            "https://a.example/v1/messages?v=2&beta=true"
+        );
+    }
+
+    #[test]
+    fn a_client_is_spoken_to_as_it_speaks_where_that_can_be() {
+        let speaks = |list: Option<&str>| {
+            let upstream = upstream("https://a.example", None).unwrap();
+            let upstream = upstream.speaking(list)?;
+            Ok(Dialect::ALL.map(|client| upstream.speaks(client)))
+        };
+        let [chat, responses, messages] = Dialect::ALL;
+        assert_eq!(speaks(None), Ok([chat; 3]));
+        assert_eq!(speaks(Some("messages")), Ok([messages; 3]));
+        assert_eq!(
+            speaks(Some("responses, chat")),
+            Ok([chat, responses, responses])
+        );
+        assert_eq!(speaks(Some("chat,")), Err(Misconfigured::UnknownDialect));
     }
 
     #[test]
@@ -214,6 +274,10 @@ mod tests {
         assert_eq!(
             header(Some("cf-aig-authorization")),
             Some(("cf-aig-authorization", key()))
+        );
+        assert_eq!(
+            header(Some("x-api-key")),
+            Some(("x-api-key", "key".to_owned()))
         );
         assert_eq!(header(Some("none")), None);
         assert_eq!(
