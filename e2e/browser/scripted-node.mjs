@@ -128,13 +128,18 @@ export class ScriptedNode {
     }));
     const prompt = await this.command("prompt");
     this.report(prompt, { event: "prompt_started", prompt: prompt.do.prompt });
-    const { workspace_token } = await this.stack.call(
+    const tokens = await this.stack.call(
       "POST",
       `/api/nodes/${this.id}/tokens`,
       { workspace: prepare.workspace },
       { token: this.token },
     );
-    return { prompt, workspace: prepare.workspace, token: workspace_token };
+    return {
+      prompt,
+      workspace: prepare.workspace,
+      token: tokens.workspace_token,
+      modelToken: tokens.model_token,
+    };
   }
 
   /** Ends the agent's turn as it should end; `through` is the last row's number. */
