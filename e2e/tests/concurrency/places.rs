@@ -94,9 +94,9 @@ async fn wait_in_line(stack: &Stack, project: &ProjectId, count: usize) -> Resul
 
 fn waits_for(view: &TaskView) -> Option<&str> {
     let step = view.steps.last()?;
-    (step.name == StepName::Placing)
-        .then(|| step.detail.as_deref())
-        .flatten()
+    step.detail
+        .as_deref()
+        .filter(|_| step.name == StepName::Placing)
 }
 
 #[tokio::test]
