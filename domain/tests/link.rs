@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use sam_domain::id::{CommandId, Id, WorkspaceId};
 use sam_domain::link::agent_end::{AgentEnd, Do, Draft, Identity, Outcome, Stored};
 use sam_domain::link::frame::{Action, AgentFrame, Command, Event, LEASE, NodeFacts, ObjectFrame};
-use sam_domain::link::object_end::{Incoming, ObjectEnd, Who};
+use sam_domain::link::object_end::{Incoming, ObjectEnd};
 use sam_domain::time::{Millis, Timestamp};
 use std::collections::BTreeMap;
 
@@ -13,7 +13,6 @@ fn identity() -> Identity {
     Identity {
         store_id: "store".to_owned(),
         boot_id: "boot".to_owned(),
-        boots: None,
         version: "test".to_owned(),
         facts: NodeFacts::default(),
     }
@@ -105,12 +104,8 @@ impl Pair {
                 next_event,
                 ..
             } => {
-                let who = Who {
-                    store_id: &store_id,
-                    boot_id: &boot_id,
-                    boots: None,
-                };
-                self.object.hello(connection, who, next_event);
+                self.object
+                    .hello(connection, &store_id, &boot_id, next_event);
                 let commands = self
                     .wanted
                     .iter()
@@ -238,4 +233,27 @@ proptest! {
         prop_assert_eq!(pair.agent.pending_events(), 0);
         prop_assert!(pair.disk.events.is_empty() && pair.disk.finished.is_empty() && pair.disk.commands.is_empty());
     }
+}
+
+#[test]
+fn what_is_owed_goes_out_before_a_command_begins() {
+    let mut agent = AgentEnd::restore(identity(), Stored::default());
+    let _ = agent.emit(Draft {
+        workspace: None,
+        attempt: 0,
+        at: Timestamp(1),
+        event: Event::WorkspacePhase {
+            phase: "cloning".to_owned(),
+        },
+    });
+    let _ = agent.connected();
+    let welcomed = agent.frame(ObjectFrame::Welcome {
+        acked_event: 0,
+        lease: LEASE,
+        commands: vec![command(1)],
+    });
+    let at = |what: &dyn Fn(&Do) -> bool| welcomed.then.iter().position(what).unwrap();
+    let owed = at(&|step| matches!(step, Do::Send(AgentFrame::Event(_))));
+    let begun = at(&|step| matches!(step, Do::Begin(_)));
+    assert!(owed < begun, "{:?}", welcomed.then);
 }

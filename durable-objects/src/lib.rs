@@ -23,6 +23,8 @@
 //! What this crate refuses to know: tokens and people's rights (a call says on whose behalf it is),
 //! and every rule that a machine can decide.
 
+#[cfg(feature = "fault-injection")]
+mod faults;
 mod mail;
 mod node;
 mod object;

@@ -1,8 +1,9 @@
 //! The drain: delivers what lies in the outboxes, one drain at a time in each object.
 //!
 //! Each receiver's messages go in order and one after the other; different receivers at the same
-//! time. At most twenty are under way, each with a deadline. What was answered is removed in one
-//! write afterwards; a crash in between repeats the delivery, which the receiver's inbox recognises.
+//! time. At most twenty are under way, each with a deadline. What was taken in is remembered, and
+//! removed with the next write of its actor; a crash in between repeats the delivery, which the
+//! receiver's inbox recognises.
 //! When a receiver cannot be reached the outbox says when to try again, and the alarm is set to it.
 
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ use sam_platform::objects::{self, CallError};
 use sam_platform::probe::Outside;
 use sam_platform::{bindings, clock};
 
-use crate::shell::{Shell, ShellError, key_of};
+use crate::shell::{Shell, ShellError, TakenIn, key_of};
 
 /// Most messages under way at once.
 const AT_ONCE: usize = 20;
@@ -104,7 +105,7 @@ impl<M: Machine + 'static> Shell<M> {
         }
     }
 
-    /// Removes what was taken in and puts off what could not be delivered, in one turn.
+    /// Remembers what was taken in and puts off what could not be delivered, in one turn.
     fn settle(&self, answers: Vec<Answer>) -> Result<(), ShellError> {
         let now = clock::now();
         let mut by_actor: BTreeMap<String, Vec<Answer>> = BTreeMap::new();
@@ -115,20 +116,32 @@ impl<M: Machine + 'static> Shell<M> {
                 .push(answer);
         }
         for (key, answers) in by_actor {
+            let mut refused = Vec::new();
+            for Answer { envelope, receipt } in answers {
+                match receipt.filter(|receipt| receipt.settles()) {
+                    Some(receipt) => self.remember_taken_in(
+                        &key,
+                        TakenIn {
+                            to: envelope.to,
+                            ordinal: envelope.ordinal,
+                            receipt,
+                            at: now,
+                        },
+                    ),
+                    None => refused.push(envelope.to),
+                }
+            }
             let Some(mut actor) = self.load(&key)? else {
                 continue;
             };
-            for Answer { envelope, receipt } in answers {
-                match receipt {
-                    Some(receipt) => {
-                        actor
-                            .outbox
-                            .answered(now, &envelope.to, envelope.ordinal, receipt)
-                    }
-                    None => actor.outbox.failed(now, &envelope.to),
-                };
+            for to in &refused {
+                actor.outbox.failed(now, to);
             }
-            self.store(&actor)?;
+            if !refused.is_empty() {
+                self.settle_actor(&actor)?;
+            } else if !actor.outbox.is_empty() {
+                self.pending.borrow_mut().insert(key);
+            }
         }
         self.arm(Timestamp(0))
     }
@@ -149,7 +162,7 @@ impl<M: Machine + 'static> Shell<M> {
     async fn deliver_lane(&self, lane: Vec<Envelope>) -> Vec<Answer> {
         let mut answers = Vec::with_capacity(lane.len());
         for envelope in lane {
-            let receipt = match self.deliver(&envelope).await {
+            let receipt = match self.hand_over(&envelope).await {
                 Ok(receipt) => Some(receipt),
                 Err(error) => {
                     worker::console_warn!(
@@ -170,14 +183,14 @@ impl<M: Machine + 'static> Shell<M> {
         answers
     }
 
-    async fn deliver(&self, envelope: &Envelope) -> Result<Receipt, CallError> {
+    async fn hand_over(&self, envelope: &Envelope) -> Result<Receipt, CallError> {
         let env = &self.env;
         let object = match &envelope.to {
             Address::Session { project, .. } => objects::project(env, project)?,
             Address::Task(id) => objects::task(env, id)?,
             Address::Node(id) => objects::node(env, id)?,
             Address::Pool(owner) => objects::pool(env, owner)?,
-            Address::Index => return self.index(&envelope.message).await,
+            Address::Index => return self.write_index(&envelope.message).await,
         };
         self.probe
             .outside(Outside::Delivery, object.deliver(envelope))
@@ -186,7 +199,7 @@ impl<M: Machine + 'static> Shell<M> {
 
     /// Writes the cross-project index. It is ordered by `rev`, so a repeat or an older view changes
     /// nothing; a message that is no view is never taken.
-    async fn index(&self, message: &Message) -> Result<Receipt, CallError> {
+    async fn write_index(&self, message: &Message) -> Result<Receipt, CallError> {
         let database = bindings::database(&self.env)?;
         let written = match message {
             Message::TaskIndexed(task) => {

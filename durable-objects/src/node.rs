@@ -183,7 +183,7 @@ impl Lifecycle {
                 Err(error) => object::refused(&error),
             },
             #[cfg(feature = "fault-injection")]
-            Ok(Asked::Fault(fault)) => object::fault(&self.shell, fault).await,
+            Ok(Asked::Fault(fault)) => crate::faults::fault(&self.shell, fault).await,
             Ok(Asked::Feed | Asked::Live | Asked::Rows) => {
                 object::refused(&ApiError::not_found("call"))
             }
@@ -240,7 +240,11 @@ impl Lifecycle {
         let Ok(Some(at)) = self.sockets.auto_response_at(&socket) else {
             return Ok(false);
         };
-        // Storing every ping would cost a write each time somebody asks; the lease is what matters.
+        // Storing every ping would cost a write each time somebody asks. The lease is what matters,
+        // and while nothing is at work there it is kept by nobody.
+        if !actor.state.has_work() {
+            return Ok(false);
+        }
         let stale = at.since(actor.state.last_seen) >= Millis(actor.state.lease().0 / 3);
         Ok(stale && tell(actor, NodeLocal::Seen { at }))
     }

@@ -4,8 +4,6 @@ use sam_domain::access::internal::{FEED_URL, HEADER, LINK_URL, LIVE_URL, ROWS_UR
 use sam_domain::error::ApiError;
 use sam_platform::http;
 use sam_platform::objects::{CALL_URL, INBOX_URL};
-#[cfg(feature = "fault-injection")]
-use sam_platform::objects::{HOLD_TIME, HOLD_URL, LOOK_URL, TRAP_URL};
 use sam_platform::probe::{Event, Outside, Probe};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -33,16 +31,7 @@ pub(crate) enum Asked {
     Link,
     /// What tests ask of any object.
     #[cfg(feature = "fault-injection")]
-    Fault(Fault),
-}
-
-/// What tests ask of any object.
-#[cfg(feature = "fault-injection")]
-pub(crate) enum Fault {
-    /// To stay in flight for a while.
-    Hold,
-    /// To tell what is stored.
-    Look,
+    Fault(crate::faults::Fault),
 }
 
 /// What a request asks; `Err` is the answer to anything else.
@@ -57,36 +46,10 @@ pub(crate) fn asked(request: &Request) -> Result<Asked, ApiError> {
         Method::Get if is(LIVE_URL) => Ok(Asked::Live),
         Method::Get if is(LINK_URL) => Ok(Asked::Link),
         #[cfg(feature = "fault-injection")]
-        Method::Post if is(TRAP_URL) => trap(),
-        #[cfg(feature = "fault-injection")]
-        Method::Post if is(HOLD_URL) => Ok(Asked::Fault(Fault::Hold)),
-        #[cfg(feature = "fault-injection")]
-        Method::Post if is(LOOK_URL) => Ok(Asked::Fault(Fault::Look)),
-        _ => Err(ApiError::not_found("call")),
-    }
-}
-
-#[cfg(feature = "fault-injection")]
-#[expect(clippy::panic, reason = "the fault that tests ask for")]
-fn trap() -> ! {
-    panic!("a trap was asked for");
-}
-
-/// Does what a test asks.
-#[cfg(feature = "fault-injection")]
-pub(crate) async fn fault<M: sam_domain::actor::Machine>(
-    shell: &crate::shell::Shell<M>,
-    fault: Fault,
-) -> Response {
-    match fault {
-        Fault::Hold => {
-            worker::Delay::from(HOLD_TIME).await;
-            http::json(200, &())
+        Method::Post if crate::faults::is_one(request) => {
+            crate::faults::asked(&path).map(Asked::Fault)
         }
-        Fault::Look => match shell.look().await {
-            Ok(seen) => http::json(200, &seen),
-            Err(error) => refused(&error.into()),
-        },
+        _ => Err(ApiError::not_found("call")),
     }
 }
 
@@ -97,10 +60,9 @@ pub(crate) async fn request(
     served: impl Future<Output = Response>,
 ) -> Response {
     #[cfg(feature = "fault-injection")]
-    if request.path().starts_with("/fault/") {
-        // What tests ask costs nothing and is no event.
-        return served.await;
-    }
+    let (nobody, is_fault) = (Probe::default(), crate::faults::is_one(request));
+    #[cfg(feature = "fault-injection")]
+    let probe = if is_fault { &nobody } else { probe };
     #[cfg(not(feature = "fault-injection"))]
     let _ = request;
     probe.event(Event::Request, served).await

@@ -58,7 +58,7 @@ async fn serve(shell: &Rc<PoolShell>, request: &Request) -> Response {
             Err(error) => object::refused(&error),
         },
         #[cfg(feature = "fault-injection")]
-        Ok(Asked::Fault(fault)) => object::fault(shell, fault).await,
+        Ok(Asked::Fault(fault)) => crate::faults::fault(shell, fault).await,
         Ok(_) => object::refused(&ApiError::not_found("call")),
         Err(error) => object::refused(&error),
     }

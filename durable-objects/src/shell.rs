@@ -5,13 +5,20 @@
 //! wants to tell others lies in the stored outbox; the drain ([`crate::mail`]) delivers it afterwards.
 //!
 //! Nothing of an actor is kept in memory between turns, so a turn that was undone cannot be
-//! remembered.
+//! remembered, but for which of its messages were taken in: that is stored with the actor's next
+//! turn, or by the alarm if there is none. An object that forgets it delivers them again, and is told
+//! that they are known.
+//!
+//! Each row written and each alarm set is billed. So an actor costs one row a turn, and both its wake
+//! and the alarm are only ever moved to an earlier moment while work goes on: the alarm, once it has
+//! rung, sets both to what is true by then.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::rc::Rc;
 
+use sam_domain::actor::inbox::Receipt;
 use sam_domain::actor::{Actor, Address, Envelope, Machine};
 use sam_domain::error::ApiError;
 use sam_domain::id::Id as _;
@@ -34,8 +41,8 @@ const BROKEN_PAUSE: Millis = Millis::minutes(1);
 const SCHEMA: [&str; 2] = [
     // One row an actor: state, outbox, inbox and deadline as one value.
     "CREATE TABLE IF NOT EXISTS actors (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    // When an actor has something to do; absent for never. Apart from the values, so that finding
-    // the earliest reads little.
+    // A moment at which an actor may have something to do, never later than it has; absent for
+    // never. Apart from the values, so that finding the earliest reads little.
     "CREATE TABLE IF NOT EXISTS wakes (key TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID",
 ];
 
@@ -85,10 +92,20 @@ pub(crate) struct Shell<M> {
     pub(crate) probe: Probe,
     /// Actors that have mail to deliver, as far as this instance knows; the alarm finds the rest.
     pub(crate) pending: RefCell<BTreeSet<String>>,
+    /// Messages that were taken in and are still stored as owed, by actor.
+    taken_in: RefCell<BTreeMap<String, Vec<TakenIn>>>,
     pub(crate) draining: Cell<bool>,
     /// The object's name: the id of what it owns.
     name: Option<String>,
     machine: PhantomData<fn() -> M>,
+}
+
+/// A message that its receiver has.
+pub(crate) struct TakenIn {
+    pub(crate) to: Address,
+    pub(crate) ordinal: u64,
+    pub(crate) receipt: Receipt,
+    pub(crate) at: Timestamp,
 }
 
 #[derive(Deserialize)]
@@ -97,8 +114,8 @@ struct ValueRow {
 }
 
 #[derive(Deserialize)]
-struct KeyRow {
-    key: String,
+pub(crate) struct KeyRow {
+    pub(crate) key: String,
 }
 
 #[derive(Deserialize)]
@@ -125,13 +142,16 @@ impl<M: Machine> Shell<M> {
         for statement in SCHEMA {
             sql.run(statement, &[])?;
         }
+        // What an earlier instance did not get to deliver goes out with the first event.
+        let pending = sql.rows::<KeyRow>("SELECT key FROM wakes ORDER BY at LIMIT 100", &[])?;
         Ok(Self {
             env,
             sql,
             alarm: Alarm::of(state, probe.clone())?,
             background: Background::of_object(state),
             probe,
-            pending: RefCell::new(BTreeSet::new()),
+            pending: RefCell::new(pending.into_iter().map(|row| row.key).collect()),
+            taken_in: RefCell::default(),
             draining: Cell::new(false),
             name: state.as_raw().id().ok().and_then(|id| id.name()),
             machine: PhantomData,
@@ -173,6 +193,7 @@ impl<M: Machine> Shell<M> {
             Ok::<_, ShellError>((changed, out))
         })?;
         if changed {
+            self.taken_in.borrow_mut().remove(&key_of(address));
             self.arm(Timestamp(0))?;
         }
         Ok(out)
@@ -183,18 +204,37 @@ impl<M: Machine> Shell<M> {
         Ok(Turn::new(clock::now(), entropy::seed()?))
     }
 
-    /// The stored actor, if there is one.
+    /// The stored actor, if there is one, without the messages that were taken in since.
     pub(crate) fn load(&self, key: &str) -> Result<Option<Actor<M::State>>, ShellError> {
         let row: Option<ValueRow> = self
             .sql
             .first("SELECT value FROM actors WHERE key = ?", params![key])?;
-        row.map(|row| {
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let mut actor: Actor<M::State> =
             serde_json::from_str(&row.value).map_err(|error| ShellError::Stored {
                 key: key.to_owned(),
                 cause: error.to_string(),
-            })
-        })
-        .transpose()
+            })?;
+        for taken in self.taken_in.borrow().get(key).into_iter().flatten() {
+            let outbox = &mut actor.outbox;
+            outbox.answered(taken.at, &taken.to, taken.ordinal, taken.receipt);
+        }
+        Ok(Some(actor))
+    }
+
+    /// Remembers that a message was taken in, until its actor is stored again.
+    pub(crate) fn remember_taken_in(&self, key: &str, taken: TakenIn) {
+        let mut taken_in = self.taken_in.borrow_mut();
+        taken_in.entry(key.to_owned()).or_default().push(taken);
+    }
+
+    /// Stores an actor as it is now, with what was taken in.
+    pub(crate) fn settle_actor(&self, actor: &Actor<M::State>) -> Result<(), ShellError> {
+        self.store(actor)?;
+        self.taken_in.borrow_mut().remove(&key_of(&actor.address));
+        Ok(())
     }
 
     /// The key of the one actor of an object that hosts a single one.
@@ -222,10 +262,21 @@ impl<M: Machine> Shell<M> {
              ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             params![&key, value],
         )?;
-        self.set_wake(&key, actor.wake_at())?;
+        if let Some(at) = actor.wake_at() {
+            self.wake_no_later(&key, at)?;
+        }
         if !actor.outbox.is_empty() {
             self.pending.borrow_mut().insert(key);
         }
+        Ok(())
+    }
+
+    fn wake_no_later(&self, key: &str, at: Timestamp) -> Result<(), ShellError> {
+        self.sql.run(
+            "INSERT INTO wakes (key, at) VALUES (?1, ?2) \
+             ON CONFLICT (key) DO UPDATE SET at = excluded.at WHERE excluded.at < wakes.at",
+            params![key, at],
+        )?;
         Ok(())
     }
 
@@ -271,25 +322,41 @@ impl<M: Machine> Shell<M> {
     {
         self.alarm.fired();
         let now = clock::now();
-        match self.woken(now) {
-            Ok(keys) => {
-                for key in keys {
-                    if let Err(error) = wake(&key) {
-                        worker::console_error!("alarm of {key}: {error}");
-                        self.set_aside(&key, now);
-                    }
-                    self.pending.borrow_mut().insert(key);
-                }
+        let woken = self.woken(now).unwrap_or_else(|error| {
+            worker::console_error!("alarm: {error}");
+            Vec::new()
+        });
+        for key in &woken {
+            if let Err(error) = wake(key) {
+                worker::console_error!("alarm of {key}: {error}");
+                self.set_aside(key, now);
             }
-            Err(error) => worker::console_error!("alarm: {error}"),
+            self.pending.borrow_mut().insert(key.clone());
         }
         self.probe.point("alarm.woken").await;
         Rc::clone(&self).drain().await;
+        for key in &woken {
+            if let Err(error) = self.set_true_wake(key) {
+                worker::console_error!("alarm of {key}: {error}");
+            }
+        }
         let floor = clock::now().plus(ALARM_PAUSE);
         if let Err(error) = self.arm(floor) {
             worker::console_error!("alarm: {error}");
             let _ = self.alarm.set(floor);
         }
+    }
+
+    /// Stores what an actor that was woken still holds in memory, and when it really has something to
+    /// do.
+    fn set_true_wake(&self, key: &str) -> Result<(), ShellError> {
+        let Some(actor) = self.load(key)? else {
+            return self.set_wake(key, None);
+        };
+        if self.taken_in.borrow().contains_key(key) {
+            self.settle_actor(&actor)?;
+        }
+        self.set_wake(key, actor.wake_at())
     }
 
     /// Leaves an actor alone for a while whose stored value cannot be read, so that it silences no
@@ -309,27 +376,5 @@ impl<M: Machine> Shell<M> {
             .load(key)?
             .map(|actor| actor.due(now, limit))
             .unwrap_or_default())
-    }
-
-    /// What is stored here, for tests: the alarm, when which actor wakes, and the actors.
-    #[cfg(feature = "fault-injection")]
-    pub(crate) async fn look(&self) -> Result<serde_json::Value, ShellError> {
-        #[derive(Deserialize, serde::Serialize)]
-        struct Wake {
-            key: String,
-            at: Timestamp,
-        }
-        let values: Vec<ValueRow> = self
-            .sql
-            .rows("SELECT value FROM actors ORDER BY key LIMIT 1000", &[])?;
-        let actors: Vec<serde_json::Value> = values
-            .iter()
-            .filter_map(|row| serde_json::from_str(&row.value).ok())
-            .collect();
-        let wakes: Vec<Wake> = self
-            .sql
-            .rows("SELECT key, at FROM wakes ORDER BY key LIMIT 1000", &[])?;
-        let alarm = self.alarm.get().await?;
-        Ok(serde_json::json!({ "alarm": alarm, "wakes": wakes, "actors": actors }))
     }
 }

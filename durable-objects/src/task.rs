@@ -10,10 +10,10 @@ use std::rc::Rc;
 use sam_domain::actor::{Actor, Address, Envelope};
 use sam_domain::error::ApiError;
 use sam_domain::id::TaskId;
-use sam_domain::task::TaskView;
 use sam_domain::task::call::TaskCall;
 use sam_domain::task::state::Task;
 use sam_domain::task::step::{TaskLocal, TaskMachine};
+use sam_domain::task::{TaskState, TaskView};
 use sam_platform::objects::Class;
 use sam_platform::probe::Event;
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
@@ -66,7 +66,7 @@ async fn serve(shell: &Rc<TaskShell>, request: &Request) -> Response {
             Err(error) => object::refused(&error),
         },
         #[cfg(feature = "fault-injection")]
-        Ok(Asked::Fault(fault)) => object::fault(shell, fault).await,
+        Ok(Asked::Fault(fault)) => crate::faults::fault(shell, fault).await,
         Ok(_) => object::refused(&ApiError::not_found("socket")),
         Err(error) => object::refused(&error),
     }
@@ -94,6 +94,12 @@ fn call(shell: &Rc<TaskShell>, call: TaskCall) -> Result<String, ShellError> {
             TaskCall::Get => return Ok((false, view)),
             TaskCall::Cancel { .. } if view.state.is_terminal() => return Ok((false, view)),
             TaskCall::Cancel { by } => TaskLocal::Cancel { by },
+            // It was closed before; the answer may have been lost.
+            TaskCall::Close { .. }
+                if matches!(view.state, TaskState::Finishing | TaskState::Completed) =>
+            {
+                return Ok((false, view));
+            }
             TaskCall::Close { .. } if !actor.state.can_close() => {
                 return Err(ApiError::conflict(
                     "not_open",

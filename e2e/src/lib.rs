@@ -11,10 +11,14 @@
 pub mod client;
 pub mod conversation;
 pub mod disk;
+pub mod faults;
+pub mod follower;
 pub mod gateway;
 pub mod git_server;
+pub mod insist;
 pub mod machine;
 pub mod node;
+pub mod normal;
 pub mod people;
 pub mod process;
 pub mod programs;
@@ -24,6 +28,7 @@ pub mod sizes;
 pub mod socket;
 pub mod specification;
 pub mod stack;
+pub mod steady;
 pub mod wait;
 pub mod wire;
 

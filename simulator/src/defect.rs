@@ -22,8 +22,7 @@ pub enum Defect {
     ForgetfulInbox,
     /// A machine does not remember the commands that it has finished.
     ForgetfulMachine,
-    /// Older attempts are not fenced off, and what comes under one is taken as
-    /// the current one's.
+    /// What comes under an older attempt is taken as the current one's.
     OldAttemptAccepted,
     /// A node that is silent counts as heard of.
     LeaseNeverLapses,

@@ -27,11 +27,7 @@ pub(crate) enum Act {
 }
 
 impl Act {
-    /// Draws one; a crowd cancels a lot.
-    pub(crate) fn draw(random: &mut Random, crowd: bool) -> Self {
-        if crowd && random.chance(30) {
-            return Self::CancelTask;
-        }
+    pub(crate) fn draw(random: &mut Random) -> Self {
         let mode = if random.chance(60) {
             TaskMode::Task
         } else {

@@ -112,8 +112,6 @@ pub struct Identity {
     pub store_id: String,
     /// The identity of this process.
     pub boot_id: String,
-    /// The processes that ran on this disk before, newest last, when it says so.
-    pub boots: Option<Vec<String>>,
     /// The vm-agent's version.
     pub version: String,
     /// What the machine is.
@@ -186,7 +184,6 @@ impl AgentEnd {
             version: self.identity.version.clone(),
             store_id: self.identity.store_id.clone(),
             boot_id: self.identity.boot_id.clone(),
-            boots: self.identity.boots.clone(),
             facts: self.identity.facts.clone(),
             open_commands: self
                 .commands
@@ -219,17 +216,19 @@ impl AgentEnd {
             } => {
                 let mut outcome = self.acknowledged(acked_event);
                 self.welcomed = true;
-                for command in commands {
-                    let more = self.command(command);
-                    outcome.write.extend(more.write);
-                    outcome.then.extend(more.then);
-                }
+                // What is owed goes first: a command begun at once may have events of its own, and
+                // one that overtakes an earlier one is not taken in.
                 outcome.then.extend(
                     self.events
                         .iter()
                         .cloned()
                         .map(|event| Do::Send(AgentFrame::Event(event))),
                 );
+                for command in commands {
+                    let more = self.command(command);
+                    outcome.write.extend(more.write);
+                    outcome.then.extend(more.then);
+                }
                 outcome
             }
             ObjectFrame::Command(command) => self.command(command),

@@ -29,7 +29,7 @@ use crate::id::{CommandId, Id, NodeId, ProjectId, TaskId, UserId, WorkspaceId};
 use crate::link::frame::{
     Action, AgentFrame, Command, Event, EventFrame, LEASE, NodeFacts, ObjectFrame, PROTOCOL,
 };
-use crate::link::object_end::{Hello, Incoming, Who};
+use crate::link::object_end::{Hello, Incoming};
 use crate::time::{Millis, Timestamp, Turn};
 
 /// The node machine.
@@ -134,7 +134,12 @@ impl Machine for NodeMachine {
 
     fn step(state: &mut Node, turn: &mut Turn, input: Input<NodeLocal>) -> Transition<NodeOutput> {
         let pool_view = |node: &Node| (node.state, node.facts.clone(), node.shared_with.clone());
+        let index_row = |node: &Node| {
+            let named = node.joined.as_ref().map(|joined| joined.name.clone());
+            (node.state, named)
+        };
         let before = (pool_view(state), state.live_workspaces());
+        let indexed = index_row(state);
         let mut step = Step {
             node: state,
             turn,
@@ -154,7 +159,9 @@ impl Machine for NodeMachine {
                         Message::NodeChanged(view.clone()),
                     ));
                 }
-                send.push((Address::Index, Message::NodeIndexed(view)));
+                if indexed != index_row(state) {
+                    send.push((Address::Index, Message::NodeIndexed(view)));
+                }
             }
         }
         Transition {
@@ -297,7 +304,7 @@ impl Step<'_> {
                     .node
                     .workspaces
                     .get(&workspace)
-                    .is_some_and(|p| p.task == task && p.attempt == attempt && !p.fenced)
+                    .is_some_and(|p| p.task == task && p.attempt == attempt)
                 {
                     let event = Event::CommandFailed {
                         command,

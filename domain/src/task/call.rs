@@ -15,7 +15,8 @@ pub enum TaskCall {
         /// Who asked.
         by: UserId,
     },
-    /// Close a conversation-mode task; 409 `not_open` unless it awaits input.
+    /// Close a conversation-mode task; 409 `not_open` unless it awaits input. One that is closed
+    /// stays so: repeating it is harmless.
     Close {
         /// Who asked.
         by: UserId,

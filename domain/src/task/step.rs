@@ -123,7 +123,9 @@ impl Step<'_> {
             if let Some(view) = self.task.view() {
                 let view = Box::new(view);
                 self.tell_session(Message::TaskChanged(view.clone()));
-                if moved {
+                // The index finds tasks and tells those that are over from those that are not; each
+                // step of the way would be a row written that nobody looks at.
+                if self.task.rev == 1 || moved && self.task.state.is_terminal() {
                     self.send.push((Address::Index, Message::TaskIndexed(view)));
                 }
             }

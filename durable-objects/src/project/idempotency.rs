@@ -1,12 +1,13 @@
 //! Requests that repeat harmlessly.
 //!
 //! The reply is stored in the turn that did the work, under (person, route, key). The same key with
-//! the same body answers with the stored reply; with another body it is refused.
+//! the same body answers with the stored reply; with another body it is refused. A week later the
+//! reply is forgotten: nobody repeats a request for longer.
 
 use sam_domain::conversation::call::Idempotency;
 use sam_domain::error::ApiError;
 use sam_domain::id::{Id as _, UserId};
-use sam_domain::time::Timestamp;
+use sam_domain::time::{Millis, Timestamp};
 use sam_platform::params;
 use sam_platform::sql::{Sql, SqlError};
 use serde::Deserialize;
@@ -15,6 +16,21 @@ use crate::shell::ShellError;
 
 /// The longest key a client may choose, in characters.
 const MAX_KEY: usize = 200;
+
+/// How long a reply is kept.
+const KEPT_FOR: Millis = Millis::hours(24 * 7);
+/// Most replies that are forgotten at once.
+const FORGOTTEN_AT_ONCE: u32 = 500;
+
+/// Forgets replies that are older than anybody repeats a request for. Returns how many.
+pub(super) fn forget_old(sql: &Sql, now: Timestamp) -> Result<u64, SqlError> {
+    let before = Timestamp(now.0.saturating_sub(KEPT_FOR.0));
+    sql.run(
+        "DELETE FROM idempotency WHERE key IN \
+           (SELECT key FROM idempotency WHERE at < ? LIMIT ?)",
+        params![before, FORGOTTEN_AT_ONCE],
+    )
+}
 
 #[derive(Deserialize)]
 struct Stored {

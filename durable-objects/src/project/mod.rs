@@ -31,7 +31,7 @@ mod tests;
 mod usage;
 mod work;
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
 use sam_domain::access::internal::{FeedAccess, LiveAccess, RowsAccess};
@@ -39,6 +39,7 @@ use sam_domain::actor::{Address, Envelope};
 use sam_domain::conversation::session::SessionMachine;
 use sam_domain::error::ApiError;
 use sam_domain::id::{Id as _, ProjectId};
+use sam_domain::time::{Millis, Timestamp};
 use sam_platform::objects::Class;
 use sam_platform::probe::Event;
 use sam_platform::sockets::{Socket, Sockets};
@@ -51,6 +52,9 @@ use self::work::Work;
 use crate::object::{self, Asked};
 use crate::shell::{Shell, ShellError};
 
+/// How often at most the alarm also forgets what is too old.
+const FORGETS_EVERY: Millis = Millis::hours(1);
+
 /// The object of one project, named by its id.
 #[durable_object]
 pub struct ProjectData {
@@ -61,6 +65,8 @@ pub struct ProjectData {
 struct Project {
     shell: Rc<Shell<SessionMachine>>,
     sockets: Sockets,
+    /// When this instance last forgot what is too old to be asked for.
+    forgot_at: Cell<Timestamp>,
     /// Which project this is, once it is known.
     project: OnceCell<ProjectId>,
 }
@@ -87,7 +93,12 @@ impl DurableObject for ProjectData {
     async fn alarm(&self) -> worker::Result<Response> {
         if let Ok(inner) = &self.inner {
             let woken = Rc::clone(inner);
-            let work = Rc::clone(&inner.shell).alarmed(move |key| woken.wake(key));
+            let work = async {
+                Rc::clone(&inner.shell)
+                    .alarmed(move |key| woken.wake(key))
+                    .await;
+                inner.forget_old(clock::now());
+            };
             inner.shell.probe.event(Event::Alarm, work).await;
         }
         Ok(object::done())
@@ -157,6 +168,7 @@ impl Project {
         Ok(Self {
             shell,
             sockets: Sockets::of(state),
+            forgot_at: Cell::new(Timestamp(0)),
             project: OnceCell::new(),
         })
     }
@@ -181,7 +193,7 @@ impl Project {
                 Err(error) => object::refused(&error),
             },
             #[cfg(feature = "fault-injection")]
-            Ok(Asked::Fault(fault)) => object::fault(&self.shell, fault).await,
+            Ok(Asked::Fault(fault)) => crate::faults::fault(&self.shell, fault).await,
             Ok(Asked::Link) => object::refused(&ApiError::not_found("socket")),
             Err(error) => object::refused(&error),
         }
@@ -288,6 +300,18 @@ impl Project {
             changes.announce(&self.feed(&project), &session, now);
         }
         object::text(&receipt)
+    }
+
+    /// Forgets what is too old to be asked for, when an alarm rings anyway and not more often than
+    /// every hour.
+    fn forget_old(&self, now: Timestamp) {
+        if now.since(self.forgot_at.get()) < FORGETS_EVERY {
+            return;
+        }
+        self.forgot_at.set(now);
+        if let Err(error) = idempotency::forget_old(&self.shell.sql, now) {
+            worker::console_error!("old replies stay: {error}");
+        }
     }
 
     fn wake(&self, key: &str) -> Result<(), ShellError> {

@@ -20,7 +20,7 @@ use sam_platform::params;
 use sam_platform::sql::Sql;
 
 use super::entities::{self, Entities};
-use super::idempotency::Once;
+use super::idempotency::{self, Once};
 use super::rows::{self, SessionRows};
 use super::scope::{self, Counters};
 use super::work::Work;
@@ -406,6 +406,28 @@ fn a_request_is_done_once() {
         let bad = request(&key, "body");
         assert!(Once::of(&sql, &by, "submit", &bad).is_err());
     }
+}
+
+#[test]
+fn a_reply_is_forgotten_after_a_week() {
+    let sql = database();
+    let by: UserId = id(1);
+    let request = Idempotency {
+        key: "k".to_owned(),
+        body_sha256: "body".to_owned(),
+    };
+    let once = Once::of(&sql, &by, "submit", &request).unwrap();
+    let kept_at = Timestamp(1_000);
+    once.keep("{}", kept_at).unwrap();
+    let week = sam_domain::time::Millis::hours(24 * 7);
+    assert_eq!(
+        idempotency::forget_old(&sql, kept_at.plus(week)).unwrap(),
+        0
+    );
+    assert!(once.earlier_reply().unwrap().is_some());
+    let later = Timestamp(kept_at.plus(week).0 + 1);
+    assert_eq!(idempotency::forget_old(&sql, later).unwrap(), 1);
+    assert_eq!(once.earlier_reply().unwrap(), None);
 }
 
 #[test]

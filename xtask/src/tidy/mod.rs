@@ -10,6 +10,7 @@ mod manifests;
 mod migrations;
 mod promises;
 mod sources;
+mod waits;
 
 use std::path::Path;
 use std::process::Command;
@@ -59,6 +60,7 @@ pub(crate) fn run(paths: &Paths) -> Result<()> {
         }
     }
     findings.extend(migrations::check_names(&sources));
+    findings.extend(waits::check(&sources));
     findings.extend(manifests::check_reasons(&text_of("Cargo.toml")?));
     findings.extend(manifests::check_packages(&metadata));
     findings.extend(manifests::check_versions(&metadata));

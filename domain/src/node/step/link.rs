@@ -9,7 +9,6 @@ impl Step<'_> {
                 protocol,
                 store_id,
                 boot_id,
-                boots,
                 facts,
                 open_commands,
                 next_event,
@@ -17,12 +16,7 @@ impl Step<'_> {
             } => {
                 if protocol == PROTOCOL {
                     let link = &mut self.node.link;
-                    let who = Who {
-                        store_id: &store_id,
-                        boot_id: &boot_id,
-                        boots: boots.as_deref(),
-                    };
-                    let said = link.hello(connection, who, next_event);
+                    let said = link.hello(connection, &store_id, &boot_id, next_event);
                     self.hello(connection, said, facts, &open_commands);
                 } else {
                     self.refuse(connection, "protocol");
@@ -63,15 +57,13 @@ impl Step<'_> {
                 self.refuse(connection, "replaced");
                 return;
             }
-            Hello::Same | Hello::NewStore | Hello::Rewound => {}
+            Hello::Same | Hello::NewStore => {}
         }
         if let Some(older) = replaced {
             self.refuse(older, "replaced");
         }
-        match meaning {
-            Hello::NewStore => self.disk_lost(),
-            Hello::Rewound => self.give_up_workspaces(),
-            _ => {}
+        if meaning == Hello::NewStore {
+            self.disk_lost();
         }
         let was_away = self.node.state == NodeState::Away;
         self.node.facts = facts;
@@ -110,9 +102,8 @@ impl Step<'_> {
         }
     }
 
-    /// There are two copies of one disk, or an older state of it, and nobody
-    /// knows what is on it: each workspace counts as lost, and is stopped where
-    /// it still runs.
+    /// Two copies of one disk are at work and nobody knows on which of them a
+    /// workspace is: each counts as lost, and is stopped where it still runs.
     fn give_up_workspaces(&mut self) {
         let live: Vec<_> = self
             .node
