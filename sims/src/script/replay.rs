@@ -8,6 +8,8 @@
 //! Results are matched by tool and arguments, in order. A client that dropped old results from the conversation is
 //! asked for them again.
 
+use serde_json::Value;
+
 use super::observation::output;
 use super::toolbox::{Action, Call, Toolbox};
 use crate::conversation::{Message, PlannedCall, Reply, Role};
@@ -123,7 +125,7 @@ impl<'a> Replay<'a> {
             match self
                 .done
                 .iter_mut()
-                .find(|done| !done.used && done.call == call)
+                .find(|done| !done.used && is_made(&call, &done.call))
             {
                 Some(done) => {
                     done.used = true;
@@ -158,6 +160,22 @@ impl<'a> Replay<'a> {
             calls: numbered.collect(),
         }))
     }
+}
+
+/// Whether a call of the conversation is this one. Some clients write the defaults of a tool into the calls that they
+/// send back.
+fn is_made(planned: &Call, made: &Call) -> bool {
+    let same = match (planned.arguments.as_object(), made.arguments.as_object()) {
+        (Some(planned), Some(made)) => {
+            let kept = |(name, value): (&String, &Value)| made.get(name) == Some(value);
+            let added = |(name, value): (&String, &Value)| {
+                planned.contains_key(name) || matches!(value, Value::Null | Value::Bool(false))
+            };
+            planned.iter().all(kept) && made.iter().all(added)
+        }
+        _ => planned.arguments == made.arguments,
+    };
+    planned.name == made.name && same
 }
 
 fn no_tool_for(action: &Action) -> Reply {
