@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use sam_domain::id::{CommandId, Id, WorkspaceId};
 use sam_domain::link::agent_end::{AgentEnd, Do, Draft, Identity, Outcome, Stored};
 use sam_domain::link::frame::{Action, AgentFrame, Command, Event, LEASE, NodeFacts, ObjectFrame};
-use sam_domain::link::object_end::{Incoming, ObjectEnd};
+use sam_domain::link::object_end::{Incoming, ObjectEnd, Who};
 use sam_domain::time::{Millis, Timestamp};
 use std::collections::BTreeMap;
 
@@ -13,6 +13,7 @@ fn identity() -> Identity {
     Identity {
         store_id: "store".to_owned(),
         boot_id: "boot".to_owned(),
+        boots: None,
         version: "test".to_owned(),
         facts: NodeFacts::default(),
     }
@@ -104,8 +105,12 @@ impl Pair {
                 next_event,
                 ..
             } => {
-                self.object
-                    .hello(connection, &store_id, &boot_id, next_event);
+                let who = Who {
+                    store_id: &store_id,
+                    boot_id: &boot_id,
+                    boots: None,
+                };
+                self.object.hello(connection, who, next_event);
                 let commands = self
                     .wanted
                     .iter()

@@ -344,7 +344,7 @@ proptest! {
             let input = match kind {
                 0 => Input::Local(NodeLocal::Join { node: node(1), owner: user(), name: "m".to_owned(), token_hmac: "h".to_owned() }),
                 1 | 2 => Input::Local(NodeLocal::Frame { connection: n, frame: AgentFrame::Hello {
-                    protocol: if n == 11 { PROTOCOL + 1 } else { PROTOCOL }, version: "1".to_owned(), store_id, boot_id: "b".to_owned(),
+                    protocol: if n == 11 { PROTOCOL + 1 } else { PROTOCOL }, version: "1".to_owned(), store_id, boot_id: "b".to_owned(), boots: None,
                     facts: NodeFacts::default(), open_commands: Vec::new(), next_event: 1,
                 } }),
                 3 => Input::Local(NodeLocal::Closed { connection: n }),
@@ -455,6 +455,7 @@ fn stopped_workspaces_are_kept_up_to_a_number() {
         version: "1".to_owned(),
         store_id: "s".to_owned(),
         boot_id: "b".to_owned(),
+        boots: None,
         facts: NodeFacts::default(),
         open_commands: Vec::new(),
         next_event: 1,

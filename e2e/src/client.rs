@@ -12,6 +12,8 @@ use serde::de::DeserializeOwned;
 use crate::socket::Socket;
 use crate::{Result, failure, wait_until};
 
+/// How long a connection is kept on which nothing is asked.
+const KEEPS_IDLE: Duration = Duration::from_secs(2);
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -51,6 +53,9 @@ impl Client {
         install_provider();
         let http = reqwest::Client::builder()
             .no_proxy()
+            // The server closes a connection on which nothing is asked for five seconds; one that
+            // is about to be closed must not be taken up again.
+            .pool_idle_timeout(KEEPS_IDLE)
             .redirect(reqwest::redirect::Policy::none())
             // The local server closes a connection that was idle for five seconds, and a request
             // that meets that is lost.

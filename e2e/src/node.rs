@@ -305,6 +305,7 @@ fn hello(name: &str, store_id: &str, places: u32) -> AgentFrame {
         version: "scripted".to_owned(),
         store_id: store_id.to_owned(),
         boot_id: "boot-1".to_owned(),
+        boots: None,
         facts: NodeFacts {
             os: "linux".to_owned(),
             arch: "x86_64".to_owned(),

@@ -32,6 +32,12 @@ pub(crate) struct Conditions {
     pub(crate) twins: bool,
     /// The project is followed.
     pub(crate) feed: bool,
+    /// Most of what machines do takes longer than it may.
+    pub(crate) slow: bool,
+    /// Most prompts do not reach their agent.
+    pub(crate) mute: bool,
+    /// Many people at once, who often change their minds.
+    pub(crate) crowd: bool,
 }
 
 impl Conditions {
@@ -42,11 +48,17 @@ impl Conditions {
             1 => (2, 2, 1, 3),
             _ => (5, 3, 2, 5),
         };
+        let fragile = random.chance(4);
+        let crowd = random.chance(2);
+        let weather = if crowd { 0 } else { weather };
         let (kill_within, cut_within) = match weather {
             0 => (0, 0),
             1 => (9_000_000, 3_000_000),
             _ => (2_400_000, 1_200_000),
         };
+        let twins = random.chance(16);
+        // Two agents take turns only when their connections end.
+        let cut_within = if twins { 150_000 } else { cut_within };
         Self {
             loss,
             repeat,
@@ -55,11 +67,18 @@ impl Conditions {
             failure,
             kill_within,
             cut_within,
-            disk_loss: if weather == 3 { 10 } else { 2 },
+            disk_loss: match (fragile, weather) {
+                (true, _) => 70,
+                (false, 3) => 10,
+                (false, _) => 2,
+            },
             absence: random.chance(12),
             clocks: random.chance(20),
-            twins: random.chance(12),
+            twins,
             feed: random.chance(50),
+            slow: random.chance(3),
+            mute: random.chance(3),
+            crowd,
         }
     }
 }

@@ -22,7 +22,8 @@ pub enum Defect {
     ForgetfulInbox,
     /// A machine does not remember the commands that it has finished.
     ForgetfulMachine,
-    /// What comes under an older attempt is taken as the current one's.
+    /// Older attempts are not fenced off, and what comes under one is taken as
+    /// the current one's.
     OldAttemptAccepted,
     /// A node that is silent counts as heard of.
     LeaseNeverLapses,

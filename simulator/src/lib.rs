@@ -34,3 +34,39 @@ pub use counts::Counts;
 pub use coverage::Coverage;
 pub use defect::Defect;
 pub use world::{Plan, Report, run};
+
+#[cfg(test)]
+mod tests {
+    use super::{Batch, Plan, cores, run};
+
+    /// The test command runs ten thousand in a build of its own (the step
+    /// `simulation`), which also has to make every declared move.
+    #[test]
+    fn a_thousand_seeds_keep_the_invariants() {
+        let batch = Batch {
+            seeds: 1..1_001,
+            jobs: cores(),
+            defect: None,
+        };
+        let outcome = batch.run(|_| ());
+        if let Some((seed, broken)) = outcome.broken {
+            panic!(
+                "seed {seed}: {broken}\nreplay: cargo run --release -p sam-simulator -- --seed {seed} --trace"
+            );
+        }
+        assert_eq!(outcome.coverage.undeclared(), None);
+        let missing = outcome.counts.missing();
+        assert!(missing.is_empty(), "never happened: {missing:?}");
+    }
+
+    #[test]
+    fn a_seed_replays_exactly() {
+        for seed in [7, 8, 9] {
+            let plan = Plan {
+                seed,
+                ..Plan::default()
+            };
+            assert_eq!(run(plan), run(plan));
+        }
+    }
+}

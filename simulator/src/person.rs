@@ -27,7 +27,11 @@ pub(crate) enum Act {
 }
 
 impl Act {
-    pub(crate) fn draw(random: &mut Random) -> Self {
+    /// Draws one; a crowd cancels a lot.
+    pub(crate) fn draw(random: &mut Random, crowd: bool) -> Self {
+        if crowd && random.chance(30) {
+            return Self::CancelTask;
+        }
         let mode = if random.chance(60) {
             TaskMode::Task
         } else {

@@ -36,6 +36,8 @@ pub(crate) struct Vm {
 #[derive(Clone, Debug)]
 pub(crate) struct Disk {
     pub(crate) store_id: String,
+    /// The processes that ran on it.
+    pub(crate) boots: Vec<String>,
     pub(crate) link: Stored,
     pub(crate) workspaces: BTreeMap<WorkspaceId, Workspace>,
 }
@@ -65,6 +67,7 @@ impl Disk {
     fn empty(number: u64) -> Self {
         Self {
             store_id: format!("store-{number}"),
+            boots: Vec::new(),
             link: Stored::default(),
             workspaces: BTreeMap::new(),
         }
@@ -116,6 +119,7 @@ impl Vm {
     pub(crate) fn start(&mut self, boot: u64, now: Timestamp) -> Vec<Draft> {
         self.boot = boot;
         self.load();
+        self.disk.boots.push(format!("boot-{boot}"));
         let now = self.clock(now);
         let mut drafts = Vec::new();
         let ids: Vec<_> = self.disk.workspaces.keys().cloned().collect();
@@ -130,6 +134,7 @@ impl Vm {
         let identity = Identity {
             store_id: self.disk.store_id.clone(),
             boot_id: format!("boot-{}", self.boot),
+            boots: Some(self.disk.boots.clone()),
             version: "simulated".to_owned(),
             facts: NodeFacts {
                 agents: vec!["sam-harness".to_owned()],

@@ -171,6 +171,7 @@ enum VmStep {
     AgentUp(Command),
     Work(WorkspaceId, PromptId),
     Committed(Command),
+    Deleted(Command),
     PostRows(WorkspaceId),
 }
 
@@ -284,7 +285,8 @@ impl World {
             random,
         };
         world.plan_machines(&mut turn);
-        for _ in 0..2 + world.random.below(8) {
+        let acts = 2 + world.random.below(if conditions.crowd { 120 } else { 8 });
+        for _ in 0..acts {
             let at = Millis(world.random.below(ACTIVE.0));
             world.after(at, Happening::Person);
         }

@@ -103,9 +103,11 @@ pub(crate) async fn run(options: Options) -> Result<(), RunError> {
         node: membership.node,
         token: membership.token,
     }));
+    let boot_id = format!("{:016x}", clock::entropy());
     let identity = Identity {
         store_id: store.store_id().to_owned(),
-        boot_id: format!("{:016x}", clock::entropy()),
+        boots: store.begin_boot(&boot_id)?,
+        boot_id,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         facts: facts::read(store.dir(), &options.agent_path, options.max_workspaces),
     };

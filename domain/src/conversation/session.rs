@@ -34,8 +34,9 @@ pub const CONTEXT_LIMIT: usize = 16 * 1024;
 const UTTERANCE_LIMIT: usize = 4 * 1024;
 /// Most workspaces whose rows are still taken.
 const REMEMBERED_WORKSPACES: usize = 32;
-/// Most prompts that are over and still shown with their outcome.
-const REMEMBERED_PROMPTS: usize = 20;
+/// Most prompts that are over and still shown with their outcome: as many as
+/// can end at once, and some more.
+const REMEMBERED_PROMPTS: usize = QUEUED_PROMPTS + 14;
 /// Most prompts that wait their turn.
 pub const QUEUED_PROMPTS: usize = 50;
 /// Most bytes of words that wait their turn. The conversation is stored as one

@@ -213,6 +213,8 @@ fn refused<E>(code: &str, scope: Scope) -> Vec<Reply<E>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::PAGE_BYTES;
+    use super::super::history::{CHUNK, Chunk, Counters};
     use super::*;
     use crate::id::Id as _;
 
@@ -232,5 +234,65 @@ mod tests {
         // A socket's attachment holds 16 KiB.
         let text = serde_json::to_string(&follower).unwrap();
         assert!(text.len() < 16 * 1024, "{}", text.len());
+    }
+
+    /// A session of rows 1 to 200, of which the one under `gone` was removed.
+    struct Rows {
+        counters: Counters,
+        gone: Option<u64>,
+    }
+
+    impl History for Rows {
+        type Entity = u64;
+        type Error = std::convert::Infallible;
+
+        fn epoch(&self) -> Result<String, Self::Error> {
+            Ok("epoch".to_owned())
+        }
+
+        fn counters(&self, _: &Scope) -> Result<Option<Counters>, Self::Error> {
+            Ok(Some(self.counters))
+        }
+
+        fn after(&self, _: &Scope, after: u64) -> Result<Chunk<u64>, Self::Error> {
+            let left = (after + 1..=self.counters.seq).filter(|seq| Some(*seq) != self.gone);
+            Ok(left.take(CHUNK).map(|seq| (seq, Some(seq))).collect())
+        }
+
+        fn size(_: &u64) -> usize {
+            PAGE_BYTES / 3
+        }
+    }
+
+    #[test]
+    fn nobody_is_led_past_a_tombstone_that_was_purged() {
+        let scope = Scope::Session(SessionId::mint(Timestamp(1), 1));
+        let mut rows = Rows {
+            counters: Counters {
+                seq: 200,
+                pos: 200,
+                floor: 0,
+            },
+            gone: None,
+        };
+        let mut follower = Follower::new(Timestamp(1));
+        let follow = ClientFrame::Follow {
+            scope: scope.clone(),
+            after: 0,
+            epoch: None,
+        };
+        let Ok(first) = follower.hear(&rows, follow);
+        assert_eq!(first.len(), 2);
+        // A row of that page is removed, and its tombstone is purged at once.
+        rows.gone = Some(1);
+        rows.counters.next_seq();
+        assert!(rows.counters.purge(u64::MAX));
+        let next = ClientFrame::Next {
+            scope: scope.clone(),
+            to: 3,
+        };
+        let Ok(second) = follower.hear(&rows, next);
+        assert_eq!(second, [Reply::Frame(ServerFrame::Reset { scope })]);
+        assert_eq!(follower.standing(None), None);
     }
 }

@@ -21,6 +21,7 @@ pub const FOLLOWER: MachineTable = MachineTable {
         on("absent", "follow", &["catching_up", "live"]),
         on("catching_up", "next", &["absent", "live"]),
         on("catching_up", "closed", &["absent"]),
+        on("live", "follow", &["catching_up"]),
         on("live", "closed", &["absent"]),
     ],
 };
@@ -42,6 +43,7 @@ pub const CURSOR: MachineTable = MachineTable {
     ],
     moves: &[
         on("new", "hello", &["behind", "current"]),
+        on("behind", "hello", &["current"]),
         on("behind", "changes", &["current"]),
         on("behind", "reset", &["new"]),
         on("current", "hello", &["behind"]),

@@ -112,6 +112,8 @@ pub struct Identity {
     pub store_id: String,
     /// The identity of this process.
     pub boot_id: String,
+    /// The processes that ran on this disk before, newest last, when it says so.
+    pub boots: Option<Vec<String>>,
     /// The vm-agent's version.
     pub version: String,
     /// What the machine is.
@@ -184,6 +186,7 @@ impl AgentEnd {
             version: self.identity.version.clone(),
             store_id: self.identity.store_id.clone(),
             boot_id: self.identity.boot_id.clone(),
+            boots: self.identity.boots.clone(),
             facts: self.identity.facts.clone(),
             open_commands: self
                 .commands

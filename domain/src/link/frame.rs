@@ -43,6 +43,11 @@ pub enum AgentFrame {
         store_id: String,
         /// The identity of this process.
         boot_id: String,
+        /// The processes that ran on this disk before, newest last; absent when
+        /// it does not say. A disk that does not know the one the control plane
+        /// knows is a copy, or an older state, of the disk that does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        boots: Option<Vec<String>>,
         /// What the machine is.
         facts: NodeFacts,
         /// Commands on its disk that are not done.

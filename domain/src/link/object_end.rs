@@ -12,6 +12,8 @@
 //! - A node is contested when a disk or a process comes back that another had
 //!   replaced: a process that ended cannot return and a lost disk is not found
 //!   again, so two agents share the node's identity.
+//! - A disk that does not know the process that was last behind the node is a
+//!   copy or an older state of the one that was: what was on that is lost.
 
 use serde::{Deserialize, Serialize};
 
@@ -53,8 +55,22 @@ pub enum Hello {
     /// A process that was left behind before, on the disk that is held or a
     /// copy of it: refuse it. Which of the two has done what is not known.
     Copied,
+    /// The disk that is held by its name, but a copy or an older state of it:
+    /// what was on it is lost.
+    Rewound,
     /// A newer connection has said hello before: close this one.
     Late,
+}
+
+/// Who says hello.
+#[derive(Clone, Copy, Debug)]
+pub struct Who<'a> {
+    /// Its disk.
+    pub store_id: &'a str,
+    /// Its process.
+    pub boot_id: &'a str,
+    /// The processes that ran on its disk before, when it says so.
+    pub boots: Option<&'a [String]>,
 }
 
 /// What to do with an event.
@@ -74,8 +90,11 @@ impl ObjectEnd {
     pub fn hello(
         &mut self,
         connection: u64,
-        store_id: &str,
-        boot_id: &str,
+        Who {
+            store_id,
+            boot_id,
+            boots,
+        }: Who<'_>,
         next_event: u64,
     ) -> (Hello, Option<u64>) {
         if connection < self.newest {
@@ -88,10 +107,21 @@ impl ObjectEnd {
         if left(&self.former_boots, boot_id) {
             return (Hello::Copied, None);
         }
+        let unknown =
+            |held: &String| held != boot_id && boots.is_some_and(|boots| !boots.contains(held));
+        let same_store = self.store_id.as_deref() == Some(store_id);
+        let rewound = same_store && self.boot_id.as_ref().is_some_and(unknown);
+        if rewound && self.connection.is_some() {
+            return (Hello::Copied, None);
+        }
         self.newest = connection;
         let replaced = self.connection.filter(|held| *held != connection);
         self.connection = Some(connection);
         let meaning = match &self.store_id {
+            Some(_) if rewound => {
+                self.acked_event = next_event.saturating_sub(1);
+                Hello::Rewound
+            }
             Some(held) if held == store_id => Hello::Same,
             None => {
                 self.acked_event = next_event.saturating_sub(1);

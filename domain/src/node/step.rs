@@ -29,7 +29,7 @@ use crate::id::{CommandId, Id, NodeId, ProjectId, TaskId, UserId, WorkspaceId};
 use crate::link::frame::{
     Action, AgentFrame, Command, Event, EventFrame, LEASE, NodeFacts, ObjectFrame, PROTOCOL,
 };
-use crate::link::object_end::{Hello, Incoming};
+use crate::link::object_end::{Hello, Incoming, Who};
 use crate::time::{Millis, Timestamp, Turn};
 
 /// The node machine.
@@ -304,7 +304,7 @@ impl Step<'_> {
                     .node
                     .workspaces
                     .get(&workspace)
-                    .is_some_and(|p| p.task == task && p.attempt == attempt)
+                    .is_some_and(|p| p.task == task && p.attempt == attempt && !p.fenced)
                 {
                     let event = Event::CommandFailed {
                         command,

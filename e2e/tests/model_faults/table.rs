@@ -11,6 +11,7 @@ use sam_domain::conversation::row::{NoticeLevel, RowBody};
 use sam_domain::conversation::wire::PromptState;
 use sam_domain::task::TaskState;
 use sam_e2e::conversation::{notices, settled};
+use sam_e2e::gateway::messages;
 use sam_e2e::repository::git;
 use sam_e2e::samples::{BUILD, book, check_book};
 use sam_e2e::specification::{Row, Table};
@@ -122,7 +123,10 @@ async fn check_requests(stack: &Stack, words: &str, times: usize) -> Result {
     let requests = stack.gateway().requests().await?;
     let of_task: Vec<&Value> = requests
         .iter()
-        .filter(|request| request["body"]["messages"].to_string().contains(words))
+        .filter(|request| {
+            let mut said = messages(request).iter();
+            said.any(|message| message.to_string().contains(words))
+        })
         .collect();
     let struck = of_task.iter().filter(|r| !r["fault"].is_null()).count();
     ensure(struck >= times, || {

@@ -85,8 +85,19 @@ impl World {
                 };
                 self.finish(vm, &command, vec![result]);
             }
+            VmStep::Deleted(command) => {
+                self.finish(vm, &command, Vec::new());
+                if let Some(machine) = self.vms.get_mut(vm) {
+                    machine.disk.workspaces.remove(&command.workspace);
+                }
+            }
             VmStep::PostRows(workspace) => self.post_rows(vm, boot, workspace),
         }
+    }
+
+    /// Whether this takes longer than it may.
+    fn drags(&mut self) -> bool {
+        self.breaks(3) || (self.conditions.slow && self.random.chance(70))
     }
 
     fn is_open(&self, vm: usize, command: &Command) -> bool {
@@ -139,7 +150,7 @@ impl World {
                         phase: "cloning".to_owned(),
                     },
                 );
-                let slow = if self.breaks(3) { 1_200_000 } else { 1_000 };
+                let slow = if self.drags() { 1_200_000 } else { 1_000 };
                 let span = self.random.span(slow, slow + 20_000);
                 self.after(
                     span,
@@ -151,7 +162,7 @@ impl World {
                 );
             }
             Action::StartAgent { agent_session, .. } => {
-                let slow = if self.breaks(3) { 400_000 } else { 500 };
+                let slow = if self.drags() { 400_000 } else { 500 };
                 let agent_session = agent_session.clone();
                 if let Some(held) = self
                     .vms
@@ -188,13 +199,15 @@ impl World {
                 prompt,
                 ..
             } => {
-                let alive = self
-                    .vms
-                    .get(vm)
-                    .and_then(|vm| vm.processes.get(&id))
-                    .is_some_and(|process| {
-                        process.session == *agent_session && process.work.is_none()
-                    });
+                let mute = self.conditions.mute && self.random.chance(70);
+                let alive = !mute
+                    && self
+                        .vms
+                        .get(vm)
+                        .and_then(|vm| vm.processes.get(&id))
+                        .is_some_and(|process| {
+                            process.session == *agent_session && process.work.is_none()
+                        });
                 if !alive {
                     let event = Self::failed(&command.id, "agent_gone");
                     self.finish(vm, &command, vec![event]);
@@ -253,13 +266,17 @@ impl World {
                 for draft in buried {
                     self.emit_with_disk(vm, draft);
                 }
-                self.finish(vm, &command, Vec::new());
-                if delete && let Some(machine) = self.vms.get_mut(vm) {
-                    machine.disk.workspaces.remove(&id);
+                if delete {
+                    let span = Millis(200 + self.random.below(30_000));
+                    let step = VmStep::Deleted(command);
+                    self.after(span, Happening::Machine { vm, boot, step });
+                } else {
+                    self.finish(vm, &command, Vec::new());
                 }
             }
             Action::FinishGit { .. } => {
-                let span = self.random.span(200, 10_000);
+                let slow = if self.drags() { 1_200_000 } else { 200 };
+                let span = self.random.span(slow, slow + 10_000);
                 self.after(
                     span,
                     Happening::Machine {

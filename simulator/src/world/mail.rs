@@ -120,6 +120,12 @@ impl World {
                 );
                 let receipt = turned.receipt();
                 self.node_outputs(turned);
+                if self.defect == Some(Defect::OldAttemptAccepted)
+                    && let Some(actor) = self.nodes.get_mut(&to)
+                {
+                    let placements = actor.state.workspaces.values_mut();
+                    placements.for_each(|placement| placement.fenced = false);
+                }
                 receipt
             }
             Address::Pool(_) => {

@@ -10,7 +10,7 @@ impl World {
         let act = if known.is_empty() {
             Act::Submit(sam_domain::task::TaskMode::Task)
         } else {
-            Act::draw(&mut self.random)
+            Act::draw(&mut self.random, self.conditions.crowd)
         };
         let session = known.get(picked).cloned();
         let task = session

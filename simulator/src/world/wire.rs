@@ -116,9 +116,10 @@ impl World {
         machine.connection = None;
         let long = self.conditions.absence && self.breaks(3);
         self.ledger.counts.absences += u64::from(long);
-        let span = match (long, self.random.chance(10)) {
+        let slow = if self.conditions.twins { 40 } else { 10 };
+        let span = match (long, self.random.chance(slow)) {
             (true, _) => Millis(LONG_AWAY + self.random.below(5 * 3_600_000)),
-            (false, true) => self.random.span(200_000, 230_000),
+            (false, true) => Millis(20_000 + self.random.below(230_000)),
             (false, false) => self.random.span(500, 30_500),
         };
         self.after(span, Happening::Dial(vm));

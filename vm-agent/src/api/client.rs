@@ -12,6 +12,7 @@ use sam_domain::error::ErrorBody;
 use sam_domain::id::{NodeId, WorkspaceId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -57,6 +58,8 @@ struct Shared {
     renewed: watch::Sender<()>,
     /// Changes when the control plane was reached again.
     reached: watch::Sender<()>,
+    /// Connections were given up, and the control plane was not reached since.
+    suspect: AtomicBool,
 }
 
 impl Api {
@@ -76,12 +79,20 @@ impl Api {
             http: RwLock::new(connections().ok()?),
             renewed: watch::Sender::new(()),
             reached: watch::Sender::new(()),
+            suspect: AtomicBool::new(false),
         });
         Some(Self { base, shared })
     }
 
-    /// Gives up every connection and every request that waits for an answer.
+    /// Gives up every connection and every request that waits for an answer; once
+    /// more when the control plane is reached again, for what was begun meanwhile
+    /// went the same way.
     pub(crate) fn renew(&self) {
+        self.shared.suspect.store(true, Ordering::Relaxed);
+        self.give_up();
+    }
+
+    fn give_up(&self) {
         match connections() {
             Ok(fresh) => {
                 let mut held = self
@@ -103,6 +114,9 @@ impl Api {
 
     /// The control plane was reached: whoever waits to try again may do so now.
     pub(crate) fn reached(&self) {
+        if self.shared.suspect.swap(false, Ordering::Relaxed) {
+            self.give_up();
+        }
         self.shared.reached.send_replace(());
     }
 

@@ -23,6 +23,7 @@ fn identity(store: &Store) -> Identity {
     Identity {
         store_id: store.store_id().to_owned(),
         boot_id: "boot".to_owned(),
+        boots: None,
         version: "1".to_owned(),
         facts: NodeFacts::default(),
     }

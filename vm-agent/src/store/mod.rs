@@ -59,6 +59,9 @@ CREATE TABLE IF NOT EXISTS body(workspace TEXT NOT NULL, sha256 TEXT NOT NULL, d
 
 /// Room that the database keeps for a full disk, and its log as much again.
 const RESERVE: i64 = 1024 * 1024;
+/// Processes that the disk remembers: more than start one after the other
+/// without one of them reaching the control plane.
+const REMEMBERED_BOOTS: usize = 64;
 /// Pages after which the log is written back and begun again.
 const LOG_PAGES: i64 = 256;
 
@@ -180,6 +183,22 @@ impl Store {
     /// The identity of this disk.
     pub(crate) fn store_id(&self) -> &str {
         &self.store_id
+    }
+
+    /// Writes down that a process begins, and says which ran on this disk
+    /// before it, newest last; `None` when nothing was written down so far. A
+    /// copy of the disk goes on with a list of its own.
+    pub(crate) fn begin_boot(&self, boot_id: &str) -> Stored<Option<Vec<String>>> {
+        self.transaction(|tx| {
+            let held = meta(tx, "boots")?;
+            let words = held.as_deref().unwrap_or_default().split_whitespace();
+            let before: Vec<String> = words.map(str::to_owned).collect();
+            let oldest = before.len().saturating_sub(REMEMBERED_BOOTS - 1);
+            let mut all = before.get(oldest..).unwrap_or_default().to_vec();
+            all.push(boot_id.to_owned());
+            put_meta(tx, "boots", &all.join(" "))?;
+            Ok(held.map(|_| before))
+        })
     }
 
     /// The state directory, absolute.
@@ -326,6 +345,9 @@ mod tests {
         drop(store);
         let store = Store::open(dir.path()).expect("opens again");
         assert_eq!(store.store_id(), id);
+        assert_eq!(store.begin_boot("one").expect("written"), None);
+        let known = Some(vec!["one".to_owned()]);
+        assert_eq!(store.begin_boot("two").expect("written"), known);
         let held = store.membership().expect("read").expect("joined");
         assert_eq!(held.node, membership.node);
         assert_eq!(held.token, membership.token);

@@ -9,6 +9,7 @@ impl Step<'_> {
                 protocol,
                 store_id,
                 boot_id,
+                boots,
                 facts,
                 open_commands,
                 next_event,
@@ -16,7 +17,12 @@ impl Step<'_> {
             } => {
                 if protocol == PROTOCOL {
                     let link = &mut self.node.link;
-                    let said = link.hello(connection, &store_id, &boot_id, next_event);
+                    let who = Who {
+                        store_id: &store_id,
+                        boot_id: &boot_id,
+                        boots: boots.as_deref(),
+                    };
+                    let said = link.hello(connection, who, next_event);
                     self.hello(connection, said, facts, &open_commands);
                 } else {
                     self.refuse(connection, "protocol");
@@ -57,13 +63,15 @@ impl Step<'_> {
                 self.refuse(connection, "replaced");
                 return;
             }
-            Hello::Same | Hello::NewStore => {}
+            Hello::Same | Hello::NewStore | Hello::Rewound => {}
         }
         if let Some(older) = replaced {
             self.refuse(older, "replaced");
         }
-        if meaning == Hello::NewStore {
-            self.disk_lost();
+        match meaning {
+            Hello::NewStore => self.disk_lost(),
+            Hello::Rewound => self.give_up_workspaces(),
+            _ => {}
         }
         let was_away = self.node.state == NodeState::Away;
         self.node.facts = facts;
@@ -102,8 +110,9 @@ impl Step<'_> {
         }
     }
 
-    /// Two copies of one disk are at work and nobody knows on which of them a
-    /// workspace is: each counts as lost, and is stopped where it still runs.
+    /// There are two copies of one disk, or an older state of it, and nobody
+    /// knows what is on it: each workspace counts as lost, and is stopped where
+    /// it still runs.
     fn give_up_workspaces(&mut self) {
         let live: Vec<_> = self
             .node

@@ -50,6 +50,16 @@ impl Feed {
         }
     }
 
+    /// The history as it was when the project was new, with its conversations.
+    fn emptied(&self) -> Store {
+        let mut store = Store::new(self.project.clone());
+        store.skips = self.store.skips;
+        for scope in self.store.scopes.keys() {
+            store.scopes.entry(scope.clone()).or_default();
+        }
+        store
+    }
+
     /// Whether a follower that says it is up to date holds what is stored.
     ///
     /// # Errors
@@ -295,7 +305,7 @@ impl World {
     /// Something is deleted, tombstones are purged, the history is saved, or
     /// one that was saved is restored.
     pub(super) fn feed_trouble(&mut self) {
-        let what = self.random.below(10);
+        let what = self.random.below(12);
         let pick = self.random.next() as usize;
         let Some(feed) = &mut self.feed else {
             return;
@@ -306,7 +316,7 @@ impl World {
         };
         let kept = feed.store.scopes.get(scope);
         match what {
-            0..=4 => {
+            0..=3 => {
                 let keys: Vec<Key> = kept
                     .into_iter()
                     .flat_map(|kept| kept.entities.keys().cloned())
@@ -321,15 +331,17 @@ impl World {
                     self.after(Millis(1_000), Happening::FeedTrouble);
                 }
             }
-            5 | 6 => {
+            4..=6 => {
                 let seq = kept.map_or(0, |kept| kept.counters.seq);
                 let through = seq.saturating_sub((pick % 3) as u64);
                 let moved = feed.store.purge(scope, through, self.defect);
                 self.ledger.counts.purges += u64::from(moved);
             }
-            7 | 8 => feed.saved = Some(feed.store.clone()),
+            7 => feed.saved = Some(feed.store.clone()),
+            8 | 9 => self.feed_afresh(pick),
             _ => {
-                if let Some(saved) = feed.saved.clone() {
+                let empty = (pick % 2 == 0).then(|| feed.emptied());
+                if let Some(saved) = empty.or_else(|| feed.saved.clone()) {
                     let epoch = feed.store.epoch;
                     let next = match self.defect {
                         Some(Defect::EpochKept) => epoch,
@@ -344,6 +356,28 @@ impl World {
                 }
             }
         }
+    }
+
+    /// A follower forgets a conversation and follows it anew on the same socket.
+    fn feed_afresh(&mut self, pick: usize) {
+        let Some(feed) = &mut self.feed else {
+            return;
+        };
+        let count = feed.clients.len();
+        let Some(client) = pick.checked_rem(count) else {
+            return;
+        };
+        let Some(held) = feed.clients.get_mut(client) else {
+            return;
+        };
+        let (Some(socket), Some(session)) = (held.socket, held.conversations.keys().next()) else {
+            return;
+        };
+        let session = session.clone();
+        let conversation = Conversation::new(session.clone());
+        let frame = conversation.follow();
+        held.conversations.insert(session, conversation);
+        self.feed_say(client, socket, frame);
     }
 
     /// The project's object died: its followers' sockets are gone.
@@ -382,6 +416,11 @@ impl World {
 
     pub(super) fn feed_dial(&mut self, client: usize) {
         let afresh = self.breaks(10);
+        if self.breaks(10) {
+            // In the midst of catching up.
+            let span = self.random.span(100, 3_000);
+            self.after(span, Happening::FeedTrouble);
+        }
         let Some(feed) = &mut self.feed else {
             return;
         };

@@ -155,6 +155,6 @@ impl History for Store {
 
     /// Large, so that a few of them fill a page.
     fn size(_: &Entity) -> usize {
-        60 * 1024
+        100 * 1024
     }
 }
