@@ -27,7 +27,7 @@ use crate::principal::{
 use crate::proxy;
 
 /// Most bytes of an unwanted body that are read for the connection's sake.
-const DRAIN_LIMIT: usize = 4 * 1024 * 1024;
+const DRAIN_LIMIT: usize = 16 * 1024 * 1024;
 /// How long a client may take to send it.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -60,11 +60,10 @@ pub(crate) async fn serve(request: Request, env: Env, context: &worker::Context)
 
 /// Reads what is left of a body that the handler had no use for. The runtime closes a connection
 /// whose request was not read to its end, and a client that keeps connections would meet that as a
-/// reset in its next request.
+/// reset in its next request; one that still sends when the answer comes would meet it at once.
 async fn drain(call: &Call) {
     let request = call.request.inner();
-    if request.body_used() || http::announced(&call.request).is_some_and(|n| n > DRAIN_LIMIT as u64)
-    {
+    if request.body_used() {
         return;
     }
     let Some(mut chunks) = request.body().and_then(|body| Chunks::of(&body).ok()) else {

@@ -16,6 +16,7 @@ use sam_domain::error::ApiError;
 use sam_domain::id::{Id, ProjectId, PromptId, RowId, SessionId, TaskId, UserId};
 use sam_domain::time::{Timestamp, Turn};
 use sam_platform::clock;
+use sam_platform::value::MAX_SAFE_INTEGER;
 
 use super::feed::REAUTHORISE;
 use super::idempotency::Once;
@@ -350,6 +351,10 @@ impl Project {
             let mut said = Vec::new();
             let mut through = 0;
             for mut upsert in batch.rows {
+                if upsert.n > MAX_SAFE_INTEGER.unsigned_abs() {
+                    outcomes.push(RowOutcome::Refused);
+                    continue;
+                }
                 upsert.retime(sent_at, turn.now);
                 through = through.max(upsert.n);
                 let words = finished_words(&upsert);

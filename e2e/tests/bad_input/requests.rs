@@ -75,6 +75,12 @@ async fn requests_out_of_shape_are_refused_in_words() -> Result {
             "malformed_body",
         ),
         (
+            "a name that cannot be seen",
+            post(br#"{"repository":"/x","name":"a\u001b[2J"}"#.to_vec()),
+            400,
+            "bad_request",
+        ),
+        (
             "a form",
             typed("application/x-www-form-urlencoded"),
             415,
@@ -240,6 +246,13 @@ async fn bodies_have_their_name_and_their_limit() -> Result {
     ] {
         expect(what, &workspace.post(&messages, &rows).await?, status, code)?;
     }
+    // A number that the store cannot hold costs its row alone.
+    let endless = json!({"rows": [row(u64::MAX, "agent", "far away"), row(1, "agent", "here")]});
+    let reply = workspace.post(&messages, &endless).await?;
+    ensure(
+        reply.text() == r#"{"outcomes":["refused","accepted"]}"#,
+        || reply.text(),
+    )?;
     let mixed =
         json!({"rows": [row(1, "person", "I did not say this"), row(2, "agent", "but this")]});
     let reply = workspace.post(&messages, &mixed).await?;

@@ -116,7 +116,7 @@ fn node() -> (Node, Turn) {
 }
 
 proptest! {
-    #![proptest_config(config(3000))]
+    #![proptest_config(config(1500))]
 
     #[test]
     fn a_frame_is_understood_or_refused(bytes in json(examples())) {
@@ -147,7 +147,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(400))]
+    #![proptest_config(config(300))]
 
     /// Whatever a machine says, its node's memory stays within bounds.
     #[test]

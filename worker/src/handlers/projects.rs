@@ -35,8 +35,9 @@ pub(crate) async fn create(call: &Call, user: User) -> Answer {
         Some(name) => name.to_owned(),
         None => name_of(&repository),
     };
-    if name.is_empty() || name.chars().count() > NAME_LIMIT {
-        return Err(bad(format!("`name` must have 1 to {NAME_LIMIT} characters.")).into());
+    if name.is_empty() || name.chars().count() > NAME_LIMIT || name.chars().any(char::is_control) {
+        let rule = format!("`name` must have 1 to {NAME_LIMIT} characters that can be seen.");
+        return Err(bad(rule).into());
     }
     if let Some(agent) = &request.default_agent {
         known_agent(agent)?;
