@@ -101,7 +101,7 @@ fn picture(table: &MachineTable) -> String {
 fn words(limit: Millis) -> String {
     let seconds = limit.0 / 1000;
     for (unit, name) in [(3600, "hour"), (60, "minute"), (1, "second")] {
-        if seconds >= unit && seconds % unit == 0 {
+        if seconds >= unit && seconds.is_multiple_of(unit) {
             let count = seconds / unit;
             let plural = if count == 1 { "" } else { "s" };
             return format!("{count} {name}{plural}");

@@ -105,7 +105,7 @@ impl World {
                 let turned = self.object_turn::<SessionMachine>(
                     |w| &mut w.sessions,
                     &to,
-                    Told::Envelope(envelope),
+                    Told::Envelope(Box::new(envelope)),
                 );
                 let receipt = turned.receipt();
                 self.session_stored(&to, turned);
@@ -116,7 +116,7 @@ impl World {
                 let turned = self.object_turn::<NodeMachine>(
                     |w| &mut w.nodes,
                     &to,
-                    Told::Envelope(envelope),
+                    Told::Envelope(Box::new(envelope)),
                 );
                 let receipt = turned.receipt();
                 self.node_outputs(turned);
@@ -130,7 +130,11 @@ impl World {
             }
             Address::Pool(_) => {
                 let receipt = self
-                    .object_turn::<PoolMachine>(|w| &mut w.pools, &to, Told::Envelope(envelope))
+                    .object_turn::<PoolMachine>(
+                        |w| &mut w.pools,
+                        &to,
+                        Told::Envelope(Box::new(envelope)),
+                    )
                     .receipt();
                 if self.defect == Some(Defect::DispatchBeforeClaim)
                     && let Some(actor) = self.pools.get_mut(&to)
@@ -173,8 +177,11 @@ impl World {
                 workspace.clone_from(bound);
             }
         }
-        let turned =
-            self.object_turn::<TaskMachine>(|w| &mut w.tasks, to, Told::Envelope(envelope));
+        let turned = self.object_turn::<TaskMachine>(
+            |w| &mut w.tasks,
+            to,
+            Told::Envelope(Box::new(envelope)),
+        );
         let receipt = turned.receipt();
         if let (Turned::Stored { handled, .. }, Some(actor)) = (&turned, self.tasks.get_mut(to)) {
             if let (Some(Some(before)), true) = (stale, handled.changed) {

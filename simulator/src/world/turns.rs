@@ -10,7 +10,7 @@ pub(super) type Pick<M> =
 
 /// What an object is told.
 pub(super) enum Told<L> {
-    Envelope(Envelope),
+    Envelope(Box<Envelope>),
     Local(L),
     Alarm,
 }
@@ -80,7 +80,7 @@ impl World {
         M::lives(&actor.state, &mut before);
         let newest = actor.outbox.newest();
         let handled = match told {
-            Told::Envelope(envelope) => actor.deliver::<M>(&mut turn, envelope),
+            Told::Envelope(envelope) => actor.deliver::<M>(&mut turn, *envelope),
             Told::Local(local) => actor.local::<M>(&mut turn, local),
             Told::Alarm => actor.wake::<M>(&mut turn),
         };

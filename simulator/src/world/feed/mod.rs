@@ -340,7 +340,7 @@ impl World {
             7 => feed.saved = Some(feed.store.clone()),
             8 | 9 => self.feed_afresh(pick),
             _ => {
-                let empty = (pick % 2 == 0).then(|| feed.emptied());
+                let empty = (pick.is_multiple_of(2)).then(|| feed.emptied());
                 if let Some(saved) = empty.or_else(|| feed.saved.clone()) {
                     let epoch = feed.store.epoch;
                     let next = match self.defect {
