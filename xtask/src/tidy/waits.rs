@@ -81,6 +81,11 @@ fn is_word(c: char) -> bool {
 /// Every `.await` with its line, and the function whose call is awaited where it is a call.
 fn awaited(text: &str) -> Vec<(usize, Option<&str>)> {
     text.match_indices(".await")
+        // A name that only begins with the word is a field or a method.
+        .filter(|(at, word)| {
+            let rest = text.get(at + word.len()..).unwrap_or_default();
+            !rest.starts_with(is_word)
+        })
         .filter_map(|(at, _)| text.get(..at))
         .map(|before| (before.lines().count(), called(before)))
         .collect()
@@ -123,7 +128,7 @@ mod tests {
     #[test]
     fn waits_through_a_probe_and_for_each_other_pass() {
         let text = "async fn drain(&self) {\n self.probe\n .outside(Delivery, object.deliver(x(1)))\n \
-                    .await;\n self.lane(1).await;\n hold().await\n }\n async fn lane(&self, n: u8) {}";
+                    .await;\n self.lane(1).await;\n hold().await;\n state.awaits_rows()\n }\n async fn lane(&self, n: u8) {}";
         assert_eq!(found(text), Vec::<String>::new());
     }
 
