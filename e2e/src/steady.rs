@@ -66,7 +66,7 @@ impl SteadyNode {
         let identity = Identity {
             store_id,
             boot_id: "boot-1".to_owned(),
-            boots: 1,
+            boots: None,
             version: "steady".to_owned(),
             facts: NodeFacts {
                 os: "linux".to_owned(),
