@@ -52,7 +52,11 @@ impl Bill {
     }
 
     fn plus(self, other: Self) -> Self {
-        Self(std::array::from_fn(|at| self.0[at] + other.0[at]))
+        let mut sum = self.0;
+        for (sum, more) in sum.iter_mut().zip(other.0) {
+            *sum += more;
+        }
+        Self(sum)
     }
 
     /// How many of it fit into the free plan's day.
@@ -73,9 +77,9 @@ impl Bill {
             .find(|row| row.cell("what happens").is_ok_and(|cell| cell == what))
             .ok_or_else(|| failure(format!("the table does not say what this costs: {what}")))?;
         let mut bill = [0; 5];
-        for (at, column) in COLUMNS.iter().enumerate() {
+        for (bill, column) in bill.iter_mut().zip(COLUMNS) {
             let cell = row.cell(column)?.replace(',', "");
-            bill[at] = if cell == "–" { 0 } else { cell.parse()? };
+            *bill = if cell == "–" { 0 } else { cell.parse()? };
         }
         Ok(Self(bill))
     }

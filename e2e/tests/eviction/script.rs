@@ -72,8 +72,11 @@ impl Run {
         };
         wait_until("the pool knows the machine", PATIENCE, || async {
             let pool = run.faults.look("NodePool", run.person.id.as_str()).await?;
-            let node = &pool.actors[0]["state"]["nodes"][run.node.node.as_str()];
-            Ok((node["state"] == "ready").then_some(()))
+            let node = pool
+                .actors
+                .first()
+                .and_then(|pool| pool.pointer(&format!("/state/nodes/{}/state", run.node.node)));
+            Ok((node == Some(&json!("ready"))).then_some(()))
         })
         .await?;
         Ok(run)
@@ -162,7 +165,8 @@ impl Run {
         let third = self
             .intend(&prompts, "third", json!({"text": "hold three"}))
             .await?;
-        let second: TaskId = serde_json::from_value(third["task"].clone())?;
+        let second: TaskId =
+            serde_json::from_value(third.get("task").cloned().unwrap_or_default())?;
         self.until_prompts(session, 3, PromptState::Running).await?;
         self.end(&second, "cancel").await?;
         self.until_task(&second, TaskState::Cancelled).await?;
@@ -245,19 +249,20 @@ impl Run {
 /// What an object still has to do, if anything.
 fn busy(class: &str, seen: &Stored) -> Option<String> {
     let owes = |actor: &&Value| {
-        actor["outbox"]["lanes"]
-            .as_array()
+        actor
+            .pointer("/outbox/lanes")
+            .and_then(Value::as_array)
             .is_none_or(|lanes| !lanes.is_empty())
     };
     if let Some(actor) = seen.actors.iter().find(owes) {
-        return Some(format!("mail is left: {:#}", actor["outbox"]));
+        return Some(format!("mail is left: {actor:#}"));
     }
     let waits = |actor: &&Value| {
-        let state = &actor["state"];
-        let full = |field: &str| state[field].as_array().is_some_and(|list| !list.is_empty());
-        let claimed = state["claims"]
-            .as_object()
-            .is_some_and(|map| !map.is_empty());
+        let held = |field: &str| actor.pointer(&format!("/state/{field}"));
+        let list = |field: &str| held(field).and_then(Value::as_array);
+        let full = |field: &str| list(field).is_some_and(|list| !list.is_empty());
+        let claims = held("claims").and_then(Value::as_object);
+        let claimed = claims.is_some_and(|claims| !claims.is_empty());
         full("commands") || full("awaited") || full("waiting") || claimed
     };
     let waiting = seen.actors.iter().find(waits)?;
