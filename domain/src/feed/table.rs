@@ -19,6 +19,7 @@ pub const FOLLOWER: MachineTable = MachineTable {
     ],
     moves: &[
         on("absent", "follow", &["catching_up", "live"]),
+        on("catching_up", "follow", &["absent", "live"]),
         on("catching_up", "next", &["absent", "live"]),
         on("catching_up", "closed", &["absent"]),
         on("live", "follow", &["catching_up"]),

@@ -358,7 +358,8 @@ impl World {
         }
     }
 
-    /// A follower forgets a conversation and follows it anew on the same socket.
+    /// A follower follows a conversation again on the same socket, from where it
+    /// is or, having forgotten it, from its beginning.
     fn feed_afresh(&mut self, pick: usize) {
         let Some(feed) = &mut self.feed else {
             return;
@@ -374,9 +375,15 @@ impl World {
             return;
         };
         let session = session.clone();
-        let conversation = Conversation::new(session.clone());
+        let fresh = || Conversation::new(session.clone());
+        let conversation = held
+            .conversations
+            .entry(session.clone())
+            .or_insert_with(fresh);
+        if !pick.is_multiple_of(3) {
+            *conversation = fresh();
+        }
         let frame = conversation.follow();
-        held.conversations.insert(session, conversation);
         self.feed_say(client, socket, frame);
     }
 
