@@ -525,6 +525,7 @@ impl World {
     /// A frame arrives at a follower.
     pub(super) fn feed_down(&mut self, client: usize, socket: u64, frame: &ServerFrame) {
         let compares = self.random.chance(10);
+        let impatient = self.breaks(5);
         let Some(feed) = &mut self.feed else {
             return;
         };
@@ -548,7 +549,11 @@ impl World {
             let applied = conversation.apply(frame);
             let after = cursor_word(conversation.cursor());
             self.coverage.note("cursor", before, word, after);
-            replies.extend(applied.reply);
+            // Instead of pulling the next page it follows again from where it is.
+            replies.extend(applied.reply.map(|reply| match impatient {
+                true => conversation.follow(),
+                false => reply,
+            }));
             resets += u64::from(applied.reset);
         }
         self.ledger.counts.resets += resets;
