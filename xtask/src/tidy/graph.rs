@@ -32,10 +32,7 @@ const TEST_ONLY: &[(&str, &str)] = &[
         "sam-simulator",
         "drives the machines of sam-domain under seeded faults",
     ),
-    (
-        "sam-fuzz",
-        "leads whatever is read from outside astray",
-    ),
+    ("sam-fuzz", "leads whatever is read from outside astray"),
     ("sam-e2e", "the end-to-end tests themselves"),
     ("xtask", "builds and checks"),
 ];
