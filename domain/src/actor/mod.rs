@@ -47,12 +47,9 @@ pub trait Machine {
 }
 
 /// What a machine can be told.
-#[cfg_attr(
-    target_pointer_width = "64",
-    expect(
-        clippy::large_enum_variant,
-        reason = "lives on the stack for one step; a box would only cost"
-    )
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives on the stack for one step; a box would only cost"
 )]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input<L> {
