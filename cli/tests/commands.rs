@@ -2,6 +2,7 @@
 
 mod support;
 
+use sam_domain::conversation::wire::PROMPT_LIMIT;
 use sam_domain::error::{Failure, Fault};
 use sam_domain::id::Id;
 use sam_domain::task::{StepName, TaskState};
@@ -132,7 +133,7 @@ async fn an_unanswered_submission_is_repeated_with_its_key() {
 #[tokio::test]
 async fn an_empty_or_huge_prompt_is_not_sent() {
     let (server, program) = server_with_project().await;
-    for stdin in ["  \n", &"x".repeat(70_000)] {
+    for stdin in ["  \n", &"x".repeat(PROMPT_LIMIT + 1)] {
         let ran = program.run_with(&["task", "submit", "-"], stdin).await;
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran:?}");
     }

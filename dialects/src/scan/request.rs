@@ -462,7 +462,7 @@ mod tests {
                 r#"{"stream_options":{"include_usage":true}, "stream" : true, "x":1.50 }"#,
             ),
             (
-                r#"{"stream":true,"stream_options": {"x" : 1.0, "include_usage":false},"z":0.0e1}"#,
+                r#"{"stream":true,"stream_options": {"include_usage":false, "x" : 1.0},"z":0.0e1}"#,
                 r#"{"stream":true,"stream_options": {"include_usage":true,"x":1.0},"z":0.0e1}"#,
             ),
             (

@@ -257,6 +257,9 @@ pub(super) mod tests {
     fn an_artefact_that_no_test_starts_is_found() {
         let metadata = metadata(vec![package("sam-worker", &[])]);
         let started = source("e2e/tests/a.rs", &started().text.replace("dist/web", ""));
-        assert_eq!(names(&check_exercised(&metadata, &[started])), ["sam-web"]);
+        assert_eq!(
+            names(&check_exercised(&metadata, &[started])),
+            ["sam-web", "sam-web-markdown"]
+        );
     }
 }
