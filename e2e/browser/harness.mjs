@@ -356,6 +356,8 @@ export const conversation = (project, session) => `/projects/${project.id ?? pro
 
 /** The conversation's part of the page, as HTML without the renderer's markers. */
 export async function transcript(page) {
+  // The Markdown parser comes with the first message; until then text is plain.
+  await page.locator(".prose .plain").first().waitFor({ state: "detached" });
   const html = await page.locator("[data-part=conversation]").evaluate((part) => part.outerHTML);
   return html.replaceAll(/<!--.*?-->/gs, "");
 }

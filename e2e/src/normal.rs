@@ -42,9 +42,12 @@ impl Names {
     #[must_use]
     pub fn of(&mut self, value: &Value) -> Value {
         match value {
+            // By name: how a map orders its fields is a matter of the build.
             Value::Object(fields) => fields
                 .iter()
                 .filter(|(name, _)| !VERSIONS.contains(&name.as_str()))
+                .collect::<BTreeMap<_, _>>()
+                .into_iter()
                 .map(|(name, value)| {
                     let value = if MOMENTS.contains(&name.as_str()) && !value.is_null() {
                         Value::from("a moment")
@@ -100,7 +103,8 @@ mod tests {
         let mut names = Names::default();
         let one = names.of(&run("aaa"));
         assert_eq!(one, Names::default().of(&run("bbb")));
-        assert_eq!(one["others"], json!(["tsk_2", "tsk_1"]));
+        assert_eq!(one["others"], json!(["tsk_1", "tsk_2"]));
+        assert_eq!(one["task"], "tsk_2");
         assert_eq!(one["branch"], "sam/fix-it");
         assert_ne!(one, Names::default().of(&json!({"task": "x"})));
     }

@@ -133,18 +133,23 @@ async function serve(options) {
     miniflareOptions(options, { ...values, ...options.settings }, library),
   );
 
+  const removeScratch = () => {
+    try {
+      // The runtime may be writing its last.
+      rmSync(scratch, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
+    } catch (error) {
+      say(`${scratch} is left for the next start: ${error.message}`);
+    }
+  };
   let stopping = null;
   const stop = (why) => {
     stopping ??= (async () => {
       say(`stopping (${why})`);
       await miniflare.dispose().catch((error) => say(`while stopping: ${error.message}`));
       await dismissGuard();
-      try {
-        // The runtime may be writing its last.
-        rmSync(scratch, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
-      } catch (error) {
-        say(`${scratch} is left for the next start: ${error.message}`);
-      }
+      removeScratch();
+      // A restart of the runtime that was under way may make its folder after this.
+      process.once("exit", removeScratch);
       rmSync(pidFile, { force: true });
       giveBack();
     })();

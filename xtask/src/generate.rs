@@ -92,6 +92,7 @@ const SETTINGS_TAIL: &str = "
 | variable | meaning |
 |---|---|
 | `SAM_CHROMIUM` | the Chromium that the browser tests drive |
+| `SAM_E2E_EVICTIONS` | `all` evicts objects at every point, not at a tenth of them |
 | `SAM_E2E_KEEP` | show the logs of every stack, not only of one whose test failed |
 ";
 
