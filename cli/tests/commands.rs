@@ -141,6 +141,19 @@ async fn an_empty_or_huge_prompt_is_not_sent() {
 }
 
 #[tokio::test]
+async fn a_prompt_of_three_megabytes_is_sent_whole() {
+    let (server, program) = server_with_project().await;
+    server.on("POST", &tasks_path(), 202, &submitted());
+    let words = "x".repeat(3_000_000);
+    let ran = program.run_with(&["task", "submit", "-"], &words).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(
+        server.asked("POST", &tasks_path())[0].json()["prompt"],
+        words
+    );
+}
+
+#[tokio::test]
 async fn a_created_project_sends_an_absolute_path_and_becomes_current() {
     let server = Server::start().await;
     server.on(

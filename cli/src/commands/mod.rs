@@ -13,6 +13,7 @@ pub(crate) use task::{shape, state_word};
 use crate::args::{Args, Command};
 use crate::context::Context;
 use crate::error::{Exit, Failure};
+use sam_domain::conversation::wire::PROMPT_LIMIT;
 use std::io::Read;
 
 /// Runs a parsed command line.
@@ -43,10 +44,11 @@ fn planned(what: &str, hint: Option<&str>) -> Failure {
     }
 }
 
-/// Most bytes read from stdin: well above the longest prompt that is accepted.
-const STDIN_LIMIT: u64 = 1024 * 1024;
+/// Most bytes read from stdin: well above the longest prompt that is accepted, so
+/// that what is cut off here is refused there.
+const STDIN_LIMIT: u64 = 2 * PROMPT_LIMIT as u64;
 
-/// All of stdin.
+/// All of stdin, up to [`STDIN_LIMIT`].
 fn stdin() -> Result<String, Failure> {
     let mut text = String::new();
     std::io::stdin()
