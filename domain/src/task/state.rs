@@ -5,6 +5,7 @@ use crate::actor::message::TaskIntent;
 use crate::conversation::row::BodyRef;
 use crate::error::Failure;
 use crate::id::{AgentSessionId, CommandId, NodeId, PromptId, WorkspaceId};
+use crate::link::frame::StopReason;
 use crate::time::{Millis, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +15,7 @@ pub const PLACING_LIMIT: Millis = Millis::hours(24);
 pub const PREPARING_LIMIT: Millis = Millis::minutes(15);
 /// How long an agent may take to answer for the first time.
 pub const STARTING_LIMIT: Millis = Millis::minutes(3);
-/// How long finishing waits for rows before it goes on and says so.
+/// How long the end of a prompt waits for its rows before it is told without them, which is said.
 pub const ROWS_LIMIT: Millis = Millis::seconds(60);
 /// How long commit and push may take.
 pub const GIT_LIMIT: Millis = Millis::minutes(15);
@@ -54,6 +55,10 @@ pub struct Task {
     pub agent_is_fresh: bool,
     /// The prompt the task holds or has given to the agent.
     pub prompt: Option<HeldPrompt>,
+    /// How the agent ended the held prompt, while the rows that it ended with are awaited: nobody is
+    /// told of an end that they cannot read yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settling: Option<StopReason>,
     /// The last prompt that ended, and the rows it ended with.
     pub rows_mark: Option<(PromptId, u64)>,
     /// How far finishing is.

@@ -11,6 +11,8 @@
 //! - A terminal state is final; what arrives after it only frees the place.
 //! - A prompt that may have begun is never sent again by itself: the person is
 //!   asked. One that certainly never ran may be.
+//! - An end of a prompt is told when the conversation holds what the agent said
+//!   before it, or after a minute, with a notice.
 //! - A step's deadline is stored when the step begins. Only a machine that is
 //!   away while it commits gets the grace that every absence gets.
 //! - `finishing` goes back to `running` when a further prompt was queued before
@@ -162,14 +164,7 @@ impl Step<'_> {
                 stage: PromptStage::Waiting,
             }),
             Message::PromptCancelRequested { prompt } => self.cancel_prompt(&prompt),
-            Message::RowsComplete { prompt }
-                if self.task.finishing
-                    == Some(Finishing::Rows {
-                        prompt: prompt.clone(),
-                    }) =>
-            {
-                self.begin_git();
-            }
+            Message::RowsComplete { prompt } => self.rows_complete(&prompt),
             Message::Placed { attempt, node } => {
                 if self.task.state == TaskState::Placing && attempt == self.task.attempt {
                     self.task.node = Some(node);

@@ -40,6 +40,11 @@ pub const TASK: MachineTable = MachineTable {
         input("agent_ready", "machine", "The agent takes prompts."),
         input("agent_ended", "machine", "The agent is over."),
         input("prompt_finished", "machine", "The agent's turn is over."),
+        input(
+            "rows_complete",
+            "conversation",
+            "It holds all that the agent said before its turn was over.",
+        ),
         input("git_result", "machine", "What commit and push came to."),
         input(
             "command_failed",
@@ -75,15 +80,12 @@ pub const TASK: MachineTable = MachineTable {
         on("starting", "cancel", &["cancelled"]),
         on("starting", "deadline", &["placing", "failed"]),
         on("running", "agent_ended", &["awaiting_input"]),
-        on(
-            "running",
-            "prompt_finished",
-            &["awaiting_input", "finishing", "failed"],
-        ),
+        on("running", "prompt_finished", &["finishing"]),
+        on("running", "rows_complete", &["awaiting_input", "failed"]),
         on("running", "command_failed", &["awaiting_input"]),
         on("running", "workspace_lost", &["awaiting_input"]),
         on("running", "cancel", &["cancelled"]),
-        on("running", "deadline", &["awaiting_input"]),
+        on("running", "deadline", &["awaiting_input", "failed"]),
         on(
             "awaiting_input",
             "prompt_dispatched",
@@ -122,6 +124,11 @@ pub const AGENT_SESSION: MachineTable = MachineTable {
         input("agent_ready", "machine", "It takes prompts."),
         input("agent_ended", "machine", "Its process is over."),
         input("prompt_finished", "machine", "Its turn is over."),
+        input(
+            "rows_complete",
+            "conversation",
+            "All that it said is there.",
+        ),
         input("git_result", "machine", "The work is handed back."),
         input(
             "command_failed",
@@ -157,10 +164,11 @@ pub const AGENT_SESSION: MachineTable = MachineTable {
         on("ready", "cancel", &["ended"]),
         on("ready", "deadline", &["ended"]),
         on("prompting", "agent_ended", &["ended"]),
-        on("prompting", "prompt_finished", &["ready", "ended"]),
+        on("prompting", "prompt_finished", &["ready"]),
+        on("prompting", "rows_complete", &["ready", "ended"]),
         on("prompting", "command_failed", &["ready"]),
         on("prompting", "workspace_lost", &["ended"]),
         on("prompting", "cancel", &["ended"]),
-        on("prompting", "deadline", &["ended"]),
+        on("prompting", "deadline", &["ready", "ended"]),
     ],
 };

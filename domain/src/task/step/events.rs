@@ -114,6 +114,8 @@ impl Step<'_> {
         self.task.agent = AgentBinding::None;
         self.activity(ActivityState::Ended);
         match self.task.prompt.as_ref().map(|held| held.stage) {
+            // How the prompt ended is known, and told when its rows are there.
+            _ if self.task.settling.is_some() => {}
             Some(PromptStage::Sent | PromptStage::Running) => {
                 let reason = format!("the agent {reason}");
                 self.end_prompt(StopReason::Unknown {

@@ -4,19 +4,54 @@ use super::*;
 
 impl Step<'_> {
     pub(super) fn await_rows(&mut self, prompt: PromptId, through: u64) {
-        let Some(workspace) = self.task.workspace.clone() else {
+        if self.task.workspace.is_none() {
             return;
-        };
+        }
         self.task.finishing = Some(Finishing::Rows {
             prompt: prompt.clone(),
         });
         self.enter(TaskState::Finishing, Some(ROWS_LIMIT));
         self.begin(StepName::Finishing);
-        self.tell_session(Message::AwaitRows {
-            prompt,
-            workspace,
-            through,
-        });
+        self.ask_for_rows(prompt, through);
+    }
+
+    /// Asks the conversation to say when it holds all rows up to a number.
+    pub(super) fn ask_for_rows(&mut self, prompt: PromptId, through: u64) {
+        if let Some(workspace) = self.task.workspace.clone() {
+            self.tell_session(Message::AwaitRows {
+                prompt,
+                workspace,
+                through,
+            });
+        }
+    }
+
+    pub(super) fn rows_complete(&mut self, prompt: &PromptId) {
+        let settles = self.task.settling.is_some()
+            && self
+                .task
+                .prompt
+                .as_ref()
+                .is_some_and(|held| held.prompt == *prompt);
+        if settles {
+            self.settle_prompt();
+        } else if matches!(&self.task.finishing, Some(Finishing::Rows { prompt: of }) if of == prompt)
+        {
+            self.begin_git();
+        }
+    }
+
+    /// A minute is over: goes on without the rows that are missing, and says so.
+    pub(super) fn rows_overdue(&mut self) {
+        self.task.rows_incomplete = true;
+        let text =
+            "Some of the agent's rows did not arrive in a minute; they are added when they do.";
+        self.notice(NoticeLevel::Warning, "rows_incomplete", text, None);
+        if self.task.settling.is_some() {
+            self.settle_prompt();
+        } else {
+            self.begin_git();
+        }
     }
 
     pub(super) fn begin_git(&mut self) {

@@ -83,6 +83,7 @@ impl Step<'_> {
             return;
         };
         match held.stage {
+            _ if self.task.settling.is_some() => {}
             PromptStage::Waiting => {
                 self.end_prompt(StopReason::Cancelled);
                 // A task still on its way to the agent waits there for the next words.
@@ -103,6 +104,7 @@ impl Step<'_> {
     }
 
     pub(super) fn end_prompt(&mut self, stop_reason: StopReason) {
+        self.task.settling = None;
         if let Some(held) = self.task.prompt.take() {
             self.tell_session(Message::PromptEnded {
                 prompt: held.prompt,
@@ -122,7 +124,7 @@ impl Step<'_> {
             .prompt
             .as_ref()
             .is_some_and(|held| held.prompt == prompt && held.stage != PromptStage::Waiting);
-        if !in_flight {
+        if !in_flight || self.task.settling.is_some() {
             return;
         }
         self.task
@@ -132,37 +134,31 @@ impl Step<'_> {
             self.prompt_never_ran(reason.clone());
             return;
         }
-        self.end_prompt(stop_reason.clone());
         self.task.rows_mark = Some((prompt.clone(), rows_through));
-        let mode = self
-            .task
-            .intent
-            .as_ref()
-            .map_or(TaskMode::Task, |intent| intent.mode);
+        if matches!(stop_reason, StopReason::EndTurn) && self.mode() == TaskMode::Task {
+            self.end_prompt(stop_reason);
+            self.await_rows(prompt, rows_through);
+            return;
+        }
+        self.task.settling = Some(stop_reason);
+        self.task.step_deadline = Some(self.turn.now.plus(ROWS_LIMIT));
+        self.ask_for_rows(prompt, rows_through);
+    }
+
+    /// The agent's turn is over and all of it can be read: says how it ended.
+    pub(super) fn settle_prompt(&mut self) {
+        let Some(stop_reason) = self.task.settling.take() else {
+            return;
+        };
+        self.task.step_deadline = None;
+        self.end_prompt(stop_reason.clone());
         match stop_reason {
-            StopReason::EndTurn if mode == TaskMode::Task => self.await_rows(prompt, rows_through),
             StopReason::EndTurn | StopReason::Cancelled => self.await_input(),
             StopReason::Error {
                 message,
                 code,
                 hint,
-            } => {
-                let code = code.as_deref().unwrap_or("agent_error");
-                let hint = |then: &str| match &hint {
-                    Some(hint) => format!("{hint} {then}"),
-                    None => then.to_owned(),
-                };
-                if mode == TaskMode::Task {
-                    let hint = hint(
-                        "Read the conversation's last rows; submit the task again when the cause is gone.",
-                    );
-                    self.fail(code, &message, Some(&hint), Fault::Environment);
-                } else {
-                    let hint = hint("Send another prompt to go on.");
-                    self.notice(NoticeLevel::Error, code, &message, Some(&hint));
-                    self.await_input();
-                }
-            }
+            } => self.prompt_failed(&message, code.as_deref(), hint.as_deref()),
             StopReason::MaxTokens => self.ask(
                 "max_tokens",
                 "The model reached its output limit in mid-work.",
@@ -178,6 +174,31 @@ impl Step<'_> {
                 self.prompt_unknown(&reason)
             }
         }
+    }
+
+    fn prompt_failed(&mut self, message: &str, code: Option<&str>, hint: Option<&str>) {
+        let code = code.unwrap_or("agent_error");
+        let hint = |then: &str| match hint {
+            Some(hint) => format!("{hint} {then}"),
+            None => then.to_owned(),
+        };
+        if self.mode() == TaskMode::Task {
+            let hint = hint(
+                "Read the conversation's last rows; submit the task again when the cause is gone.",
+            );
+            self.fail(code, message, Some(&hint), Fault::Environment);
+        } else {
+            let hint = hint("Send another prompt to go on.");
+            self.notice(NoticeLevel::Error, code, message, Some(&hint));
+            self.await_input();
+        }
+    }
+
+    fn mode(&self) -> TaskMode {
+        self.task
+            .intent
+            .as_ref()
+            .map_or(TaskMode::Task, |intent| intent.mode)
     }
 
     pub(super) fn prompt_never_ran(&mut self, reason: String) {

@@ -88,10 +88,7 @@ impl Step<'_> {
             }
             TaskState::Finishing => match self.task.finishing {
                 Some(Finishing::Rows { .. }) if step_over => {
-                    self.task.rows_incomplete = true;
-                    let text = "Some of the agent's rows did not arrive in a minute; they are added when they do.";
-                    self.notice(NoticeLevel::Warning, "rows_incomplete", text, None);
-                    self.begin_git();
+                    self.rows_overdue();
                 }
                 Some(Finishing::Git)
                     if step_over && self.task.away_since.is_some() && !grace_over =>
@@ -109,6 +106,9 @@ impl Step<'_> {
                 }
                 _ => {}
             },
+            TaskState::Running if step_over && self.task.settling.is_some() => {
+                self.rows_overdue();
+            }
             TaskState::Running if grace_over => {
                 self.machine_lost("The machine has been away for 24 hours.");
             }
