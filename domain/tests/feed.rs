@@ -3,22 +3,39 @@
 use proptest::prelude::*;
 use sam_domain::conversation::reducer::Conversation;
 use sam_domain::conversation::row::{Author, Row, RowBody, TextBody};
-use sam_domain::feed::{ClientFrame, Entity, Scope, ServerFrame};
-use sam_domain::id::{Id, RowId, SessionId};
+use sam_domain::feed::audience::News;
+use sam_domain::feed::follower::{Follower, Received, Reply};
+use sam_domain::feed::history::{Ahead, Changeset, Counters, History, Present};
+use sam_domain::feed::{ClientFrame, Entity, PAGE_BYTES, Scope, ServerFrame};
+use sam_domain::id::{Id, ProjectId, RowId, SessionId};
 use sam_domain::time::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
 
 const EPOCH: &str = "epoch-1";
 
-/// What is stored, and the newest text that only deltas have told.
+/// What is stored, the newest text that only deltas have told, and what is remembered of the client.
 struct Server {
+    project: ProjectId,
     session: SessionId,
-    seq: u64,
+    counters: Counters,
     rows: BTreeMap<RowId, Row>,
     live: BTreeMap<RowId, String>,
+    follower: Follower,
 }
 
 impl Server {
+    fn new(session: SessionId) -> Self {
+        Self {
+            project: ProjectId::mint(Timestamp(1), 1),
+            session,
+            counters: Counters::default(),
+            rows: BTreeMap::new(),
+            live: BTreeMap::new(),
+            follower: Follower::new(Timestamp(u64::MAX)),
+        }
+    }
+
     fn scope(&self) -> Scope {
         Scope::Session(self.session.clone())
     }
@@ -38,20 +55,19 @@ impl Server {
         })
     }
 
-    fn store(&mut self, number: u8) -> ServerFrame {
-        let from = self.seq;
-        self.seq += 1;
+    fn store(&mut self, number: u8) -> Option<ServerFrame> {
+        let mut changes = Changeset::new(self.counters);
+        let mut counters = changes.counters();
         let id = id(number);
         let text = self.live.entry(id.clone()).or_default().clone();
-        let pos = self.rows.get(&id).map_or(self.seq, |row| row.pos);
-        let rev = self.rows.get(&id).map_or(1, |row| row.rev + 1);
+        let held = self.rows.get(&id);
         let row = Row {
             id: id.clone(),
             session: self.session.clone(),
-            seq: self.seq,
-            pos,
+            seq: counters.next_seq(),
+            pos: held.map_or_else(|| counters.next_pos(), |row| row.pos),
             attempt: 1,
-            rev,
+            rev: held.map_or(1, |row| row.rev + 1),
             author: Author::Agent,
             created_at: Timestamp(1),
             body: RowBody::Text(TextBody {
@@ -59,59 +75,84 @@ impl Server {
                 ..TextBody::default()
             }),
         };
-        self.rows.insert(id, row.clone());
-        let entities = vec![Entity::Row(Box::new(row))];
-        ServerFrame::Changes {
+        let had = held.map(|row| row.seq);
+        changes.put(counters, had, Entity::Row(Box::new(row.clone())));
+        self.rows.insert(id, row);
+        let changed = changes.finish()?;
+        self.counters = changed.counters;
+        Some(ServerFrame::Changes {
             scope: self.scope(),
-            from,
-            to: self.seq,
-            entities,
+            from: changed.from,
+            to: changed.to(),
+            entities: changed.entities,
             more: false,
-        }
+        })
     }
 
-    /// Answers `follow` or `next` with hello and pages of two rows.
-    fn answer(&self, frame: &ClientFrame) -> Vec<ServerFrame> {
-        let page = |after: u64| {
-            let mut newer: Vec<_> = self
-                .rows
-                .values()
-                .filter(|row| row.seq > after)
-                .cloned()
-                .collect();
-            newer.sort_by_key(|row| row.seq);
-            let more = newer.len() > 2;
-            newer.truncate(2);
-            let to = if more {
-                newer.last().map_or(after, |row| row.seq)
-            } else {
-                self.seq
-            };
-            let entities = newer
-                .into_iter()
-                .map(|row| Entity::Row(Box::new(row)))
-                .collect();
-            ServerFrame::Changes {
-                scope: self.scope(),
-                from: after,
-                to,
-                entities,
-                more,
-            }
+    /// A new socket that follows nothing yet.
+    fn accept(&mut self) {
+        self.follower = Follower::new(Timestamp(u64::MAX));
+    }
+
+    /// Answers a client's frame.
+    fn answer(&mut self, frame: &ClientFrame) -> Vec<ServerFrame> {
+        let mut follower = self.follower.clone();
+        let text = serde_json::to_string(frame).unwrap_or_default();
+        let Ok(received) = follower.receive(self, &text, Timestamp(1));
+        self.follower = follower;
+        let replies = match received {
+            Received::Replies(replies) => replies,
+            Received::Expired => Vec::new(),
         };
-        match frame {
-            ClientFrame::Follow { after, .. } => {
-                let hello = ServerFrame::Hello {
-                    scope: self.scope(),
-                    epoch: EPOCH.to_owned(),
-                    seq: self.seq,
-                    floor: 0,
-                };
-                vec![hello, page(*after)]
-            }
-            ClientFrame::Next { to, .. } => vec![page(*to)],
-            ClientFrame::Unfollow { .. } => Vec::new(),
-        }
+        let frame = |reply| match reply {
+            Reply::Frame(frame) => frame,
+            Reply::Page { scope, from, page } => ServerFrame::Changes {
+                scope,
+                from,
+                to: page.to,
+                entities: page.entities,
+                more: page.more,
+            },
+        };
+        replies.into_iter().map(frame).collect()
+    }
+
+    fn newer(&self, after: u64) -> Vec<&Row> {
+        let mut newer: Vec<&Row> = self.rows.values().filter(|row| row.seq > after).collect();
+        newer.sort_by_key(|row| row.seq);
+        newer
+    }
+}
+
+impl History for Server {
+    type Entities = Vec<Entity>;
+    type Error = Infallible;
+
+    fn project(&self) -> &ProjectId {
+        &self.project
+    }
+
+    fn present(&self, _: &Scope) -> Result<Option<Present>, Infallible> {
+        Ok(Some(Present {
+            epoch: EPOCH.to_owned(),
+            counters: self.counters,
+        }))
+    }
+
+    /// Two rows fill a page.
+    fn ahead(&self, _: &Scope, after: u64) -> Result<Ahead, Infallible> {
+        let size = |row: &&Row| (row.seq, PAGE_BYTES / 2);
+        Ok(Ahead {
+            sizes: self.newer(after).iter().map(size).collect(),
+            is_all: true,
+        })
+    }
+
+    fn read(&self, _: &Scope, after: u64, to: u64) -> Result<Vec<Entity>, Infallible> {
+        let newer = self.newer(after).into_iter().filter(|row| row.seq <= to);
+        Ok(newer
+            .map(|row| Entity::Row(Box::new(row.clone())))
+            .collect())
     }
 }
 
@@ -119,7 +160,7 @@ fn id(number: u8) -> RowId {
     RowId::mint(Timestamp(u64::from(number)), u128::from(number))
 }
 
-fn settle(server: &Server, conversation: &mut Conversation, frame: ClientFrame) {
+fn settle(server: &mut Server, conversation: &mut Conversation, frame: ClientFrame) {
     let mut asked = VecDeque::from([frame]);
     while let Some(frame) = asked.pop_front() {
         for answer in server.answer(&frame) {
@@ -155,19 +196,26 @@ proptest! {
     #[test]
     fn rows_and_deltas_end_equal_to_what_is_stored(steps in steps(), lost in proptest::collection::vec(any::<bool>(), 60)) {
         let session = SessionId::mint(Timestamp(1), 1);
-        let mut server = Server { session: session.clone(), seq: 0, rows: BTreeMap::new(), live: BTreeMap::new() };
+        let mut server = Server::new(session.clone());
         let mut conversation = Conversation::new(session);
         let follow = conversation.follow();
-        settle(&server, &mut conversation, follow);
+        settle(&mut server, &mut conversation, follow);
         let (mut lagging, mut connected, mut last) = (false, true, None);
         for (step, lost) in steps.into_iter().zip(lost) {
             let frame = match step {
-                Step::Grow(n, word) => server.grow(n, &word).filter(|_| !lagging),
-                Step::Store(n) => Some(server.store(n)),
+                Step::Grow(n, word) => {
+                    let delta = server.grow(n, &word);
+                    delta.filter(|_| !lagging && server.follower.hears(News::Delta(&server.session)))
+                }
+                Step::Store(n) => {
+                    let changes = server.store(n);
+                    changes.filter(|_| server.follower.hears(News::Rows(&server.session)))
+                }
                 Step::Reconnect => {
                     connected = true;
+                    server.accept();
                     let follow = conversation.follow();
-                    settle(&server, &mut conversation, follow);
+                    settle(&mut server, &mut conversation, follow);
                     None
                 }
                 Step::Lag(now) => { lagging = now; None }
@@ -178,7 +226,7 @@ proptest! {
             connected &= !lost;
             if connected {
                 if let Some(reply) = conversation.apply(&frame).reply {
-                    settle(&server, &mut conversation, reply);
+                    settle(&mut server, &mut conversation, reply);
                 }
                 last = Some(frame);
             }
@@ -187,8 +235,9 @@ proptest! {
         for number in numbers {
             server.store(number);
         }
+        server.accept();
         let follow = conversation.follow();
-        settle(&server, &mut conversation, follow);
+        settle(&mut server, &mut conversation, follow);
         let mut stored: Vec<_> = server.rows.values().cloned().collect();
         stored.sort_by_key(|row| row.pos);
         let shown: Vec<_> = conversation.rows().cloned().collect();
@@ -200,16 +249,11 @@ proptest! {
 #[test]
 fn another_epoch_forgets_what_was_held() {
     let session = SessionId::mint(Timestamp(1), 1);
-    let mut server = Server {
-        session: session.clone(),
-        seq: 0,
-        rows: BTreeMap::new(),
-        live: BTreeMap::new(),
-    };
+    let mut server = Server::new(session.clone());
     let mut conversation = Conversation::new(session);
     server.store(1);
     let follow = conversation.follow();
-    settle(&server, &mut conversation, follow);
+    settle(&mut server, &mut conversation, follow);
     assert_eq!(conversation.rows().count(), 1);
     let restored = ServerFrame::Hello {
         scope: server.scope(),
@@ -229,16 +273,11 @@ fn another_epoch_forgets_what_was_held() {
 #[test]
 fn a_delta_for_another_version_or_length_changes_nothing() {
     let session = SessionId::mint(Timestamp(1), 1);
-    let mut server = Server {
-        session: session.clone(),
-        seq: 0,
-        rows: BTreeMap::new(),
-        live: BTreeMap::new(),
-    };
+    let mut server = Server::new(session.clone());
     let mut conversation = Conversation::new(session.clone());
     server.store(1);
     let follow = conversation.follow();
-    settle(&server, &mut conversation, follow);
+    settle(&mut server, &mut conversation, follow);
     for (rev, at) in [(2, 0), (1, 1)] {
         let delta = ServerFrame::Delta {
             session: session.clone(),

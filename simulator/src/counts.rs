@@ -79,6 +79,8 @@ counts! {
     heard "feed frames heard";
     /// Followers that had to begin afresh.
     resets "feed resets";
+    /// Followers whose authorisation ran out.
+    expired "feed authorisations run out";
     /// Tombstones made.
     tombstones "tombstones";
     /// Purges of tombstones.

@@ -35,6 +35,8 @@ pub enum Defect {
     FloorForgotten,
     /// A restored history keeps its epoch.
     EpochKept,
+    /// What a follower follows is not kept at its socket.
+    FollowerForgotten,
     /// The rows' mark is taken as reached at once.
     RowsNotAwaited,
     /// A second agent with the same identity is welcomed again and again.
@@ -43,7 +45,7 @@ pub enum Defect {
 
 impl Defect {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::EffectDropped,
         Self::HeartbeatMovesDeadline,
         Self::DispatchBeforeClaim,
@@ -58,6 +60,7 @@ impl Defect {
         Self::FeedSkipsOne,
         Self::FloorForgotten,
         Self::EpochKept,
+        Self::FollowerForgotten,
         Self::RowsNotAwaited,
         Self::RivalWelcomed,
     ];
@@ -80,6 +83,7 @@ impl Defect {
             Self::FeedSkipsOne => "feed-skips-one",
             Self::FloorForgotten => "floor-forgotten",
             Self::EpochKept => "epoch-kept",
+            Self::FollowerForgotten => "follower-forgotten",
             Self::RowsNotAwaited => "rows-not-awaited",
             Self::RivalWelcomed => "rival-welcomed",
         }

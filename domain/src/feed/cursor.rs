@@ -147,7 +147,8 @@ impl Cursor {
     /// the server's history is another one, or it no longer reaches back here.
     pub fn hello(&mut self, epoch: &str, seq: u64, floor: u64) -> bool {
         let other = self.epoch.as_deref().is_some_and(|held| held != epoch);
-        let forget = other || (self.seq > 0 && self.seq < floor) || self.seq > seq;
+        // Who holds nothing has nothing to forget: its page comes right after.
+        let forget = self.seq > 0 && (other || self.seq < floor || self.seq > seq);
         if forget {
             self.seq = 0;
         }

@@ -9,12 +9,14 @@
 //! up is "entities with seq > after". `reset` is sent when the cursor is from
 //! another epoch or below the floor: the client forgets and follows from 0.
 //!
-//! - [`history`]: what is read, [`follower`]: who is sent what, both run by ProjectData.
+//! - [`history`]: what is written and read, [`follower`]: who is sent what when they ask,
+//!   [`audience`]: who is sent what is new; ProjectData runs them, and the simulator the same.
 //! - [`cursor`]: what a follower makes of it; [`table`]: both ends as tables.
 //!
 //! Deltas are never the record: they show growing text early and are healed by
 //! the row's next upsert.
 
+pub mod audience;
 pub mod cursor;
 pub mod follower;
 pub mod history;

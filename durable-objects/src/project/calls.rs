@@ -304,7 +304,7 @@ impl Project {
             }
         };
         let page = rows::page(sql, session, from, limit.clamp(1, PAGE_ROWS))?;
-        let as_of = scope::Counters::load(sql, session.as_str())?.seq;
+        let as_of = scope::counters(sql, session.as_str())?.seq;
         Ok(frames::message_page(
             &page.rows,
             as_of,

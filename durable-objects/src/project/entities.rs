@@ -3,6 +3,7 @@
 //! Each is stored as JSON under its id with its `rev`; an older or equal `rev` changes nothing.
 
 use sam_domain::conversation::wire::SessionView;
+use sam_domain::feed::history::{Changed, Changeset};
 use sam_domain::id::Id;
 use sam_domain::task::TaskView;
 use sam_platform::params;
@@ -10,28 +11,14 @@ use sam_platform::sql::{Sql, SqlError};
 use serde::Deserialize;
 
 use super::frames::{self, Json};
-use super::scope::{Counters, PROJECT};
+use super::scope::{self, PROJECT};
 use crate::shell::ShellError;
-
-/// How many entities one call of a reader returns at most; fewer mean that there are no more.
-pub(super) const CHUNK_LEN: usize = 64;
 
 /// Work on the project's entities in one turn.
 pub(super) struct Entities<'a> {
     sql: &'a Sql,
-    counters: Counters,
-    from: u64,
-    written: Vec<(u64, Json)>,
-}
-
-/// What a piece of work changed, for the feed.
-pub(super) struct EntitiesChanged {
-    /// Exclusive lower end.
-    pub(super) from: u64,
-    /// Inclusive upper end.
-    pub(super) to: u64,
-    /// The entities, in order of seq.
-    pub(super) entities: Vec<Json>,
+    /// The entities as they go into a frame.
+    changes: Changeset<Json>,
 }
 
 #[derive(Deserialize)]
@@ -42,12 +29,9 @@ struct Held {
 
 impl<'a> Entities<'a> {
     pub(super) fn open(sql: &'a Sql) -> Result<Self, SqlError> {
-        let counters = Counters::load(sql, PROJECT)?;
         Ok(Self {
             sql,
-            from: counters.seq,
-            counters,
-            written: Vec::new(),
+            changes: Changeset::new(scope::counters(sql, PROJECT)?),
         })
     }
 
@@ -58,17 +42,17 @@ impl<'a> Entities<'a> {
         if held.as_ref().is_some_and(|held| held.rev >= rev) {
             return Ok(());
         }
-        let seq = self.counters.next_seq();
+        let mut counters = self.changes.counters();
+        let seq = counters.next_seq();
         self.sql.run(
             "INSERT INTO entities (id, seq, rev, view) VALUES (?1, ?2, ?3, ?4) \
              ON CONFLICT (id) DO UPDATE SET \
                seq = excluded.seq, rev = excluded.rev, view = excluded.view",
             params![id, seq, rev, view],
         )?;
-        if let Some(held) = held {
-            self.written.retain(|(seq, _)| *seq != held.seq);
-        }
-        self.written.push((seq, frames::project_entity(id, view)));
+        let had = held.map(|held| held.seq);
+        self.changes
+            .put(counters, had, frames::project_entity(id, view));
         Ok(())
     }
 
@@ -85,16 +69,12 @@ impl<'a> Entities<'a> {
     }
 
     /// Saves the counters and says what changed; `None` when nothing did.
-    pub(super) fn finish(self) -> Result<Option<EntitiesChanged>, SqlError> {
-        if self.counters.seq == self.from {
-            return Ok(None);
+    pub(super) fn finish(self) -> Result<Option<Changed<Json>>, SqlError> {
+        let changed = self.changes.finish();
+        if let Some(changed) = &changed {
+            scope::save(self.sql, PROJECT, changed.counters)?;
         }
-        self.counters.save(self.sql, PROJECT)?;
-        Ok(Some(EntitiesChanged {
-            from: self.from,
-            to: self.counters.seq,
-            entities: self.written.into_iter().map(|(_, text)| text).collect(),
-        }))
+        Ok(changed)
     }
 }
 
@@ -158,32 +138,4 @@ pub(super) fn newest<I: Id>(sql: &Sql) -> Result<Option<I>, SqlError> {
 pub(super) fn get(sql: &Sql, id: &str) -> Result<Option<Json>, SqlError> {
     let row: Option<ViewRow> = sql.first("SELECT view FROM entities WHERE id = ?", params![id])?;
     Ok(row.map(|row| row.view))
-}
-
-#[derive(Deserialize)]
-struct ChangedEntity {
-    seq: u64,
-    id: String,
-    view: Option<String>,
-}
-
-/// The project's entities after a sequence number, each with its number, ready for a frame.
-pub(super) fn after_seq(sql: &Sql, after: u64) -> Result<Vec<(u64, Option<Json>)>, SqlError> {
-    let rows: Vec<ChangedEntity> = sql.rows(
-        "SELECT seq, id, view FROM entities WHERE seq > ?1 \
-         UNION ALL \
-         SELECT seq, id, NULL AS view FROM tombstones WHERE scope = ?2 AND seq > ?1 \
-         ORDER BY seq LIMIT ?3",
-        params![after, PROJECT, CHUNK_LEN],
-    )?;
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            let entity = match &row.view {
-                Some(view) => Some(frames::project_entity(&row.id, view)),
-                None => frames::gone_entity(&row.id),
-            };
-            (row.seq, entity)
-        })
-        .collect())
 }

@@ -75,7 +75,7 @@ pub(super) fn receive(feed: &Feed<'_>, socket: &Socket, text: &str, now: Timesta
         at: delta.at,
         append: delta.append,
     };
-    feed.delta(&claims.ses, &frame, now);
+    feed.audience(now).delta(&claims.ses, &frame);
 }
 
 fn failed(error: SocketError) -> ApiError {

@@ -21,6 +21,9 @@ mod ended;
 mod entities;
 mod feed;
 mod frames;
+mod history;
+#[cfg(test)]
+mod history_tests;
 mod idempotency;
 mod live;
 mod rows;

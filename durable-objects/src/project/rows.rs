@@ -11,6 +11,7 @@ use sam_domain::conversation::row::{Author, Row, RowUpsert, is_newer};
 use sam_domain::conversation::wire::RowOutcome;
 use sam_domain::error::ApiError;
 use sam_domain::feed::PAGE_BYTES;
+use sam_domain::feed::history::{Changed, Changeset, Counters};
 use sam_domain::id::{Id as _, RowId, SessionId};
 use sam_platform::params;
 use sam_platform::sql::{Sql, SqlError};
@@ -18,15 +19,13 @@ use sam_platform::value::{MAX_SAFE_INTEGER, SqlValue};
 use serde::Deserialize;
 
 use super::frames::Json;
-use super::scope::Counters;
+use super::scope;
 use crate::shell::ShellError;
 
 /// The longest row, in bytes of its JSON: what one page holds.
 pub(super) const MAX_ROW_BYTES: usize = PAGE_BYTES;
 /// Rows that one statement writes: eight values each, of the hundred that a statement binds.
 const ROWS_A_STATEMENT: usize = 12;
-/// Most entities of one page of the feed.
-const PAGE_ENTITIES: u32 = 1_000;
 
 #[derive(Clone, Deserialize)]
 struct Held {
@@ -44,35 +43,19 @@ struct Held {
 pub(super) struct SessionRows<'a> {
     sql: &'a Sql,
     session: &'a SessionId,
-    counters: Counters,
-    /// Where the counters were when this work began.
-    from: u64,
     /// Rows that were looked up, as they are stored or will be; `None` for one that is not there.
     held: BTreeMap<RowId, Option<Held>>,
-    /// What this work writes, by sequence number, as JSON.
-    written: BTreeMap<u64, (Held, String)>,
-}
-
-/// What a piece of work changed, for the feed.
-pub(super) struct RowsChanged {
-    /// Exclusive lower end.
-    pub(super) from: u64,
-    /// Inclusive upper end.
-    pub(super) to: u64,
-    /// The rows as JSON, in order of seq.
-    pub(super) rows: Vec<String>,
+    /// What this work writes, each row with its JSON.
+    changes: Changeset<(Held, Json)>,
 }
 
 impl<'a> SessionRows<'a> {
     pub(super) fn open(sql: &'a Sql, session: &'a SessionId) -> Result<Self, SqlError> {
-        let counters = Counters::load(sql, session.as_str())?;
         Ok(Self {
             sql,
             session,
-            from: counters.seq,
-            counters,
             held: BTreeMap::new(),
-            written: BTreeMap::new(),
+            changes: Changeset::new(scope::counters(sql, session.as_str())?),
         })
     }
 
@@ -108,18 +91,20 @@ impl<'a> SessionRows<'a> {
         Ok(self.held.get(id).cloned().flatten())
     }
 
-    /// Takes in a row that takes the place of `held`; `false` when it is too long.
-    fn write(&mut self, row: &Row, held: Option<&Held>) -> Result<bool, ShellError> {
+    /// Takes in a row that takes the place of `held` and has the newest number of `counters`; `false`
+    /// when it is too long, and then it uses up no number.
+    fn write(
+        &mut self,
+        counters: Counters,
+        row: &Row,
+        held: Option<&Held>,
+    ) -> Result<bool, ShellError> {
         let text = serde_json::to_string(row).map_err(|error| ShellError::Stored {
             key: row.id.to_string(),
             cause: error.to_string(),
         })?;
         if text.len() > MAX_ROW_BYTES {
             return Ok(false);
-        }
-        if let Some(held) = held {
-            // An earlier version written by the same work is not shown any more.
-            self.written.remove(&held.seq);
         }
         let now_held = Held {
             id: row.id.clone(),
@@ -131,7 +116,8 @@ impl<'a> SessionRows<'a> {
             author: row.author,
         };
         self.held.insert(row.id.clone(), Some(now_held.clone()));
-        self.written.insert(row.seq, (now_held, text));
+        let had = held.map(|held| held.seq);
+        self.changes.put(counters, had, (now_held, text));
         Ok(true)
     }
 
@@ -145,8 +131,7 @@ impl<'a> SessionRows<'a> {
             return Ok(RowOutcome::Refused);
         }
         let held = self.held(&upsert.id)?;
-        // A row that is refused uses up no number.
-        let mut counters = self.counters.clone();
+        let mut counters = self.changes.counters();
         let pos = match &held {
             Some(held) if held.session != *self.session || held.author == Author::Person => {
                 return Ok(RowOutcome::Refused);
@@ -159,23 +144,23 @@ impl<'a> SessionRows<'a> {
         };
         let seq = counters.next_seq();
         let row = upsert.into_row(self.session.clone(), claims.attempt, seq, pos);
-        if !self.write(&row, held.as_ref())? {
-            return Ok(RowOutcome::Refused);
-        }
-        self.counters = counters;
-        Ok(RowOutcome::Accepted)
+        Ok(match self.write(counters, &row, held.as_ref())? {
+            true => RowOutcome::Accepted,
+            false => RowOutcome::Refused,
+        })
     }
 
     /// Takes in a row of this object's own making (a person's words, a notice). Position and sequence
     /// number are given here. Putting the same id again replaces it.
     pub(super) fn put(&mut self, mut row: Row) -> Result<(), ShellError> {
         let held = self.held(&row.id)?;
+        let mut counters = self.changes.counters();
         row.pos = match &held {
             Some(held) => held.pos,
-            None => self.counters.next_pos(),
+            None => counters.next_pos(),
         };
-        row.seq = self.counters.next_seq();
-        if !self.write(&row, held.as_ref())? {
+        row.seq = counters.next_seq();
+        if !self.write(counters, &row, held.as_ref())? {
             return Err(
                 ApiError::new(413, "row_too_large", "This does not fit into one row.").into(),
             );
@@ -184,12 +169,11 @@ impl<'a> SessionRows<'a> {
     }
 
     /// Writes the rows and the counters and says what changed; `None` when nothing did.
-    pub(super) fn finish(self) -> Result<Option<RowsChanged>, SqlError> {
-        if self.counters.seq == self.from {
+    pub(super) fn finish(self) -> Result<Option<Changed<Json>>, SqlError> {
+        let Some(changed) = self.changes.finish() else {
             return Ok(None);
-        }
-        let written: Vec<(Held, String)> = self.written.into_values().collect();
-        for rows in written.chunks(ROWS_A_STATEMENT) {
+        };
+        for rows in changed.entities.chunks(ROWS_A_STATEMENT) {
             let places = vec!["(?, ?, ?, ?, ?, ?, ?, ?)"; rows.len()].join(", ");
             let values: Vec<SqlValue> = rows.iter().flat_map(values).collect();
             self.sql.run(
@@ -202,12 +186,8 @@ impl<'a> SessionRows<'a> {
                 &values,
             )?;
         }
-        self.counters.save(self.sql, self.session.as_str())?;
-        Ok(Some(RowsChanged {
-            from: self.from,
-            to: self.counters.seq,
-            rows: written.into_iter().map(|(_, text)| text).collect(),
-        }))
+        scope::save(self.sql, self.session.as_str(), changed.counters)?;
+        Ok(Some(changed.map(|(_, text)| text)))
     }
 }
 
@@ -325,43 +305,3 @@ const FORWARDS: &str = "\
     SELECT group_concat(row, ',' ORDER BY rows.pos) AS rows, \
       EXISTS (SELECT 1 FROM rows, edge WHERE session = ?1 AND rows.pos > edge.pos) AS more \
     FROM rows, edge WHERE session = ?1 AND rows.pos > ?2 AND rows.pos <= edge.pos";
-
-/// What a page of the feed holds.
-pub(super) struct FeedPage {
-    /// Up to which sequence number it goes; `None` when nothing comes after the cursor.
-    pub(super) to: Option<u64>,
-    /// Rows, and ids of rows that are gone, as entities with commas between them, in order of seq.
-    pub(super) entities: Json,
-}
-
-/// The rows of a session after a sequence number, at most [`PAGE_BYTES`], at least one where there is
-/// one.
-pub(super) fn after_seq(sql: &Sql, session: &SessionId, after: u64) -> Result<FeedPage, SqlError> {
-    let record = sql.record(CHANGED, params![session, after, PAGE_ENTITIES, PAGE_BYTES])?;
-    let (to, entities) = match record {
-        Some(record) => (record.number("to_seq")?, record.text("entities")?),
-        None => (None, None),
-    };
-    Ok(FeedPage {
-        to,
-        entities: entities.unwrap_or_default(),
-    })
-}
-
-/// What changed after a sequence number: session, number, most entities, most bytes. The entities are
-/// those of the wire type; a test holds them equal.
-const CHANGED: &str = "\
-    WITH sizes AS (SELECT seq, octet_length(row) + 32 AS size FROM rows \
-        WHERE session = ?1 AND seq > ?2 \
-        UNION ALL SELECT seq, 64 AS size FROM tombstones WHERE scope = ?1 AND seq > ?2 \
-        ORDER BY seq LIMIT ?3), \
-      sums AS (SELECT seq, sum(size) OVER (ORDER BY seq) AS bytes FROM sizes), \
-      edge AS (SELECT coalesce(max(seq) FILTER (WHERE bytes <= ?4), min(seq)) AS seq FROM sums), \
-      changed AS ( \
-        SELECT rows.seq, '{\"type\":\"row\",\"value\":' || row || '}' AS entity FROM rows, edge \
-        WHERE session = ?1 AND rows.seq > ?2 AND rows.seq <= edge.seq \
-        UNION ALL \
-        SELECT gone.seq, '{\"type\":\"row_gone\",\"value\":\"' || id || '\"}' AS entity \
-        FROM tombstones AS gone, edge \
-        WHERE scope = ?1 AND gone.seq > ?2 AND gone.seq <= edge.seq) \
-    SELECT max(seq) AS to_seq, group_concat(entity, ',' ORDER BY seq) AS entities FROM changed";

@@ -1,8 +1,6 @@
-//! Counters: what sequence number a scope is at, and under which epoch.
-//!
-//! Each scope (the project, each session) counts for itself and without gaps, so that one live frame
-//! fits every follower that is up to date.
+//! What a cursor runs over, as it is stored: counters, and the epoch they belong to.
 
+use sam_domain::feed::history::{Counters, Present};
 use sam_platform::crypto::base64url;
 use sam_platform::sql::{Sql, SqlError};
 use sam_platform::{entropy, params};
@@ -10,57 +8,71 @@ use serde::Deserialize;
 
 use crate::shell::ShellError;
 
-/// The key of the project's own scope.
+/// The key of the project's own scope; a session's is its id.
 pub(super) const PROJECT: &str = "project";
 
-/// A scope's counters. Changed in memory and saved once at the end of a turn's work on it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(super) struct Counters {
-    /// The newest sequence number given.
-    pub(super) seq: u64,
-    /// The newest position given; positions order a session's rows on the screen.
-    pub(super) pos: u64,
-    /// Cursors below it cannot be continued, because tombstones were purged.
-    pub(super) floor: u64,
+/// A scope's counters; zero for one that has none yet.
+pub(super) fn counters(sql: &Sql, scope: &str) -> Result<Counters, SqlError> {
+    let stored = sql.first(
+        "SELECT seq, pos, floor FROM scopes WHERE scope = ?",
+        params![scope],
+    )?;
+    Ok(stored.unwrap_or_default())
 }
 
-impl Counters {
-    /// A scope's counters; zero for one that has none yet.
-    pub(super) fn load(sql: &Sql, scope: &str) -> Result<Self, SqlError> {
-        Ok(sql
-            .first(
-                "SELECT seq, pos, floor FROM scopes WHERE scope = ?",
-                params![scope],
-            )?
-            .unwrap_or(Self {
-                seq: 0,
-                pos: 0,
-                floor: 0,
-            }))
-    }
+/// Stores a scope's counters.
+pub(super) fn save(sql: &Sql, scope: &str, counters: Counters) -> Result<(), SqlError> {
+    sql.run(
+        "INSERT INTO scopes (scope, seq, pos, floor) VALUES (?1, ?2, ?3, ?4) \
+         ON CONFLICT (scope) DO UPDATE SET \
+           seq = excluded.seq, pos = excluded.pos, floor = excluded.floor",
+        params![scope, counters.seq, counters.pos, counters.floor],
+    )
+    .map(|_| ())
+}
 
-    /// Stores them.
-    pub(super) fn save(&self, sql: &Sql, scope: &str) -> Result<(), SqlError> {
-        sql.run(
-            "INSERT INTO scopes (scope, seq, pos, floor) VALUES (?1, ?2, ?3, ?4) \
-             ON CONFLICT (scope) DO UPDATE SET \
-               seq = excluded.seq, pos = excluded.pos, floor = excluded.floor",
-            params![scope, self.seq, self.pos, self.floor],
-        )
-        .map(|_| ())
-    }
+#[derive(Default, Deserialize)]
+struct PresentRow {
+    epoch: Option<String>,
+    seq: u64,
+    pos: u64,
+    floor: u64,
+}
 
-    /// The next sequence number.
-    pub(super) fn next_seq(&mut self) -> u64 {
-        self.seq += 1;
-        self.seq
-    }
+/// Where the project's scope stands.
+pub(super) fn of_project(sql: &Sql) -> Result<Present, ShellError> {
+    let row = sql.first(
+        "SELECT (SELECT value FROM meta WHERE key = 'epoch') AS epoch, seq, pos, floor \
+         FROM scopes WHERE scope = ?",
+        params![PROJECT],
+    )?;
+    present(sql, row.unwrap_or_default())
+}
 
-    /// The next position.
-    pub(super) fn next_pos(&mut self) -> u64 {
-        self.pos += 1;
-        self.pos
-    }
+/// Where a session's scope stands; `None` when there is no such session.
+pub(super) fn of_session(sql: &Sql, session: &str) -> Result<Option<Present>, ShellError> {
+    let row: Option<PresentRow> = sql.first(
+        "SELECT (SELECT value FROM meta WHERE key = 'epoch') AS epoch, \
+           coalesce(scopes.seq, 0) AS seq, coalesce(pos, 0) AS pos, coalesce(floor, 0) AS floor \
+         FROM entities LEFT JOIN scopes ON scope = id WHERE id = ?",
+        params![session],
+    )?;
+    row.map(|row| present(sql, row)).transpose()
+}
+
+fn present(sql: &Sql, row: PresentRow) -> Result<Present, ShellError> {
+    let epoch = match row.epoch {
+        Some(epoch) => epoch,
+        None => epoch(sql)?,
+    };
+    Ok(Present {
+        epoch,
+        counters: Counters {
+            seq: row.seq,
+            pos: row.pos,
+            floor: row.floor,
+        },
+    })
 }
 
 #[derive(Deserialize)]
@@ -69,7 +81,7 @@ struct MetaRow {
 }
 
 /// The epoch of this object's history: random, made once, another one after a restore.
-pub(super) fn epoch(sql: &Sql) -> Result<String, ShellError> {
+fn epoch(sql: &Sql) -> Result<String, ShellError> {
     let stored: Option<MetaRow> = sql.first("SELECT value FROM meta WHERE key = 'epoch'", &[])?;
     if let Some(row) = stored {
         return Ok(row.value);

@@ -1,8 +1,5 @@
 //! The statements of this object, on SQLite.
 
-use std::collections::BTreeMap;
-
-use proptest::prelude::*;
 use sam_domain::access::claims::{Claims, Purpose};
 use sam_domain::actor::message::{Envelope, Message, TaskIntent};
 use sam_domain::actor::{Actor, Address, Handled};
@@ -11,33 +8,32 @@ use sam_domain::conversation::row::{Author, Row, RowBody, RowUpsert, TextBody};
 use sam_domain::conversation::session::{self, Session, SessionLocal, SessionMachine};
 use sam_domain::conversation::wire::{RowOutcome, SessionView};
 use sam_domain::error::ApiError;
-use sam_domain::feed::{Entity, PAGE_BYTES};
+use sam_domain::feed::PAGE_BYTES;
 use sam_domain::id::*;
 use sam_domain::task::state::Task;
 use sam_domain::task::{TaskMode, TaskView};
 use sam_domain::time::{Timestamp, Turn};
-use sam_platform::params;
 use sam_platform::sql::Sql;
 
 use super::entities::{self, Entities};
 use super::idempotency::{self, Once};
 use super::rows::{self, SessionRows};
-use super::scope::{self, Counters};
+use super::scope;
 use super::work::Work;
-use super::{feed, schema, usage};
+use super::{schema, usage};
 use crate::shell::ShellError;
 
-fn database() -> Sql {
+pub(super) fn database() -> Sql {
     let sql = Sql::in_memory().unwrap();
     schema::create(&sql).unwrap();
     sql
 }
 
-fn id<T: Id>(number: u128) -> T {
+pub(super) fn id<T: Id>(number: u128) -> T {
     T::mint(Timestamp(1_000 + number as u64), number)
 }
 
-fn claims(session: u128, attempt: u32) -> Claims {
+pub(super) fn claims(session: u128, attempt: u32) -> Claims {
     Claims {
         purpose: Purpose::Workspace,
         usr: id(1),
@@ -51,7 +47,7 @@ fn claims(session: u128, attempt: u32) -> Claims {
     }
 }
 
-fn upsert(row: u128, rev: u32, author: Author, text: &str) -> RowUpsert {
+pub(super) fn upsert(row: u128, rev: u32, author: Author, text: &str) -> RowUpsert {
     RowUpsert {
         n: 1,
         id: id(row),
@@ -66,11 +62,11 @@ fn upsert(row: u128, rev: u32, author: Author, text: &str) -> RowUpsert {
 }
 
 /// What a text with commas between its values says.
-fn listed<T: serde::de::DeserializeOwned>(text: &str) -> Vec<T> {
+pub(super) fn listed<T: serde::de::DeserializeOwned>(text: &str) -> Vec<T> {
     serde_json::from_str(&format!("[{text}]")).unwrap()
 }
 
-fn stored(sql: &Sql, session: &SessionId) -> Vec<Row> {
+pub(super) fn stored(sql: &Sql, session: &SessionId) -> Vec<Row> {
     let mut all = Vec::new();
     let mut from = rows::From::After(0);
     loop {
@@ -189,99 +185,6 @@ fn pages_are_bounded_by_bytes_and_cover_everything_once() {
     assert_eq!(rows::position(&sql, &id(9), &id(40)).unwrap(), None);
 }
 
-/// What a follower holds after reading pages from a cursor to the present.
-fn catch_up(sql: &Sql, session: &SessionId, cursor: &mut u64, held: &mut BTreeMap<RowId, Row>) {
-    let present = Counters::load(sql, session.as_str()).unwrap().seq;
-    loop {
-        let page = feed::page(sql, Some(session), *cursor, present).unwrap();
-        assert!(page.to >= *cursor);
-        for entity in listed(&page.entities) {
-            match entity {
-                Entity::Row(row) => {
-                    assert!(row.seq > *cursor && row.seq <= page.to);
-                    held.insert(row.id.clone(), *row);
-                }
-                other => panic!("{other:?}"),
-            }
-        }
-        *cursor = page.to;
-        if !page.more {
-            assert_eq!(page.to, present);
-            return;
-        }
-    }
-}
-
-#[test]
-fn what_is_gone_is_told_in_its_place() {
-    let sql = database();
-    let session: SessionId = id(1);
-    let mut rows = SessionRows::open(&sql, &session).unwrap();
-    for row in [10, 11] {
-        let upsert = upsert(row, 1, Author::Agent, "words");
-        rows.upsert(&claims(1, 1), upsert).unwrap();
-    }
-    rows.finish().unwrap();
-    let (scope, gone) = (session.as_str(), id::<RowId>(10));
-    sql.run("DELETE FROM rows WHERE id = ?", params![&gone])
-        .unwrap();
-    sql.run(
-        "INSERT INTO tombstones (scope, seq, id) VALUES (?, 3, ?)",
-        params![scope, &gone],
-    )
-    .unwrap();
-    let page = feed::page(&sql, Some(&session), 0, 3).unwrap();
-    assert_eq!((page.to, page.more), (3, false));
-    let entities: Vec<Entity> = listed(&page.entities);
-    assert!(matches!(&entities[..], [Entity::Row(_), Entity::RowGone(row)] if *row == gone));
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
-
-    #[test]
-    fn a_follower_from_any_cursor_ends_with_what_is_stored(
-        writes in prop::collection::vec((0u128..12, 1u32..4, 1u32..6, 0usize..90_000, any::<bool>()), 1..60),
-    ) {
-        let sql = database();
-        let session: SessionId = id(1);
-        let mut newest: BTreeMap<RowId, (u32, u32)> = BTreeMap::new();
-        let (mut cursor, mut held) = (0, BTreeMap::new());
-        let (mut live_at, mut live): (u64, BTreeMap<RowId, Row>) = (0, BTreeMap::new());
-        for (row, attempt, rev, size, look) in writes {
-            let mut rows = SessionRows::open(&sql, &session).unwrap();
-            let upsert = upsert(row, rev, Author::Agent, &"x".repeat(size));
-            let key = upsert.id.clone();
-            let expected = newest.get(&key).is_none_or(|held| (attempt, rev) > *held);
-            let outcome = rows.upsert(&claims(1, attempt), upsert).unwrap();
-            prop_assert_eq!(outcome == RowOutcome::Accepted, expected);
-            if expected {
-                newest.insert(key, (attempt, rev));
-            }
-            if let Some(changed) = rows.finish().unwrap() {
-                // One live frame continues exactly where the last one ended.
-                prop_assert_eq!(changed.from, live_at);
-                live_at = changed.to;
-                for row in changed.rows {
-                    let row: Row = serde_json::from_str(&row).unwrap();
-                    live.insert(row.id.clone(), row);
-                }
-            }
-            if look {
-                catch_up(&sql, &session, &mut cursor, &mut held);
-            }
-        }
-        catch_up(&sql, &session, &mut cursor, &mut held);
-        let all: BTreeMap<RowId, Row> =
-            stored(&sql, &session).into_iter().map(|row| (row.id.clone(), row)).collect();
-        prop_assert_eq!(&held, &all);
-        prop_assert_eq!(&live, &all);
-        let versions: BTreeMap<_, _> =
-            all.into_iter().map(|(id, row)| (id, (row.attempt, row.rev))).collect();
-        prop_assert_eq!(versions, newest);
-    }
-}
-
 #[test]
 fn a_batch_that_writes_a_row_twice_announces_its_last_version() {
     let sql = database();
@@ -293,13 +196,13 @@ fn a_batch_that_writes_a_row_twice_announces_its_last_version() {
     }
     let changed = rows.finish().unwrap().unwrap();
     let told: Vec<_> = changed
-        .rows
+        .entities
         .iter()
         .map(|row| serde_json::from_str::<Row>(row).unwrap())
         .map(|row| (row.seq, row.body.growing().unwrap().to_owned()))
         .collect();
     assert_eq!(told, [(2, "b".to_owned()), (3, "aa".to_owned())]);
-    assert_eq!((changed.from, changed.to), (0, 3));
+    assert_eq!((changed.from, changed.to()), (0, 3));
 }
 
 fn intent(task: u128, session: u128) -> TaskIntent {
@@ -319,7 +222,7 @@ fn intent(task: u128, session: u128) -> TaskIntent {
     }
 }
 
-fn view(task: u128, rev: u64) -> TaskView {
+pub(super) fn view(task: u128, rev: u64) -> TaskView {
     TaskView {
         rev,
         ..Task::queued_view(&intent(task, 1))
@@ -341,9 +244,6 @@ fn an_older_view_changes_nothing() {
     )
     .unwrap();
     assert_eq!(held.rev, 4);
-    let page = feed::page(&sql, None, 0, 2).unwrap();
-    let entities: Vec<Entity> = listed(&page.entities);
-    assert_eq!((entities.len(), page.to, page.more), (1, 2, false));
 }
 
 #[test]
@@ -441,7 +341,7 @@ fn what_a_refused_request_wrote_is_undone() {
     });
     assert!(matches!(refused, Err(ShellError::Refused(_))));
     assert_eq!(entities::get(&sql, id::<TaskId>(1).as_str()).unwrap(), None);
-    assert_eq!(Counters::load(&sql, scope::PROJECT).unwrap().seq, 0);
+    assert_eq!(scope::counters(&sql, scope::PROJECT).unwrap().seq, 0);
 }
 
 #[test]
@@ -481,7 +381,7 @@ fn usage_is_summed_and_a_repeat_counts_once() {
     assert_eq!(usage::of_task(&sql, &id(2)).unwrap().calls, 0);
 }
 
-fn begin(actor: &mut Actor<Session>, session: u128) -> Handled<session::SessionOutput> {
+pub(super) fn begin(actor: &mut Actor<Session>, session: u128) -> Handled<session::SessionOutput> {
     let mut turn = Turn::new(Timestamp(10), 7);
     let local = SessionLocal::Submit {
         intent: Box::new(intent(1, session)),

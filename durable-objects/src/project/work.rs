@@ -8,15 +8,17 @@ use sam_domain::conversation::row::Row;
 use sam_domain::conversation::session::{Session, SessionLocal, SessionMachine, SessionOutput};
 use sam_domain::conversation::wire::Activity;
 use sam_domain::feed::ServerFrame;
+use sam_domain::feed::history::Changed;
 use sam_domain::id::{SessionId, WorkspaceId};
 use sam_domain::time::{Timestamp, Turn};
 use sam_platform::params;
 use sam_platform::sql::{Sql, SqlError};
 use serde::Deserialize;
 
-use super::entities::{Entities, EntitiesChanged};
+use super::entities::Entities;
 use super::feed::Feed;
-use super::rows::{RowsChanged, SessionRows};
+use super::frames::Json;
+use super::rows::SessionRows;
 use crate::shell::ShellError;
 
 /// A turn's work, while it goes on.
@@ -31,8 +33,10 @@ pub(super) struct Work<'a> {
 /// What a turn changed.
 #[derive(Default)]
 pub(super) struct Changes {
-    rows: Option<RowsChanged>,
-    entities: Option<EntitiesChanged>,
+    /// The conversation's rows, as they are stored.
+    rows: Option<Changed<Json>>,
+    /// The project's entities.
+    entities: Option<Changed<Json>>,
     activity: Option<Activity>,
 }
 
@@ -151,11 +155,11 @@ impl Changes {
             return;
         }
         let audience = feed.audience(now);
-        if let Some(rows) = &self.rows {
+        if let Some(rows) = self.rows {
             audience.rows_changed(session, rows);
         }
         if let Some(entities) = &self.entities {
-            feed.project_changed(&audience, entities);
+            audience.project_changed(entities);
         }
         if let Some(activity) = self.activity {
             let frame = ServerFrame::Activity {

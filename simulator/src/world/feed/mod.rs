@@ -1,17 +1,21 @@
 //! Followers of the project, at both ends of their sockets.
 //!
-//! The store and the wires are modelled; who is sent what
-//! ([`Follower`](sam_domain::feed::follower::Follower)) and what a follower
-//! makes of it ([`ProjectState`], [`Conversation`]) are the real ones.
+//! The store and the wires are modelled; what is paged and who is sent what
+//! ([`Follower`], [`Audience`]) and what a follower makes of it
+//! ([`ProjectState`], [`Conversation`]) are the real ones. The object remembers
+//! nothing of a follower but its socket's attachment, which is text.
 
 mod store;
 
 use super::*;
 use crate::coverage::{cursor_word, follower_word};
+use sam_domain::access::internal::SOCKET_AUTHORISATION;
 use sam_domain::conversation::reducer::{Conversation, ProjectState};
 use sam_domain::conversation::row::{Author, Row, RowBody, TextBody};
+use sam_domain::feed::audience::{Audience, News};
 use sam_domain::feed::cursor::Cursor;
-use sam_domain::feed::follower::{Follower, Reply};
+use sam_domain::feed::follower::{Follower, Received, Reply};
+use sam_domain::feed::history::Changed;
 use sam_domain::feed::{Entity, Scope};
 use store::{Key, Store};
 
@@ -29,11 +33,22 @@ pub(crate) struct Feed {
     fifo: BTreeMap<(u64, bool), Timestamp>,
 }
 
+impl Client {
+    /// The follower that the object wakes up with.
+    fn follower(&self) -> Follower {
+        serde_json::from_str(&self.attachment).unwrap_or(Follower::new(Timestamp(0)))
+    }
+
+    fn attach(&mut self, follower: &Follower) {
+        self.attachment = serde_json::to_string(follower).unwrap_or_default();
+    }
+}
+
 /// A browser or a terminal.
 pub(super) struct Client {
     socket: Option<u64>,
-    /// What the object keeps in the socket's attachment.
-    follower: Follower,
+    /// What the object keeps at the socket, as text; empty without one.
+    attachment: String,
     project: ProjectState,
     conversations: BTreeMap<SessionId, Conversation>,
 }
@@ -162,7 +177,7 @@ impl World {
                 feed.store.skips = skips;
                 feed.clients.push(Client {
                     socket: None,
-                    follower: Follower::new(Timestamp(u64::MAX)),
+                    attachment: String::new(),
                     project,
                     conversations: BTreeMap::new(),
                 });
@@ -195,9 +210,8 @@ impl World {
                 let mut row = row(session, id.clone(), author, at, body);
                 row.rev = rev;
                 let scope = Scope::Session(session.clone());
-                let changed = feed
-                    .store
-                    .put(&scope, Key::Row(id), Entity::Row(Box::new(row)));
+                let put = (Key::Row(id), Entity::Row(Box::new(row)));
+                let changed = feed.store.put(&scope, [put]);
                 self.feed_changed(scope, changed);
             }
             SessionOutput::PutTask(view) => {
@@ -208,7 +222,7 @@ impl World {
                 if matches!(held, Some((_, Entity::Task(held))) if held.rev >= view.rev) {
                     return;
                 }
-                let changed = feed.store.put(&scope, key, Entity::Task(view));
+                let changed = feed.store.put(&scope, [(key, Entity::Task(view))]);
                 self.feed_changed(scope, changed);
             }
             SessionOutput::Activity(_) | SessionOutput::CheckRows { .. } => {}
@@ -234,7 +248,8 @@ impl World {
             .scopes
             .entry(Scope::Session(view.id.clone()))
             .or_default();
-        let changed = feed.store.put(&scope, key, Entity::Session(Box::new(view)));
+        let put = (key, Entity::Session(Box::new(view)));
+        let changed = feed.store.put(&scope, [put]);
         self.feed_changed(scope, changed);
     }
 
@@ -250,10 +265,10 @@ impl World {
         let Address::Session { session, .. } = address else {
             return;
         };
-        for n in stored + 1..=through {
-            let Some(feed) = &mut self.feed else {
-                return;
-            };
+        let Some(feed) = &mut self.feed else {
+            return;
+        };
+        let put = (stored + 1..=through).map(|n| {
             let number = workspace
                 .as_str()
                 .bytes()
@@ -264,39 +279,42 @@ impl World {
             let body = RowBody::Text(TextBody::default());
             let mut row = row(session, id.clone(), Author::Agent, self.now, body);
             row.attempt = attempt;
-            let scope = Scope::Session(session.clone());
-            let changed = feed
-                .store
-                .put(&scope, Key::Row(id), Entity::Row(Box::new(row)));
-            self.feed_changed(scope, changed);
-        }
+            (Key::Row(id), Entity::Row(Box::new(row)))
+        });
+        let scope = Scope::Session(session.clone());
+        let changed = feed.store.put(&scope, put);
+        self.feed_changed(scope, changed);
     }
 
     /// Tells everybody who is live on the scope.
-    fn feed_changed(&mut self, scope: Scope, (from, to, entity): store::Changed) {
-        let session = match &scope {
-            Scope::Project(_) => None,
-            Scope::Session(session) => Some(session),
-        };
-        let Some(feed) = &self.feed else {
+    fn feed_changed(&mut self, scope: Scope, changed: Option<Changed<Entity>>) {
+        let now = self.object_now();
+        let (Some(feed), Some(changed)) = (&self.feed, changed) else {
             return;
         };
-        let live: Vec<(usize, u64)> = feed
-            .clients
-            .iter()
-            .enumerate()
-            .filter(|(_, client)| client.follower.is_live(session))
-            .filter_map(|(number, client)| Some((number, client.socket?)))
-            .collect();
-        for (client, socket) in live {
-            let frame = ServerFrame::Changes {
-                scope: scope.clone(),
-                from,
-                to,
-                entities: vec![entity.clone()],
-                more: false,
-            };
-            self.feed_send(client, socket, frame);
+        let news = match &scope {
+            Scope::Project(_) => News::Project,
+            Scope::Session(session) => News::Rows(session),
+        };
+        let clients = feed.clients.iter().enumerate();
+        let followers = clients
+            .filter_map(|(number, client)| Some(((number, client.socket?), client.follower())));
+        let mut expired = Vec::new();
+        let audience = Audience::gather(followers, now, |socket| expired.push(socket));
+        let hearing: Vec<(usize, u64)> = audience.of(news).copied().collect();
+        let to = changed.to();
+        let frame = ServerFrame::Changes {
+            scope,
+            from: changed.from,
+            to,
+            entities: changed.entities,
+            more: false,
+        };
+        for (client, socket) in hearing {
+            self.feed_send(client, socket, frame.clone());
+        }
+        for (client, _) in expired {
+            self.feed_expired(client);
         }
     }
 
@@ -325,9 +343,9 @@ impl World {
                     .checked_rem(keys.len())
                     .and_then(|at| keys.get(at));
                 let deleted = key.and_then(|key| feed.store.delete(scope, key));
-                if let Some(changed) = deleted {
+                if deleted.is_some() {
                     self.ledger.counts.tombstones += 1;
-                    self.feed_changed(scope.clone(), changed);
+                    self.feed_changed(scope.clone(), deleted);
                     self.after(Millis(1_000), Happening::FeedTrouble);
                 }
             }
@@ -401,6 +419,12 @@ impl World {
         }
     }
 
+    /// The object closes the socket of somebody whose authorisation has run out.
+    fn feed_expired(&mut self, client: usize) {
+        self.ledger.counts.expired += 1;
+        self.feed_hang_up(client);
+    }
+
     fn feed_hang_up(&mut self, client: usize) {
         let Some(held) = self.feed.as_mut().and_then(|f| f.clients.get_mut(client)) else {
             return;
@@ -408,13 +432,13 @@ impl World {
         if held.socket.take().is_none() {
             return;
         }
-        let mut gone = std::mem::replace(&mut held.follower, Follower::new(Timestamp(u64::MAX)));
+        let gone = held.follower();
+        held.attachment.clear();
         let followed: Vec<SessionId> = held.conversations.keys().cloned().collect();
         for session in followed.iter().map(Some).chain([None]) {
             let from = follower_word(gone.standing(session));
             self.coverage.note("follower", from, "closed", "absent");
         }
-        gone.until = Timestamp(0);
         let span = self.random.span(500, 60_000);
         self.after(span, Happening::FeedDial(client));
     }
@@ -428,6 +452,7 @@ impl World {
             let span = self.random.span(100, 3_000);
             self.after(span, Happening::FeedTrouble);
         }
+        let until = self.object_now().plus(SOCKET_AUTHORISATION);
         let Some(feed) = &mut self.feed else {
             return;
         };
@@ -437,6 +462,7 @@ impl World {
         feed.next_socket += 1;
         let socket = feed.next_socket;
         held.socket = Some(socket);
+        held.attach(&Follower::new(until));
         if afresh {
             held.project = ProjectState::new(feed.project.clone());
             held.conversations.clear();
@@ -484,6 +510,7 @@ impl World {
 
     /// A frame of a follower arrives at the object.
     pub(super) fn feed_up(&mut self, client: usize, socket: u64, frame: ClientFrame) {
+        let now = self.object_now();
         let Some(feed) = &mut self.feed else {
             return;
         };
@@ -495,18 +522,27 @@ impl World {
             return;
         };
         let word = frame.word();
-        let session = match &frame {
+        let text = serde_json::to_string(&frame).unwrap_or_default();
+        let session = match frame {
             ClientFrame::Follow { scope, .. }
             | ClientFrame::Next { scope, .. }
             | ClientFrame::Unfollow { scope } => match scope {
                 Scope::Project(_) => None,
-                Scope::Session(session) => Some(session.clone()),
+                Scope::Session(session) => Some(session),
             },
         };
-        let before = follower_word(held.follower.standing(session.as_ref()));
-        let Ok(replies) = held.follower.hear(&feed.store, frame);
-        let after = follower_word(held.follower.standing(session.as_ref()));
+        let mut follower = held.follower();
+        let before = follower_word(follower.standing(session.as_ref()));
+        let Ok(received) = follower.receive(&feed.store, &text, now);
+        let after = follower_word(follower.standing(session.as_ref()));
+        if self.defect != Some(Defect::FollowerForgotten) {
+            held.attach(&follower);
+        }
         self.coverage.note("follower", before, word, after);
+        let replies = match received {
+            Received::Replies(replies) => replies,
+            Received::Expired => return self.feed_expired(client),
+        };
         for reply in replies {
             let frame = match reply {
                 Reply::Frame(frame) => frame,

@@ -2,7 +2,7 @@
 
 use crate::defect::Defect;
 use sam_domain::conversation::row::Row;
-use sam_domain::feed::history::{CHUNK, Chunk, Counters, History};
+use sam_domain::feed::history::{Ahead, Changed, Changeset, Counters, History, Present};
 use sam_domain::feed::{Entity, Scope};
 use sam_domain::id::{ProjectId, RowId, SessionId, TaskId};
 use std::collections::BTreeMap;
@@ -35,12 +35,41 @@ pub(super) struct Kept {
     order: BTreeMap<u64, (Key, bool)>,
 }
 
-/// What a change did: from, to, what is to be told.
-pub(super) type Changed = (u64, u64, Entity);
+/// Few, so that a page is bounded by the number of its entities as well.
+const AHEAD: usize = 3;
+
+impl Kept {
+    fn put(&mut self, changes: &mut Changeset<Entity>, key: Key, mut entity: Entity) {
+        let mut counters = changes.counters();
+        let seq = counters.next_seq();
+        let held = self.entities.get(&key);
+        if let Entity::Row(row) = &mut entity {
+            row.seq = seq;
+            row.pos = match held {
+                Some((_, Entity::Row(held))) => held.pos,
+                _ => counters.next_pos(),
+            };
+        }
+        let had = held.map(|(had, _)| *had);
+        if let Some(had) = had {
+            self.order.remove(&had);
+        }
+        self.order.insert(seq, (key.clone(), false));
+        self.entities.insert(key, (seq, entity.clone()));
+        changes.put(counters, had, entity);
+    }
+
+    fn finish(&mut self, changes: Changeset<Entity>) -> Option<Changed<Entity>> {
+        let changed = changes.finish()?;
+        self.counters = changed.counters;
+        Some(changed)
+    }
+}
 
 /// The stored history.
 #[derive(Clone, Debug)]
 pub(super) struct Store {
+    pub(super) project: ProjectId,
     pub(super) epoch: u64,
     pub(super) scopes: BTreeMap<Scope, Kept>,
     /// A page leaves one entity out, once in so many.
@@ -51,7 +80,8 @@ impl Store {
     pub(super) fn new(project: ProjectId) -> Self {
         Self {
             epoch: 1,
-            scopes: BTreeMap::from([(Scope::Project(project), Kept::default())]),
+            scopes: BTreeMap::from([(Scope::Project(project.clone()), Kept::default())]),
+            project,
             skips: None,
         }
     }
@@ -61,34 +91,29 @@ impl Store {
         format!("epoch-{}", self.epoch)
     }
 
-    pub(super) fn put(&mut self, scope: &Scope, key: Key, mut entity: Entity) -> Changed {
+    /// One turn that puts entities, in their order.
+    pub(super) fn put(
+        &mut self,
+        scope: &Scope,
+        entities: impl IntoIterator<Item = (Key, Entity)>,
+    ) -> Option<Changed<Entity>> {
         let kept = self.scopes.entry(scope.clone()).or_default();
-        let from = kept.counters.seq;
-        let seq = kept.counters.next_seq();
-        let held = kept.entities.get(&key);
-        if let Entity::Row(row) = &mut entity {
-            row.seq = seq;
-            row.pos = match held {
-                Some((_, Entity::Row(held))) => held.pos,
-                _ => kept.counters.next_pos(),
-            };
+        let mut changes = Changeset::new(kept.counters);
+        for (key, entity) in entities {
+            kept.put(&mut changes, key, entity);
         }
-        if let Some((old, _)) = held {
-            kept.order.remove(old);
-        }
-        kept.order.insert(seq, (key.clone(), false));
-        kept.entities.insert(key, (seq, entity.clone()));
-        (from, seq, entity)
+        kept.finish(changes)
     }
 
-    pub(super) fn delete(&mut self, scope: &Scope, key: &Key) -> Option<Changed> {
+    pub(super) fn delete(&mut self, scope: &Scope, key: &Key) -> Option<Changed<Entity>> {
         let kept = self.scopes.get_mut(scope)?;
-        let (old, _) = kept.entities.remove(key)?;
-        kept.order.remove(&old);
-        let from = kept.counters.seq;
-        let seq = kept.counters.next_seq();
-        kept.order.insert(seq, (key.clone(), true));
-        Some((from, seq, key.gone()))
+        let (had, _) = kept.entities.remove(key)?;
+        kept.order.remove(&had);
+        let mut changes = Changeset::new(kept.counters);
+        let mut counters = changes.counters();
+        kept.order.insert(counters.next_seq(), (key.clone(), true));
+        changes.put(counters, Some(had), key.gone());
+        kept.finish(changes)
     }
 
     /// Removes a scope's tombstones up to a number. Whether the floor moved.
@@ -125,18 +150,36 @@ impl Store {
 }
 
 impl History for Store {
-    type Entity = Entity;
+    type Entities = Vec<Entity>;
     type Error = Infallible;
 
-    fn epoch(&self) -> Result<String, Infallible> {
-        Ok(self.name())
+    fn project(&self) -> &ProjectId {
+        &self.project
     }
 
-    fn counters(&self, scope: &Scope) -> Result<Option<Counters>, Infallible> {
-        Ok(self.scopes.get(scope).map(|kept| kept.counters))
+    fn present(&self, scope: &Scope) -> Result<Option<Present>, Infallible> {
+        Ok(self.scopes.get(scope).map(|kept| Present {
+            epoch: self.name(),
+            counters: kept.counters,
+        }))
     }
 
-    fn after(&self, scope: &Scope, after: u64) -> Result<Chunk<Entity>, Infallible> {
+    /// Most are so large that two fill a page.
+    fn ahead(&self, scope: &Scope, after: u64) -> Result<Ahead, Infallible> {
+        let size = |seq: u64| if seq.is_multiple_of(4) { 1 } else { 100 * 1024 };
+        let mut ahead = self
+            .scopes
+            .get(scope)
+            .into_iter()
+            .flat_map(|kept| kept.order.range(after + 1..));
+        let sizes = ahead.by_ref().take(AHEAD);
+        Ok(Ahead {
+            sizes: sizes.map(|(seq, _)| (*seq, size(*seq))).collect(),
+            is_all: ahead.next().is_none(),
+        })
+    }
+
+    fn read(&self, scope: &Scope, after: u64, to: u64) -> Result<Vec<Entity>, Infallible> {
         let Some(kept) = self.scopes.get(scope) else {
             return Ok(Vec::new());
         };
@@ -146,15 +189,9 @@ impl History for Store {
         };
         Ok(kept
             .order
-            .range(after + 1..)
+            .range(after + 1..=to)
             .filter(|(seq, _)| self.skips.is_none_or(|skips| **seq % skips != 0))
-            .take(CHUNK)
-            .map(|(seq, (key, gone))| (*seq, entity(key, *gone)))
+            .filter_map(|(_, (key, gone))| entity(key, *gone))
             .collect())
-    }
-
-    /// Large, so that a few of them fill a page.
-    fn size(_: &Entity) -> usize {
-        100 * 1024
     }
 }
