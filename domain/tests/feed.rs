@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use sam_domain::conversation::reducer::Conversation;
 use sam_domain::conversation::row::{Author, Row, RowBody, TextBody};
 use sam_domain::feed::audience::News;
+use sam_domain::feed::cursor::{Cursor, Heard};
 use sam_domain::feed::follower::{Follower, Received, Reply};
 use sam_domain::feed::history::{Ahead, Changeset, Counters, History, Present};
 use sam_domain::feed::{ClientFrame, Entity, PAGE_BYTES, Scope, ServerFrame};
@@ -289,4 +290,45 @@ fn a_delta_for_another_version_or_length_changes_nothing() {
         };
         assert!(!conversation.apply(&delta).changed, "rev {rev} at {at}");
     }
+}
+
+/// Seed 8943: with every answer to an older question taken for one to the newest, each began another
+/// round, and there was no end of it.
+#[test]
+fn what_comes_before_the_answer_to_the_newest_follow_is_passed_over() {
+    let scope = Scope::Session(SessionId::mint(Timestamp(1), 1));
+    let hello = ServerFrame::Hello {
+        scope: scope.clone(),
+        epoch: "epoch-1".to_owned(),
+        seq: 26,
+        floor: 25,
+    };
+    let page = |from, to| ServerFrame::Changes {
+        scope: scope.clone(),
+        from,
+        to,
+        entities: Vec::new(),
+        more: true,
+    };
+    let mut cursor = Cursor::new(scope.clone());
+    let _ = cursor.follow();
+    assert_eq!(cursor.hear(&hello).reply, None);
+    assert_eq!(cursor.hear(&page(0, 4)).reply, Some(cursor.next()));
+    // A page is missing, so it asks again; the rest of the first answer is still on its way.
+    assert!(matches!(
+        cursor.hear(&page(8, 11)).reply,
+        Some(ClientFrame::Follow { after: 4, .. })
+    ));
+    assert_eq!(cursor.hear(&page(11, 13)), Heard::default());
+    let reset = ServerFrame::Reset {
+        scope: scope.clone(),
+    };
+    assert!(matches!(
+        cursor.hear(&reset).reply,
+        Some(ClientFrame::Follow { after: 0, .. })
+    ));
+    assert_eq!(cursor.hear(&page(0, 4)), Heard::default());
+    let heard = cursor.hear(&hello);
+    assert!(!heard.forget && heard.reply.is_none());
+    assert_eq!(cursor.hear(&page(0, 4)).reply, Some(cursor.next()));
 }

@@ -143,7 +143,7 @@ impl Watching {
         let path = format!("/api/projects/{}/feed", self.project);
         let mut socket = self.client.socket(&path).await?;
         self.held.connections += 1;
-        for cursor in &self.cursors {
+        for cursor in &mut self.cursors {
             socket.send(&cursor.follow()).await?;
         }
         loop {
@@ -173,7 +173,7 @@ impl Watching {
                 Entity::Session(session) => {
                     let id = session.id.clone();
                     if self.held.sessions.insert(id.clone(), *session).is_none() {
-                        let cursor = Cursor::new(Scope::Session(id));
+                        let mut cursor = Cursor::new(Scope::Session(id));
                         replies.push(cursor.follow());
                         self.cursors.push(cursor);
                     }

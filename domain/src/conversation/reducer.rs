@@ -60,7 +60,7 @@ impl Conversation {
 
     /// The frame that (re)starts following from what is held.
     #[must_use]
-    pub fn follow(&self) -> ClientFrame {
+    pub fn follow(&mut self) -> ClientFrame {
         self.cursor.follow()
     }
 
@@ -211,7 +211,7 @@ impl ProjectState {
 
     /// The frame that (re)starts following from what is held.
     #[must_use]
-    pub fn follow(&self) -> ClientFrame {
+    pub fn follow(&mut self) -> ClientFrame {
         self.cursor.follow()
     }
 

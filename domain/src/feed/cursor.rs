@@ -3,6 +3,11 @@
 //! It decides what a frame means for what is held: take it in, it was seen
 //! before, there is a gap, or forget everything. Web, CLI and simulator use it
 //! unchanged.
+//!
+//! Every `follow` is answered once, by `hello`, `reset` or `refused`, and what
+//! comes before the answer to the newest belongs to an older one. It is passed
+//! over: taken in, it would be asked for again, and each answer would beget
+//! further questions.
 
 use super::{ClientFrame, Entity, Scope, ServerFrame};
 
@@ -14,6 +19,8 @@ pub struct Cursor {
     seq: u64,
     /// The newest sequence number the server said there is.
     target: u64,
+    /// How many `follow` on this connection are not answered yet.
+    unanswered: u32,
 }
 
 /// What to do with a page of changes.
@@ -42,6 +49,9 @@ impl Cursor {
     /// Takes in a frame about this scope and says what it means. Frames about
     /// other scopes, deltas and activity mean nothing here.
     pub fn hear<'a>(&mut self, frame: &'a ServerFrame) -> Heard<'a> {
+        if !self.is_answer(frame) {
+            return Heard::default();
+        }
         match frame {
             ServerFrame::Hello {
                 scope,
@@ -52,7 +62,7 @@ impl Cursor {
                 let forget = self.hello(epoch, *seq, *floor);
                 Heard {
                     forget,
-                    reply: forget.then(|| self.follow()),
+                    reply: forget.then(|| self.follow_again()),
                     ..Heard::default()
                 }
             }
@@ -64,7 +74,7 @@ impl Cursor {
                 more,
             } if *scope == self.scope => match self.changes(*from, *to) {
                 Page::Gap => Heard {
-                    reply: Some(self.follow()),
+                    reply: Some(self.follow_again()),
                     ..Heard::default()
                 },
                 Page::Seen => Heard {
@@ -81,12 +91,27 @@ impl Cursor {
                 self.reset();
                 Heard {
                     forget: true,
-                    reply: Some(self.follow()),
+                    reply: Some(self.follow_again()),
                     ..Heard::default()
                 }
             }
             _ => Heard::default(),
         }
+    }
+
+    /// Counts answers to `follow`. False for a frame that belongs to an older one than the newest.
+    fn is_answer(&mut self, frame: &ServerFrame) -> bool {
+        let answers = match frame {
+            ServerFrame::Hello { scope, .. } | ServerFrame::Reset { scope } => *scope == self.scope,
+            ServerFrame::Refused { code, scope } => {
+                code != "not_followed" && scope.as_ref() == Some(&self.scope)
+            }
+            _ => false,
+        };
+        if answers {
+            self.unanswered = self.unanswered.saturating_sub(1);
+        }
+        self.unanswered == 0
     }
 
     /// A cursor that has seen nothing.
@@ -97,6 +122,7 @@ impl Cursor {
             epoch: None,
             seq: 0,
             target: 0,
+            unanswered: 0,
         }
     }
 
@@ -124,9 +150,15 @@ impl Cursor {
         self.epoch.as_deref()
     }
 
-    /// The frame that (re)starts following from here.
+    /// The frame that starts following from here on a connection of which nothing is awaited.
     #[must_use]
-    pub fn follow(&self) -> ClientFrame {
+    pub fn follow(&mut self) -> ClientFrame {
+        self.unanswered = 0;
+        self.follow_again()
+    }
+
+    fn follow_again(&mut self) -> ClientFrame {
+        self.unanswered += 1;
         ClientFrame::Follow {
             scope: self.scope.clone(),
             after: self.seq,

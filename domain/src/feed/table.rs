@@ -22,7 +22,7 @@ pub const FOLLOWER: MachineTable = MachineTable {
         on("catching_up", "follow", &["absent", "live"]),
         on("catching_up", "next", &["absent", "live"]),
         on("catching_up", "closed", &["absent"]),
-        on("live", "follow", &["catching_up"]),
+        on("live", "follow", &["absent", "catching_up"]),
         on("live", "closed", &["absent"]),
     ],
 };

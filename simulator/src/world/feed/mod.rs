@@ -323,8 +323,15 @@ impl World {
     /// Something is deleted, tombstones are purged, the history is saved, or
     /// one that was saved is restored.
     pub(super) fn feed_trouble(&mut self) {
-        let what = self.random.below(12);
+        let what = self.random.below(14);
         let pick = self.random.next() as usize;
+        // Somebody is not there while it happens.
+        if what >= 12 {
+            let clients = self.feed.as_ref().map_or(0, |feed| feed.clients.len());
+            if let Some(away) = (pick / 3).checked_rem(clients) {
+                self.feed_hang_up(away);
+            }
+        }
         let Some(feed) = &mut self.feed else {
             return;
         };
@@ -334,7 +341,7 @@ impl World {
         };
         let kept = feed.store.scopes.get(scope);
         match what {
-            0..=3 => {
+            0..=3 | 12.. => {
                 let keys: Vec<Key> = kept
                     .into_iter()
                     .flat_map(|kept| kept.entities.keys().cloned())
@@ -345,6 +352,10 @@ impl World {
                 let deleted = key.and_then(|key| feed.store.delete(scope, key));
                 if deleted.is_some() {
                     self.ledger.counts.tombstones += 1;
+                    if what >= 12 {
+                        let moved = feed.store.purge(scope, u64::MAX, self.defect);
+                        self.ledger.counts.purges += u64::from(moved);
+                    }
                     self.feed_changed(scope.clone(), deleted);
                     self.after(Millis(1_000), Happening::FeedTrouble);
                 }
@@ -468,7 +479,7 @@ impl World {
             held.conversations.clear();
         }
         let mut frames = vec![held.project.follow()];
-        frames.extend(held.conversations.values().map(Conversation::follow));
+        frames.extend(held.conversations.values_mut().map(Conversation::follow));
         for frame in frames {
             self.feed_say(client, socket, frame);
         }
@@ -608,7 +619,7 @@ impl World {
             .take(CONVERSATIONS.saturating_sub(held.conversations.len()))
             .collect();
         for session in new {
-            let conversation = Conversation::new(session.clone());
+            let mut conversation = Conversation::new(session.clone());
             replies.push(conversation.follow());
             held.conversations.insert(session, conversation);
         }
