@@ -175,6 +175,23 @@ fn a_disk_that_went_back_has_lost_what_was_on_it() {
     assert!(!is_lost(&again), "a start like any other");
 }
 
+/// Seed 56309: a copy that had gone further than its rival was waited on for events that it had
+/// forgotten, since they had been acknowledged to it.
+#[test]
+fn of_two_copies_of_a_disk_the_one_that_went_further_is_heard_from_where_it_is() {
+    let mut node = node();
+    let _ = asks(&mut node, 25, 1, prepare());
+    let closed = Input::Local(NodeLocal::Closed { connection: 1 });
+    let _ = step::<NodeMachine>(&mut node, 30, closed);
+    let mut further = hello("disk", "three", &["one", "two"]);
+    if let AgentFrame::Hello { next_event, .. } = &mut further {
+        *next_event = 6;
+    }
+    let back = says(&mut node, 40, 2, further);
+    assert!(is_lost(&back) && !is_refused(&back, "contested"));
+    assert_eq!(node.link.acked_event, 5, "its next one is the sixth");
+}
+
 #[test]
 fn a_contested_node_that_falls_silent_is_away() {
     let mut node = node();

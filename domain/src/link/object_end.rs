@@ -55,7 +55,7 @@ pub enum Hello {
     /// A process that was left behind before, on the disk that is held or a
     /// copy of it: refuse it. Which of the two has done what is not known.
     Copied,
-    /// The disk that is held by its name, but a copy or an older state of it:
+    /// The disk that is held by its name, but a copy or another state of it:
     /// what was on it is lost.
     Rewound,
     /// A newer connection has said hello before: close this one.
@@ -110,7 +110,9 @@ impl ObjectEnd {
         let unknown =
             |held: &String| held != boot_id && boots.is_some_and(|boots| !boots.contains(held));
         let same_store = self.store_id.as_deref() == Some(store_id);
-        let rewound = same_store && self.boot_id.as_ref().is_some_and(unknown);
+        // An agent forgets no event before it is acknowledged.
+        let ahead = next_event > self.acked_event + 1;
+        let rewound = same_store && (ahead || self.boot_id.as_ref().is_some_and(unknown));
         if rewound && self.connection.is_some() {
             return (Hello::Copied, None);
         }
