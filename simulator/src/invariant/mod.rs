@@ -6,6 +6,7 @@ mod attempt;
 mod deadline;
 mod dispatch;
 mod feed;
+mod loss;
 mod outcome;
 mod owner;
 mod place;
@@ -30,6 +31,7 @@ pub(crate) struct Ledger {
     pub(crate) deadline: deadline::Deadlines,
     pub(crate) dispatch: dispatch::Dispatches,
     pub(crate) feed: feed::Feeds,
+    pub(crate) loss: loss::Losses,
     pub(crate) outcome: outcome::Outcomes,
     pub(crate) rows: rows::Rows,
     pub(crate) terminal: terminal::Ends,
@@ -73,6 +75,7 @@ pub(crate) fn after_step(world: &mut World) -> Held {
     attempt::seen(world)?;
     dispatch::seen(world)?;
     feed::seen(world)?;
+    loss::seen(world)?;
     deadline::leases(world)?;
     deadline::sweep(world)
 }

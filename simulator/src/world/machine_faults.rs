@@ -141,6 +141,7 @@ impl World {
         let Some(machine) = self.vms.get_mut(vm) else {
             return;
         };
+        self.ledger.loss.caused(&machine.node);
         let mut before = Vec::new();
         machine_lives(None, &machine.disk.link, &mut before);
         machine.lose_disk(number);
@@ -203,6 +204,7 @@ impl World {
         });
         if let Some(twin) = self.vms.get(of).map(|machine| machine.twin(empty)) {
             self.ledger.counts.twins += 1;
+            self.ledger.loss.caused(&twin.node);
             self.vms.push(twin);
             self.wires.push(None);
             let vm = self.vms.len() - 1;

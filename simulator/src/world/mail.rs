@@ -74,6 +74,7 @@ impl World {
 
     pub(super) fn deliver(&mut self, envelope: Envelope, drain: u64) {
         let (from, to, ordinal) = (envelope.from.clone(), envelope.to.clone(), envelope.ordinal);
+        self.ledger.loss.sent(&envelope);
         let mut receipt = self.take_in(envelope);
         match receipt {
             Some(Receipt::Duplicate) => self.ledger.counts.duplicates += 1,
