@@ -357,6 +357,10 @@ impl World {
                         self.ledger.counts.purges += u64::from(moved);
                     }
                     self.feed_changed(scope.clone(), deleted);
+                    // Somebody asks again before it hears of it.
+                    if what == 13 {
+                        self.feed_afresh(pick / 11);
+                    }
                     self.after(Millis(1_000), Happening::FeedTrouble);
                 }
             }
