@@ -28,6 +28,8 @@ use super::scope::{self, PROJECT};
 use super::tests::{begin, claims, database, id, listed, stored, upsert, view};
 
 const NOW: Timestamp = Timestamp(1);
+/// What a restore brings back.
+const TABLES: [&str; 4] = ["rows", "entities", "tombstones", "scopes"];
 
 /// A project with a conversation, and somebody who follows both on one socket.
 struct Watched {
@@ -42,6 +44,7 @@ struct Watched {
     held: ProjectState,
     conversation: Conversation,
     resets: usize,
+    saves: usize,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +66,7 @@ impl Watched {
             attachment: String::new(),
             sent: VecDeque::new(),
             resets: 0,
+            saves: 0,
         };
         watched.name_epoch();
         let mut actor: Actor<Session> = Actor::new(session::address(
@@ -237,28 +241,30 @@ impl Watched {
         }
     }
 
-    fn each_table(&self, statements: &[&str]) {
-        for table in ["rows", "entities", "tombstones", "scopes"] {
-            for statement in statements {
-                let statement = statement.replace("TABLE_NAME", table);
-                self.sql.run(&statement, &[]).unwrap();
-            }
+    fn save(&mut self) {
+        self.saves += 1;
+        for table in TABLES {
+            let saved = format!("{table}_{}", self.saves);
+            self.sql
+                .run(
+                    &format!("CREATE TABLE {saved} AS SELECT * FROM {table}"),
+                    &[],
+                )
+                .unwrap();
         }
-    }
-
-    fn save(&self) {
-        self.each_table(&[
-            "DROP TABLE IF EXISTS saved_TABLE_NAME",
-            "CREATE TABLE saved_TABLE_NAME AS SELECT * FROM TABLE_NAME",
-        ]);
     }
 
     /// What was saved is back under another epoch; sockets do not outlive it.
     fn restore(&mut self) {
-        self.each_table(&[
-            "DELETE FROM TABLE_NAME",
-            "INSERT INTO TABLE_NAME SELECT * FROM saved_TABLE_NAME",
-        ]);
+        for table in TABLES {
+            let saved = format!("{table}_{}", self.saves);
+            for statement in [
+                format!("DELETE FROM {table} WHERE seq >= 0"),
+                format!("INSERT INTO {table} SELECT * FROM {saved}"),
+            ] {
+                self.sql.run(&statement, &[]).unwrap();
+            }
+        }
         self.name_epoch();
         self.connect();
     }
