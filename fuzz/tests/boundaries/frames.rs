@@ -4,8 +4,12 @@ use proptest::prelude::*;
 use sam_domain::actor::{Input, Machine as _};
 use sam_domain::conversation::reducer::Conversation;
 use sam_domain::conversation::wire::{LiveDelta, MessageBatch, SendPrompt, SubmitTask};
-use sam_domain::feed::{ClientFrame, ServerFrame};
-use sam_domain::id::{Id, NodeId, PromptId, RowId, SessionId, TaskId, UserId, WorkspaceId};
+use sam_domain::feed::follower::{Follower, MAX_FOLLOWS, MEMORY_LIMIT, Received, Reply};
+use sam_domain::feed::history::{Ahead, Counters, History, Present};
+use sam_domain::feed::{ClientFrame, Scope, ServerFrame};
+use sam_domain::id::{
+    Id, NodeId, ProjectId, PromptId, RowId, SessionId, TaskId, UserId, WorkspaceId,
+};
 use sam_domain::link::frame::{AgentFrame, ObjectFrame};
 use sam_domain::node::state::Node;
 use sam_domain::node::step::{NodeLocal, NodeMachine};
@@ -17,6 +21,7 @@ use serde_json::{Value, json};
 
 use super::bound;
 
+const PROJECT: &str = "prj_01jd8x00000000000000000000";
 const ROW: &str = "row_01jd8x00000000000000000000";
 const SESSION: &str = "ses_01jd8x00000000000000000000";
 const WORKSPACE: &str = "wsp_01jd8x00000000000000000000";
@@ -59,10 +64,12 @@ fn examples() -> Vec<Value> {
         json!({"t": "bye", "reason": "replaced"}),
         json!({"t": "follow", "scope": scope, "after": 0}),
         json!({"t": "next", "scope": scope, "to": 5}),
-        json!({"t": "unfollow", "scope": {"project": "prj_01jd8x00000000000000000000"}}),
+        json!({"t": "follow", "scope": {"project": PROJECT}, "after": 5, "epoch": "e"}),
+        json!({"t": "unfollow", "scope": {"project": PROJECT}}),
         json!({"t": "hello", "scope": scope, "epoch": "e", "seq": 3, "floor": 0}),
         json!({"t": "changes", "scope": scope, "from": 0, "to": 3,
-            "entities": [{"row": text}, {"row_gone": ROW}], "more": false}),
+            "entities": [{"type": "row", "value": text}, {"type": "row_gone", "value": ROW}],
+            "more": true}),
         json!({"t": "delta", "session": SESSION, "row": ROW, "attempt": 1, "rev": 1, "at": 5, "append": "!"}),
         json!({"t": "reset", "scope": scope}),
         json!({"rows": [tool]}),
@@ -115,6 +122,45 @@ fn node() -> (Node, Turn) {
     (node, turn)
 }
 
+/// A history whose every scope holds the numbers 3 to 9, two to a page.
+struct Numbers(ProjectId);
+
+impl History for Numbers {
+    type Entities = Vec<u64>;
+    type Error = std::convert::Infallible;
+
+    fn project(&self) -> &ProjectId {
+        &self.0
+    }
+
+    fn present(&self, _: &Scope) -> Result<Option<Present>, Self::Error> {
+        let (epoch, counters) = (
+            "e".to_owned(),
+            Counters {
+                seq: 9,
+                pos: 9,
+                floor: 2,
+            },
+        );
+        Ok(Some(Present { epoch, counters }))
+    }
+
+    fn ahead(&self, scope: &Scope, after: u64) -> Result<Ahead, Self::Error> {
+        let Ok(numbers) = self.read(scope, after, 9);
+        let sizes = numbers.iter().map(|number| (*number, 1)).take(2);
+        Ok(Ahead {
+            sizes: sizes.collect(),
+            is_all: numbers.len() <= 2,
+        })
+    }
+
+    fn read(&self, _: &Scope, after: u64, to: u64) -> Result<Vec<u64>, Self::Error> {
+        Ok((3..=9)
+            .filter(|number| (after + 1..=to).contains(number))
+            .collect())
+    }
+}
+
 proptest! {
     #![proptest_config(config(1500))]
 
@@ -163,6 +209,30 @@ proptest! {
         }
         let held = serde_json::to_vec(&node).expect("a node can be written").len();
         prop_assert!(held <= 8 * 1024 + 4 * said, "{held} bytes after {said}");
+    }
+
+    /// Whatever a client says, what is remembered of it stays within bounds, and so does the answer.
+    #[test]
+    fn a_follower_takes_any_frames(frames in prop::collection::vec(json(examples()), 1..20)) {
+        let numbers = Numbers(PROJECT.parse().expect("an id"));
+        let mut follower = Follower::new(Timestamp(2));
+        for bytes in &frames {
+            let text = String::from_utf8_lossy(bytes);
+            let Ok(received) = follower.receive(&numbers, &text, Timestamp(1));
+            let Received::Replies(replies) = received else {
+                panic!("nobody expires here");
+            };
+            prop_assert!(replies.len() <= 2);
+            for reply in replies {
+                if let Reply::Page { from, page, .. } = reply {
+                    prop_assert!(page.entities.len() <= 2 && page.to <= 9 && from <= page.to);
+                    prop_assert_eq!(page.more, page.to < 9);
+                }
+            }
+        }
+        let held = serde_json::to_string(&follower).expect("a follower can be written");
+        prop_assert!(held.len() <= MEMORY_LIMIT);
+        prop_assert!(held.matches("\"p\":").count() <= MAX_FOLLOWS);
     }
 
     /// Whatever a server says, the reducer shows what it can and asks for the rest.
