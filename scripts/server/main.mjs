@@ -7,14 +7,14 @@
 // the same port with the same state. Whatever ends this process ends the
 // runtime too.
 
-import { createRequire } from "node:module";
+import { createRequire, enableCompileCache, flushCompileCache } from "node:module";
 import { createServer } from "node:net";
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, D1, DURABLE_OBJECTS, KV, R2, WORKER_PATHS } from "./bindings.mjs";
-import { migrate } from "./migrations.mjs";
+import { DatabaseWorker, migrate } from "./migrations.mjs";
 import { parseArguments, USAGE, UsageError } from "./options.mjs";
 import { guardRuntime, InUse, secrets, takeStateDirectory, writePrivate } from "./state.mjs";
 
@@ -47,14 +47,14 @@ function requireBuild(directory, file, how) {
   }
 }
 
-function miniflareOptions(options, values, { Log, LogLevel }) {
+function miniflareOptions(options, values, database, { Log, LogLevel }) {
   class StderrLog extends Log {
     log(message) {
       process.stderr.write(`${message}\n`);
     }
   }
   const persist = (kind) => path.join(options.stateDir, "v3", kind);
-  return {
+  const shared = {
     host: HOST,
     port: options.port,
     log: new StderrLog(LogLevel.WARN),
@@ -62,6 +62,10 @@ function miniflareOptions(options, values, { Log, LogLevel }) {
     // No look-ups of the outside world: no request metadata, no telemetry.
     cf: false,
     telemetry: { enabled: false },
+    durableObjectsPersist: persist("do"),
+    d1Persist: persist("d1"),
+    kvPersist: persist("kv"),
+    r2Persist: persist("r2"),
     unsafeTriggerHandlers: options.testing,
     handleRuntimeStdio(stdout, stderr) {
       stdout.pipe(process.stderr, { end: false });
@@ -70,6 +74,8 @@ function miniflareOptions(options, values, { Log, LogLevel }) {
     unsafeHandleRuntimeRestart() {
       say("the runtime died and was started again with the same state");
     },
+  };
+  const product = {
     name: "sam",
     modulesRoot: options.workerDir,
     modules: [
@@ -82,13 +88,9 @@ function miniflareOptions(options, values, { Log, LogLevel }) {
     durableObjects: Object.fromEntries(
       Object.entries(DURABLE_OBJECTS).map(([binding, className]) => [binding, { className, useSQLite: true }]),
     ),
-    durableObjectsPersist: persist("do"),
     d1Databases: { [D1.binding]: D1.name },
-    d1Persist: persist("d1"),
     kvNamespaces: { [KV.binding]: KV.name },
-    kvPersist: persist("kv"),
     r2Buckets: { [R2.binding]: R2.name },
-    r2Persist: persist("r2"),
     ...(options.webDir && {
       assets: {
         directory: options.webDir,
@@ -101,6 +103,9 @@ function miniflareOptions(options, values, { Log, LogLevel }) {
       },
     }),
   };
+  const migrator = database.options({ compatibilityDate: COMPATIBILITY_DATE, d1Databases: { DB: D1.name } });
+  // The first answers whatever comes.
+  return { ...shared, workers: [product, migrator] };
 }
 
 async function serve(options) {
@@ -126,11 +131,14 @@ async function serve(options) {
   process.env.SAM_WORKERD_PID_FILE = pidFile;
   process.env.SAM_WORKERD = createRequire(require.resolve("miniflare"))("workerd").default;
   process.env.MINIFLARE_WORKERD_PATH = path.join(HERE, "workerd.sh");
+  // miniflare is megabytes of JavaScript; compiled once, it starts quicker ever after.
+  enableCompileCache(path.join(ROOT, "node_modules/.cache/sam-server"));
   const library = await import("miniflare");
 
   const dismissGuard = guardRuntime(pidFile);
+  const database = new DatabaseWorker();
   const miniflare = new library.Miniflare(
-    miniflareOptions(options, { ...values, ...options.settings }, library),
+    miniflareOptions(options, { ...values, ...options.settings }, database, library),
   );
 
   const removeScratch = () => {
@@ -168,12 +176,13 @@ async function serve(options) {
 
   try {
     const url = new URL(await miniflare.ready);
-    const applied = await migrate(await miniflare.getD1Database(D1.binding), path.join(ROOT, "migrations"));
+    const applied = await migrate(database.statements(miniflare), path.join(ROOT, "migrations"));
     if (applied.length > 0) say(`applied ${applied.join(", ")}`);
     if (options.portFile) writePrivate(options.portFile, `${url.origin}\n`);
     process.stdout.write(
       `${JSON.stringify({ listening: url.origin, claim_token_file: claimTokenFile, pid: process.pid })}\n`,
     );
+    flushCompileCache();
   } catch (error) {
     await stop("it did not start");
     throw error;

@@ -117,6 +117,10 @@ test("serves the Worker and the app, keeps secrets and state, and stops when ask
   assert.equal(await text(`${server.listening}/healthz`).then((body) => JSON.parse(body).path), "/healthz");
   assert.match(await text(`${server.listening}/api/tables`), /0001_/);
   assert.equal(await text(`${server.listening}/api/count`), "1");
+  // What applies the migrations answers nobody else.
+  const asked = { method: "POST", headers: { "MF-Route-Override": "sam-database" }, body: '[["SELECT 1"]]' };
+  const refused = await fetch(server.listening, asked);
+  assert.deepEqual([refused.status, await refused.text()], [404, ""]);
   const token = readFileSync(server.claim_token_file, "utf8");
   assert.match(token, /^sam_claim_[\w-]{32}\n$/);
   assert.equal(statSync(server.claim_token_file).mode & 0o777, 0o600);
