@@ -5,6 +5,7 @@ use sam_domain::error::ApiError;
 use sam_platform::http;
 use sam_platform::objects::{CALL_URL, INBOX_URL};
 use sam_platform::probe::{Event, Outside, Probe};
+use sam_platform::text::Text;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use worker::{Method, Request, Response};
@@ -73,7 +74,7 @@ pub(crate) async fn read<T: DeserializeOwned>(
     probe: &Probe,
     request: &Request,
 ) -> Result<T, ApiError> {
-    let read = http::read_json(request, MAX_CALL_BYTES);
+    let read = http::read_own_json(request, MAX_CALL_BYTES);
     Ok(probe.outside(Outside::Body, read).await?)
 }
 
@@ -105,9 +106,9 @@ pub(crate) fn text(value: &impl Serialize) -> Result<String, ShellError> {
 }
 
 /// A response with a reply that is JSON text already, or with the error it failed with.
-pub(crate) fn answer(result: Result<String, ShellError>) -> Response {
+pub(crate) fn answer(result: Result<impl Into<Text>, ShellError>) -> Response {
     match result {
-        Ok(text) => http::reply::bytes(200, "application/json", text.into_bytes()),
+        Ok(text) => http::json_text(200, &text.into()),
         Err(error) => http::error_from(&error.into(), None),
     }
 }

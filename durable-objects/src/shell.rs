@@ -109,11 +109,6 @@ pub(crate) struct TakenIn {
 }
 
 #[derive(Deserialize)]
-struct ValueRow {
-    value: String,
-}
-
-#[derive(Deserialize)]
 pub(crate) struct KeyRow {
     pub(crate) key: String,
 }
@@ -206,14 +201,14 @@ impl<M: Machine> Shell<M> {
 
     /// The stored actor, if there is one, without the messages that were taken in since.
     pub(crate) fn load(&self, key: &str) -> Result<Option<Actor<M::State>>, ShellError> {
-        let row: Option<ValueRow> = self
+        let row = self
             .sql
-            .first("SELECT value FROM actors WHERE key = ?", params![key])?;
-        let Some(row) = row else {
+            .record("SELECT value FROM actors WHERE key = ?", params![key])?;
+        let Some(value) = row.map(|row| row.text("value")).transpose()?.flatten() else {
             return Ok(None);
         };
         let mut actor: Actor<M::State> =
-            serde_json::from_str(&row.value).map_err(|error| ShellError::Stored {
+            serde_json::from_str(&value).map_err(|error| ShellError::Stored {
                 key: key.to_owned(),
                 cause: error.to_string(),
             })?;

@@ -36,4 +36,5 @@ pub mod r2;
 pub mod sockets;
 pub mod sql;
 pub mod streams;
+pub mod text;
 pub mod value;

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
 
 use crate::js::JsFailure;
+use crate::text::Text;
 
 #[wasm_bindgen]
 extern "C" {
@@ -58,6 +59,9 @@ extern "C" {
 
     #[wasm_bindgen(structural, method, catch, js_name = deserializeAttachment)]
     fn deserialize_attachment(this: &RawSocket) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(structural, method, catch, js_name = send)]
+    fn send_string(this: &RawSocket, text: &js_sys::JsString) -> Result<(), JsValue>;
 }
 
 /// The largest attachment, in bytes of its JSON. A little under the runtime's 16,384, which count
@@ -239,6 +243,11 @@ impl Socket {
     /// Sends a text frame. Fails when the socket is gone; delivery is not known.
     pub fn send_text(&self, text: &str) -> Result<(), SocketError> {
         Ok(self.socket.send_with_str(text)?)
+    }
+
+    /// Sends a text that is passed on unread, to one socket or to many.
+    pub fn pass_on(&self, text: &Text) -> Result<(), SocketError> {
+        Ok(self.raw().send_string(&text.in_runtime())?)
     }
 
     /// Sends a value as one JSON text frame.

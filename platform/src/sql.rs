@@ -4,12 +4,13 @@
 //! whole result is read by one catching call and decoded from JSON. Statements are synchronous:
 //! everything an object writes between two awaits on the outside world commits as one unit.
 
-use js_sys::Array;
+use js_sys::{Array, JsString};
 use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
 
 use crate::js::{self, JsFailure};
 use crate::probe::Probe;
+use crate::text::Text;
 use crate::value::{SqlValue, ValueError, to_array};
 
 #[wasm_bindgen]
@@ -192,6 +193,18 @@ impl Record {
                 .get(column)
                 .and_then(|value| value.as_str())
                 .map(str::to_owned)),
+        }
+    }
+
+    /// A column of text that is passed on unread; empty for NULL.
+    pub fn passed_on(&self, column: &str) -> Result<Text, SqlError> {
+        match &self.0 {
+            Columns::Runtime(row) => Ok(js::get(row, column)?
+                .dyn_into::<JsString>()
+                .map(Text::from)
+                .unwrap_or_default()),
+            #[cfg(all(feature = "native-sql", not(target_arch = "wasm32")))]
+            Columns::Native(_) => Ok(self.text(column)?.unwrap_or_default().into()),
         }
     }
 

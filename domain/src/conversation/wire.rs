@@ -196,7 +196,7 @@ pub struct SessionList {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MessagePage {
-    /// In order of `pos`; at most 256 KiB.
+    /// In order of `pos`; at most 512 KiB.
     pub rows: Vec<Row>,
     /// The session's sequence number this page is true for.
     pub as_of: u64,

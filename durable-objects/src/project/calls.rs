@@ -16,6 +16,7 @@ use sam_domain::error::ApiError;
 use sam_domain::id::{Id, ProjectId, PromptId, RowId, SessionId, TaskId, UserId};
 use sam_domain::time::{Timestamp, Turn};
 use sam_platform::clock;
+use sam_platform::text::Text;
 use sam_platform::value::MAX_SAFE_INTEGER;
 
 use super::feed::REAUTHORISE;
@@ -41,8 +42,8 @@ pub(super) struct Submission {
 
 impl Project {
     /// Performs a call and returns its reply as JSON.
-    pub(super) fn call(&self, call: ProjectCall) -> Result<String, ShellError> {
-        match call {
+    pub(super) fn call(&self, call: ProjectCall) -> Result<Text, ShellError> {
+        let reply = match call {
             ProjectCall::Submit {
                 project,
                 by,
@@ -106,7 +107,7 @@ impl Project {
                 before,
                 after,
                 limit,
-            } => self.messages(&session, before.as_ref(), after.as_ref(), limit),
+            } => return self.messages(&session, before.as_ref(), after.as_ref(), limit),
             ProjectCall::RecordModelCall { record } => {
                 usage::record(&self.shell.sql, &record)?;
                 object::text(&Done {})
@@ -121,7 +122,8 @@ impl Project {
             ProjectCall::TaskUsage { task } => {
                 object::text(&usage::of_task(&self.shell.sql, &task)?)
             }
-        }
+        };
+        reply.map(Text::from)
     }
 
     fn submit(
@@ -288,9 +290,10 @@ impl Project {
         before: Option<&RowId>,
         after: Option<&RowId>,
         limit: u32,
-    ) -> Result<String, ShellError> {
+    ) -> Result<Text, ShellError> {
         let sql = &self.shell.sql;
-        self.view(session)?;
+        let as_of = scope::newest_of_session(sql, session.as_str())?
+            .ok_or_else(|| ApiError::not_found("conversation"))?;
         let position = |row: &RowId| {
             rows::position(sql, session, row)?
                 .ok_or_else(|| ShellError::from(ApiError::not_found("row")))
@@ -304,9 +307,8 @@ impl Project {
             }
         };
         let page = rows::page(sql, session, from, limit.clamp(1, PAGE_ROWS))?;
-        let as_of = scope::counters(sql, session.as_str())?.seq;
         Ok(frames::message_page(
-            &page.rows,
+            page.rows,
             as_of,
             page.has_before,
             page.has_after,

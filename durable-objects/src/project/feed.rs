@@ -13,6 +13,7 @@ use sam_domain::link::frame::{PING, PONG};
 use sam_domain::time::Timestamp;
 use sam_platform::sockets::{CloseCode, MAX_ATTACHMENT_BYTES, Socket, SocketError, Sockets};
 use sam_platform::sql::Sql;
+use sam_platform::text::Text;
 
 use super::frames::{self, Json};
 use super::history::Stored;
@@ -65,7 +66,7 @@ impl<'a> Feed<'a> {
             Received::Replies(replies) => replies,
         };
         for reply in replies {
-            send(socket, &text_of_reply(&reply));
+            send(socket, &text_of_reply(reply));
         }
         if let Err(error) = socket.attach(&follower) {
             worker::console_error!("feed: {error}");
@@ -127,12 +128,12 @@ impl Audience<'_> {
     }
 
     /// Sends one text to all who hear of it; it is put together only if somebody does.
-    fn tell(&self, news: News<'_>, frame: impl FnOnce() -> Json) {
+    fn tell(&self, news: News<'_>, frame: impl FnOnce() -> Text) {
         let mut hearing = self.followers.of(news).peekable();
         if hearing.peek().is_none() {
             return;
         }
-        let text = frame();
+        let text = frame().handed_over();
         for socket in hearing {
             send(socket, &text);
         }
@@ -140,19 +141,19 @@ impl Audience<'_> {
 }
 
 /// What a follower is sent in answer, as it goes onto the wire.
-pub(super) fn text_of_reply(reply: &Reply<Json>) -> Json {
+pub(super) fn text_of_reply(reply: Reply<Text>) -> Text {
     match reply {
-        Reply::Frame(frame) => text_of(frame),
+        Reply::Frame(frame) => text_of(&frame),
         Reply::Page { scope, from, page } => {
-            frames::changes(scope, *from, page.to, &page.entities, page.more)
+            frames::changes(&scope, from, page.to, page.entities, page.more)
         }
     }
 }
 
 /// A change as it goes onto the wire.
-pub(super) fn changes(scope: &Scope, changed: &Changed<Json>) -> Json {
+pub(super) fn changes(scope: &Scope, changed: &Changed<Json>) -> Text {
     let entities = frames::join(&changed.entities);
-    frames::changes(scope, changed.from, changed.to(), &entities, false)
+    frames::changes(scope, changed.from, changed.to(), entities.into(), false)
 }
 
 fn failed(error: SocketError) -> ApiError {
@@ -174,12 +175,12 @@ fn close_expired(socket: &Socket) {
     let _ = socket.close(REAUTHORISE, "authorisation expired; connect again");
 }
 
-fn text_of(frame: &ServerFrame) -> Json {
+fn text_of(frame: &ServerFrame) -> Text {
     // A frame has no map and no number that JSON could not write.
-    serde_json::to_string(frame).unwrap_or_default()
+    serde_json::to_string(frame).unwrap_or_default().into()
 }
 
 /// A socket that is gone is no error: its client comes back with its cursor.
-fn send(socket: &Socket, text: &str) {
-    let _ = socket.send_text(text);
+fn send(socket: &Socket, text: &Text) {
+    let _ = socket.pass_on(text);
 }

@@ -6,6 +6,7 @@
 use sam_domain::conversation::wire::MessagePage;
 use sam_domain::feed::{Entity, Scope, ServerFrame};
 use sam_domain::id::{Id as _, RowId, SessionId, TaskId};
+use sam_platform::text::Text;
 use serde::Serialize;
 
 use super::entities::ViewPage;
@@ -27,21 +28,17 @@ pub(super) fn join(items: &[Json]) -> Json {
 
 /// Puts the contents of a list into the JSON of a value that was written with the list empty. Only the
 /// envelope is written by the wire type.
-fn filled(envelope: &impl Serialize, list: &str, contents: &str) -> Json {
+fn filled(envelope: &impl Serialize, list: &str, contents: Text) -> Text {
     let text = serde_json::to_string(envelope).unwrap_or_default();
-    let empty = format!("\"{list}\":[]");
-    let Some((before, after)) = text.split_once(&empty) else {
-        return text;
-    };
-    let mut filled = String::with_capacity(text.len() + contents.len());
-    for part in [before, "\"", list, "\":[", contents, "]", after] {
-        filled.push_str(part);
+    let empty = format!("\"{list}\":[");
+    match text.split_once(&empty) {
+        Some((before, after)) => contents.between(&[before, &empty].concat(), after),
+        None => text.into(),
     }
-    filled
 }
 
 /// A `changes` frame; its entities have commas between them.
-pub(super) fn changes(scope: &Scope, from: u64, to: u64, entities: &str, more: bool) -> Json {
+pub(super) fn changes(scope: &Scope, from: u64, to: u64, entities: Text, more: bool) -> Text {
     let frame = ServerFrame::Changes {
         scope: scope.clone(),
         from,
@@ -82,7 +79,7 @@ pub(super) fn gone_entity(id: &str) -> Option<Json> {
 }
 
 /// A page of messages; its rows have commas between them.
-pub(super) fn message_page(rows: &str, as_of: u64, has_before: bool, has_after: bool) -> Json {
+pub(super) fn message_page(rows: Text, as_of: u64, has_before: bool, has_after: bool) -> Text {
     let page = MessagePage {
         rows: Vec::new(),
         as_of,
@@ -134,7 +131,8 @@ mod tests {
             .chain(gone_entity(rows[0].id.as_str()))
             .collect();
         let frame: ServerFrame =
-            serde_json::from_str(&changes(&scope, 3, 5, &join(&entities), true)).unwrap();
+            serde_json::from_str(&changes(&scope, 3, 5, join(&entities).into(), true).to_string())
+                .unwrap();
         let expected = ServerFrame::Changes {
             scope,
             from: 3,
@@ -152,9 +150,13 @@ mod tests {
     #[test]
     fn an_empty_frame_and_page_are_whole() {
         let scope = Scope::Session(SessionId::mint(Timestamp(1), 2));
-        let frame: ServerFrame = serde_json::from_str(&changes(&scope, 5, 5, "", false)).unwrap();
+        let frame: ServerFrame =
+            serde_json::from_str(&changes(&scope, 5, 5, Text::default(), false).to_string())
+                .unwrap();
         assert!(matches!(frame, ServerFrame::Changes { entities, .. } if entities.is_empty()));
-        let page: MessagePage = serde_json::from_str(&message_page("", 0, false, false)).unwrap();
+        let page: MessagePage =
+            serde_json::from_str(&message_page(Text::default(), 0, false, false).to_string())
+                .unwrap();
         assert!(page.rows.is_empty());
     }
 
@@ -166,7 +168,8 @@ mod tests {
             .map(|row| serde_json::to_string(row).unwrap())
             .collect();
         let page: MessagePage =
-            serde_json::from_str(&message_page(&join(&texts), 9, true, false)).unwrap();
+            serde_json::from_str(&message_page(join(&texts).into(), 9, true, false).to_string())
+                .unwrap();
         assert_eq!(
             page,
             MessagePage {

@@ -8,6 +8,7 @@ use sam_domain::feed::history::{Ahead, History, PAGE_ENTITIES, Present};
 use sam_domain::id::{Id as _, ProjectId, SessionId};
 use sam_platform::params;
 use sam_platform::sql::Sql;
+use sam_platform::text::Text;
 use sam_platform::value::SqlValue;
 use serde::Deserialize;
 
@@ -23,7 +24,7 @@ pub(super) struct Stored<'a> {
 
 impl History for Stored<'_> {
     /// With commas between them.
-    type Entities = Json;
+    type Entities = Text;
     type Error = ShellError;
 
     fn project(&self) -> &ProjectId {
@@ -46,7 +47,7 @@ impl History for Stored<'_> {
         }
     }
 
-    fn read(&self, scope: &Scope, after: u64, to: u64) -> Result<Json, ShellError> {
+    fn read(&self, scope: &Scope, after: u64, to: u64) -> Result<Text, ShellError> {
         match scope {
             Scope::Project(_) => self.entities(after, to),
             Scope::Session(session) => self.rows(session, after, to),
@@ -74,15 +75,15 @@ impl Stored<'_> {
         })
     }
 
-    fn rows(&self, session: &SessionId, after: u64, to: u64) -> Result<Json, ShellError> {
+    fn rows(&self, session: &SessionId, after: u64, to: u64) -> Result<Text, ShellError> {
         let record = self.sql.record(ROWS, params![session, after, to])?;
         Ok(match record {
-            Some(record) => record.text("entities")?.unwrap_or_default(),
-            None => Json::new(),
+            Some(record) => record.passed_on("entities")?,
+            None => Text::default(),
         })
     }
 
-    fn entities(&self, after: u64, to: u64) -> Result<Json, ShellError> {
+    fn entities(&self, after: u64, to: u64) -> Result<Text, ShellError> {
         let found: Vec<FoundEntity> = self.sql.rows(ENTITIES, params![PROJECT, after, to])?;
         let entities: Vec<Json> = found
             .into_iter()
@@ -91,7 +92,7 @@ impl Stored<'_> {
                 None => frames::gone_entity(&found.id),
             })
             .collect();
-        Ok(frames::join(&entities))
+        Ok(frames::join(&entities).into())
     }
 }
 

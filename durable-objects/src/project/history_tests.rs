@@ -113,7 +113,8 @@ impl Watched {
         let Received::Replies(replies) = follower.receive(&history, &text, NOW).unwrap() else {
             panic!("nobody expires here");
         };
-        self.sent.extend(replies.iter().map(feed::text_of_reply));
+        let texts = replies.into_iter().map(feed::text_of_reply);
+        self.sent.extend(texts.map(|text| text.to_string()));
         self.attachment = serde_json::to_string(&follower).unwrap();
     }
 
@@ -129,7 +130,7 @@ impl Watched {
             Scope::Session(session) => News::Rows(session),
         };
         let hearing = audience.of(news).count();
-        let frame = feed::changes(scope, &changed);
+        let frame = feed::changes(scope, &changed).to_string();
         self.sent.extend(std::iter::repeat_n(frame, hearing));
     }
 
@@ -371,7 +372,7 @@ fn what_is_gone_is_told_in_its_place_and_who_missed_it_begins_afresh() {
         sql: &watched.sql,
         project: &watched.project,
     };
-    let told: Vec<Entity> = listed(&history.read(&talk, held, held + 1).unwrap());
+    let told: Vec<Entity> = listed(&history.read(&talk, held, held + 1).unwrap().to_string());
     assert!(matches!(&told[..], [Entity::RowGone(row)] if *row == id::<RowId>(10)));
     watched.connect();
     watched.settle();

@@ -15,6 +15,7 @@ use sam_domain::feed::history::{Changed, Changeset, Counters};
 use sam_domain::id::{Id as _, RowId, SessionId};
 use sam_platform::params;
 use sam_platform::sql::{Sql, SqlError};
+use sam_platform::text::Text;
 use sam_platform::value::{MAX_SAFE_INTEGER, SqlValue};
 use serde::Deserialize;
 
@@ -24,6 +25,8 @@ use crate::shell::ShellError;
 
 /// The longest row, in bytes of its JSON: what one page holds.
 pub(super) const MAX_ROW_BYTES: usize = PAGE_BYTES;
+/// Most bytes of a page of messages; any row fits.
+pub(super) const MESSAGES_BYTES: usize = 2 * MAX_ROW_BYTES;
 /// Rows that one statement writes: eight values each, of the hundred that a statement binds.
 const ROWS_A_STATEMENT: usize = 12;
 
@@ -227,7 +230,7 @@ pub(super) enum From {
 /// Some rows of a session.
 pub(super) struct RowPage {
     /// In order of position, as JSON with commas between them.
-    pub(super) rows: Json,
+    pub(super) rows: Text,
     pub(super) has_before: bool,
     pub(super) has_after: bool,
 }
@@ -250,9 +253,9 @@ pub(super) fn position(
     Ok(found.map(|found| found.pos))
 }
 
-/// Reads at most `limit` rows and at most [`PAGE_BYTES`], at least one where there is one.
+/// Reads at most `limit` rows and at most [`MESSAGES_BYTES`].
 ///
-/// Where the page ends is found by the rows' lengths alone, and its text is put together by SQLite:
+/// Where the page ends is found by numbers and lengths alone, and its text is put together by SQLite:
 /// the rows of a long history are not moved one by one.
 pub(super) fn page(
     sql: &Sql,
@@ -260,19 +263,24 @@ pub(super) fn page(
     from: From,
     limit: u32,
 ) -> Result<RowPage, SqlError> {
-    let (query, bound) = match from {
-        From::Newest => (BACKWARDS, MAX_SAFE_INTEGER.unsigned_abs()),
-        From::Before(pos) => (BACKWARDS, pos),
-        From::After(pos) => (FORWARDS, pos),
+    let (way, bound) = match from {
+        From::Newest => (&BACKWARDS, MAX_SAFE_INTEGER.unsigned_abs()),
+        From::Before(pos) => (&BACKWARDS, pos),
+        From::After(pos) => (&FORWARDS, pos),
     };
-    let record = sql.record(query, params![session, bound, limit, PAGE_BYTES])?;
-    let (rows, more) = match record {
-        Some(record) => (
-            record.text("rows")?.unwrap_or_default(),
-            record.number("more")? == Some(1),
-        ),
-        None => (String::new(), false),
-    };
+    // The last row that is wanted, and the one after it.
+    let last: Vec<Position> = sql.rows(way.by_number, params![session, bound, limit - 1])?;
+    let mut more = last.len() > 1;
+    let edge = last.first().map_or(way.end, |last| last.pos);
+    let mut page = sql.record(way.rows, params![session, bound, edge])?;
+    let bytes = page.as_ref().map(|page| page.number("bytes")).transpose()?;
+    if bytes.flatten() > Some(MESSAGES_BYTES as u64) {
+        let fitting: Option<Position> =
+            sql.first(way.by_bytes, params![session, bound, edge, MESSAGES_BYTES])?;
+        let edge = fitting.map_or(edge, |last| last.pos);
+        page = sql.record(way.rows, params![session, bound, edge])?;
+        more = true;
+    }
     let (has_before, has_after) = match from {
         From::Newest => (more, false),
         // The row that bounds the page is on its other side.
@@ -280,28 +288,48 @@ pub(super) fn page(
         From::After(_) => (true, more),
     };
     Ok(RowPage {
-        rows,
+        rows: page
+            .map(|page| page.passed_on("rows"))
+            .transpose()?
+            .unwrap_or_default(),
         has_before,
         has_after,
     })
 }
 
-/// The page before a position: session, position, most rows, most bytes.
-const BACKWARDS: &str = "\
-    WITH sizes AS (SELECT pos, octet_length(row) AS size FROM rows \
-        WHERE session = ?1 AND pos < ?2 ORDER BY pos DESC LIMIT ?3), \
-      sums AS (SELECT pos, sum(size) OVER (ORDER BY pos DESC) AS bytes FROM sizes), \
-      edge AS (SELECT coalesce(min(pos) FILTER (WHERE bytes <= ?4), max(pos)) AS pos FROM sums) \
-    SELECT group_concat(row, ',' ORDER BY rows.pos) AS rows, \
-      EXISTS (SELECT 1 FROM rows, edge WHERE session = ?1 AND rows.pos < edge.pos) AS more \
-    FROM rows, edge WHERE session = ?1 AND rows.pos < ?2 AND rows.pos >= edge.pos";
+/// Which way a page is read.
+struct Way {
+    /// What an edge is beyond which there is nothing.
+    end: u64,
+    /// The position so many rows away, and the next: session, bound, number.
+    by_number: &'static str,
+    /// The last position up to an edge at which the rows take no more than so many bytes: session,
+    /// bound, edge, bytes.
+    by_bytes: &'static str,
+    /// The rows from the bound to the edge: session, bound, edge.
+    rows: &'static str,
+}
 
-/// The page after a position: session, position, most rows, most bytes.
-const FORWARDS: &str = "\
-    WITH sizes AS (SELECT pos, octet_length(row) AS size FROM rows \
-        WHERE session = ?1 AND pos > ?2 ORDER BY pos LIMIT ?3), \
-      sums AS (SELECT pos, sum(size) OVER (ORDER BY pos) AS bytes FROM sizes), \
-      edge AS (SELECT coalesce(max(pos) FILTER (WHERE bytes <= ?4), min(pos)) AS pos FROM sums) \
-    SELECT group_concat(row, ',' ORDER BY rows.pos) AS rows, \
-      EXISTS (SELECT 1 FROM rows, edge WHERE session = ?1 AND rows.pos > edge.pos) AS more \
-    FROM rows, edge WHERE session = ?1 AND rows.pos > ?2 AND rows.pos <= edge.pos";
+const BACKWARDS: Way = Way {
+    end: 0,
+    by_number: "SELECT pos FROM rows WHERE session = ?1 AND pos < ?2 \
+        ORDER BY pos DESC LIMIT 2 OFFSET ?3",
+    by_bytes: "SELECT min(pos) AS pos FROM ( \
+          SELECT pos, sum(octet_length(row)) OVER (ORDER BY pos DESC) AS bytes \
+          FROM rows WHERE session = ?1 AND pos < ?2 AND pos >= ?3) \
+        WHERE bytes <= ?4",
+    rows: "SELECT group_concat(row, ',' ORDER BY pos) AS rows, sum(octet_length(row)) AS bytes \
+        FROM rows WHERE session = ?1 AND pos < ?2 AND pos >= ?3",
+};
+
+const FORWARDS: Way = Way {
+    end: MAX_SAFE_INTEGER.unsigned_abs(),
+    by_number: "SELECT pos FROM rows WHERE session = ?1 AND pos > ?2 \
+        ORDER BY pos LIMIT 2 OFFSET ?3",
+    by_bytes: "SELECT max(pos) AS pos FROM ( \
+          SELECT pos, sum(octet_length(row)) OVER (ORDER BY pos) AS bytes \
+          FROM rows WHERE session = ?1 AND pos > ?2 AND pos <= ?3) \
+        WHERE bytes <= ?4",
+    rows: "SELECT group_concat(row, ',' ORDER BY pos) AS rows, sum(octet_length(row)) AS bytes \
+        FROM rows WHERE session = ?1 AND pos > ?2 AND pos <= ?3",
+};

@@ -60,6 +60,20 @@ pub(super) fn of_session(sql: &Sql, session: &str) -> Result<Option<Present>, Sh
     row.map(|row| present(sql, row)).transpose()
 }
 
+/// A session's newest number; `None` when there is no such session. Writes nothing.
+pub(super) fn newest_of_session(sql: &Sql, session: &str) -> Result<Option<u64>, SqlError> {
+    #[derive(Deserialize)]
+    struct Newest {
+        seq: u64,
+    }
+    let row: Option<Newest> = sql.first(
+        "SELECT coalesce(scopes.seq, 0) AS seq FROM entities LEFT JOIN scopes ON scope = id \
+         WHERE id = ?",
+        params![session],
+    )?;
+    Ok(row.map(|row| row.seq))
+}
+
 fn present(sql: &Sql, row: PresentRow) -> Result<Present, ShellError> {
     let epoch = match row.epoch {
         Some(epoch) => epoch,

@@ -2,6 +2,8 @@
 
 use sam_domain::error::ApiError;
 use serde::de::DeserializeOwned;
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::JsFuture;
 use worker::Request;
 
 use crate::js::JsFailure;
@@ -63,17 +65,11 @@ pub async fn read_body(request: &Request, limit: usize) -> Result<Vec<u8>, BodyE
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(BodyError::TooLarge { limit });
     }
-    let Some(stream) = request.inner().body() else {
-        return Ok(Vec::new());
+    let bytes = if announced.is_some() {
+        whole(request).await?
+    } else {
+        chunks(request, limit).await?
     };
-    let bytes = Chunks::of(&stream)
-        .map_err(BodyError::Broken)?
-        .collect_within(limit)
-        .await
-        .map_err(|error| match error {
-            CollectError::TooLarge { limit } => BodyError::TooLarge { limit },
-            CollectError::Broken(failure) => BodyError::Broken(failure),
-        })?;
     if let Some(length) = announced
         && (bytes.len() as u64) < length
     {
@@ -85,12 +81,40 @@ pub async fn read_body(request: &Request, limit: usize) -> Result<Vec<u8>, BodyE
     Ok(bytes)
 }
 
-/// Reads a JSON body within a bound.
-pub async fn read_json<T: DeserializeOwned>(
+/// Reads a body whose length is known beforehand: the runtime hands it over in one piece, where
+/// reading it as a stream would take a turn for every few kilobytes.
+async fn whole(request: &Request) -> Result<Vec<u8>, BodyError> {
+    let broken = |thrown: JsValue| BodyError::Broken(thrown.into());
+    let read = request.inner().array_buffer().map_err(broken)?;
+    let buffer = JsFuture::from(read).await.map_err(broken)?;
+    Ok(js_sys::Uint8Array::new(&buffer).to_vec())
+}
+
+/// Reads a body of unknown length, at most `limit` bytes.
+async fn chunks(request: &Request, limit: usize) -> Result<Vec<u8>, BodyError> {
+    let Some(stream) = request.inner().body() else {
+        return Ok(Vec::new());
+    };
+    Chunks::of(&stream)
+        .map_err(BodyError::Broken)?
+        .collect_within(limit)
+        .await
+        .map_err(|error| match error {
+            CollectError::TooLarge { limit } => BodyError::TooLarge { limit },
+            CollectError::Broken(failure) => BodyError::Broken(failure),
+        })
+}
+
+/// Reads the JSON that another part of this Worker sent, which has weighed it: within a bound, but
+/// not before it is there.
+pub async fn read_own_json<T: DeserializeOwned>(
     request: &Request,
     limit: usize,
 ) -> Result<T, BodyError> {
-    let bytes = read_body(request, limit).await?;
+    let bytes = whole(request).await?;
+    if bytes.len() > limit {
+        return Err(BodyError::TooLarge { limit });
+    }
     parse_json(&bytes)
 }
 

@@ -8,8 +8,10 @@ pub mod body;
 pub mod cookies;
 pub mod reply;
 
-pub use body::{BodyError, announced, read_body, read_json, read_stated_body, read_stated_json};
-pub use reply::{empty, error, error_from, json, not_found, streamed};
+pub use body::{
+    BodyError, announced, read_body, read_own_json, read_stated_body, read_stated_json,
+};
+pub use reply::{empty, error, error_from, json, json_text, not_found, streamed};
 
 use worker::Request;
 

@@ -3,7 +3,21 @@
 use sam_domain::error::{ApiError, ErrorBody};
 use sam_domain::id::RequestId;
 use serde::Serialize;
+use wasm_bindgen::prelude::*;
 use worker::{Headers, Response, ResponseBuilder};
+
+use crate::text::Text;
+
+#[wasm_bindgen]
+extern "C" {
+    type RawResponse;
+
+    #[wasm_bindgen(constructor, catch, js_class = "Response")]
+    fn of_text(
+        body: &js_sys::JsString,
+        init: &web_sys::ResponseInit,
+    ) -> Result<RawResponse, JsValue>;
+}
 
 /// A status under which a reply may carry a body; anything else becomes 500.
 fn with_body(status: u16) -> u16 {
@@ -51,6 +65,22 @@ pub fn empty(status: u16) -> Response {
 /// A reply of some bytes.
 pub fn bytes(status: u16, content_type: &str, body: Vec<u8>) -> Response {
     fixed(status, content_type, body)
+}
+
+/// A reply of JSON text.
+pub fn json_text(status: u16, text: &Text) -> Response {
+    let init = web_sys::ResponseInit::new();
+    init.set_status(with_body(status));
+    let replied = web_sys::Headers::new().and_then(|headers| {
+        headers.set("content-type", "application/json")?;
+        headers.set("cache-control", "no-store")?;
+        init.set_headers(&headers);
+        RawResponse::of_text(&text.in_runtime(), &init)
+    });
+    match replied {
+        Ok(raw) => raw.unchecked_into::<web_sys::Response>().into(),
+        Err(_) => error_from(&ApiError::internal(), None),
+    }
 }
 
 /// An error in the contract's shape, under its own status.
