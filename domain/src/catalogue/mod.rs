@@ -2,11 +2,13 @@
 //!
 //! - [`model`]: a model, and who runs it.
 //! - [`models`]: those that come with the product.
+//! - [`changes`]: what administrators say instead, and the defaults.
 //! - [`price`]: what tokens cost, and the most that a call can.
 //!
 //! Launch recipes are data for the vm-agent alone and live there; this is what
 //! the UI, the API, the proxy and the docs need.
 
+pub mod changes;
 pub mod model;
 pub mod models;
 pub mod price;

@@ -49,13 +49,22 @@ pub enum Provider {
     Openai,
     /// Anthropic.
     Anthropic,
+    /// Any other whose models AI Gateway's unified endpoint reaches; the model's own id there
+    /// begins with the provider's, e.g. `google-ai-studio/`.
+    AiGateway,
     /// Any API that speaks one of the dialects, at an address that somebody configured.
     Custom,
 }
 
 impl Provider {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::WorkersAi, Self::Openai, Self::Anthropic, Self::Custom];
+    pub const ALL: [Self; 5] = [
+        Self::WorkersAi,
+        Self::Openai,
+        Self::Anthropic,
+        Self::AiGateway,
+        Self::Custom,
+    ];
 
     /// Its name, as on the wire.
     #[must_use]
@@ -64,6 +73,7 @@ impl Provider {
             Self::WorkersAi => "workers-ai",
             Self::Openai => "openai",
             Self::Anthropic => "anthropic",
+            Self::AiGateway => "ai-gateway",
             Self::Custom => "custom",
         }
     }
@@ -71,9 +81,18 @@ impl Provider {
     /// By its name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|provider| provider.name() == name)
+        Self::ALL.into_iter().find(|it| it.name() == name)
+    }
+
+    /// How its API can be spoken to, the preferred way first.
+    #[must_use]
+    pub const fn dialects(self) -> &'static [Dialect] {
+        match self {
+            Self::WorkersAi | Self::AiGateway => &[Dialect::Chat],
+            Self::Openai => &[Dialect::Responses, Dialect::Chat],
+            Self::Anthropic => &[Dialect::Messages],
+            Self::Custom => &Dialect::ALL,
+        }
     }
 }
 
@@ -90,6 +109,17 @@ pub enum ToolSupport {
     Good,
     /// It calls several at once and goes on for long.
     Strong,
+}
+
+/// Other prices for calls with long input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct LongInput {
+    /// They hold for calls with more input tokens than this.
+    pub above: u64,
+    /// The prices.
+    pub prices: Prices,
 }
 
 /// A model that can be chosen, or could be once an administrator says what it costs.
@@ -112,6 +142,9 @@ pub struct Model {
     /// What it costs; absent when nobody said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prices: Option<Prices>,
+    /// What it costs instead from some length of input on; absent when length makes no difference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub long: Option<LongInput>,
     /// How well it works with tools.
     pub tools: ToolSupport,
     /// The day on which the provider withdraws it, `YYYY-MM-DD`. A model that has one is
@@ -144,13 +177,22 @@ impl Model {
     /// What a call cost; none when nobody said.
     #[must_use]
     pub fn cost(&self, tokens: &Tokens) -> Option<MicroDollars> {
-        Some(self.prices?.cost(tokens))
+        Some(self.prices_for(tokens.input)?.cost(tokens))
     }
 
     /// The most that a request can use; none when nobody said what it takes and costs.
     #[must_use]
     pub fn worst_case(&self, request: &Request) -> Option<WorstCase> {
-        Some(price::worst_case(&self.limits?, &self.prices?, request))
+        let limits = self.limits?;
+        let worst = price::worst_case(&limits, &self.prices?, request);
+        let long = price::worst_case(&limits, &self.prices_for(worst.input)?, request);
+        Some(if long.cost > worst.cost { long } else { worst })
+    }
+
+    /// The prices of a call with so much input.
+    fn prices_for(&self, input: u64) -> Option<Prices> {
+        let long = self.long.filter(|long| input > long.above);
+        long.map(|long| long.prices).or(self.prices)
     }
 
     /// A model of an installation's own endpoint that nobody described: its operator pays for it
@@ -169,6 +211,7 @@ impl Model {
                 image: 2_000,
             }),
             prices: Some(Prices::FREE),
+            long: None,
             tools: ToolSupport::Good,
             deprecated_on: None,
             enabled: true,
