@@ -13,7 +13,8 @@ use super::wire::{
     VersionInfo, WorkspaceTokens, WorkspaceTokensRequest,
 };
 use crate::catalogue::Catalog;
-use crate::conversation::call::{Done, UsageSummary};
+use crate::budget::call::UsageSummary;
+use crate::conversation::call::Done;
 use crate::conversation::row::BodyRef;
 use crate::conversation::wire::{
     BatchAnswer, LiveDelta, MessageBatch, MessagePage, PromptAccepted, PromptView, SendPrompt,
