@@ -67,7 +67,23 @@ pub const fn expectation(id: RouteId) -> Expectation {
         | RouteId::ListSessions
         | RouteId::ListNodes
         | RouteId::GetNode
+        | RouteId::Models
+        | RouteId::RefreshModels
+        | RouteId::ListAgents
+        | RouteId::ListCredentials
+        | RouteId::ListProjectCredentials
+        | RouteId::ListPlatformCredentials
+        | RouteId::RotateKey
+        | RouteId::Doctor
         | RouteId::ListModels => answers(&[200]),
+        RouteId::ChangeModel => takes(r#"{"id":"of nobody"}"#, &[422]),
+        RouteId::PutModelDefaults => takes(r#"{"defaults":{}}"#, &[200]),
+        RouteId::PutAgentProvider | RouteId::PutDefaultAgentProvider => {
+            takes(r#"{"mode":"sam"}"#, &[404])
+        }
+        RouteId::PutCredential | RouteId::PutProjectCredential | RouteId::PutPlatformCredential => {
+            takes(r#"{"key":"k"}"#, &[404])
+        }
         RouteId::SetupClaim => takes(r#"{"claim_token":"spent"}"#, &[409]),
         RouteId::LinkLogin => takes(r#"{"link":"sam_lnk_unknown"}"#, &[410]),
         RouteId::InviteLogin => takes(r#"{"invite":"sam_inv_unknown","name":"n"}"#, &[410]),
@@ -95,6 +111,9 @@ pub const fn expectation(id: RouteId) -> Expectation {
         | RouteId::RemoveMember
         | RouteId::RemovePerson
         | RouteId::RevokeInvite
+        | RouteId::RemoveCredential
+        | RouteId::RemoveProjectCredential
+        | RouteId::RemovePlatformCredential
         | RouteId::CancelTurn
         | RouteId::RowBody
         | RouteId::GetBody => missing(),

@@ -12,8 +12,10 @@ use super::wire::{
     PersonView, ProjectList, ProjectView, PutMember, SetupStatus, SignInLink, SignedIn, UserView,
     VersionInfo, WorkspaceTokens, WorkspaceTokensRequest,
 };
-use crate::catalogue::Catalog;
 use crate::budget::call::UsageSummary;
+use crate::catalogue::Catalog;
+use crate::catalogue::changes::ModelChange;
+use crate::catalogue::model::Provider;
 use crate::conversation::call::Done;
 use crate::conversation::row::BodyRef;
 use crate::conversation::wire::{
@@ -27,6 +29,10 @@ use crate::id::{
 };
 use crate::link::frame::{AgentFrame, ObjectFrame};
 use crate::node::wire::{NodeList, NodeView};
+use crate::provider::wire::{
+    AgentProvider, AgentProviders, CredentialList, CredentialView, Diagnosis, ModelList, ModelView,
+    PutAgentProvider, PutCredential, PutModelDefaults, Refreshed, Rotated,
+};
 use crate::task::TaskView;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -179,6 +185,25 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
         RouteId::JoinNode => json::<Joined>(g).taking(body::<JoinNode>(g)),
         RouteId::NodeLink => socket::<AgentFrame, ObjectFrame>(g),
         RouteId::NodeTokens => json::<WorkspaceTokens>(g).taking(body::<WorkspaceTokensRequest>(g)),
+        RouteId::Models => json::<ModelList>(g),
+        RouteId::ChangeModel => json::<ModelView>(g).taking(body::<ModelChange>(g)),
+        RouteId::PutModelDefaults => json::<ModelList>(g).taking(body::<PutModelDefaults>(g)),
+        RouteId::RefreshModels => json::<Refreshed>(g),
+        RouteId::ListAgents => json::<AgentProviders>(g),
+        RouteId::PutAgentProvider | RouteId::PutDefaultAgentProvider => {
+            json::<AgentProvider>(g).taking(body::<PutAgentProvider>(g))
+        }
+        RouteId::ListCredentials
+        | RouteId::ListProjectCredentials
+        | RouteId::ListPlatformCredentials => json::<CredentialList>(g),
+        RouteId::PutCredential | RouteId::PutProjectCredential | RouteId::PutPlatformCredential => {
+            json::<CredentialView>(g).taking(body::<PutCredential>(g))
+        }
+        RouteId::RemoveCredential
+        | RouteId::RemoveProjectCredential
+        | RouteId::RemovePlatformCredential => json::<Done>(g),
+        RouteId::RotateKey => json::<Rotated>(g),
+        RouteId::Doctor => json::<Diagnosis>(g),
         RouteId::PostMessages => json::<BatchAnswer>(g)
             .taking(body::<MessageBatch>(g))
             .query(
@@ -239,6 +264,7 @@ fn segment(name: &str, g: &mut SchemaGenerator) -> Value {
         "workspace" => of::<WorkspaceId>(g),
         "user" => of::<UserId>(g),
         "invite" => of::<InviteId>(g),
+        "provider" => of::<Provider>(g),
         "sha256" => json!({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
         _ => json!({"type": "string"}),
     }

@@ -250,7 +250,7 @@ impl Models {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
@@ -335,7 +335,7 @@ mod tests {
     }
 
     prop_compose! {
-        pub(in crate) fn any_models()(
+        pub(crate) fn any_models()(
             changes in proptest::collection::vec(any_change(), 0..30),
             chosen in proptest::collection::vec(0usize..30, 5),
         ) -> Models {

@@ -47,6 +47,7 @@ fn claims(session: u128, attempt: u32) -> Claims {
         wsp: id(u128::from(attempt)),
         nod: id(1),
         attempt,
+        agt: None,
         exp: Timestamp(u64::MAX),
     }
 }
