@@ -9,6 +9,7 @@ export const DURABLE_OBJECTS = {
   TASK_RUNNER: "TaskRunner",
   NODE_LIFECYCLE: "NodeLifecycle",
   NODE_POOL: "NodePool",
+  BUDGET: "Budget",
 };
 
 export const D1 = { binding: "DB", name: "sam" };

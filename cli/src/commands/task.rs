@@ -12,7 +12,7 @@ use crate::output::{text, time};
 use crate::resolve;
 use sam_domain::access::route::RouteId;
 use sam_domain::access::wire::SetupStatus;
-use sam_domain::conversation::call::UsageSummary;
+use sam_domain::budget::call::UsageSummary;
 use sam_domain::conversation::wire::{
     PROMPT_LIMIT, PromptAccepted, SendPrompt, SubmitTask, Submitted,
 };

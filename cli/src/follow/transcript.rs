@@ -18,7 +18,7 @@ use crate::output::table;
 use crate::output::text::{clean, columns, fit};
 use crate::output::time::{self, span};
 use sam_domain::access::wire::SetupStatus;
-use sam_domain::conversation::call::UsageSummary;
+use sam_domain::budget::call::UsageSummary;
 use sam_domain::conversation::reducer::is_open;
 use sam_domain::conversation::row::{Author, Row, RowBody};
 use sam_domain::id::RowId;

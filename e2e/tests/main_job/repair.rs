@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sam_domain::conversation::call::UsageSummary;
+use sam_domain::budget::call::UsageSummary;
 use sam_domain::conversation::row::{Author, RowBody, ToolBody, ToolKind, ToolStatus};
 use sam_domain::task::{StepName, TaskState, TaskView};
 use sam_e2e::conversation::{PATIENCE, settled, texts, tools};
