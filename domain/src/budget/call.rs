@@ -67,9 +67,11 @@ impl ModelCall {
             tokens: tokens.total(),
             cost: self.cost,
         });
+        let answered = (200..400).contains(&self.status);
         match (charge, self.end) {
             (Some(charge), CallEnd::Complete) => Outcome::Reported(charge),
-            (None, CallEnd::Refused | CallEnd::Unanswered) => Outcome::Nothing,
+            (None, CallEnd::Refused) => Outcome::Nothing,
+            (None, CallEnd::Unanswered) if !answered => Outcome::Nothing,
             (charge, _) => Outcome::Unknown(charge.unwrap_or_default()),
         }
     }
