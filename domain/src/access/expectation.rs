@@ -75,7 +75,13 @@ pub const fn expectation(id: RouteId) -> Expectation {
         | RouteId::ListPlatformCredentials
         | RouteId::RotateKey
         | RouteId::Doctor
-        | RouteId::ListModels => answers(&[200]),
+        | RouteId::ListModels
+        | RouteId::Usage
+        | RouteId::ProjectUsage
+        | RouteId::AllUsage
+        | RouteId::GetBudget
+        | RouteId::GetProjectBudget
+        | RouteId::GetReconciliation => answers(&[200]),
         RouteId::ChangeModel => takes(r#"{"id":"of nobody"}"#, &[422]),
         RouteId::PutModelDefaults => takes(r#"{"defaults":{}}"#, &[200]),
         RouteId::PutAgentProvider | RouteId::PutDefaultAgentProvider => {
@@ -117,6 +123,12 @@ pub const fn expectation(id: RouteId) -> Expectation {
         | RouteId::CancelTurn
         | RouteId::RowBody
         | RouteId::GetBody => missing(),
+        // Without limits, as before.
+        RouteId::PutBudget | RouteId::PutProjectBudget => takes("{}", &[200]),
+        RouteId::GetAllowance => missing(),
+        RouteId::PutAllowance => takes("{}", &[404]),
+        // There is no gateway whose log could be read.
+        RouteId::Reconcile => answers(&[409]),
         RouteId::JoinNode => takes(r#"{"store_id":"","name":"n"}"#, &[400]),
         RouteId::NodeTokens => takes(r#"{"workspace":"not an id"}"#, &[400]),
         RouteId::PostMessages => takes(r#"{"rows":7}"#, &[400]),

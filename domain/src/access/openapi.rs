@@ -12,7 +12,10 @@ use super::wire::{
     PersonView, ProjectList, ProjectView, PutMember, SetupStatus, SignInLink, SignedIn, UserView,
     VersionInfo, WorkspaceTokens, WorkspaceTokensRequest,
 };
+use crate::budget::Limits;
 use crate::budget::call::UsageSummary;
+use crate::budget::reconcile::Reconciliation;
+use crate::budget::wire::{BudgetView, UsageBy, UsageReport};
 use crate::catalogue::Catalog;
 use crate::catalogue::changes::ModelChange;
 use crate::catalogue::model::Provider;
@@ -165,6 +168,31 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
         RouteId::GetTask | RouteId::CancelTask | RouteId::CloseTask => json::<TaskView>(g),
         RouteId::TaskDiff | RouteId::RowBody | RouteId::GetBody => answers(Content::Text),
         RouteId::TaskUsage => json::<UsageSummary>(g),
+        RouteId::Usage | RouteId::ProjectUsage | RouteId::AllUsage => {
+            let by = of::<UsageBy>(g);
+            let day = json!({"type": "string", "format": "date"});
+            json::<UsageReport>(g)
+                .query("by", by, "What to group by; `day` when absent.")
+                .query("from", day.clone(), "The first day; that of the month when absent.")
+                .query("to", day, "The last day; today when absent.")
+                .query(
+                    "format",
+                    json!({"type": "string", "enum": ["json", "csv"]}),
+                    "CSV also by `Accept: text/csv`.",
+                )
+        }
+        RouteId::GetBudget | RouteId::GetProjectBudget | RouteId::GetAllowance => {
+            json::<BudgetView>(g)
+        }
+        RouteId::PutBudget | RouteId::PutProjectBudget | RouteId::PutAllowance => {
+            json::<BudgetView>(g).taking(body::<Limits>(g))
+        }
+        RouteId::GetReconciliation => json::<Reconciliation>(g),
+        RouteId::Reconcile => json::<Reconciliation>(g).query(
+            "settled_for",
+            json!({"type": "integer", "minimum": 0}),
+            "How old records are at least, in seconds; 60 when absent.",
+        ),
         RouteId::GetSession => json::<SessionView>(g),
         RouteId::ListMessages => {
             let after = of::<RowId>(g);

@@ -150,6 +150,17 @@ routes! {
     LiveSocket Get "/api/workspaces/{workspace}/live" WorkspaceToken "Send deltas (WebSocket)";
     PutBody Put "/api/workspaces/{workspace}/bodies/{sha256}" WorkspaceToken "Store a body by its SHA-256";
     GetBody Get "/api/workspaces/{workspace}/bodies/{sha256}" WorkspaceToken "A body of the workspace's project";
+    Usage Get "/api/usage" User "What one's model calls used, by day, project, task, model or user; also as CSV";
+    ProjectUsage Get "/api/projects/{project}/usage" User(Viewer) "What the project's model calls used";
+    AllUsage Get "/api/admin/usage" Admin "What everybody's model calls used";
+    GetBudget Get "/api/budgets" User "One's limits, and what is spent and reserved of them";
+    PutBudget Put "/api/budgets" User "Set one's own limits; an administrator's hold beside them";
+    GetProjectBudget Get "/api/projects/{project}/budget" User(Viewer) "The project's limits, and what is spent and reserved of them";
+    PutProjectBudget Put "/api/projects/{project}/budget" User(Maintainer) "Set the project's limits";
+    GetAllowance Get "/api/admin/budgets/{holder}" Admin "The budget of a person or a project";
+    PutAllowance Put "/api/admin/budgets/{holder}" Admin "Set what a person or a project is allowed";
+    GetReconciliation Get "/api/admin/reconciliation" Admin "How far the comparison with AI Gateway's log came";
+    Reconcile Post "/api/admin/reconciliation" Admin "Compare with AI Gateway's log now";
     ChatCompletions Post "/ai/v1/chat/completions" ModelToken "Chat completions, passed to the configured upstream, translated if it speaks otherwise";
     Responses Post "/ai/v1/responses" ModelToken "Responses, passed to the configured upstream, translated if it speaks otherwise";
     Messages Post "/ai/anthropic/v1/messages" ModelToken "Anthropic Messages, passed to the configured upstream, translated if it speaks otherwise";
