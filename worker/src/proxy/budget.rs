@@ -105,7 +105,7 @@ impl Admission {
 }
 
 /// A call that is about to be made.
-pub(super) struct Asked<'a> {
+pub(super) struct Wanted<'a> {
     /// On whose behalf.
     pub(super) claims: &'a Claims,
     /// How the client speaks.
@@ -120,10 +120,10 @@ pub(super) struct Asked<'a> {
 /// client's dialect has it.
 pub(super) async fn admit(
     call: &Call,
-    asked: &Asked<'_>,
+    wanted: &Wanted<'_>,
     body: &mut Vec<u8>,
 ) -> Result<Result<Admission, Response>, Failed> {
-    let claims = asked.claims;
+    let claims = wanted.claims;
     let mut admission = Admission {
         scope: CallScope {
             user: claims.usr.clone(),
@@ -131,7 +131,7 @@ pub(super) async fn admit(
             session: claims.ses.clone(),
             task: claims.tsk.clone(),
             attempt: claims.attempt,
-            model: asked.model.id.to_string(),
+            model: wanted.model.id.to_string(),
         },
         held: [false, false],
         warnings: Vec::new(),
@@ -147,7 +147,7 @@ pub(super) async fn admit(
         return Ok(Ok(admission));
     }
     let scan = RequestScan::read(body).map_err(unreadable)?;
-    let worst = Worst::of(&scan, body, asked)?;
+    let worst = Worst::of(&scan, body, wanted)?;
     for (held, (kind, holder)) in admission.held.iter_mut().zip(holders) {
         let reserve = BudgetCall::Reserve {
             holder: kind,
@@ -166,12 +166,12 @@ pub(super) async fn admit(
                 if admission.held == [true, false] {
                     give_back(call, claims.usr.as_str());
                 }
-                return Ok(Err(refuse(call, asked.client, &refusal)));
+                return Ok(Err(refuse(call, wanted.client, &refusal)));
             }
         }
     }
     if admission.is_held() {
-        let edits = scan.cap_output(asked.dialect, worst.output_limit);
+        let edits = scan.cap_output(wanted.dialect, worst.output_limit);
         let edits = edits.map_err(unreadable)?;
         if !edits.is_empty() {
             *body = scan.with(&edits).map_err(unreadable)?;
@@ -187,7 +187,7 @@ struct Worst {
 }
 
 impl Worst {
-    fn of(scan: &RequestScan<'_>, body: &[u8], asked: &Asked<'_>) -> Result<Self, ApiError> {
+    fn of(scan: &RequestScan<'_>, body: &[u8], wanted: &Wanted<'_>) -> Result<Self, ApiError> {
         let unpriced = || {
             ApiError::new(
                 422,
@@ -196,8 +196,8 @@ impl Worst {
             )
             .hint("An administrator can say it: `sam admin model set`.")
         };
-        let limits = asked.model.limits.ok_or_else(unpriced)?;
-        let facts = scan.facts(asked.dialect).map_err(unreadable)?;
+        let limits = wanted.model.limits.ok_or_else(unpriced)?;
+        let facts = scan.facts(wanted.dialect).map_err(unreadable)?;
         let input = InputScan::read(body);
         let request = Request {
             // Of what the provider holds, no more than the model takes can be read.
@@ -210,7 +210,7 @@ impl Worst {
             output_limit: facts.max_output,
             replies: facts.replies,
         };
-        let worst = asked.model.worst_case(&request).ok_or_else(unpriced)?;
+        let worst = wanted.model.worst_case(&request).ok_or_else(unpriced)?;
         Ok(Self {
             charge: Charge {
                 tokens: worst.tokens(),

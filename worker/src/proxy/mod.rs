@@ -12,6 +12,7 @@
 //! Invariants:
 //! - the client's token never leaves; an upstream's key never comes back;
 //! - a call that nobody chose a payer for, or whose payer has no key, goes nowhere;
+//! - what a call may use is reserved before it is made ([`budget`]);
 //! - no stream is buffered: the first byte leaves when it comes;
 //! - a client that leaves closes the upstream ([`departure`]);
 //! - each call is recorded once, however it ended, with what the upstream reported and nothing else
@@ -22,6 +23,7 @@
 //! usage; a translation keeps nothing.
 
 pub(crate) mod access;
+pub(crate) mod budget;
 mod departure;
 pub(crate) mod error;
 pub(crate) mod installation;
@@ -97,7 +99,17 @@ async fn exchange(call: &Call, token: &ModelToken, client: Dialect) -> Answer {
     let access = Access::of(call, &token.claims).await?;
     let upstream = access.upstream(call, client, asked.model())?;
     let mut prepared = prepare(&asked, &upstream, call)?;
-    let mut record = Record::begin(call, &token.claims, &upstream.catalogued.id);
+    let wanted = budget::Wanted {
+        claims: &token.claims,
+        client,
+        dialect: upstream.dialect,
+        model: &upstream.catalogued,
+    };
+    let admission = match budget::admit(call, &wanted, &mut prepared.body).await? {
+        Ok(admission) => admission,
+        Err(refusal) => return Ok(refusal),
+    };
+    let mut record = Record::begin(call, &admission, &upstream.catalogued);
     let departure = Departure::of(call.request.inner());
     let translation = prepared.translation.take();
     let translated = translation.is_some();
@@ -124,7 +136,7 @@ async fn exchange(call: &Call, token: &ModelToken, client: Dialect) -> Answer {
             return Err(ApiError::new(499, "client_left", "You left.").into());
         }
     };
-    record.answered(incoming.status);
+    record.answered(incoming.status, incoming.header("cf-aig-log-id"));
     if let Err(refused) = check(incoming.status, &upstream) {
         record.ended(None, CallEnd::Refused);
         return Err(refused.into());
@@ -133,6 +145,7 @@ async fn exchange(call: &Call, token: &ModelToken, client: Dialect) -> Answer {
         .header("content-type")
         .is_some_and(|value| value.starts_with("text/event-stream"));
     let mut headers = passed_headers(&incoming);
+    headers.extend(admission.header());
     let mut status = incoming.status;
     let mut translator = None;
     if let Some(mut translation) = translation {
