@@ -274,7 +274,7 @@ fn refuse(call: &Call, client: Dialect, refusal: &Refusal) -> Response {
     }
     let mut response = http::json(told.status_in(client), &body);
     let headers = response.headers_mut();
-    let mut set = |name: &str, value: String| {
+    let set = |name: &str, value: String| {
         // Names are constant and values are numbers and words.
         let _ = headers.set(name, &value);
     };
