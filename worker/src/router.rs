@@ -18,8 +18,8 @@ use worker::{Env, Request, Response};
 use crate::call::Call;
 use crate::errors::{Answer, Failed, log};
 use crate::handlers::{
-    auth, bodies, budgets, members, meta, nodes, people, projects, reconciliation, sessions, setup,
-    tasks, usage, workspaces,
+    agents, auth, bodies, budgets, credentials, doctor, members, meta, models, nodes, people,
+    projects, reconciliation, sessions, setup, tasks, usage, workspaces,
 };
 use crate::membership::{Member, TaskMember};
 use crate::principal::{

@@ -39,7 +39,10 @@ impl Record {
             end: CallEnd::Unanswered,
             log: None,
         };
-        let (env, held) = (call.env.clone(), admission.is_held().then(|| record.clone()));
+        let (env, held) = (
+            call.env.clone(),
+            admission.is_held().then(|| record.clone()),
+        );
         call.background.run(keep(env, held, ended));
         Self {
             keeper: Some(keeper),
