@@ -1,5 +1,7 @@
 //! The command line's grammar.
 
+pub(crate) mod money;
+
 use crate::secret::Secret;
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 use sam_domain::access::wire::{ProjectRole, Role};
@@ -49,8 +51,11 @@ pub(crate) enum Command {
     People(People),
     /// (not built yet) Install the node agent as a service
     Runner(Planned),
-    /// (not built yet) What was spent, by project, model and person
-    Usage(Planned),
+    /// What model calls used, by day, project, task, model or person
+    Usage(money::Usage),
+    /// What may be spent, and what is
+    #[command(subcommand)]
+    Budget(money::Budget),
     /// (not built yet) Offer a conversation to an editor over ACP
     Acp(Planned),
 }

@@ -12,6 +12,10 @@ export const DURABLE_OBJECTS = {
   BUDGET: "Budget",
 };
 
+/** When the Worker is asked to do what is due by schedule. */
+export const CRON = "*/10 * * * *";
+export const CRON_EVERY_MS = 10 * 60 * 1000;
+
 export const D1 = { binding: "DB", name: "sam" };
 export const KV = { binding: "CACHE", name: "sam-cache" };
 export const R2 = { binding: "BODIES", name: "sam-bodies" };

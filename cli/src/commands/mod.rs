@@ -1,11 +1,13 @@
 //! What each command does.
 
 mod auth;
+mod budget;
 mod members;
 mod node;
 mod people;
 mod project;
 mod task;
+mod usage;
 
 pub(crate) use auth::model_line;
 pub(crate) use task::{shape, state_word};
@@ -29,10 +31,8 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
             "`sam runner`",
             Some("Start the agent by hand: `sam-vm-agent run --url URL --join-token TOKEN`."),
         )),
-        Command::Usage(_) => Err(planned(
-            "`sam usage`",
-            Some("`sam task status ID` shows what one task used."),
-        )),
+        Command::Usage(asked) => usage::run(&context, asked).await,
+        Command::Budget(command) => budget::run(&context, command).await,
         Command::Acp(_) => Err(planned("`sam acp`", None)),
     }
 }

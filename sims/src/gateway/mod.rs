@@ -13,10 +13,11 @@
 //!
 //! The same below `/v1/{account}/{gateway}/{provider}`, as AI Gateway has it: `…/chat/completions`,
 //! `…/openai/responses`, `…/anthropic/v1/messages`. A key may come in `authorization`, `cf-aig-authorization` or
-//! `x-api-key`. [`control`] is for tests.
+//! `x-api-key`. What passes a gateway is logged ([`logs`]). [`control`] is for tests.
 
 mod control;
 mod faults;
+mod logs;
 mod records;
 mod stream;
 
@@ -40,6 +41,7 @@ pub use faults::{Fault, FaultKind, Malformation, Reset};
 pub use records::{Outcome, Record};
 
 use self::faults::{FaultQueue, Features};
+use self::logs::{Logs, Passed};
 use self::records::{RecordGuard, Records};
 use crate::conversation::{MODEL, Reply};
 use crate::dialect::{Asked, Chat, Chunk, Dialect, Messages, Refusal, Responses};
@@ -67,6 +69,7 @@ struct Gateway {
     options: Arc<Options>,
     faults: Arc<Mutex<FaultQueue>>,
     records: Records,
+    logs: Logs,
 }
 
 impl Gateway {
@@ -94,6 +97,7 @@ fn router(options: Options) -> Router {
         options: Arc::new(options),
         faults: Arc::new(Mutex::new(queue)),
         records: Records::default(),
+        logs: Logs::default(),
     };
     Router::new()
         .route("/v1/models", get(models))
@@ -111,6 +115,7 @@ fn router(options: Options) -> Router {
             post(messages),
         )
         .merge(control::routes())
+        .merge(logs::routes())
         .fallback(|| async {
             error(
                 &Chat,
@@ -210,14 +215,36 @@ async fn serve_model(gateway: &Gateway, dialect: &dyn Dialect, request: Request)
     let mut names: Vec<String> = parts.headers.keys().map(ToString::to_string).collect();
     names.sort();
     let record = gateway.records.open(parts.uri.path(), names, value.clone());
+    let most = most(&bytes, &value);
+    let model = value["model"].as_str().unwrap_or_default().to_owned();
+    let log = |status: u16, usage: Option<Usage>| {
+        let metadata = parts.headers.get("cf-aig-metadata");
+        gateway.logs.record(&Passed {
+            path: parts.uri.path(),
+            model: &model,
+            metadata: metadata.and_then(|value| value.to_str().ok()),
+            status,
+            usage,
+        })
+    };
     match accept(gateway, dialect, &parts.headers, value, &record) {
-        Ok(accepted) => {
+        Ok(mut accepted) => {
+            if let Some(FaultKind::Uses { share }) = accepted.fault {
+                accepted.usage = most.share(share);
+                record.update(|kept| kept.usage = Some(accepted.usage));
+            }
+            let logged = log(200, Some(accepted.usage));
             if let Some(FaultKind::SlowAnswer { ms }) = accepted.fault {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
             }
-            answer(gateway, dialect, accepted, record)
+            let mut response = answer(gateway, dialect, accepted, record);
+            if let Some(Ok(id)) = logged.map(|id| HeaderValue::from_str(&id)) {
+                response.headers_mut().insert("cf-aig-log-id", id);
+            }
+            response
         }
         Err(refused) => {
+            log(refused.status().as_u16(), None);
             record.update(|kept| {
                 kept.status = refused.status().as_u16();
                 kept.outcome = Outcome::Refused;
@@ -225,6 +252,13 @@ async fn serve_model(gateway: &Gateway, dialect: &dyn Dialect, request: Request)
             *refused
         }
     }
+}
+
+/// The most that a request can be counted as.
+fn most(bytes: &[u8], body: &Value) -> Usage {
+    let limits = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
+    let output = limits.iter().filter_map(|name| body[name].as_u64()).max();
+    Usage::new(bytes.len() as u64, output.unwrap_or_default())
 }
 
 /// A request that is answered.
@@ -333,7 +367,8 @@ fn answer(
     } = accepted;
     let mut delay = gateway.options.chunk_delay;
     let (kind, mut chunks) = if asked.stream {
-        let reported = asked.usage.then_some(usage);
+        let told = asked.usage && !matches!(fault, Some(FaultKind::Unreported));
+        let reported = told.then_some(usage);
         let chunks = dialect.chunks(record.id(), &reply, reported);
         ("text/event-stream", chunks)
     } else {
