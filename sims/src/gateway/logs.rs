@@ -5,6 +5,7 @@
 //! | `GET /client/v4/accounts/{account}/ai-gateway/gateways/{gateway}/logs` | a page of records, as Cloudflare publishes it |
 //! | `POST /control/prices` | what the gateway thinks that tokens cost: dollars for a million, `{"input", "output"}` |
 //! | `POST /control/log` | adds a record that no request made, as it stands |
+//! | `POST /control/close-log` | has the listing refuse everybody from now on |
 //!
 //! Records carry what a request said of itself in `cf-aig-metadata`, as a text with JSON. The listing knows `page`,
 //! `per_page` of at most 50, `order_by=created_at`, `order_by_direction`, and `filters` with `created_at`; anything
@@ -43,6 +44,8 @@ pub(super) struct Logs {
 #[derive(Debug)]
 struct Inner {
     prices: Prices,
+    /// Whether the listing is refused, whoever asks.
+    closed: bool,
     made: u64,
     /// Records with the account and gateway they belong to, oldest first.
     records: Vec<(String, String, Value)>,
@@ -56,6 +59,7 @@ impl Default for Logs {
         };
         let inner = Inner {
             prices,
+            closed: false,
             made: 0,
             records: Vec::new(),
         };
@@ -122,7 +126,11 @@ fn rfc3339(at: SystemTime) -> String {
     let day = day - (365 * year + year / 4 - year / 100);
     let shifted = (5 * day + 2) / 153;
     let day = day - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
     let year = year + era * 400 + u64::from(month <= 2);
     let (hour, minute, second) = (within / 3_600, within / 60 % 60, within % 60);
     let millis = since.subsec_millis();
@@ -137,6 +145,7 @@ pub(super) fn routes() -> Router<Gateway> {
         )
         .route("/control/prices", post(set_prices))
         .route("/control/log", post(add))
+        .route("/control/close-log", post(close))
 }
 
 #[derive(Debug, Deserialize)]
@@ -194,11 +203,20 @@ async fn list(
         .get("authorization")
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "));
-    if gateway.options.key.as_deref().is_some_and(|key| token != Some(key)) {
-        return refuse(StatusCode::FORBIDDEN, 9109, "Unauthorized to access requested resource");
+    let key = gateway.options.key.as_deref();
+    if gateway.logs.lock().closed || key.is_some_and(|key| token != Some(key)) {
+        return refuse(
+            StatusCode::FORBIDDEN,
+            9109,
+            "Unauthorized to access requested resource",
+        );
     }
     let Ok(Query(asked)) = asked else {
-        return refuse(StatusCode::BAD_REQUEST, 7001, "unknown or malformed parameter");
+        return refuse(
+            StatusCode::BAD_REQUEST,
+            7001,
+            "unknown or malformed parameter",
+        );
     };
     let filters: Result<Vec<Filter>, _> =
         serde_json::from_str(asked.filters.as_deref().unwrap_or("[]"));
@@ -206,7 +224,10 @@ async fn list(
         return refuse(StatusCode::BAD_REQUEST, 7001, "malformed filters");
     };
     let descending = asked.order_by_direction.as_deref() != Some("asc");
-    let ordered = asked.order_by.as_deref().is_none_or(|by| by == "created_at");
+    let ordered = asked
+        .order_by
+        .as_deref()
+        .is_none_or(|by| by == "created_at");
     if asked.page == 0 || !(1..=PAGE).contains(&asked.per_page) || !ordered {
         return refuse(StatusCode::BAD_REQUEST, 7001, "a parameter is out of range");
     }
@@ -216,7 +237,11 @@ async fn list(
         if (of_account, of_gateway) != (&account, &id) {
             continue;
         }
-        match filters.iter().map(|filter| filter.passes(record)).collect::<Option<Vec<_>>>() {
+        match filters
+            .iter()
+            .map(|filter| filter.passes(record))
+            .collect::<Option<Vec<_>>>()
+        {
             Some(passes) if passes.iter().all(|passes| *passes) => found.push(record.clone()),
             Some(_) => {}
             None => return refuse(StatusCode::BAD_REQUEST, 7001, "unknown filter"),
@@ -249,6 +274,11 @@ async fn set_prices(State(gateway): State<Gateway>, Json(prices): Json<Prices>) 
     Json(json!({})).into_response()
 }
 
+async fn close(State(gateway): State<Gateway>) -> Response {
+    gateway.logs.lock().closed = true;
+    Json(json!({})).into_response()
+}
+
 #[derive(Debug, Deserialize)]
 struct Added {
     account: String,
@@ -258,7 +288,9 @@ struct Added {
 
 async fn add(State(gateway): State<Gateway>, Json(added): Json<Added>) -> Response {
     let mut inner = gateway.logs.lock();
-    inner.records.push((added.account, added.gateway, added.record));
+    inner
+        .records
+        .push((added.account, added.gateway, added.record));
     Json(json!({})).into_response()
 }
 

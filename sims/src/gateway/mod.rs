@@ -11,10 +11,14 @@
 //! | `POST /v1/messages`, `POST /v1/messages/count_tokens` | Messages; `anthropic-version` has to be said |
 //! | `GET /v1/models` | in the form of OpenAI, or of Anthropic when `anthropic-version` is said |
 //!
-//! The same below `/v1/{account}/{gateway}/{provider}`, as AI Gateway has it: `…/chat/completions`,
-//! `…/openai/responses`, `…/anthropic/v1/messages`. A key may come in `authorization`, `cf-aig-authorization` or
-//! `x-api-key`. What passes a gateway is logged ([`logs`]). [`control`] is for tests.
+//! The same below `/v1/{account}/{gateway}/{provider}`, as AI Gateway has it: `…/openai/chat/completions`,
+//! `…/openai/responses`, `…/anthropic/v1/messages`, `…/workers-ai/v1/chat/completions`, `…/compat/chat/completions`
+//! and their `models`, where every model of the provider is played by the scripted one. Who may call what is
+//! [`access`]'s affair. What passes a gateway is logged ([`logs`]). [`cloudflare`] is Cloudflare's own API for
+//! gateways, and [`control`] is for tests.
 
+mod access;
+mod cloudflare;
 mod control;
 mod faults;
 mod logs;
@@ -27,7 +31,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
@@ -40,6 +45,8 @@ pub use crate::dialect::Part;
 pub use faults::{Fault, FaultKind, Malformation, Reset};
 pub use records::{Outcome, Record};
 
+use self::access::{Door, authorise};
+use self::cloudflare::Settings;
 use self::faults::{FaultQueue, Features};
 use self::logs::{Logs, Passed};
 use self::records::{RecordGuard, Records};
@@ -58,6 +65,8 @@ const API_KEY: &str = "x-api-key";
 pub struct Options {
     /// The key that requests must carry; none asks for none.
     pub key: Option<String>,
+    /// The key that providers behind the gateway take.
+    pub provider_key: Option<String>,
     /// Pause between two chunks of a stream.
     pub chunk_delay: Duration,
     /// Faults that wait from the start.
@@ -70,6 +79,7 @@ struct Gateway {
     faults: Arc<Mutex<FaultQueue>>,
     records: Records,
     logs: Logs,
+    settings: Settings,
 }
 
 impl Gateway {
@@ -98,6 +108,7 @@ fn router(options: Options) -> Router {
         faults: Arc::new(Mutex::new(queue)),
         records: Records::default(),
         logs: Logs::default(),
+        settings: Settings::default(),
     };
     Router::new()
         .route("/v1/models", get(models))
@@ -105,6 +116,18 @@ fn router(options: Options) -> Router {
         .route(
             "/v1/{account}/{gateway}/{provider}/chat/completions",
             post(chat),
+        )
+        .route(
+            "/v1/{account}/{gateway}/workers-ai/v1/chat/completions",
+            post(chat),
+        )
+        .route(
+            "/v1/{account}/{gateway}/{provider}/models",
+            get(provider_models),
+        )
+        .route(
+            "/v1/{account}/{gateway}/{provider}/v1/models",
+            get(provider_models),
         )
         .route("/v1/responses", post(responses))
         .route("/v1/{account}/{gateway}/openai/responses", post(responses))
@@ -114,6 +137,7 @@ fn router(options: Options) -> Router {
             "/v1/{account}/{gateway}/anthropic/v1/messages",
             post(messages),
         )
+        .merge(cloudflare::routes())
         .merge(control::routes())
         .merge(logs::routes())
         .fallback(|| async {
@@ -139,7 +163,7 @@ fn router(options: Options) -> Router {
 async fn models(State(gateway): State<Gateway>, headers: HeaderMap) -> Response {
     let anthropic = headers.contains_key(ANTHROPIC_VERSION);
     let dialect: &dyn Dialect = if anthropic { &Messages } else { &Chat };
-    if let Err(refused) = authorise(&gateway, dialect, &headers) {
+    if let Err(refused) = authorise(&gateway, dialect, "/v1/models", &headers) {
         return *refused;
     }
     if anthropic {
@@ -154,6 +178,26 @@ async fn models(State(gateway): State<Gateway>, headers: HeaderMap) -> Response 
         "name": "Scripted model", "description": description, "context_length": 128_000,
     }] }))
     .into_response()
+}
+
+async fn provider_models(State(gateway): State<Gateway>, uri: Uri, headers: HeaderMap) -> Response {
+    let Some(door) = Door::of(uri.path()) else {
+        return error(
+            &Chat,
+            StatusCode::NOT_FOUND,
+            "unknown_url",
+            "there is no such route",
+        );
+    };
+    let anthropic = door.provider == "anthropic";
+    let dialect: &dyn Dialect = if anthropic { &Messages } else { &Chat };
+    if let Err(refused) = authorise(&gateway, dialect, uri.path(), &headers) {
+        return *refused;
+    }
+    let kind = if anthropic { "type" } else { "object" };
+    let model = |id: &&str| json!({ "id": id, kind: "model" });
+    let data: Vec<Value> = door.models().iter().map(model).collect();
+    Json(json!({ "object": "list", "data": data })).into_response()
 }
 
 async fn chat(State(gateway): State<Gateway>, request: Request) -> Response {
@@ -185,7 +229,7 @@ async fn count_tokens(
     if let Some(refused) = needs_version(&headers) {
         return refused;
     }
-    if let Err(refused) = authorise(&gateway, &Messages, &headers) {
+    if let Err(refused) = authorise(&gateway, &Messages, "/v1/messages", &headers) {
         return *refused;
     }
     // It bounds nothing, so it names no bound.
@@ -227,7 +271,7 @@ async fn serve_model(gateway: &Gateway, dialect: &dyn Dialect, request: Request)
             usage,
         })
     };
-    match accept(gateway, dialect, &parts.headers, value, &record) {
+    match accept(gateway, dialect, &parts, value, &record) {
         Ok(mut accepted) => {
             if let Some(FaultKind::Uses { share }) = accepted.fault {
                 accepted.usage = most.share(share);
@@ -273,12 +317,17 @@ struct Accepted {
 fn accept(
     gateway: &Gateway,
     dialect: &dyn Dialect,
-    headers: &HeaderMap,
+    parts: &Parts,
     body: Value,
     record: &RecordGuard,
 ) -> Result<Accepted, Box<Response>> {
-    let authorised_by = authorise(gateway, dialect, headers)?;
+    let path = parts.uri.path();
+    let authorised_by = authorise(gateway, dialect, path, &parts.headers)?;
     record.update(|kept| kept.authorised_by = authorised_by);
+    let body = match Door::of(path) {
+        Some(door) => door.scripted(body),
+        None => body,
+    };
     let asked = dialect.read(body).map_err(|refusal| {
         let (status, code) = refused(&refusal);
         error(dialect, status, code, &refusal.to_string())
@@ -389,34 +438,6 @@ fn answer(
         (header::CACHE_CONTROL, "no-cache"),
     ];
     (headers, body).into_response()
-}
-
-/// The header that carried the key, or the refusal.
-fn authorise(
-    gateway: &Gateway,
-    dialect: &dyn Dialect,
-    headers: &HeaderMap,
-) -> Result<Option<&'static str>, Box<Response>> {
-    let Some(key) = &gateway.options.key else {
-        return Ok(None);
-    };
-    for name in ["cf-aig-authorization", "authorization"] {
-        let value = headers.get(name).and_then(|value| value.to_str().ok());
-        if value.and_then(|value| value.strip_prefix("Bearer ")) == Some(key) {
-            return Ok(Some(name));
-        }
-    }
-    let bare = headers.get(API_KEY).and_then(|value| value.to_str().ok());
-    if bare == Some(key) {
-        return Ok(Some(API_KEY));
-    }
-    Err(error(
-        dialect,
-        StatusCode::UNAUTHORIZED,
-        "invalid_api_key",
-        "Incorrect API key provided.",
-    )
-    .into())
 }
 
 /// An error in the protocol's shape.
