@@ -53,6 +53,10 @@ pub struct ModelCall {
     pub cost: MicroDollars,
     /// How it ended.
     pub end: CallEnd,
+    /// What is reserved for it, where a limit made somebody reserve something: a call without a
+    /// report counts as that for everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved: Option<Charge>,
     /// The id under which AI Gateway logged it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
@@ -72,7 +76,7 @@ impl ModelCall {
             (Some(charge), CallEnd::Complete) => Outcome::Reported(charge),
             (None, CallEnd::Refused) => Outcome::Nothing,
             (None, CallEnd::Unanswered) if !answered => Outcome::Nothing,
-            (charge, _) => Outcome::Unknown(charge.unwrap_or_default()),
+            (charge, _) => Outcome::Unknown(self.reserved.or(charge).unwrap_or_default()),
         }
     }
 }

@@ -62,6 +62,7 @@ fn call(request: u128, tokens: Option<(u64, u64)>, end: CallEnd) -> ModelCall {
         }),
         cost: tokens.map_or(0, |(input, output)| input.saturating_add(output)),
         end,
+        reserved: None,
         log: None,
     }
 }

@@ -78,6 +78,8 @@ pub(super) struct Admission {
     scope: CallScope,
     /// Which budgets have something reserved for it: the person's, the project's.
     held: [bool; 2],
+    /// How much.
+    charge: Charge,
     /// Limits that are nearly used up and that nobody was told of yet.
     warnings: Vec<Warning>,
 }
@@ -98,9 +100,9 @@ impl Admission {
         (!told.is_empty()).then(|| ("x-sam-budget-warning".to_owned(), told.join(", ")))
     }
 
-    /// Whether anything is reserved, and has to be renewed.
-    pub(super) fn is_held(&self) -> bool {
-        self.held.contains(&true)
+    /// What is reserved, and has to be renewed.
+    pub(super) fn reserved(&self) -> Option<Charge> {
+        self.held.contains(&true).then_some(self.charge)
     }
 }
 
@@ -134,6 +136,7 @@ pub(super) async fn admit(
             model: wanted.model.id.to_string(),
         },
         held: [false, false],
+        charge: Charge::default(),
         warnings: Vec::new(),
     };
     let holders = [
@@ -148,6 +151,7 @@ pub(super) async fn admit(
     }
     let scan = RequestScan::read(body).map_err(unreadable)?;
     let worst = Worst::of(&scan, body, wanted)?;
+    admission.charge = worst.charge;
     for (held, (kind, holder)) in admission.held.iter_mut().zip(holders) {
         let reserve = BudgetCall::Reserve {
             holder: kind,
@@ -170,12 +174,8 @@ pub(super) async fn admit(
             }
         }
     }
-    if admission.is_held() {
-        let edits = scan.cap_output(wanted.dialect, worst.output_limit);
-        let edits = edits.map_err(unreadable)?;
-        if !edits.is_empty() {
-            *body = scan.with(&edits).map_err(unreadable)?;
-        }
+    if admission.reserved().is_some() && !worst.edits.is_empty() {
+        *body = scan.with(&worst.edits).map_err(unreadable)?;
     }
     Ok(Ok(admission))
 }
@@ -183,7 +183,8 @@ pub(super) async fn admit(
 /// The most that a request can use.
 struct Worst {
     charge: Charge,
-    output_limit: u64,
+    /// What makes the request name the limit of output that was reserved.
+    edits: Vec<(&'static str, Value)>,
 }
 
 impl Worst {
@@ -210,13 +211,24 @@ impl Worst {
             output_limit: facts.max_output,
             replies: facts.replies,
         };
-        let worst = wanted.model.worst_case(&request).ok_or_else(unpriced)?;
+        let worst_case = |request: &Request| wanted.model.worst_case(request).ok_or_else(unpriced);
+        let limit = worst_case(&request)?.output_limit;
+        let edits = scan.cap_output(wanted.dialect, limit).map_err(unreadable)?;
+        // An edit makes the body longer by itself, at most.
+        let longer = |(name, value): &(&str, Value)| name.len() + value.to_string().len() + 4;
+        let longer: usize = edits.iter().map(longer).sum();
+        let worst = worst_case(&Request {
+            text_bytes: request
+                .text_bytes
+                .saturating_add(u64::try_from(longer).unwrap_or(u64::MAX)),
+            ..request
+        })?;
         Ok(Self {
             charge: Charge {
                 tokens: worst.tokens(),
                 cost: worst.cost,
             },
-            output_limit: worst.output_limit,
+            edits,
         })
     }
 }

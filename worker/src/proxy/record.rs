@@ -8,7 +8,7 @@ use sam_dialects::Usage;
 use sam_domain::budget::call::{CallEnd, ModelCall};
 use sam_domain::budget::ledger::RENEWAL;
 use sam_domain::catalogue::model::Model;
-use sam_domain::catalogue::price::{Prices, Tokens};
+use sam_domain::catalogue::price::Tokens;
 use worker::Env;
 
 use super::budget::{self, Admission};
@@ -22,7 +22,7 @@ pub(super) struct Record {
     /// Both are absent once the record is on its way.
     keeper: Option<Sender<ModelCall>>,
     call: Option<ModelCall>,
-    prices: Prices,
+    model: Model,
 }
 
 impl Record {
@@ -37,17 +37,18 @@ impl Record {
             tokens: None,
             cost: 0,
             end: CallEnd::Unanswered,
+            reserved: admission.reserved(),
             log: None,
         };
         let (env, held) = (
             call.env.clone(),
-            admission.is_held().then(|| record.clone()),
+            record.reserved.is_some().then(|| record.clone()),
         );
         call.background.run(keep(env, held, ended));
         Self {
             keeper: Some(keeper),
             call: Some(record),
-            prices: model.prices.unwrap_or(Prices::FREE),
+            model: model.clone(),
         }
     }
 
@@ -69,7 +70,8 @@ impl Record {
                 cache_write: usage.cache_write,
                 output: usage.output,
             });
-            call.cost = call.tokens.map_or(0, |tokens| self.prices.cost(&tokens));
+            let cost = call.tokens.and_then(|tokens| self.model.cost(&tokens));
+            call.cost = cost.unwrap_or_default();
             call.end = match end {
                 CallEnd::Complete if call.status >= 400 => CallEnd::Refused,
                 end => end,
