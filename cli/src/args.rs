@@ -1,5 +1,6 @@
 //! The command line's grammar.
 
+pub(crate) mod models;
 pub(crate) mod money;
 
 use crate::secret::Secret;
@@ -49,6 +50,18 @@ pub(crate) enum Command {
     /// The people of the installation, for who runs it
     #[command(subcommand)]
     People(People),
+    /// Models: what they take and cost, and which are used
+    #[command(subcommand, visible_alias = "models")]
+    Model(models::Model),
+    /// Agents, and whose access to models they use
+    #[command(subcommand, visible_alias = "agents")]
+    Agent(models::Agent),
+    /// Keys to model APIs: yours, a project's, the installation's
+    #[command(subcommand, visible_alias = "credentials")]
+    Credential(models::Credential),
+    /// What only who runs the installation needs
+    #[command(subcommand)]
+    Admin(models::Admin),
     /// (not built yet) Install the node agent as a service
     Runner(Planned),
     /// What model calls used, by day, project, task, model or person

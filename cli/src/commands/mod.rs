@@ -2,7 +2,9 @@
 
 mod auth;
 mod budget;
+mod credential;
 mod members;
+mod models;
 mod node;
 mod people;
 mod project;
@@ -27,6 +29,10 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         Command::Task(command) => task::run(&context, command).await,
         Command::Node(command) => node::run(&context, command).await,
         Command::People(command) => people::run(&context, command).await,
+        Command::Model(command) => models::model(&context, command).await,
+        Command::Agent(command) => models::agent(&context, command).await,
+        Command::Credential(command) => credential::run(&context, command).await,
+        Command::Admin(command) => models::admin(&context, command).await,
         Command::Runner(_) => Err(planned(
             "`sam runner`",
             Some("Start the agent by hand: `sam-vm-agent run --url URL --join-token TOKEN`."),

@@ -50,11 +50,10 @@ impl Settings {
     /// Whether a gateway asks for the key; one that nobody made does.
     pub(super) fn asks_for_key(&self, id: &str) -> bool {
         let inner = self.lock();
-        let said = inner
+        inner
             .gateways
             .get(id)
-            .and_then(|it| it.get("authentication"));
-        inner.gateways.get(id).is_none() || said == Some(&Value::Bool(true))
+            .is_none_or(|held| held.get("authentication") == Some(&Value::Bool(true)))
     }
 
     /// Whether unified billing does not pay for a provider.
