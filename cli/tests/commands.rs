@@ -349,8 +349,7 @@ async fn a_failed_tasks_status_says_where_why_and_what_next() {
         fault: Fault::Environment,
     });
     server.on("GET", &task_path(), 200, &json!(failed));
-    let usage =
-        json!({ "calls": 0, "unreported": 0, "input_tokens": 0, "output_tokens": 0, "cost": 0, "ends": {} });
+    let usage = json!({ "calls": 0, "unreported": 0, "input_tokens": 0, "output_tokens": 0, "cost": 0, "ends": {} });
     server.on("GET", &format!("{}/usage", task_path()), 200, &usage);
     let id = task_id();
     let ran = program.run(&["task", "status", id.as_str()]).await;
@@ -515,10 +514,7 @@ async fn each_refusal_has_its_exit_code() {
         .run(&["node", "list"])
         .await;
     assert_eq!(ran.code, 6);
-    for planned in [
-        vec!["runner", "install"],
-        vec!["acp"],
-    ] {
+    for planned in [vec!["runner", "install"], vec!["acp"]] {
         let ran = Program::new("http://127.0.0.1:9").run(&planned).await;
         assert_eq!((ran.code, ran.stdout.as_str()), (7, ""), "{planned:?}");
         assert!(ran.stderr.contains("is not built yet."), "{ran:?}");
@@ -556,9 +552,15 @@ async fn a_budget_is_shown_and_only_what_is_named_is_set() {
     assert!(ran.stderr.contains("Nearly used up"), "{ran:?}");
     let set = ["budget", "set", "--monthly-cost", "7.50"];
     assert_eq!(program.run(&set).await.code, 0);
-    let sent = server.requests().into_iter().find(|sent| sent.method == "PUT");
+    let sent = server
+        .requests()
+        .into_iter()
+        .find(|sent| sent.method == "PUT");
     let body: Value = serde_json::from_str(&sent.unwrap().body).unwrap();
-    assert_eq!(body, json!({ "daily_tokens": 500_000, "monthly_cost": 7_500_000 }));
+    assert_eq!(
+        body,
+        json!({ "daily_tokens": 500_000, "monthly_cost": 7_500_000 })
+    );
     assert_eq!(program.run(&["budget", "set"]).await.code, 2);
 }
 
@@ -584,8 +586,17 @@ async fn usage_is_a_table_or_csv() {
          total       2      12,000  1,000   500     $0.034567\n",
     );
     assert!(ran.stderr.contains("this month costs $0.09"), "{ran:?}");
-    server.on_text("GET", "/api/usage", 200, "day,calls\r\n2026-11-20,2\r\n", &[]);
-    program.run(&["usage", "--csv"]).await.expect(0, "day,calls\r\n2026-11-20,2\r\n");
+    server.on_text(
+        "GET",
+        "/api/usage",
+        200,
+        "day,calls\r\n2026-11-20,2\r\n",
+        &[],
+    );
+    program
+        .run(&["usage", "--csv"])
+        .await
+        .expect(0, "day,calls\r\n2026-11-20,2\r\n");
     assert_eq!(program.run(&["usage", "--by", "week"]).await.code, 2);
 }
 

@@ -371,6 +371,10 @@ impl Transcript {
             let away = format!("! machine away for {}", span(now.since(since)));
             return format!("{}{leave}", self.style.paint(Paint::Warn, &away));
         }
+        if let Some(until) = task.waits_until.filter(|until| *until > now) {
+            let waits = format!("! the model has it wait for {}", span(until.since(now)));
+            return format!("{}{leave}", self.style.paint(Paint::Warn, &waits));
+        }
         let running = task.steps.iter().rev().find(|step| step.ended_at.is_none());
         match running {
             Some(step) if task.state != TaskState::Queued => {

@@ -170,7 +170,7 @@ pub(super) async fn admit(
                 if admission.held == [true, false] {
                     give_back(call, claims.usr.as_str());
                 }
-                return Ok(Err(refuse(call, wanted.client, &refusal)));
+                return Ok(Err(refuse(call, wanted, &refusal)));
             }
         }
     }
@@ -259,7 +259,7 @@ fn give_back(call: &Call, holder: &str) {
 }
 
 /// The refusal in the client's dialect, with the numbers and when to come back.
-fn refuse(call: &Call, client: Dialect, refusal: &Refusal) -> Response {
+fn refuse(call: &Call, wanted: &Wanted<'_>, refusal: &Refusal) -> Response {
     let retry_at = refusal.retry_at(call.now);
     let wait = retry_at.map(|at| at.since(call.now));
     // A month is too long to wait, and what never fits needs no waiting: these read as a quota.
@@ -275,7 +275,7 @@ fn refuse(call: &Call, client: Dialect, refusal: &Refusal) -> Response {
         message: format!("{} {}", refusal.message(), refusal.hint()),
         retry_after: None,
     };
-    let mut body = told.body_in(client);
+    let mut body = told.body_in(wanted.client);
     if let Some(error) = body.get_mut("error").and_then(Value::as_object_mut) {
         // Some APIs say it here, in seconds.
         if let Some(at) = retry_at.filter(|_| waits) {
@@ -284,12 +284,15 @@ fn refuse(call: &Call, client: Dialect, refusal: &Refusal) -> Response {
         error.insert("budget".to_owned(), json!(refusal));
         error.insert("request_id".to_owned(), json!(call.id));
     }
-    let mut response = http::json(told.status_in(client), &body);
+    let mut response = http::json(told.status_in(wanted.client), &body);
     let headers = response.headers_mut();
     let set = |name: &str, value: String| {
         // Names are constant and values are numbers and words.
         let _ = headers.set(name, &value);
     };
+    if let Some(at) = retry_at.filter(|_| waits) {
+        super::wait::until(call, wanted.claims, at);
+    }
     if let Some(wait) = wait {
         set("retry-after", wait.0.div_ceil(1_000).to_string());
     }

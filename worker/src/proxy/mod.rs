@@ -32,6 +32,7 @@ mod passing;
 mod record;
 mod request;
 pub(crate) mod upstream;
+mod wait;
 
 use futures::future::{Either, select};
 use sam_dialects::translate::ReplyTranslator;
@@ -137,6 +138,7 @@ async fn exchange(call: &Call, token: &ModelToken, client: Dialect) -> Answer {
         }
     };
     record.answered(incoming.status, incoming.header("cf-aig-log-id"));
+    wait::of_refusal(call, &token.claims, &incoming);
     if let Err(refused) = check(incoming.status, &upstream) {
         record.ended(None, CallEnd::Refused);
         return Err(refused.into());
