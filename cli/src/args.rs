@@ -1,5 +1,8 @@
 //! The command line's grammar.
 
+pub(crate) mod models;
+pub(crate) mod money;
+
 use crate::secret::Secret;
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 use sam_domain::access::wire::{ProjectRole, Role};
@@ -47,10 +50,25 @@ pub(crate) enum Command {
     /// The people of the installation, for who runs it
     #[command(subcommand)]
     People(People),
+    /// Models: what they take and cost, and which are used
+    #[command(subcommand, visible_alias = "models")]
+    Model(models::Model),
+    /// Agents, and whose access to models they use
+    #[command(subcommand, visible_alias = "agents")]
+    Agent(models::Agent),
+    /// Keys to model APIs: yours, a project's, the installation's
+    #[command(subcommand, visible_alias = "credentials")]
+    Credential(models::Credential),
+    /// What only who runs the installation needs
+    #[command(subcommand)]
+    Admin(models::Admin),
     /// (not built yet) Install the node agent as a service
     Runner(Planned),
-    /// (not built yet) What was spent, by project, model and person
-    Usage(Planned),
+    /// What model calls used, by day, project, task, model or person
+    Usage(money::Usage),
+    /// What may be spent, and what is
+    #[command(subcommand)]
+    Budget(money::Budget),
     /// (not built yet) Offer a conversation to an editor over ACP
     Acp(Planned),
 }

@@ -158,6 +158,7 @@ impl Failure {
             Self::Api(error) => match error.status {
                 401 => Exit::NotSignedIn,
                 404 => Exit::NotFound,
+                501 => Exit::NotBuilt,
                 500.. => Exit::Unreachable,
                 _ => Exit::Refused,
             },

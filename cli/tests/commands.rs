@@ -349,8 +349,7 @@ async fn a_failed_tasks_status_says_where_why_and_what_next() {
         fault: Fault::Environment,
     });
     server.on("GET", &task_path(), 200, &json!(failed));
-    let usage =
-        json!({ "calls": 0, "unreported": 0, "input_tokens": 0, "output_tokens": 0, "ends": {} });
+    let usage = json!({ "calls": 0, "unreported": 0, "input_tokens": 0, "output_tokens": 0, "cost": 0, "ends": {} });
     server.on("GET", &format!("{}/usage", task_path()), 200, &usage);
     let id = task_id();
     let ran = program.run(&["task", "status", id.as_str()]).await;
@@ -515,15 +514,90 @@ async fn each_refusal_has_its_exit_code() {
         .run(&["node", "list"])
         .await;
     assert_eq!(ran.code, 6);
-    for planned in [
-        vec!["runner", "install"],
-        vec!["usage", "--by", "day"],
-        vec!["acp"],
-    ] {
+    for planned in [vec!["runner", "install"], vec!["acp"]] {
         let ran = Program::new("http://127.0.0.1:9").run(&planned).await;
         assert_eq!((ran.code, ran.stdout.as_str()), (7, ""), "{planned:?}");
         assert!(ran.stderr.contains("is not built yet."), "{ran:?}");
     }
+}
+
+fn budget() -> Value {
+    json!({
+        "limits": { "daily_tokens": 500_000 },
+        "own": { "daily_tokens": 500_000 },
+        "allowance": { "daily_tokens": 2_000_000 },
+        "daily_tokens": { "spent": 450_000, "reserved": 1_000, "resets_at": now() + 7_200_000 },
+        "monthly_cost": { "spent": 1_500_000, "reserved": 0, "resets_at": now() + 864_000_000 },
+        "monthly_forecast": 4_500_000,
+        "requests_per_minute": { "spent": 0, "reserved": 0, "resets_at": now() + 60_000 },
+        "open_calls": 1,
+        "warnings": [{ "limit": "daily_tokens", "allowed": 500_000, "spent": 450_000 }],
+    })
+}
+
+#[tokio::test]
+async fn a_budget_is_shown_and_only_what_is_named_is_set() {
+    let (server, program) = server_with_project().await;
+    server.on("GET", "/api/budgets", 200, &budget());
+    server.on("PUT", "/api/budgets", 200, &budget());
+    let ran = program.run(&["budget", "show"]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    for said in [
+        "450,000 of 500,000 tokens, 1,000 tokens reserved",
+        "$1.50 without limit",
+        "2,000,000 tokens a day",
+    ] {
+        assert!(ran.stdout.contains(said), "{said}: {ran:?}");
+    }
+    assert!(ran.stderr.contains("Nearly used up"), "{ran:?}");
+    let set = ["budget", "set", "--monthly-cost", "7.50"];
+    assert_eq!(program.run(&set).await.code, 0);
+    let sent = server
+        .requests()
+        .into_iter()
+        .find(|sent| sent.method == "PUT");
+    let body: Value = serde_json::from_str(&sent.unwrap().body).unwrap();
+    assert_eq!(
+        body,
+        json!({ "daily_tokens": 500_000, "monthly_cost": 7_500_000 })
+    );
+    assert_eq!(program.run(&["budget", "set"]).await.code, 2);
+}
+
+#[tokio::test]
+async fn usage_is_a_table_or_csv() {
+    let (server, program) = server_with_project().await;
+    let line = |key: &str| {
+        json!({
+            "key": key, "calls": 2, "unreported": 1, "input_tokens": 12_000,
+            "cached_input_tokens": 1_000, "output_tokens": 500, "cost": 34_567,
+        })
+    };
+    let report = json!({
+        "by": "day", "from": "2026-11-01", "to": "2026-11-20", "lines": [line("2026-11-20")],
+        "total": line("total"), "monthly_forecast": 90_000,
+    });
+    server.on("GET", "/api/usage", 200, &report);
+    let ran = program.run(&["usage"]).await;
+    ran.expect(
+        0,
+        "DAY         CALLS  INPUT   CACHED  OUTPUT  COST\n\
+         2026-11-20  2      12,000  1,000   500     $0.034567\n\
+         total       2      12,000  1,000   500     $0.034567\n",
+    );
+    assert!(ran.stderr.contains("this month costs $0.09"), "{ran:?}");
+    server.on_text(
+        "GET",
+        "/api/usage",
+        200,
+        "day,calls\r\n2026-11-20,2\r\n",
+        &[],
+    );
+    program
+        .run(&["usage", "--csv"])
+        .await
+        .expect(0, "day,calls\r\n2026-11-20,2\r\n");
+    assert_eq!(program.run(&["usage", "--by", "week"]).await.code, 2);
 }
 
 #[tokio::test]

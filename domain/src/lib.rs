@@ -25,12 +25,14 @@
 //! | [`link`] | the node link, both ends | [`link::agent_end`], [`link::object_end`] |
 //! | [`feed`] | what browsers and terminals follow | – |
 //! | [`access`] | principals, people, projects, tokens on the wire | – |
-//! | [`catalogue`] | agents and words | – |
+//! | [`catalogue`] | agents, models and words | – |
+//! | [`budget`] | limits, what is spent and reserved of them, usage | [`budget::ledger`] |
 //! | [`settings`] | what an installation can be set to | – |
 //! | [`table`] | – | all of them as tables |
 
 pub mod access;
 pub mod actor;
+pub mod budget;
 pub mod catalogue;
 pub mod conversation;
 pub mod error;
@@ -39,6 +41,7 @@ pub mod id;
 pub mod link;
 pub mod node;
 pub mod pool;
+pub mod provider;
 pub mod settings;
 pub mod table;
 pub mod task;

@@ -29,6 +29,18 @@ pub const SAM_MODEL_DIALECTS: &str = "SAM_MODEL_DIALECTS";
 pub const SAM_MODEL_KIND: &str = "SAM_MODEL_KIND";
 /// For how long the model endpoint may say nothing, in seconds.
 pub const SAM_MODEL_SILENCE: &str = "SAM_MODEL_SILENCE";
+/// The Cloudflare account of the AI Gateway.
+pub const SAM_CLOUDFLARE_ACCOUNT: &str = "SAM_CLOUDFLARE_ACCOUNT";
+/// The Cloudflare token with which the AI Gateway is called, and Workers AI through it.
+pub const SAM_CLOUDFLARE_TOKEN: &str = "SAM_CLOUDFLARE_TOKEN";
+/// The AI Gateway's id.
+pub const SAM_AI_GATEWAY: &str = "SAM_AI_GATEWAY";
+/// Base of all AI Gateways.
+pub const SAM_AI_GATEWAY_URL: &str = "SAM_AI_GATEWAY_URL";
+/// Base of Cloudflare's API.
+pub const SAM_CLOUDFLARE_URL: &str = "SAM_CLOUDFLARE_URL";
+/// The encryption keys of stored keys, the present one first.
+pub const SAM_CREDENTIAL_KEYS: &str = "SAM_CREDENTIAL_KEYS";
 /// How long a machine's link may be silent, in seconds; see [`lease`].
 pub const SAM_LINK_LEASE: &str = "SAM_LINK_LEASE";
 
@@ -88,6 +100,42 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "for how long the model endpoint may say nothing, before its answer or within it, until the call is ended, in seconds from 1 to 3600",
         default: "600",
         secret: false,
+    },
+    Setting {
+        name: SAM_CLOUDFLARE_ACCOUNT,
+        meaning: "the Cloudflare account whose AI Gateway reaches Workers AI, OpenAI, Anthropic and others with one token; `scripts/deploy/configure-ai-gateway` makes the gateway",
+        default: "none: no gateway",
+        secret: false,
+    },
+    Setting {
+        name: SAM_CLOUDFLARE_TOKEN,
+        meaning: "a token of that account for AI Gateway and Workers AI",
+        default: "none",
+        secret: true,
+    },
+    Setting {
+        name: SAM_AI_GATEWAY,
+        meaning: "the gateway's id",
+        default: "`sam`",
+        secret: false,
+    },
+    Setting {
+        name: SAM_AI_GATEWAY_URL,
+        meaning: "where gateways are; https except on loopback",
+        default: "Cloudflare's",
+        secret: false,
+    },
+    Setting {
+        name: SAM_CLOUDFLARE_URL,
+        meaning: "where Cloudflare's API is, with its version path; https except on loopback",
+        default: "Cloudflare's",
+        secret: false,
+    },
+    Setting {
+        name: SAM_CREDENTIAL_KEYS,
+        meaning: "what stored keys are encrypted with: `id:key`, or several with commas, the present one first; a key is 32 bytes in base64url. `sam admin rotate-key` moves what is stored under another to the present one",
+        default: "one that is derived from SAM_SECRET, with the id `secret`",
+        secret: true,
     },
     Setting {
         name: SAM_PUBLIC_URL,

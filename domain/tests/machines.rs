@@ -197,6 +197,10 @@ fn task_input(task: &Task, mode: TaskMode, kind: u8, n: u64) -> Input<TaskLocal>
         }),
         20 => message(Message::NodeBack),
         21 => Input::DeadlinePassed,
+        22 if n.is_multiple_of(2) => Input::Local(TaskLocal::ModelWaits {
+            attempt,
+            until: Timestamp(n.saturating_mul(3)),
+        }),
         22 => Input::Local(TaskLocal::Close { by: user() }),
         23 if n.is_multiple_of(5) => Input::Local(TaskLocal::Cancel { by: user() }),
         _ => message(Message::TaskSubmitted(Box::new(intent(mode)))),
@@ -308,6 +312,7 @@ proptest! {
                     view.rev = n;
                     message(Message::TaskChanged(Box::new(view)))
                 }
+                10 if n % 2 == 0 => message(Message::ContinuationDue),
                 10 => message(Message::ActivityChanged { state: ActivityState::Prompting, since: Timestamp(n) }),
                 _ => message(Message::AwaitRows { prompt: flying, workspace: WorkspaceId::mint(Timestamp(n), 1), through: n }),
             };

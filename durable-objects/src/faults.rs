@@ -3,6 +3,7 @@
 use sam_domain::actor::Machine;
 use sam_domain::error::ApiError;
 use sam_domain::time::Timestamp;
+use sam_platform::alarm::Alarm;
 use sam_platform::http;
 use sam_platform::objects::{HOLD_TIME, HOLD_URL, LOOK_URL, TRAP_URL};
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,20 @@ pub(crate) async fn fault<M: Machine>(shell: &Shell<M>, fault: Fault) -> Respons
 struct Wake {
     key: String,
     at: Timestamp,
+}
+
+/// Does what a test asks of an object that hosts no actor: it has an alarm and nothing to wake.
+pub(crate) async fn of_no_actor(alarm: &Alarm, fault: Fault) -> Response {
+    match fault {
+        Fault::Hold => {
+            worker::Delay::from(HOLD_TIME).await;
+            http::json(200, &())
+        }
+        Fault::Look => match alarm.get().await {
+            Ok(alarm) => http::json(200, &json!({ "alarm": alarm, "wakes": [], "actors": [] })),
+            Err(error) => object::refused(&ShellError::from(error).into()),
+        },
+    }
 }
 
 /// The alarm, when which actor wakes at the earliest, and the actors as the object knows them.

@@ -1,4 +1,4 @@
-//! Who owns it: one object per project, task, node and person's pool.
+//! Who owns it: one object per project, task, node and person's pool, and one for each budget.
 //!
 //! Each class is a thin shell around a machine of `sam-domain`. A turn loads the machine's actor,
 //! steps it, and stores it together with everything else that turn changes and the alarm, without
@@ -12,6 +12,7 @@
 //! | `TaskRunner` | a task and its attempts |
 //! | `NodeLifecycle` | what is on a machine, and its link |
 //! | `NodePool` | who gets which node |
+//! | `Budget` | what a person or a project may spend, has reserved and spent |
 //!
 //! Invariants:
 //! - An object never waits for another while that one may wait for it: calls between objects are
@@ -23,6 +24,7 @@
 //! What this crate refuses to know: tokens and people's rights (a call says on whose behalf it is),
 //! and every rule that a machine can decide.
 
+mod budget;
 #[cfg(feature = "fault-injection")]
 mod faults;
 mod mail;
@@ -33,6 +35,7 @@ mod project;
 mod shell;
 mod task;
 
+pub use budget::Budget;
 pub use node::NodeLifecycle;
 pub use pool::NodePool;
 pub use project::ProjectData;

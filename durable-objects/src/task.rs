@@ -109,6 +109,7 @@ fn call(shell: &Rc<TaskShell>, call: TaskCall) -> Result<String, ShellError> {
                 .into());
             }
             TaskCall::Close { by } => TaskLocal::Close { by },
+            TaskCall::ModelWaits { attempt, until } => TaskLocal::ModelWaits { attempt, until },
         };
         let changed = actor.local::<TaskMachine>(turn, local).changed;
         Ok((changed, self::view(actor)?))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sam_domain::conversation::call::UsageSummary;
+use sam_domain::budget::call::UsageSummary;
 use sam_domain::conversation::row::{Author, NoticeBody, Row, RowBody, TextBody, ToolBody};
 use sam_domain::conversation::wire::{MessagePage, PromptAccepted, PromptView, SessionView};
 use sam_domain::id::{ProjectId, PromptId, SessionId, TaskId};

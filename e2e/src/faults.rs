@@ -10,7 +10,13 @@ use serde_json::{Value, json};
 use crate::{Client, Result};
 
 /// The classes of objects, as the Worker exports them.
-pub const CLASSES: [&str; 4] = ["ProjectData", "TaskRunner", "NodeLifecycle", "NodePool"];
+pub const CLASSES: [&str; 5] = [
+    "ProjectData",
+    "TaskRunner",
+    "NodeLifecycle",
+    "NodePool",
+    "Budget",
+];
 /// Stands for the next object of a class that is made.
 pub const NEXT: &str = "next";
 

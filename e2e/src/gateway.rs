@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use crate::process::Process;
 use crate::{Client, Result, failure, programs, wait_until};
 
+/// The key that providers behind the gateway take.
+pub const PROVIDER_KEY: &str = "sk-canary-of-somebodys-own";
 const STARTS_WITHIN: Duration = Duration::from_secs(20);
 
 /// The messages of a recorded request, oldest first; none when it was not about a conversation.
@@ -43,7 +45,8 @@ impl Gateway {
         let mut command = Command::new(programs::native("sam-sims")?);
         command
             .args(["gateway", "--port", "0"])
-            .env("SAM_SIMS_KEY", key);
+            .env("SAM_SIMS_KEY", key)
+            .env("SAM_SIMS_PROVIDER_KEY", PROVIDER_KEY);
         let mut process = Process::start("gateway", command, logs)?;
         let said = process.listening(STARTS_WITHIN)?;
         let address = said

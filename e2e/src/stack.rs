@@ -35,7 +35,8 @@ pub struct StackOptions {
     pub web: bool,
     /// What every vm-agent is told on its command line besides.
     pub node_arguments: Vec<String>,
-    /// Settings that replace those of the gateway, e.g. `("SAM_MODEL_URL", "")` for no model.
+    /// Settings that replace those of the gateway, e.g. `("SAM_MODEL_URL", "")` for no model;
+    /// `{gateway}` in a value stands for the gateway's address.
     pub settings: Vec<(String, String)>,
     /// Places of every machine; the vm-agent's own number when absent.
     pub max_workspaces: Option<u32>,
@@ -158,9 +159,18 @@ impl Stack {
         ];
         for (name, value) in &self.options.settings {
             settings.retain(|(held, _)| held != name);
-            settings.push((name.clone(), value.clone()));
+            let gateway = self.gateway.model_url();
+            let gateway = gateway.trim_end_matches("/v1");
+            settings.push((name.clone(), value.replace("{gateway}", gateway)));
         }
         settings
+    }
+
+    /// Changes a setting for the next start of the server.
+    pub fn set(&mut self, name: &str, value: &str) {
+        let settings = &mut self.options.settings;
+        settings.retain(|(held, _)| held != name);
+        settings.push((name.to_owned(), value.to_owned()));
     }
 
     /// Where the server listens.

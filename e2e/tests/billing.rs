@@ -156,6 +156,29 @@ impl Scene {
         .await
     }
 
+    /// Sets the person's limits.
+    async fn limit(&self, limits: &serde_json::Value) -> Result {
+        let request = self.person.request(reqwest::Method::PUT, "/api/budgets");
+        let reply = self.person.send(request.json(limits)).await?;
+        ensure(reply.status == 200, || reply.text())
+    }
+
+    /// Calls the model once, until both budgets have been asked and told of it.
+    async fn call(&self, model: &Client) -> Result {
+        let before = self.faults.counters().await?;
+        let question = json!({"model": "scripted", "messages": [
+            {"role": "user", "content": "hello"}
+        ]});
+        let reply = model.post("/ai/v1/chat/completions", &question).await?;
+        ensure(reply.status == 200, || reply.text())?;
+        wait_until("the call is recorded", PATIENCE, || async {
+            let now = self.faults.counters().await?;
+            let asked = now.of_class("Budget", &before).requests;
+            Ok((asked >= 4).then_some(()))
+        })
+        .await
+    }
+
     /// What something costs until everything is at rest again.
     async fn cost<T>(&self, work: impl Future<Output = Result<T>>) -> Result<(Bill, T)> {
         let before = self.faults.counters().await?;
@@ -256,23 +279,16 @@ async fn what_work_costs_is_what_the_table_says() -> Result {
     check("a batch of two rows that grew", grown_rows);
 
     let model = scene.person.with_token(&tokens.model_token);
-    let (call, ()) = scene
-        .cost(async {
-            let before = scene.faults.counters().await?;
-            let question = json!({"model": "scripted", "messages": [
-                {"role": "user", "content": "hello"}
-            ]});
-            let reply = model.post("/ai/v1/chat/completions", &question).await?;
-            ensure(reply.status == 200, || reply.text())?;
-            wait_until("the call is recorded", PATIENCE, || async {
-                let now = scene.faults.counters().await?;
-                let recorded = now.of_class("ProjectData", &before).requests > 0;
-                Ok(recorded.then_some(()))
-            })
-            .await
-        })
-        .await?;
+    // The first makes the budgets, and each change of a limit has both of them asked again.
+    scene.limit(&json!({})).await?;
+    scene.call(&model).await?;
+    scene.limit(&json!({})).await?;
+    let (call, ()) = scene.cost(scene.call(&model)).await?;
     check("a model call", call);
+    scene.limit(&json!({"daily_tokens": 1 << 40})).await?;
+    scene.call(&model).await?;
+    let (limited, ()) = scene.cost(scene.call(&model)).await?;
+    check("a model call under a limit", limited);
 
     let (watching, watcher) = scene
         .cost(async {

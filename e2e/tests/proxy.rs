@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use sam_domain::access::principal::PrincipalKind;
 use sam_domain::access::route::ROUTES;
-use sam_domain::conversation::call::UsageSummary;
+use sam_domain::budget::call::UsageSummary;
 use sam_domain::id::TaskId;
 use sam_e2e::node::ScriptedNode;
 use sam_e2e::{Client, Result, Stack, StackOptions, ensure, failure, wait_until, within};

@@ -105,6 +105,8 @@ pub enum Class {
     NodeLifecycle,
     /// One per owner of nodes.
     NodePool,
+    /// One per person, one per project, one for the installation.
+    Budget,
 }
 
 impl Class {
@@ -115,6 +117,7 @@ impl Class {
             Self::TaskRunner => "TaskRunner",
             Self::NodeLifecycle => "NodeLifecycle",
             Self::NodePool => "NodePool",
+            Self::Budget => "Budget",
         }
     }
 
@@ -125,6 +128,7 @@ impl Class {
             Self::TaskRunner => "TASK_RUNNER",
             Self::NodeLifecycle => "NODE_LIFECYCLE",
             Self::NodePool => "NODE_POOL",
+            Self::Budget => "BUDGET",
         }
     }
 }
@@ -326,4 +330,9 @@ pub fn node(env: &Env, id: &NodeId) -> Result<Object, CallError> {
 /// The object of a person's pool of nodes.
 pub fn pool(env: &Env, owner: &UserId) -> Result<Object, CallError> {
     Object::named(env, Class::NodePool, owner.as_str())
+}
+
+/// The budget of a person or a project, by their id, or the installation's.
+pub fn budget(env: &Env, holder: &str) -> Result<Object, CallError> {
+    Object::named(env, Class::Budget, holder)
 }

@@ -9,7 +9,12 @@ export const DURABLE_OBJECTS = {
   TASK_RUNNER: "TaskRunner",
   NODE_LIFECYCLE: "NodeLifecycle",
   NODE_POOL: "NodePool",
+  BUDGET: "Budget",
 };
+
+/** When the Worker is asked to do what is due by schedule. */
+export const CRON = "*/10 * * * *";
+export const CRON_EVERY_MS = 10 * 60 * 1000;
 
 export const D1 = { binding: "DB", name: "sam" };
 export const KV = { binding: "CACHE", name: "sam-cache" };
@@ -28,5 +33,11 @@ export const SETTINGS = [
   "SAM_MODEL_DIALECTS",
   "SAM_MODEL_KIND",
   "SAM_MODEL_SILENCE",
+  "SAM_CLOUDFLARE_ACCOUNT",
+  "SAM_CLOUDFLARE_TOKEN",
+  "SAM_AI_GATEWAY",
+  "SAM_AI_GATEWAY_URL",
+  "SAM_CLOUDFLARE_URL",
+  "SAM_CREDENTIAL_KEYS",
   "SAM_LINK_LEASE",
 ];

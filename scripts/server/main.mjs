@@ -13,7 +13,7 @@ import { existsSync, mkdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, D1, DURABLE_OBJECTS, KV, R2, WORKER_PATHS } from "./bindings.mjs";
+import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, CRON, CRON_EVERY_MS, D1, DURABLE_OBJECTS, KV, R2, WORKER_PATHS } from "./bindings.mjs";
 import { DatabaseWorker, migrate } from "./migrations.mjs";
 import { parseArguments, USAGE, UsageError } from "./options.mjs";
 import { guardRuntime, InUse, secrets, takeStateDirectory, writePrivate } from "./state.mjs";
@@ -152,6 +152,7 @@ async function serve(options) {
   let stopping = null;
   const stop = (why) => {
     stopping ??= (async () => {
+      clearInterval(cron);
       say(`stopping (${why})`);
       await miniflare.dispose().catch((error) => say(`while stopping: ${error.message}`));
       await dismissGuard();
@@ -173,6 +174,15 @@ async function serve(options) {
     process.stdin.on("error", () => {});
     process.stdin.on("close", () => stop("stdin closed").then(() => process.exit(0)));
   }
+
+  // miniflare has no clock of its own for this.
+  const cron = setInterval(() => {
+    miniflare
+      .getWorker("sam")
+      .then((worker) => worker.scheduled({ cron: CRON }))
+      .catch((error) => say(`the schedule: ${error.message}`));
+  }, CRON_EVERY_MS);
+  cron.unref();
 
   try {
     const url = new URL(await miniflare.ready);

@@ -119,6 +119,23 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// So many tokens of input and of output.
+    pub(crate) const fn new(prompt_tokens: u64, completion_tokens: u64) -> Self {
+        Self {
+            prompt_tokens,
+            completion_tokens,
+            total_tokens: prompt_tokens.saturating_add(completion_tokens),
+        }
+    }
+
+    /// A share of it, in hundredths.
+    pub(crate) const fn share(self, hundredths: u64) -> Self {
+        Self::new(
+            self.prompt_tokens * hundredths / 100,
+            self.completion_tokens * hundredths / 100,
+        )
+    }
+
     /// The usage of one request and its answer.
     pub(crate) fn of(request: &Request, reply: &Reply) -> Self {
         let chars = |text: &str| text.chars().count();

@@ -32,6 +32,9 @@ enum Command {
         /// Key that requests must carry as `Authorization: Bearer` or `cf-aig-authorization: Bearer`.
         #[arg(long, env = "SAM_SIMS_KEY", hide_env_values = true)]
         key: Option<String>,
+        /// Key that providers behind the gateway take in place of unified billing.
+        #[arg(long, env = "SAM_SIMS_PROVIDER_KEY", hide_env_values = true)]
+        provider_key: Option<String>,
         /// Milliseconds between two chunks of a stream.
         #[arg(long, default_value_t = 15)]
         chunk_delay_ms: u64,
@@ -63,12 +66,14 @@ fn main() -> ExitCode {
         port,
         port_file,
         key,
+        provider_key,
         chunk_delay_ms,
         end_with_stdin,
         faults,
     } = cli.command;
     let options = Options {
         key,
+        provider_key,
         chunk_delay: Duration::from_millis(chunk_delay_ms),
         faults: faults.map(|faults| faults.to_vec()).unwrap_or_default(),
     };

@@ -77,7 +77,7 @@ fn a_key_is_required_in_one_of_two_headers() {
     let send = |headers: &[(&str, &str)]| {
         gateway.request(
             "POST",
-            "/v1/acct/gw/compat/chat/completions",
+            "/v1/chat/completions",
             headers,
             &hello(false).to_string(),
         )

@@ -33,3 +33,4 @@ export const ProjectData = objectClass("ProjectData");
 export const TaskRunner = objectClass("TaskRunner");
 export const NodeLifecycle = objectClass("NodeLifecycle");
 export const NodePool = objectClass("NodePool");
+export const Budget = objectClass("Budget");

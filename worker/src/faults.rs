@@ -75,6 +75,7 @@ fn class_of(word: &str) -> Result<Class, ApiError> {
         Class::TaskRunner,
         Class::NodeLifecycle,
         Class::NodePool,
+        Class::Budget,
     ]
     .into_iter()
     .find(|class| class.name() == word)

@@ -50,3 +50,14 @@ pub async fn fetch(
     let context = worker::Context::new(context);
     router::serve(request.into(), env, &context).await.into()
 }
+
+/// What the schedule asks for.
+#[cfg(target_arch = "wasm32")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub async fn scheduled(
+    _event: wasm_bindgen::JsValue,
+    env: worker::Env,
+    _context: worker::worker_sys::Context,
+) {
+    handlers::reconciliation::scheduled(&env).await;
+}

@@ -18,7 +18,8 @@ use worker::{Env, Request, Response};
 use crate::call::Call;
 use crate::errors::{Answer, Failed, log};
 use crate::handlers::{
-    auth, bodies, members, meta, nodes, people, projects, sessions, setup, tasks, workspaces,
+    agents, auth, bodies, budgets, credentials, doctor, members, meta, models, nodes, people,
+    projects, reconciliation, sessions, setup, tasks, usage, workspaces,
 };
 use crate::membership::{Member, TaskMember};
 use crate::principal::{
@@ -229,10 +230,39 @@ dispatch! {
     JoinNode => JoinToken, nodes::join;
     NodeLink => NodeToken, nodes::link;
     NodeTokens => NodeToken, nodes::tokens;
+    Models => User, models::list;
+    ChangeModel => Admin, models::change;
+    PutModelDefaults => Admin, models::put_defaults;
+    RefreshModels => Admin, models::refresh;
+    ListAgents => User, agents::list;
+    PutAgentProvider => User, agents::put;
+    PutDefaultAgentProvider => Admin, agents::put_default;
+    ListCredentials => User, credentials::list;
+    PutCredential => User, credentials::put;
+    RemoveCredential => User, credentials::remove;
+    ListProjectCredentials => Member, credentials::list_of_project;
+    PutProjectCredential => Member, credentials::put_for_project;
+    RemoveProjectCredential => Member, credentials::remove_from_project;
+    ListPlatformCredentials => Admin, credentials::list_of_platform;
+    PutPlatformCredential => Admin, credentials::put_for_platform;
+    RemovePlatformCredential => Admin, credentials::remove_from_platform;
+    RotateKey => Admin, credentials::rotate;
+    Doctor => Admin, doctor::run;
     PostMessages => WorkspaceToken, workspaces::messages;
     LiveSocket => WorkspaceToken, workspaces::live;
     PutBody => WorkspaceToken, bodies::put;
     GetBody => WorkspaceToken, bodies::get_for_workspace;
+    Usage => User, usage::own;
+    ProjectUsage => Member, usage::of_project;
+    AllUsage => Admin, usage::of_all;
+    GetBudget => User, budgets::get;
+    PutBudget => User, budgets::put;
+    GetProjectBudget => Member, budgets::of_project;
+    PutProjectBudget => Member, budgets::put_project;
+    GetAllowance => Admin, budgets::allowance;
+    PutAllowance => Admin, budgets::put_allowance;
+    GetReconciliation => Admin, reconciliation::get;
+    Reconcile => Admin, reconciliation::run_now;
     ChatCompletions => ModelToken, proxy::chat_completions;
     Responses => ModelToken, proxy::responses;
     Messages => ModelToken, proxy::messages;

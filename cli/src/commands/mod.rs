@@ -1,11 +1,15 @@
 //! What each command does.
 
 mod auth;
+mod budget;
+mod credential;
 mod members;
+mod models;
 mod node;
 mod people;
 mod project;
 mod task;
+mod usage;
 
 pub(crate) use auth::model_line;
 pub(crate) use task::{shape, state_word};
@@ -25,14 +29,16 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         Command::Task(command) => task::run(&context, command).await,
         Command::Node(command) => node::run(&context, command).await,
         Command::People(command) => people::run(&context, command).await,
+        Command::Model(command) => models::model(&context, command).await,
+        Command::Agent(command) => models::agent(&context, command).await,
+        Command::Credential(command) => credential::run(&context, command).await,
+        Command::Admin(command) => models::admin(&context, command).await,
         Command::Runner(_) => Err(planned(
             "`sam runner`",
             Some("Start the agent by hand: `sam-vm-agent run --url URL --join-token TOKEN`."),
         )),
-        Command::Usage(_) => Err(planned(
-            "`sam usage`",
-            Some("`sam task status ID` shows what one task used."),
-        )),
+        Command::Usage(asked) => usage::run(&context, asked).await,
+        Command::Budget(command) => budget::run(&context, command).await,
         Command::Acp(_) => Err(planned("`sam acp`", None)),
     }
 }

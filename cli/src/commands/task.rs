@@ -12,7 +12,8 @@ use crate::output::{text, time};
 use crate::resolve;
 use sam_domain::access::route::RouteId;
 use sam_domain::access::wire::SetupStatus;
-use sam_domain::conversation::call::UsageSummary;
+use sam_domain::budget::call::UsageSummary;
+use sam_domain::budget::period::moment;
 use sam_domain::conversation::wire::{
     PROMPT_LIMIT, PromptAccepted, SendPrompt, SubmitTask, Submitted,
 };
@@ -358,6 +359,9 @@ async fn status(context: &Context, which: &SomeTask) -> Result<Exit, Failure> {
     }
     if let Some(since) = task.machine_away_since {
         facts.push(("machine", format!("away since {}", time::ago(since, now))));
+    }
+    if let Some(until) = task.waits_until.filter(|until| *until > now) {
+        facts.push(("waits", format!("for the model, until {}", moment(until))));
     }
     facts.extend(follow::result_facts(&task));
     facts.extend(

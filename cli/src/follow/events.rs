@@ -8,7 +8,7 @@ use super::outcome::Outcome;
 use super::view::View;
 use crate::error::Failure;
 use crate::output::Output;
-use sam_domain::conversation::call::UsageSummary;
+use sam_domain::budget::call::UsageSummary;
 use sam_domain::conversation::row::Row;
 use sam_domain::id::RowId;
 use sam_domain::task::TaskView;

@@ -32,7 +32,7 @@ use events::Events;
 use outcome::Outcome;
 use sam_domain::access::route::RouteId;
 use sam_domain::access::wire::SetupStatus;
-use sam_domain::conversation::call::UsageSummary;
+use sam_domain::budget::call::UsageSummary;
 use sam_domain::id::{Id, ProjectId, RowId, SessionId, TaskId};
 use sam_domain::task::TaskView;
 use screen::Screen;

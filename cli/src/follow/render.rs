@@ -3,7 +3,7 @@
 use crate::output::style::{Paint, Style};
 use crate::output::text::{clean, clean_line, columns, fit, wrap};
 use crate::output::time::{count, span};
-use sam_domain::conversation::call::UsageSummary;
+use sam_domain::budget::call::UsageSummary;
 use sam_domain::conversation::reducer::{duration, tool_word};
 use sam_domain::conversation::row::{
     Author, NoticeBody, NoticeLevel, PlanBody, PlanStatus, Row, RowBody, TextBody, ToolBody,

@@ -18,7 +18,7 @@ use crate::output::table;
 use crate::output::text::{clean, columns, fit};
 use crate::output::time::{self, span};
 use sam_domain::access::wire::SetupStatus;
-use sam_domain::conversation::call::UsageSummary;
+use sam_domain::budget::call::UsageSummary;
 use sam_domain::conversation::reducer::is_open;
 use sam_domain::conversation::row::{Author, Row, RowBody};
 use sam_domain::id::RowId;
@@ -370,6 +370,10 @@ impl Transcript {
         if let Some(since) = task.machine_away_since {
             let away = format!("! machine away for {}", span(now.since(since)));
             return format!("{}{leave}", self.style.paint(Paint::Warn, &away));
+        }
+        if let Some(until) = task.waits_until.filter(|until| *until > now) {
+            let waits = format!("! the model has it wait for {}", span(until.since(now)));
+            return format!("{}{leave}", self.style.paint(Paint::Warn, &waits));
         }
         let running = task.steps.iter().rev().find(|step| step.ended_at.is_none());
         match running {

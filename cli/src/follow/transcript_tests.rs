@@ -65,6 +65,7 @@ fn task(state: TaskState, rev: u64, ended: usize) -> TaskView {
         node: None,
         workspace: None,
         machine_away_since: None,
+        waits_until: None,
         branch: None,
         result: None,
         failure: None,

@@ -108,6 +108,7 @@ pub fn task(state: TaskState, rev: u64, since: u64, steps: Vec<StepView>) -> Tas
         node: None,
         workspace: None,
         machine_away_since: None,
+        waits_until: None,
         branch: None,
         result: None,
         failure: None,

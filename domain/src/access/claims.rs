@@ -48,6 +48,9 @@ pub struct Claims {
     pub nod: NodeId,
     /// Under which attempt.
     pub attempt: u32,
+    /// With which agent of the catalogue; absent before one was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agt: Option<String>,
     /// Until when.
     pub exp: Timestamp,
 }
@@ -69,6 +72,9 @@ pub struct WorkspaceScope {
     pub node: NodeId,
     /// Under which attempt.
     pub attempt: u32,
+    /// With which agent; absent before one was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
 }
 
 impl WorkspaceScope {
@@ -84,6 +90,7 @@ impl WorkspaceScope {
             wsp: self.workspace.clone(),
             nod: self.node.clone(),
             attempt: self.attempt,
+            agt: self.agent.clone(),
             exp,
         }
     }

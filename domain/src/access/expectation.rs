@@ -67,7 +67,29 @@ pub const fn expectation(id: RouteId) -> Expectation {
         | RouteId::ListSessions
         | RouteId::ListNodes
         | RouteId::GetNode
-        | RouteId::ListModels => answers(&[200]),
+        | RouteId::Models
+        | RouteId::RefreshModels
+        | RouteId::ListAgents
+        | RouteId::ListCredentials
+        | RouteId::ListProjectCredentials
+        | RouteId::ListPlatformCredentials
+        | RouteId::RotateKey
+        | RouteId::Doctor
+        | RouteId::ListModels
+        | RouteId::Usage
+        | RouteId::ProjectUsage
+        | RouteId::AllUsage
+        | RouteId::GetBudget
+        | RouteId::GetProjectBudget
+        | RouteId::GetReconciliation => answers(&[200]),
+        RouteId::ChangeModel => takes(r#"{"id":"of nobody"}"#, &[422]),
+        RouteId::PutModelDefaults => takes(r#"{"defaults":{}}"#, &[200]),
+        RouteId::PutAgentProvider | RouteId::PutDefaultAgentProvider => {
+            takes(r#"{"mode":"sam"}"#, &[404])
+        }
+        RouteId::PutCredential | RouteId::PutProjectCredential | RouteId::PutPlatformCredential => {
+            takes(r#"{"key":"k"}"#, &[404])
+        }
         RouteId::SetupClaim => takes(r#"{"claim_token":"spent"}"#, &[409]),
         RouteId::LinkLogin => takes(r#"{"link":"sam_lnk_unknown"}"#, &[410]),
         RouteId::InviteLogin => takes(r#"{"invite":"sam_inv_unknown","name":"n"}"#, &[410]),
@@ -95,9 +117,18 @@ pub const fn expectation(id: RouteId) -> Expectation {
         | RouteId::RemoveMember
         | RouteId::RemovePerson
         | RouteId::RevokeInvite
+        | RouteId::RemoveCredential
+        | RouteId::RemoveProjectCredential
+        | RouteId::RemovePlatformCredential
         | RouteId::CancelTurn
         | RouteId::RowBody
         | RouteId::GetBody => missing(),
+        // Without limits, as before.
+        RouteId::PutBudget | RouteId::PutProjectBudget => takes("{}", &[200]),
+        RouteId::GetAllowance => missing(),
+        RouteId::PutAllowance => takes("{}", &[404]),
+        // There is no gateway whose log could be read.
+        RouteId::Reconcile => answers(&[409]),
         RouteId::JoinNode => takes(r#"{"store_id":"","name":"n"}"#, &[400]),
         RouteId::NodeTokens => takes(r#"{"workspace":"not an id"}"#, &[400]),
         RouteId::PostMessages => takes(r#"{"rows":7}"#, &[400]),

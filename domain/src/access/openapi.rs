@@ -12,8 +12,14 @@ use super::wire::{
     PersonView, ProjectList, ProjectView, PutMember, SetupStatus, SignInLink, SignedIn, UserView,
     VersionInfo, WorkspaceTokens, WorkspaceTokensRequest,
 };
+use crate::budget::Limits;
+use crate::budget::call::UsageSummary;
+use crate::budget::reconcile::Reconciliation;
+use crate::budget::wire::{BudgetView, UsageBy, UsageReport};
 use crate::catalogue::Catalog;
-use crate::conversation::call::{Done, UsageSummary};
+use crate::catalogue::changes::ModelChange;
+use crate::catalogue::model::Provider;
+use crate::conversation::call::Done;
 use crate::conversation::row::BodyRef;
 use crate::conversation::wire::{
     BatchAnswer, LiveDelta, MessageBatch, MessagePage, PromptAccepted, PromptView, SendPrompt,
@@ -26,6 +32,10 @@ use crate::id::{
 };
 use crate::link::frame::{AgentFrame, ObjectFrame};
 use crate::node::wire::{NodeList, NodeView};
+use crate::provider::wire::{
+    AgentProvider, AgentProviders, CredentialList, CredentialView, Diagnosis, ModelList, ModelView,
+    PutAgentProvider, PutCredential, PutModelDefaults, Refreshed, Rotated,
+};
 use crate::task::TaskView;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -158,6 +168,35 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
         RouteId::GetTask | RouteId::CancelTask | RouteId::CloseTask => json::<TaskView>(g),
         RouteId::TaskDiff | RouteId::RowBody | RouteId::GetBody => answers(Content::Text),
         RouteId::TaskUsage => json::<UsageSummary>(g),
+        RouteId::Usage | RouteId::ProjectUsage | RouteId::AllUsage => {
+            let by = of::<UsageBy>(g);
+            let day = json!({"type": "string", "format": "date"});
+            json::<UsageReport>(g)
+                .query("by", by, "What to group by; `day` when absent.")
+                .query(
+                    "from",
+                    day.clone(),
+                    "The first day; that of the month when absent.",
+                )
+                .query("to", day, "The last day; today when absent.")
+                .query(
+                    "format",
+                    json!({"type": "string", "enum": ["json", "csv"]}),
+                    "CSV also by `Accept: text/csv`.",
+                )
+        }
+        RouteId::GetBudget | RouteId::GetProjectBudget | RouteId::GetAllowance => {
+            json::<BudgetView>(g)
+        }
+        RouteId::PutBudget | RouteId::PutProjectBudget | RouteId::PutAllowance => {
+            json::<BudgetView>(g).taking(body::<Limits>(g))
+        }
+        RouteId::GetReconciliation => json::<Reconciliation>(g),
+        RouteId::Reconcile => json::<Reconciliation>(g).query(
+            "settled_for",
+            json!({"type": "integer", "minimum": 0}),
+            "How old records are at least, in seconds; 60 when absent.",
+        ),
         RouteId::GetSession => json::<SessionView>(g),
         RouteId::ListMessages => {
             let after = of::<RowId>(g);
@@ -178,6 +217,25 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
         RouteId::JoinNode => json::<Joined>(g).taking(body::<JoinNode>(g)),
         RouteId::NodeLink => socket::<AgentFrame, ObjectFrame>(g),
         RouteId::NodeTokens => json::<WorkspaceTokens>(g).taking(body::<WorkspaceTokensRequest>(g)),
+        RouteId::Models => json::<ModelList>(g),
+        RouteId::ChangeModel => json::<ModelView>(g).taking(body::<ModelChange>(g)),
+        RouteId::PutModelDefaults => json::<ModelList>(g).taking(body::<PutModelDefaults>(g)),
+        RouteId::RefreshModels => json::<Refreshed>(g),
+        RouteId::ListAgents => json::<AgentProviders>(g),
+        RouteId::PutAgentProvider | RouteId::PutDefaultAgentProvider => {
+            json::<AgentProvider>(g).taking(body::<PutAgentProvider>(g))
+        }
+        RouteId::ListCredentials
+        | RouteId::ListProjectCredentials
+        | RouteId::ListPlatformCredentials => json::<CredentialList>(g),
+        RouteId::PutCredential | RouteId::PutProjectCredential | RouteId::PutPlatformCredential => {
+            json::<CredentialView>(g).taking(body::<PutCredential>(g))
+        }
+        RouteId::RemoveCredential
+        | RouteId::RemoveProjectCredential
+        | RouteId::RemovePlatformCredential => json::<Done>(g),
+        RouteId::RotateKey => json::<Rotated>(g),
+        RouteId::Doctor => json::<Diagnosis>(g),
         RouteId::PostMessages => json::<BatchAnswer>(g)
             .taking(body::<MessageBatch>(g))
             .query(
@@ -238,6 +296,7 @@ fn segment(name: &str, g: &mut SchemaGenerator) -> Value {
         "workspace" => of::<WorkspaceId>(g),
         "user" => of::<UserId>(g),
         "invite" => of::<InviteId>(g),
+        "provider" => of::<Provider>(g),
         "sha256" => json!({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
         _ => json!({"type": "string"}),
     }

@@ -166,6 +166,9 @@ pub enum Message {
         /// Since when.
         since: Timestamp,
     },
+    /// Task → session: the agent was lost while it waited for a limit, which has reset: ask it to
+    /// go on, unless somebody has already.
+    ContinuationDue,
     /// Task → session: say this in the conversation.
     Notice(NoticeBody),
 
@@ -273,6 +276,7 @@ impl Message {
             Self::AwaitRows { .. } => "await_rows",
             Self::WorkspaceBound { .. } => "workspace_bound",
             Self::ActivityChanged { .. } => "activity_changed",
+            Self::ContinuationDue => "continuation_due",
             Self::Notice(_) => "notice",
             Self::PlaceRequested { .. } => "place_requested",
             Self::Released { .. } => "released",

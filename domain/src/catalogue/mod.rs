@@ -1,7 +1,17 @@
-//! The one catalogue: which agents exist and what they are called.
+//! The one catalogue: which agents and models exist, what they are called, what they take and cost.
+//!
+//! - [`model`]: a model, and who runs it.
+//! - [`models`]: those that come with the product.
+//! - [`changes`]: what administrators say instead, and the defaults.
+//! - [`price`]: what tokens cost, and the most that a call can.
 //!
 //! Launch recipes are data for the vm-agent alone and live there; this is what
-//! the UI, the API and the docs need.
+//! the UI, the API, the proxy and the docs need.
+
+pub mod changes;
+pub mod model;
+pub mod models;
+pub mod price;
 
 use serde::{Deserialize, Serialize};
 

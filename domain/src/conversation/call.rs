@@ -9,10 +9,8 @@ use super::wire::{
     MessagePage, PromptAccepted, SendPrompt, SessionList, SessionView, SubmitTask, Submitted,
     TaskList,
 };
-use crate::id::{ProjectId, PromptId, RequestId, RowId, SessionId, TaskId, UserId};
-use crate::time::Timestamp;
+use crate::id::{ProjectId, PromptId, RowId, SessionId, TaskId, UserId};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// A request that repeats harmlessly: the client's key and the hash of the
 /// body it came with. The same key with another body is 409.
@@ -127,20 +125,10 @@ pub enum ProjectCall {
         /// At most 500; pages are also bounded by bytes.
         limit: u32,
     },
-    /// Keep what a model call used. Reply: [`Done`]. Repeating it is harmless.
-    RecordModelCall {
-        /// The record.
-        record: ModelCall,
-    },
     /// Close sockets: what they were opened with has ended. Reply: [`Done`].
     CloseSockets {
         /// Whose.
         of: SocketOwner,
-    },
-    /// Reply: [`UsageSummary`].
-    TaskUsage {
-        /// Which task.
-        task: TaskId,
     },
 }
 
@@ -175,82 +163,6 @@ pub enum SocketOwner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Done {}
-
-/// What one model call used, as the upstream reported it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ModelCall {
-    /// The request it was.
-    pub request: RequestId,
-    /// In which conversation.
-    pub session: SessionId,
-    /// For which task.
-    pub task: TaskId,
-    /// Under which attempt.
-    pub attempt: u32,
-    /// When it began.
-    pub at: Timestamp,
-    /// The model asked for.
-    pub model: String,
-    /// The upstream's HTTP status; 0 when it could not be reached.
-    pub status: u16,
-    /// Tokens sent; absent when the upstream did not say.
-    pub input_tokens: Option<u64>,
-    /// Tokens written; absent when the upstream did not say.
-    pub output_tokens: Option<u64>,
-    /// How it ended.
-    pub end: CallEnd,
-}
-
-/// How a model call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CallEnd {
-    /// As it should.
-    Complete,
-    /// The upstream answered with an error.
-    Refused,
-    /// The upstream broke off.
-    BrokeOff,
-    /// The upstream said nothing for too long.
-    Silent,
-    /// The client left.
-    ClientLeft,
-    /// The upstream could not be reached, or its answer not be passed on.
-    Unanswered,
-}
-
-impl CallEnd {
-    /// The end as a word, as on the wire.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::Refused => "refused",
-            Self::BrokeOff => "broke_off",
-            Self::Silent => "silent",
-            Self::ClientLeft => "client_left",
-            Self::Unanswered => "unanswered",
-        }
-    }
-}
-
-/// `GET /api/tasks/{task}/usage`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct UsageSummary {
-    /// Model calls.
-    pub calls: u64,
-    /// Calls of which the upstream did not report the usage.
-    pub unreported: u64,
-    /// Tokens sent.
-    pub input_tokens: u64,
-    /// Tokens written.
-    pub output_tokens: u64,
-    /// Calls by how they ended: `complete`, `refused`, `broke_off`, `silent`, `client_left`,
-    /// `unanswered`.
-    #[serde(default)]
-    pub ends: BTreeMap<String, u64>,
-}
 
 /// Replies, named so that callers and object agree on one type per call.
 pub type SubmitReply = Submitted;

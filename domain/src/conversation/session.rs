@@ -143,6 +143,9 @@ pub enum SessionOutput {
     },
 }
 
+/// What an agent is told that was lost while it waited for a limit of the model.
+const GO_ON: &str = "Go on; what you had begun may be half done.";
+
 /// The conversation machine.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionMachine;
@@ -320,6 +323,7 @@ impl Step<'_> {
             Message::ActivityChanged { state, since } if self.is_live(from) => {
                 self.activity(state, since);
             }
+            Message::ContinuationDue if self.is_live(from) => self.go_on(),
             Message::Notice(body) => self.notice(body),
             _ => {}
         }
@@ -417,6 +421,24 @@ impl Step<'_> {
         self.output.push(prompt.row(self.turn.now));
         self.session.prompts.push(prompt);
         self.dispatch();
+    }
+
+    /// Asks the agent to go on, where nothing else is to be done.
+    fn go_on(&mut self) {
+        let waiting = |prompt: &Prompt| prompt.state == PromptState::Queued;
+        let Some(begun) = self.session.begun.as_ref() else {
+            return;
+        };
+        if self.session.in_flight().is_some() || self.session.prompts.iter().any(waiting) {
+            return;
+        }
+        let (by, pool) = (begun.intent.user.clone(), begun.intent.pool.clone());
+        let (id, row) = (PromptId::draw(self.turn), RowId::draw(self.turn));
+        let words = (GO_ON.to_owned(), None);
+        self.add_prompt(Prompt {
+            automatic: true,
+            ..Prompt::queued(id, row, by, pool, words)
+        });
     }
 
     fn edit_prompt(&mut self, id: &PromptId, text: String, body: Option<BodyRef>) {
@@ -552,6 +574,7 @@ impl Prompt {
             pool,
             at: Timestamp::default(),
             edits: 0,
+            automatic: false,
             state: PromptState::Queued,
             stop_reason: None,
         }
@@ -564,13 +587,17 @@ impl Prompt {
             ended_at: Some(now),
             body_ref: self.body.clone(),
             prompt: Some(self.id.clone()),
-            by: Some(self.by.clone()),
+            by: Some(self.by.clone()).filter(|_| !self.automatic),
             ..TextBody::default()
         };
         SessionOutput::PutRow {
             id: self.row.clone(),
             rev: 1 + self.edits,
-            author: Author::Person,
+            author: if self.automatic {
+                Author::System
+            } else {
+                Author::Person
+            },
             at: self.at,
             body: RowBody::Text(body),
         }

@@ -87,6 +87,9 @@ pub struct Placement {
     /// When its agent was stopped for good. It is kept on disk for a person to
     /// look into, and makes room for newer ones.
     pub stopped_at: Option<Timestamp>,
+    /// The agent that was started last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
 }
 
 impl Placement {
@@ -141,6 +144,7 @@ impl Node {
             workspace: workspace.clone(),
             node,
             attempt: placement.attempt,
+            agent: placement.agent.clone(),
         })
     }
 

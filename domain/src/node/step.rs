@@ -295,6 +295,7 @@ impl Step<'_> {
                         attempt,
                         fenced: false,
                         stopped_at: None,
+                        agent: None,
                     };
                     self.node
                         .workspaces
@@ -321,6 +322,11 @@ impl Step<'_> {
                         },
                     ));
                     return;
+                }
+                if let Action::StartAgent { agent, .. } = &action
+                    && let Some(placement) = self.node.workspaces.get_mut(&workspace)
+                {
+                    placement.agent = Some(agent.clone());
                 }
                 self.enqueue(command, workspace, attempt, within, action);
             }

@@ -1,6 +1,7 @@
 //! What the Worker asks of a TaskRunner.
 
 use crate::id::UserId;
+use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// A call to a TaskRunner. Each is answered with the task's
@@ -14,6 +15,14 @@ pub enum TaskCall {
     Cancel {
         /// Who asked.
         by: UserId,
+    },
+    /// The model refused a call of its agent until a limit resets. A task that is not at work, or
+    /// at it under another attempt, is answered as it is.
+    ModelWaits {
+        /// Under which attempt the call was made.
+        attempt: u32,
+        /// When the limit resets.
+        until: Timestamp,
     },
     /// Close a conversation-mode task; 409 `not_open` unless it awaits input. One that is closed
     /// stays so: repeating it is harmless.

@@ -25,6 +25,8 @@ pub const GIT_LIMIT: Millis = Millis::minutes(15);
 pub const CLEANUP_LIMIT: Millis = crate::node::state::FENCE_LIMIT;
 /// How long a task keeps its place on a person's own machine that is away.
 pub const AWAY_GRACE: Millis = Millis::hours(24);
+/// The longest wait for a limit of the model that a task believes in.
+pub const WAIT_LIMIT: Millis = Millis::hours(24 * 7);
 /// How often SAM tries again by itself before it gives up.
 pub const AUTOMATIC_RETRIES: u32 = 2;
 
@@ -67,6 +69,13 @@ pub struct Task {
     pub awaited: Vec<(CommandId, Awaited)>,
     /// Since when the machine has been away.
     pub away_since: Option<Timestamp>,
+    /// Until when the agent waits for a limit of the model, as the model said; absent once that
+    /// moment has passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_until: Option<Timestamp>,
+    /// When SAM goes on by itself, because the agent was lost while it waited for a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumes_at: Option<Timestamp>,
     /// Placements and agent starts repeated by SAM itself since the last success.
     pub retries: u32,
     /// The branch, once the workspace is on it.
@@ -201,6 +210,7 @@ impl Task {
             node: self.node.clone(),
             workspace: self.workspace.clone(),
             machine_away_since: self.away_since,
+            waits_until: self.waits_until.or(self.resumes_at),
             branch: self.branch.clone(),
             result: self.result.clone(),
             failure: self.failure.clone(),
@@ -223,10 +233,9 @@ impl Task {
             }
             _ => None,
         };
-        match (self.step_deadline, grace) {
-            (Some(step), Some(grace)) => Some(step.min(grace)),
-            (step, grace) => step.or(grace),
-        }
+        // Both are gone in every state that does not wait for them.
+        let moments = [self.step_deadline, grace, self.waits_until, self.resumes_at];
+        moments.into_iter().flatten().min()
     }
 }
 

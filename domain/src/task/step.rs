@@ -10,7 +10,9 @@
 //! - What arrives under another attempt or from another workspace changes nothing.
 //! - A terminal state is final; what arrives after it only frees the place.
 //! - A prompt that may have begun is never sent again by itself: the person is
-//!   asked. One that certainly never ran may be.
+//!   asked. One that certainly never ran may be. An agent that is lost while it
+//!   waits for a limit of the model to reset was doing nothing: it is not sent
+//!   its prompt again, but asked to go on, when the limit has reset.
 //! - An end of a prompt is told when the conversation holds what the agent said
 //!   before it, or after a minute, with a notice.
 //! - A step's deadline is stored when the step begins. Only a machine that is
@@ -27,7 +29,7 @@ mod trouble;
 use super::state::{
     AUTOMATIC_RETRIES, AWAY_GRACE, AgentBinding, Awaited, CLEANUP_LIMIT, Finishing, GIT_LIMIT,
     HeldPrompt, PLACING_LIMIT, PREPARING_LIMIT, PromptStage, ROWS_LIMIT, STARTING_LIMIT, Task,
-    step_of,
+    WAIT_LIMIT, step_of,
 };
 use super::wire::{GitResult, StepName, StepView, TaskMode, TaskState};
 use crate::actor::message::{Origin, TaskIntent};
@@ -59,6 +61,13 @@ pub enum TaskLocal {
         /// Who asked.
         by: UserId,
     },
+    /// The model refused a call until a limit resets.
+    ModelWaits {
+        /// Under which attempt the call was made.
+        attempt: u32,
+        /// When the limit resets.
+        until: Timestamp,
+    },
 }
 
 impl Named for TaskLocal {
@@ -66,6 +75,7 @@ impl Named for TaskLocal {
         match self {
             Self::Cancel { .. } => "cancel",
             Self::Close { .. } => "close",
+            Self::ModelWaits { .. } => "model_waits",
         }
     }
 }
@@ -99,6 +109,7 @@ type Visible = (
     Option<StepView>,
     Option<GitResult>,
     Option<String>,
+    Option<Timestamp>,
 );
 
 fn visible(task: &Task) -> Visible {
@@ -108,6 +119,7 @@ fn visible(task: &Task) -> Visible {
         task.steps.last().cloned(),
         task.result.clone(),
         task.branch.clone(),
+        task.waits_until.or(task.resumes_at),
     )
 }
 
@@ -145,6 +157,9 @@ impl Step<'_> {
             Input::Message { message, .. } => self.message(message),
             Input::Local(TaskLocal::Cancel { .. }) => self.cancel(),
             Input::Local(TaskLocal::Close { .. }) => self.close(),
+            Input::Local(TaskLocal::ModelWaits { attempt, until }) => {
+                self.model_waits(attempt, until);
+            }
             Input::DeadlinePassed => self.deadline_passed(),
         }
     }
@@ -215,6 +230,8 @@ impl Step<'_> {
     fn enter(&mut self, state: TaskState, limit: Option<Millis>) {
         self.task.state = state;
         self.task.since = self.turn.now;
+        self.task.waits_until = None;
+        self.task.resumes_at = None;
         self.task.step_deadline = limit.map(|limit| self.turn.now.plus(limit));
     }
 

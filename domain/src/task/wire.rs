@@ -196,6 +196,10 @@ pub struct TaskView {
     /// Since when its machine has been away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine_away_since: Option<Timestamp>,
+    /// Until when it waits for a limit of the model, as the model or a budget said; then it goes
+    /// on by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_until: Option<Timestamp>,
     /// The branch, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,

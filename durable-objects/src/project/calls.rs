@@ -22,7 +22,7 @@ use sam_platform::value::MAX_SAFE_INTEGER;
 use super::feed::REAUTHORISE;
 use super::idempotency::Once;
 use super::work::{Changes, Work};
-use super::{Project, ended, entities, frames, rows, scope, usage};
+use super::{Project, ended, entities, frames, rows, scope};
 use crate::object;
 use crate::shell::ShellError;
 
@@ -108,19 +108,12 @@ impl Project {
                 after,
                 limit,
             } => return self.messages(&session, before.as_ref(), after.as_ref(), limit),
-            ProjectCall::RecordModelCall { record } => {
-                usage::record(&self.shell.sql, &record)?;
-                object::text(&Done {})
-            }
             ProjectCall::CloseSockets { of } => {
                 ended::remember(&self.shell.sql, &of, clock::now())?;
                 for socket in self.sockets.tagged(ended::tag(&of)).unwrap_or_default() {
                     let _ = socket.close(REAUTHORISE, "its authorisation has ended");
                 }
                 object::text(&Done {})
-            }
-            ProjectCall::TaskUsage { task } => {
-                object::text(&usage::of_task(&self.shell.sql, &task)?)
             }
         };
         reply.map(Text::from)

@@ -1,9 +1,9 @@
 //! ProjectData: a project's conversations.
 //!
 //! It hosts one session machine per conversation and keeps what the machines only decide about:
-//! rows, the views of tasks and conversations, replies to repeated requests, model calls. Rows come
-//! in batches from workspaces, as a person's words, and as notices; each change is told to whoever
-//! follows ([`feed`]).
+//! rows, the views of tasks and conversations, replies to repeated requests. Rows come in batches
+//! from workspaces, as a person's words, and as notices; each change is told to whoever follows
+//! ([`feed`]).
 //!
 //! Invariants:
 //! - A request's work, the reply kept for its repetition, and the messages it causes are one
@@ -31,7 +31,6 @@ mod schema;
 mod scope;
 #[cfg(test)]
 mod tests;
-mod usage;
 mod work;
 
 use std::cell::{Cell, OnceCell};

@@ -3,7 +3,7 @@
 use sam_domain::access::claims::{Claims, Purpose};
 use sam_domain::actor::message::{Envelope, Message, TaskIntent};
 use sam_domain::actor::{Actor, Address, Handled};
-use sam_domain::conversation::call::{CallEnd, Idempotency, ModelCall};
+use sam_domain::conversation::call::Idempotency;
 use sam_domain::conversation::row::{Author, Row, RowBody, RowUpsert, TextBody};
 use sam_domain::conversation::session::{self, Session, SessionLocal, SessionMachine};
 use sam_domain::conversation::wire::{RowOutcome, SessionView};
@@ -18,9 +18,9 @@ use sam_platform::sql::Sql;
 use super::entities::{self, Entities};
 use super::idempotency::{self, Once};
 use super::rows::{self, SessionRows};
+use super::schema;
 use super::scope;
 use super::work::Work;
-use super::{schema, usage};
 use crate::shell::ShellError;
 
 pub(super) fn database() -> Sql {
@@ -43,6 +43,7 @@ pub(super) fn claims(session: u128, attempt: u32) -> Claims {
         wsp: id(u128::from(attempt)),
         nod: id(1),
         attempt,
+        agt: None,
         exp: Timestamp(u64::MAX),
     }
 }
@@ -343,43 +344,6 @@ fn what_a_refused_request_wrote_is_undone() {
     assert!(matches!(refused, Err(ShellError::Refused(_))));
     assert_eq!(entities::get(&sql, id::<TaskId>(1).as_str()).unwrap(), None);
     assert_eq!(scope::counters(&sql, scope::PROJECT).unwrap().seq, 0);
-}
-
-#[test]
-fn usage_is_summed_and_a_repeat_counts_once() {
-    let sql = database();
-    let call = |request: u128, input: Option<u64>| ModelCall {
-        request: id(request),
-        session: id(1),
-        task: id(1),
-        attempt: 1,
-        at: Timestamp(1),
-        model: "scripted".to_owned(),
-        status: 200,
-        input_tokens: input,
-        output_tokens: Some(5),
-        end: CallEnd::Complete,
-    };
-    let cut = ModelCall {
-        end: CallEnd::BrokeOff,
-        ..call(3, None)
-    };
-    for record in [call(1, Some(10)), call(1, Some(10)), call(2, None), cut] {
-        usage::record(&sql, &record).unwrap();
-    }
-    let sum = usage::of_task(&sql, &id(1)).unwrap();
-    assert_eq!(
-        (
-            sum.calls,
-            sum.unreported,
-            sum.input_tokens,
-            sum.output_tokens
-        ),
-        (3, 2, 10, 15)
-    );
-    let ends = [("broke_off".to_owned(), 1), ("complete".to_owned(), 2)];
-    assert_eq!(sum.ends, ends.into());
-    assert_eq!(usage::of_task(&sql, &id(2)).unwrap().calls, 0);
 }
 
 pub(super) fn begin(actor: &mut Actor<Session>, session: u128) -> Handled<session::SessionOutput> {

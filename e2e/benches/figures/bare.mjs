@@ -35,6 +35,7 @@ export class ProjectData extends DurableObject {
 export class TaskRunner extends DurableObject {}
 export class NodeLifecycle extends DurableObject {}
 export class NodePool extends DurableObject {}
+export class Budget extends DurableObject {}
 
 export default {
   async fetch(request, env) {

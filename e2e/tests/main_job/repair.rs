@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sam_domain::conversation::call::UsageSummary;
+use sam_domain::budget::call::UsageSummary;
 use sam_domain::conversation::row::{Author, RowBody, ToolBody, ToolKind, ToolStatus};
 use sam_domain::task::{StepName, TaskState, TaskView};
 use sam_e2e::conversation::{PATIENCE, settled, texts, tools};
@@ -193,6 +193,7 @@ async fn check_usage(stack: &Stack, work: &Work) -> Result {
         unreported: 0,
         input_tokens: sum("prompt_tokens"),
         output_tokens: sum("completion_tokens"),
+        cost: Default::default(),
         ends: [("complete".to_owned(), calls.len() as u64)].into(),
     };
     ensure(reported.calls > 2 && reported.output_tokens > 0, || {

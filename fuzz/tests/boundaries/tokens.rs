@@ -17,6 +17,7 @@ fn claims(purpose: Purpose) -> Claims {
         wsp: "wsp_01jd8x00000000000000000000".parse().expect("an id"),
         nod: "nod_01jd8x00000000000000000000".parse().expect("an id"),
         attempt: 1,
+        agt: None,
         exp: Timestamp(1000),
     }
 }

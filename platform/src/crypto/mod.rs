@@ -2,14 +2,16 @@
 //!
 //! Two kinds of token exist. A stored one is 32 random bytes behind a prefix that names its kind;
 //! the database keeps only its HMAC. A signed one carries its claims and an expiry, and is checked
-//! without a read. Every MAC covers the prefix, so a token of one kind can never pass as another.
+//! without a read. Keys to model APIs have to come back, and are sealed ([`seal`]). Every MAC covers the prefix, so a token of one kind can never pass as another.
 
 pub mod claims;
 pub mod keys;
+pub mod seal;
 pub mod secret;
 
 pub use claims::{ClaimsError, Expiring};
 pub use keys::{KeyError, SigningKey, TokenHash, random_token, same_hash, sha256_hex};
+pub use seal::{Keyring, SealError, Sealed};
 pub use secret::Secret;
 
 use base64::Engine as _;

@@ -1,4 +1,5 @@
-//! D1: people, tokens, invites, projects, members, changes of access, and the cross-project index of tasks and nodes.
+//! D1: people, tokens, invites, projects, members, changes of access, models and keys to them, and
+//! the cross-project index of tasks and nodes.
 //!
 //! One repository module per table; SQL text of D1 appears in them and nowhere else. Everything is
 //! bound as text or as a double that holds the integer exactly. A batch is one transaction.
@@ -6,11 +7,15 @@
 //! Who wins a race is decided by a single statement (`INSERT … ON CONFLICT DO NOTHING`,
 //! `UPDATE … WHERE not yet … RETURNING`), never by a read followed by a write.
 
+pub mod agent_providers;
 pub mod audit_log;
 pub mod auth_sessions;
+pub mod credentials;
 pub mod installation;
 pub mod invites;
 pub mod join_tokens;
+pub mod model_access;
+pub mod models;
 pub mod node_index;
 pub mod node_shares;
 pub mod project_members;
@@ -126,7 +131,8 @@ impl D1 {
     }
 
     /// The same database, whose reads may be answered by what was read at most [`FRESH`] before `now`
-    /// (see [`recent`]). For finding out who a reader is and what they may read, and nothing else.
+    /// (see [`recent`]). For finding out who a reader is and what they
+    /// may read, and what a model call rests on; nothing else.
     pub fn recent(self, now: Timestamp) -> Self {
         Self {
             recent_at: Some(now),

@@ -74,6 +74,14 @@ pub enum FaultKind {
     Repeat,
     /// The model says nothing and calls nothing.
     Empty,
+    /// The answer is counted as a share of the most that the request allows: a token for each of its bytes, and its
+    /// limit of output.
+    Uses {
+        /// In hundredths.
+        share: u64,
+    },
+    /// The answer says nothing of its usage.
+    Unreported,
 }
 
 /// How a 429 says when the limit resets.

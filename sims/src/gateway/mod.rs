@@ -11,12 +11,17 @@
 //! | `POST /v1/messages`, `POST /v1/messages/count_tokens` | Messages; `anthropic-version` has to be said |
 //! | `GET /v1/models` | in the form of OpenAI, or of Anthropic when `anthropic-version` is said |
 //!
-//! The same below `/v1/{account}/{gateway}/{provider}`, as AI Gateway has it: `…/chat/completions`,
-//! `…/openai/responses`, `…/anthropic/v1/messages`. A key may come in `authorization`, `cf-aig-authorization` or
-//! `x-api-key`. [`control`] is for tests.
+//! The same below `/v1/{account}/{gateway}/{provider}`, as AI Gateway has it: `…/openai/chat/completions`,
+//! `…/openai/responses`, `…/anthropic/v1/messages`, `…/workers-ai/v1/chat/completions`, `…/compat/chat/completions`
+//! and their `models`, where every model of the provider is played by the scripted one. Who may call what is
+//! [`access`]'s affair. What passes a gateway is logged ([`logs`]). [`cloudflare`] is Cloudflare's own API for
+//! gateways, and [`control`] is for tests.
 
+mod access;
+mod cloudflare;
 mod control;
 mod faults;
+mod logs;
 mod records;
 mod stream;
 
@@ -26,7 +31,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
@@ -39,7 +45,10 @@ pub use crate::dialect::Part;
 pub use faults::{Fault, FaultKind, Malformation, Reset};
 pub use records::{Outcome, Record};
 
+use self::access::{Door, authorise};
+use self::cloudflare::Settings;
 use self::faults::{FaultQueue, Features};
+use self::logs::{Logs, Passed};
 use self::records::{RecordGuard, Records};
 use crate::conversation::{MODEL, Reply};
 use crate::dialect::{Asked, Chat, Chunk, Dialect, Messages, Refusal, Responses};
@@ -56,6 +65,8 @@ const API_KEY: &str = "x-api-key";
 pub struct Options {
     /// The key that requests must carry; none asks for none.
     pub key: Option<String>,
+    /// The key that providers behind the gateway take.
+    pub provider_key: Option<String>,
     /// Pause between two chunks of a stream.
     pub chunk_delay: Duration,
     /// Faults that wait from the start.
@@ -67,6 +78,8 @@ struct Gateway {
     options: Arc<Options>,
     faults: Arc<Mutex<FaultQueue>>,
     records: Records,
+    logs: Logs,
+    settings: Settings,
 }
 
 impl Gateway {
@@ -94,6 +107,8 @@ fn router(options: Options) -> Router {
         options: Arc::new(options),
         faults: Arc::new(Mutex::new(queue)),
         records: Records::default(),
+        logs: Logs::default(),
+        settings: Settings::default(),
     };
     Router::new()
         .route("/v1/models", get(models))
@@ -101,6 +116,18 @@ fn router(options: Options) -> Router {
         .route(
             "/v1/{account}/{gateway}/{provider}/chat/completions",
             post(chat),
+        )
+        .route(
+            "/v1/{account}/{gateway}/workers-ai/v1/chat/completions",
+            post(chat),
+        )
+        .route(
+            "/v1/{account}/{gateway}/{provider}/models",
+            get(provider_models),
+        )
+        .route(
+            "/v1/{account}/{gateway}/{provider}/v1/models",
+            get(provider_models),
         )
         .route("/v1/responses", post(responses))
         .route("/v1/{account}/{gateway}/openai/responses", post(responses))
@@ -110,7 +137,9 @@ fn router(options: Options) -> Router {
             "/v1/{account}/{gateway}/anthropic/v1/messages",
             post(messages),
         )
+        .merge(cloudflare::routes())
         .merge(control::routes())
+        .merge(logs::routes())
         .fallback(|| async {
             error(
                 &Chat,
@@ -134,7 +163,7 @@ fn router(options: Options) -> Router {
 async fn models(State(gateway): State<Gateway>, headers: HeaderMap) -> Response {
     let anthropic = headers.contains_key(ANTHROPIC_VERSION);
     let dialect: &dyn Dialect = if anthropic { &Messages } else { &Chat };
-    if let Err(refused) = authorise(&gateway, dialect, &headers) {
+    if let Err(refused) = authorise(&gateway, dialect, "/v1/models", &headers) {
         return *refused;
     }
     if anthropic {
@@ -149,6 +178,26 @@ async fn models(State(gateway): State<Gateway>, headers: HeaderMap) -> Response 
         "name": "Scripted model", "description": description, "context_length": 128_000,
     }] }))
     .into_response()
+}
+
+async fn provider_models(State(gateway): State<Gateway>, uri: Uri, headers: HeaderMap) -> Response {
+    let Some(door) = Door::of(uri.path()) else {
+        return error(
+            &Chat,
+            StatusCode::NOT_FOUND,
+            "unknown_url",
+            "there is no such route",
+        );
+    };
+    let anthropic = door.provider == "anthropic";
+    let dialect: &dyn Dialect = if anthropic { &Messages } else { &Chat };
+    if let Err(refused) = authorise(&gateway, dialect, uri.path(), &headers) {
+        return *refused;
+    }
+    let kind = if anthropic { "type" } else { "object" };
+    let model = |id: &&str| json!({ "id": id, kind: "model" });
+    let data: Vec<Value> = door.models().iter().map(model).collect();
+    Json(json!({ "object": "list", "data": data })).into_response()
 }
 
 async fn chat(State(gateway): State<Gateway>, request: Request) -> Response {
@@ -180,7 +229,7 @@ async fn count_tokens(
     if let Some(refused) = needs_version(&headers) {
         return refused;
     }
-    if let Err(refused) = authorise(&gateway, &Messages, &headers) {
+    if let Err(refused) = authorise(&gateway, &Messages, "/v1/messages", &headers) {
         return *refused;
     }
     // It bounds nothing, so it names no bound.
@@ -210,14 +259,36 @@ async fn serve_model(gateway: &Gateway, dialect: &dyn Dialect, request: Request)
     let mut names: Vec<String> = parts.headers.keys().map(ToString::to_string).collect();
     names.sort();
     let record = gateway.records.open(parts.uri.path(), names, value.clone());
-    match accept(gateway, dialect, &parts.headers, value, &record) {
-        Ok(accepted) => {
+    let most = most(&bytes, &value);
+    let model = value["model"].as_str().unwrap_or_default().to_owned();
+    let log = |status: u16, usage: Option<Usage>| {
+        let metadata = parts.headers.get("cf-aig-metadata");
+        gateway.logs.record(&Passed {
+            path: parts.uri.path(),
+            model: &model,
+            metadata: metadata.and_then(|value| value.to_str().ok()),
+            status,
+            usage,
+        })
+    };
+    match accept(gateway, dialect, &parts, value, &record) {
+        Ok(mut accepted) => {
+            if let Some(FaultKind::Uses { share }) = accepted.fault {
+                accepted.usage = most.share(share);
+                record.update(|kept| kept.usage = Some(accepted.usage));
+            }
+            let logged = log(200, Some(accepted.usage));
             if let Some(FaultKind::SlowAnswer { ms }) = accepted.fault {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
             }
-            answer(gateway, dialect, accepted, record)
+            let mut response = answer(gateway, dialect, accepted, record);
+            if let Some(Ok(id)) = logged.map(|id| HeaderValue::from_str(&id)) {
+                response.headers_mut().insert("cf-aig-log-id", id);
+            }
+            response
         }
         Err(refused) => {
+            log(refused.status().as_u16(), None);
             record.update(|kept| {
                 kept.status = refused.status().as_u16();
                 kept.outcome = Outcome::Refused;
@@ -225,6 +296,13 @@ async fn serve_model(gateway: &Gateway, dialect: &dyn Dialect, request: Request)
             *refused
         }
     }
+}
+
+/// The most that a request can be counted as.
+fn most(bytes: &[u8], body: &Value) -> Usage {
+    let limits = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
+    let output = limits.iter().filter_map(|name| body[name].as_u64()).max();
+    Usage::new(bytes.len() as u64, output.unwrap_or_default())
 }
 
 /// A request that is answered.
@@ -239,12 +317,17 @@ struct Accepted {
 fn accept(
     gateway: &Gateway,
     dialect: &dyn Dialect,
-    headers: &HeaderMap,
+    parts: &Parts,
     body: Value,
     record: &RecordGuard,
 ) -> Result<Accepted, Box<Response>> {
-    let authorised_by = authorise(gateway, dialect, headers)?;
+    let path = parts.uri.path();
+    let authorised_by = authorise(gateway, dialect, path, &parts.headers)?;
     record.update(|kept| kept.authorised_by = authorised_by);
+    let body = match Door::of(path) {
+        Some(door) => door.scripted(body),
+        None => body,
+    };
     let asked = dialect.read(body).map_err(|refusal| {
         let (status, code) = refused(&refusal);
         error(dialect, status, code, &refusal.to_string())
@@ -333,7 +416,8 @@ fn answer(
     } = accepted;
     let mut delay = gateway.options.chunk_delay;
     let (kind, mut chunks) = if asked.stream {
-        let reported = asked.usage.then_some(usage);
+        let told = asked.usage && !matches!(fault, Some(FaultKind::Unreported));
+        let reported = told.then_some(usage);
         let chunks = dialect.chunks(record.id(), &reply, reported);
         ("text/event-stream", chunks)
     } else {
@@ -354,34 +438,6 @@ fn answer(
         (header::CACHE_CONTROL, "no-cache"),
     ];
     (headers, body).into_response()
-}
-
-/// The header that carried the key, or the refusal.
-fn authorise(
-    gateway: &Gateway,
-    dialect: &dyn Dialect,
-    headers: &HeaderMap,
-) -> Result<Option<&'static str>, Box<Response>> {
-    let Some(key) = &gateway.options.key else {
-        return Ok(None);
-    };
-    for name in ["cf-aig-authorization", "authorization"] {
-        let value = headers.get(name).and_then(|value| value.to_str().ok());
-        if value.and_then(|value| value.strip_prefix("Bearer ")) == Some(key) {
-            return Ok(Some(name));
-        }
-    }
-    let bare = headers.get(API_KEY).and_then(|value| value.to_str().ok());
-    if bare == Some(key) {
-        return Ok(Some(API_KEY));
-    }
-    Err(error(
-        dialect,
-        StatusCode::UNAUTHORIZED,
-        "invalid_api_key",
-        "Incorrect API key provided.",
-    )
-    .into())
 }
 
 /// An error in the protocol's shape.

@@ -201,6 +201,9 @@ fn idle_line(app: crate::state::App) -> Option<&'static str> {
     if task.machine_away_since.is_some() {
         return None;
     }
+    if task.waits_until.is_some_and(|until| until > app.now.get()) {
+        return Some("Waiting for a limit of the model to reset");
+    }
     match task.state {
         TaskState::Queued => Some("Queued"),
         TaskState::Placing => Some("Looking for a machine"),

@@ -184,6 +184,9 @@ fn facts(app: App, task: Option<&TaskView>) -> impl IntoView + use<> {
     if task.machine_away_since.is_some() {
         return view! { <span class="warn">"machine away"</span> }.into_any();
     }
+    if task.waits_until.is_some_and(|until| until > now) {
+        return view! { <span class="warn">"waits for the model"</span> }.into_any();
+    }
     if task.state == TaskState::AwaitingInput {
         return view! { <span>{words::ago(now.since(task.since))}</span> }.into_any();
     }

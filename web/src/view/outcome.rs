@@ -8,7 +8,7 @@ use crate::view::icon::{self, icon};
 use crate::view::part::{Copyable, skeleton, trouble_note};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use sam_domain::conversation::call::UsageSummary;
+use sam_domain::budget::call::UsageSummary;
 use sam_domain::error::{Failure, Fault};
 use sam_domain::id::{Id, TaskId};
 use sam_domain::task::wire::GitResult;

@@ -9,7 +9,7 @@ use worker::Response;
 use crate::call::Call;
 use crate::errors::Answer;
 use crate::principal::Public;
-use crate::proxy::{models, upstream};
+use crate::proxy::{installation, models};
 
 /// This API as an OpenAPI document; generated, and kept in step by a test.
 const OPENAPI: &str = include_str!("../../../docs/openapi.json");
@@ -53,7 +53,7 @@ pub(crate) async fn catalog(call: &Call, _: Public) -> Answer {
         200,
         &Catalog {
             agents,
-            model: upstream::status(&call.env),
+            model: installation::status(&call.env),
             models: models::listed(call).await,
         },
     ))

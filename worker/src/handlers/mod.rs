@@ -1,16 +1,23 @@
 //! What the routes do, one module for each noun.
 
+pub(crate) mod agents;
 pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod bodies;
+pub(crate) mod budgets;
+pub(crate) mod credentials;
+pub(crate) mod doctor;
 pub(crate) mod members;
 pub(crate) mod meta;
+pub(crate) mod models;
 pub(crate) mod nodes;
 pub(crate) mod people;
 pub(crate) mod projects;
+pub(crate) mod reconciliation;
 pub(crate) mod sessions;
 pub(crate) mod setup;
 pub(crate) mod tasks;
+pub(crate) mod usage;
 mod words;
 pub(crate) mod workspaces;
 

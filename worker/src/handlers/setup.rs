@@ -12,7 +12,7 @@ use super::auth;
 use crate::call::Call;
 use crate::errors::Answer;
 use crate::principal::Public;
-use crate::proxy::upstream;
+use crate::proxy::installation;
 
 pub(crate) async fn status(call: &Call, _: Public) -> Answer {
     let claim = Installation(&call.database()?).claim().await?;
@@ -20,7 +20,7 @@ pub(crate) async fn status(call: &Call, _: Public) -> Answer {
         200,
         &SetupStatus {
             claimed: claim.is_some(),
-            model: upstream::status(&call.env),
+            model: installation::status(&call.env),
         },
     ))
 }

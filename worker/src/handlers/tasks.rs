@@ -1,8 +1,10 @@
 //! Tasks.
 
-use sam_domain::conversation::call::{Idempotency, ProjectCall, SubmitReply, UsageSummary};
+use sam_domain::budget::call::BudgetCall;
+use sam_domain::conversation::call::{Idempotency, ProjectCall, SubmitReply};
 use sam_domain::conversation::wire::SubmitTask;
 use sam_domain::error::ApiError;
+use sam_domain::id::Id as _;
 use sam_domain::task::TaskState;
 use sam_domain::task::call::TaskCall;
 use sam_platform::crypto::sha256_hex;
@@ -142,9 +144,10 @@ pub(crate) async fn diff(call: &Call, by: TaskMember) -> Answer {
 }
 
 pub(crate) async fn usage(call: &Call, by: TaskMember) -> Answer {
-    let ask = ProjectCall::TaskUsage { task: by.task };
-    let reply: UsageSummary = objects::project(call, &by.member.project, &ask).await?;
-    Ok(http::json(200, &reply))
+    let budget = sam_platform::objects::budget(&call.env, by.member.project.as_str())?;
+    Ok(budget
+        .relay(&BudgetCall::TaskUsage { task: by.task })
+        .await?)
 }
 
 #[cfg(test)]

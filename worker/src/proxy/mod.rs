@@ -1,16 +1,18 @@
 //! The model proxy.
 //!
-//! A model token may call one upstream, the configured one, and nothing else. Where client and
-//! upstream speak the same dialect, bytes pass unchanged both ways but for the declared edits: a
+//! A model token may call models and nothing else; which upstream a model is at, and whose key pays,
+//! is [`access`]'s to say. Where client and upstream speak the same dialect, bytes pass unchanged both ways but for the declared edits: a
 //! streaming chat request is made to ask for its usage (and the extra chunk is taken out again when
-//! the client did not ask); a request that names no model, or `sam`, is given the configured one;
-//! and a stream gets comments while it is silent, and an error as its last event when it breaks off
+//! the client did not ask); a request that names no model, or `sam`, is given the configured one,
+//! and any model its name upstream; and a stream gets comments while it is silent, and an error as its last event when it breaks off
 //! or is silent for too long ([`passing`] says why). Where they speak differently, the request and
 //! the reply are translated ([`sam_dialects::translate`]), and `x-sam-translated` says so. Limits
 //! and their resets are the client's to keep: a 429 passes with all its headers.
 //!
 //! Invariants:
-//! - the client's token never leaves; the upstream's key never comes back;
+//! - the client's token never leaves; an upstream's key never comes back;
+//! - a call that nobody chose a payer for, or whose payer has no key, goes nowhere;
+//! - what a call may use is reserved before it is made ([`budget`]);
 //! - no stream is buffered: the first byte leaves when it comes;
 //! - a client that leaves closes the upstream ([`departure`]);
 //! - each call is recorded once, however it ended, with what the upstream reported and nothing else
@@ -20,20 +22,25 @@
 //! What it refuses to know: what is said. Requests are read for a few fields, replies for their
 //! usage; a translation keeps nothing.
 
+pub(crate) mod access;
+pub(crate) mod budget;
 mod departure;
 pub(crate) mod error;
+pub(crate) mod installation;
 pub(crate) mod models;
 mod passing;
 mod record;
 mod request;
 pub(crate) mod upstream;
+mod wait;
 
 use futures::future::{Either, select};
 use sam_dialects::translate::ReplyTranslator;
 use sam_dialects::{ApiError as UpstreamError, Dialect};
 use sam_domain::access::claims::Claims;
-use sam_domain::conversation::call::CallEnd;
+use sam_domain::budget::call::CallEnd;
 use sam_domain::error::ApiError;
+use sam_domain::provider::key::Scope;
 use sam_platform::fetch::{self, FetchError, Incoming, Outgoing};
 use sam_platform::http;
 use serde_json::json;
@@ -41,11 +48,12 @@ use serde_json::json;
 use crate::call::Call;
 use crate::errors::{Answer, log};
 use crate::principal::ModelToken;
+use access::Access;
 use departure::Departure;
 use passing::{Kind, Passing};
 use record::Record;
-use request::prepare;
-use upstream::{Auth, Upstream};
+use request::{Asked, Prepared};
+use upstream::Upstream;
 
 /// Longest request that is passed on, in bytes.
 const REQUEST_LIMIT: usize = 16 * 1024 * 1024;
@@ -87,17 +95,30 @@ pub(crate) async fn messages(call: &Call, token: ModelToken) -> Answer {
 
 /// Passes a request on and its reply back.
 async fn exchange(call: &Call, token: &ModelToken, client: Dialect) -> Answer {
-    let upstream = Upstream::required(&call.env)?;
     let bytes = http::read_body(&call.request, REQUEST_LIMIT).await?;
-    let mut prepared = prepare(&bytes, client, &upstream, call)?;
-    let mut record = Record::begin(call, &token.claims, &prepared.model);
+    let asked = Asked::read(&bytes, client)?;
+    let access = Access::of(call, &token.claims).await?;
+    let upstream = access.upstream(call, client, asked.model())?;
+    let mut prepared = prepare(&asked, &upstream, call)?;
+    let wanted = budget::Wanted {
+        claims: &token.claims,
+        client,
+        dialect: upstream.dialect,
+        model: &upstream.catalogued,
+    };
+    let admission = match budget::admit(call, &wanted, &mut prepared.body).await? {
+        Ok(admission) => admission,
+        Err(refusal) => return Ok(refusal),
+    };
+    let mut record = Record::begin(call, &admission, &upstream.catalogued);
     let departure = Departure::of(call.request.inner());
     let translation = prepared.translation.take();
     let translated = translation.is_some();
+    let query = call.url.query().filter(|_| !translated);
     let outgoing = Outgoing {
         method: "POST",
-        url: &prepared.url,
-        headers: headers(call, &upstream, &token.claims, prepared.dialect, translated),
+        url: &upstream.endpoint(upstream.dialect.path(), query),
+        headers: headers(call, &upstream, &token.claims, translated),
         body: Some(std::mem::take(&mut prepared.body)),
         first_byte_within: upstream.silence,
     };
@@ -109,15 +130,16 @@ async fn exchange(call: &Call, token: &ModelToken, client: Dialect) -> Answer {
             if let FetchError::TimedOut(_) = error {
                 record.ended(None, CallEnd::Silent);
             }
-            return Err(unreachable(&error).into());
+            return Err(unreachable(&error, &upstream).into());
         }
         Either::Right(_) => {
             record.ended(None, CallEnd::ClientLeft);
             return Err(ApiError::new(499, "client_left", "You left.").into());
         }
     };
-    record.answered(incoming.status);
-    if let Err(refused) = check(incoming.status) {
+    record.answered(incoming.status, incoming.header("cf-aig-log-id"));
+    wait::of_refusal(call, &token.claims, &incoming);
+    if let Err(refused) = check(incoming.status, &upstream) {
         record.ended(None, CallEnd::Refused);
         return Err(refused.into());
     }
@@ -125,6 +147,7 @@ async fn exchange(call: &Call, token: &ModelToken, client: Dialect) -> Answer {
         .header("content-type")
         .is_some_and(|value| value.starts_with("text/event-stream"));
     let mut headers = passed_headers(&incoming);
+    headers.extend(admission.header());
     let mut status = incoming.status;
     let mut translator = None;
     if let Some(mut translation) = translation {
@@ -157,16 +180,22 @@ async fn exchange(call: &Call, token: &ModelToken, client: Dialect) -> Answer {
         .from_stream(body)?)
 }
 
+/// What is sent to an upstream.
+fn prepare(asked: &Asked<'_>, upstream: &Upstream, call: &Call) -> Result<Prepared, ApiError> {
+    let (id, now) = (call.id.to_string(), call.now.0 / 1000);
+    asked.prepare(upstream.dialect, &upstream.model, &id, now)
+}
+
 /// Refuses answers that must not be passed on.
-fn check(status: u16) -> Result<(), ApiError> {
+fn check(status: u16, upstream: &Upstream) -> Result<(), ApiError> {
     if matches!(status, 401 | 403) {
-        // The client's own token was good: this is about the installation's key.
+        // The client's own token was good: this is about the key that pays.
         return Err(ApiError::new(
             502,
             "upstream_refused_key",
             format!("The model endpoint refused its key ({status})."),
         )
-        .hint("Check SAM_MODEL_KEY and SAM_MODEL_AUTH."));
+        .hint(upstream.key_hint()));
     }
     if !(200..=599).contains(&status) || matches!(status, 204 | 205 | 304) {
         return Err(ApiError::new(
@@ -224,10 +253,11 @@ async fn document(
 
 /// Counts tokens where the upstream can.
 pub(crate) async fn count_tokens(call: &Call, token: ModelToken) -> Answer {
-    let upstream = Upstream::required(&call.env)?;
     let bytes = http::read_body(&call.request, REQUEST_LIMIT).await?;
-    let mut prepared = prepare(&bytes, Dialect::Messages, &upstream, call)?;
-    if prepared.translation.is_some() {
+    let asked = Asked::read(&bytes, Dialect::Messages)?;
+    let access = Access::of(call, &token.claims).await?;
+    let upstream = access.upstream(call, Dialect::Messages, asked.model())?;
+    if upstream.dialect != Dialect::Messages {
         return Err(ApiError::new(
             404,
             "not_counted",
@@ -235,18 +265,19 @@ pub(crate) async fn count_tokens(call: &Call, token: ModelToken) -> Answer {
         )
         .into());
     }
+    let prepared = prepare(&asked, &upstream, call)?;
     let url = upstream.endpoint("messages/count_tokens", call.url.query());
     let outgoing = Outgoing {
         method: "POST",
         url: &url,
-        headers: headers(call, &upstream, &token.claims, prepared.dialect, false),
-        body: Some(std::mem::take(&mut prepared.body)),
+        headers: headers(call, &upstream, &token.claims, false),
+        body: Some(prepared.body),
         first_byte_within: upstream.silence,
     };
     let incoming = fetch::send(&outgoing)
         .await
-        .map_err(|error| unreachable(&error))?;
-    check(incoming.status)?;
+        .map_err(|error| unreachable(&error, &upstream))?;
+    check(incoming.status, &upstream)?;
     let (status, headers) = (incoming.status, passed_headers(&incoming));
     let body = whole(incoming).await?;
     Ok(worker::ResponseBuilder::new()
@@ -277,7 +308,6 @@ fn headers(
     call: &Call,
     upstream: &Upstream,
     claims: &Claims,
-    dialect: Dialect,
     translated: bool,
 ) -> Vec<(&'static str, String)> {
     let accept = call.header("accept").unwrap_or_else(|| "*/*".to_owned());
@@ -292,7 +322,7 @@ fn headers(
         ),
     ];
     headers.extend(upstream.authorisation());
-    if dialect == Dialect::Messages {
+    if upstream.dialect == Dialect::Messages {
         let version = call.header("anthropic-version");
         let version = version.unwrap_or_else(|| MESSAGES_VERSION.to_owned());
         headers.push(("anthropic-version", version));
@@ -303,7 +333,7 @@ fn headers(
             headers.extend(call.header(name).map(|value| (name, value)));
         }
     }
-    if upstream.auth == Auth::Gateway {
+    if upstream.gateway {
         // The gateway keeps at most five of these beside its own record.
         let metadata = json!({
             "user": claims.usr,
@@ -317,7 +347,7 @@ fn headers(
     headers
 }
 
-fn unreachable(error: &FetchError) -> ApiError {
+fn unreachable(error: &FetchError, upstream: &Upstream) -> ApiError {
     // What the runtime says may name the address, which is nobody's business but the operator's.
     log(&format!("model upstream: {error}"));
     match error {
@@ -332,7 +362,10 @@ fn unreachable(error: &FetchError) -> ApiError {
             "The model endpoint cannot be reached.",
         ),
     }
-    .hint("Check SAM_MODEL_URL, and that what it names is running.")
+    .hint(match upstream.payer {
+        Scope::Platform => "Check SAM_MODEL_URL, and that what it names is running.",
+        Scope::User | Scope::Project => "Check the address that the key was stored with.",
+    })
 }
 
 /// The upstream's headers without those that end here.
@@ -344,10 +377,11 @@ fn passed_headers(incoming: &Incoming) -> Vec<(String, String)> {
         .collect()
 }
 
-pub(crate) async fn list_models(call: &Call, _: ModelToken) -> Answer {
-    let upstream = Upstream::required(&call.env)?;
-    let mut ids: Vec<String> = upstream.model.iter().cloned().collect();
-    for id in models::listed(call).await {
+/// The models that this token may use, the one that is used by default first.
+pub(crate) async fn list_models(call: &Call, token: ModelToken) -> Answer {
+    let access = Access::of(call, &token.claims).await?;
+    let mut ids: Vec<String> = access.default_model().into_iter().collect();
+    for id in models::usable(call, &access).await {
         if !ids.contains(&id) {
             ids.push(id);
         }

@@ -1,11 +1,18 @@
-//! The models that the upstream lists. For display: it may be stale, and it never fails.
+//! The models that can be used, and those that upstreams list. For display: it may be stale, and it
+//! never fails.
 
 use std::time::Duration;
 
-use sam_platform::fetch::{self, Outgoing};
+use sam_dialects::Dialect;
+use sam_domain::catalogue::model as catalogue;
+use sam_domain::provider::Mode;
+use sam_domain::provider::route::{KeySource, Route};
+use sam_platform::fetch::{self, FetchError, Outgoing};
 use sam_platform::kv::Cache;
 use serde::Deserialize;
 
+use super::access::{Access, endpoint_upstream};
+use super::installation::Installation;
 use super::upstream::Upstream;
 use crate::call::Call;
 
@@ -28,9 +35,38 @@ struct Model {
     id: String,
 }
 
-/// Ids of the upstream's models; empty when there is none or it does not say.
+/// Ids of the models that a workspace can use.
+pub(crate) async fn usable(call: &Call, access: &Access) -> Vec<String> {
+    let own = listed(call).await;
+    let routed = |model: &catalogue::Model| access.route(model, Dialect::Chat).ok();
+    let catalogued = access.held.models.list();
+    let known = catalogued.iter().filter(|model| model.is_selectable());
+    let mut ids: Vec<String> = known
+        .filter(|model| routed(model).is_some_and(|route| is_there(&route, &model.id, &own)))
+        .map(|model| model.id.to_string())
+        .collect();
+    if access.mode == Mode::Sam {
+        // What the one endpoint has beside them.
+        let is_new = |id: &String| access.held.models.get(id).is_none();
+        ids.extend(own.into_iter().filter(is_new));
+    }
+    ids
+}
+
+/// Whether a model is where its route leads: the one endpoint has what it lists, a provider what the
+/// catalogue says.
+pub(crate) fn is_there(route: &Route, id: &str, own: &[String]) -> bool {
+    let endpoint = route
+        .keys
+        .iter()
+        .any(|(_, source)| *source == KeySource::Endpoint);
+    !endpoint || own.iter().any(|listed| listed == id)
+}
+
+/// Ids of the models of the installation's one endpoint; empty when there is none or it does not say.
 pub(crate) async fn listed(call: &Call) -> Vec<String> {
-    let Ok(upstream) = Upstream::required(&call.env) else {
+    let installation = Installation::of(&call.env).ok();
+    let Some(upstream) = installation.as_ref().and_then(endpoint_upstream) else {
         return Vec::new();
     };
     let key = format!("models:{}", upstream.cache_name());
@@ -42,36 +78,52 @@ pub(crate) async fn listed(call: &Call) -> Vec<String> {
     }
     // An upstream that does not answer is remembered as well, so that it is not waited for on
     // every page.
-    let models = ask(&upstream).await.unwrap_or_default();
+    let models = match ask(&upstream, PATIENCE).await {
+        Ok(Listed::Models(models)) => models,
+        Ok(Listed::Status(_)) | Err(_) => Vec::new(),
+    };
     if let Some(cache) = &cache {
         let _ = cache.put(&key, &models, FRESH_SECONDS).await;
     }
     models
 }
 
-async fn ask(upstream: &Upstream) -> Option<Vec<String>> {
+/// What an upstream says of its models.
+pub(crate) enum Listed {
+    /// These it has.
+    Models(Vec<String>),
+    /// It answered with this status.
+    Status(u16),
+}
+
+/// Asks an upstream for its models.
+pub(crate) async fn ask(upstream: &Upstream, patience: Duration) -> Result<Listed, FetchError> {
     let url = upstream.endpoint("models", None);
     let mut headers = vec![("accept", "application/json".to_owned())];
     headers.extend(upstream.authorisation());
+    if upstream.dialect == Dialect::Messages {
+        headers.push(("anthropic-version", super::MESSAGES_VERSION.to_owned()));
+    }
     let incoming = fetch::send(&Outgoing {
         method: "GET",
         url: &url,
         headers,
         body: None,
-        first_byte_within: PATIENCE,
+        first_byte_within: patience,
     })
-    .await
-    .ok()
-    .filter(|incoming| incoming.status == 200)?;
+    .await?;
+    let status = incoming.status;
+    if status != 200 {
+        return Ok(Listed::Status(status));
+    }
     let body = std::pin::pin!(incoming.into_bytes(LIST_LIMIT));
-    let bytes = fetch::within(PATIENCE, body).await?.ok()?;
-    let listing: Listing = serde_json::from_slice(&bytes).ok()?;
-    Some(
-        listing
-            .data
-            .into_iter()
-            .map(|model| model.id)
-            .take(MODELS_LIMIT)
-            .collect(),
-    )
+    let bytes = match fetch::within(patience, body).await {
+        Some(Ok(bytes)) => bytes,
+        Some(Err(_)) | None => return Err(FetchError::TimedOut(patience)),
+    };
+    let Ok(listing) = serde_json::from_slice::<Listing>(&bytes) else {
+        return Ok(Listed::Status(status));
+    };
+    let ids = listing.data.into_iter().map(|model| model.id);
+    Ok(Listed::Models(ids.take(MODELS_LIMIT).collect()))
 }

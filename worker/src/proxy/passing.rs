@@ -20,7 +20,7 @@ use futures::future::{Either, select};
 use sam_dialects::chat::UsageChunkFilter;
 use sam_dialects::translate::ReplyTranslator;
 use sam_dialects::{ApiError, Dialect, UsageScan};
-use sam_domain::conversation::call::CallEnd;
+use sam_domain::budget::call::CallEnd;
 use sam_platform::background::Background;
 use sam_platform::fetch::Body;
 

@@ -2,63 +2,61 @@
 
 use std::time::Duration;
 
-use futures::channel::oneshot::{self, Sender};
+use futures::channel::oneshot::{self, Receiver, Sender};
+use futures::future::{Either, select};
 use sam_dialects::Usage;
-use sam_domain::access::claims::Claims;
-use sam_domain::conversation::call::{CallEnd, Done, ModelCall, ProjectCall};
-use sam_domain::id::ProjectId;
-use sam_platform::objects;
+use sam_domain::budget::call::{CallEnd, ModelCall};
+use sam_domain::budget::ledger::RENEWAL;
+use sam_domain::catalogue::model::Model;
+use sam_domain::catalogue::price::Tokens;
 use worker::Env;
 
+use super::budget::{self, Admission};
 use crate::call::Call;
-use crate::errors::log;
-
-/// How often keeping a record is tried.
-const TRIES: u32 = 4;
-/// How long to wait before the second try; each later one waits twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
 /// A record that is kept when it is dropped, so that no way out of a call can forget it.
 ///
-/// Whoever keeps it waits from the call's beginning. Once a client has left, the runtime gives time
-/// only to what it was asked to wait for before.
+/// Whoever keeps it waits from the call's beginning, and renews what is reserved meanwhile. Once a
+/// client has left, the runtime gives time only to what it was asked to wait for before.
 pub(super) struct Record {
     /// Both are absent once the record is on its way.
     keeper: Option<Sender<ModelCall>>,
     call: Option<ModelCall>,
+    model: Model,
 }
 
 impl Record {
     /// The record of a call that is about to be made.
-    pub(super) fn begin(call: &Call, claims: &Claims, model: &str) -> Self {
+    pub(super) fn begin(call: &Call, admission: &Admission, model: &Model) -> Self {
         let (keeper, ended) = oneshot::channel();
-        let (env, project) = (call.env.clone(), claims.prj.clone());
-        call.background.run(async move {
-            if let Ok(record) = ended.await {
-                keep(env, project, record).await;
-            }
-        });
+        let record = ModelCall {
+            request: call.id.clone(),
+            scope: admission.scope().clone(),
+            at: call.now,
+            status: 0,
+            tokens: None,
+            cost: 0,
+            end: CallEnd::Unanswered,
+            reserved: admission.reserved(),
+            log: None,
+        };
+        let (env, held) = (
+            call.env.clone(),
+            record.reserved.is_some().then(|| record.clone()),
+        );
+        call.background.run(keep(env, held, ended));
         Self {
             keeper: Some(keeper),
-            call: Some(ModelCall {
-                request: call.id.clone(),
-                session: claims.ses.clone(),
-                task: claims.tsk.clone(),
-                attempt: claims.attempt,
-                at: call.now,
-                model: model.to_owned(),
-                status: 0,
-                input_tokens: None,
-                output_tokens: None,
-                end: CallEnd::Unanswered,
-            }),
+            call: Some(record),
+            model: model.clone(),
         }
     }
 
-    /// The upstream answered with this status.
-    pub(super) fn answered(&mut self, status: u16) {
+    /// The upstream answered with this status, and logged the call under this id.
+    pub(super) fn answered(&mut self, status: u16, log: Option<String>) {
         if let Some(call) = &mut self.call {
             call.status = status;
+            call.log = log;
         }
     }
 
@@ -66,8 +64,14 @@ impl Record {
     /// still an error.
     pub(super) fn ended(&mut self, usage: Option<Usage>, end: CallEnd) {
         if let Some(call) = &mut self.call {
-            call.input_tokens = usage.map(|usage| usage.input);
-            call.output_tokens = usage.map(|usage| usage.output);
+            call.tokens = usage.map(|usage| Tokens {
+                input: usage.input,
+                cached_input: usage.cached_input,
+                cache_write: usage.cache_write,
+                output: usage.output,
+            });
+            let cost = call.tokens.and_then(|tokens| self.model.cost(&tokens));
+            call.cost = cost.unwrap_or_default();
             call.end = match end {
                 CallEnd::Complete if call.status >= 400 => CallEnd::Refused,
                 end => end,
@@ -85,24 +89,20 @@ impl Drop for Record {
     }
 }
 
-/// Hands the record to the project's object. Repeating it is harmless: it is known by its request.
-async fn keep(env: Env, project: ProjectId, record: ModelCall) {
-    let ask = ProjectCall::RecordModelCall { record };
-    let mut pause = FIRST_PAUSE;
-    for attempt in 1..=TRIES {
-        let told = match objects::project(&env, &project) {
-            Ok(object) => object.call::<Done>(&ask).await,
-            Err(error) => Err(error),
+/// Waits for the record, renews what is reserved until then, and hands the record on.
+async fn keep(env: Env, held: Option<ModelCall>, mut ended: Receiver<ModelCall>) {
+    let record = loop {
+        let Some(held) = &held else {
+            break ended.await;
         };
-        match told {
-            Ok(Done {}) => return,
-            Err(error) if attempt == TRIES => {
-                log(&format!("the record of a model call was lost: {error}"));
-            }
-            Err(_) => {
-                worker::Delay::from(pause).await;
-                pause = pause.saturating_mul(2);
-            }
+        let renewal = std::pin::pin!(worker::Delay::from(Duration::from_millis(RENEWAL.0)));
+        match select(ended, renewal).await {
+            Either::Left((record, _)) => break record,
+            Either::Right((_, waiting)) => ended = waiting,
         }
+        budget::renew(&env, &held.scope, &held.request).await;
+    };
+    if let Ok(record) = record {
+        budget::settle(&env, record).await;
     }
 }

@@ -1,26 +1,25 @@
 //! A request on its way to the upstream: passed with few edits, or translated.
 
 use sam_dialects::Dialect;
-use sam_dialects::scan::{RequestScan, ScanError};
+use sam_dialects::scan::{RequestFacts, RequestScan, ScanError};
 use sam_dialects::translate::{Exchange, ReplyTranslator, translate};
 use sam_dialects::{RequestError, Target};
 use sam_domain::error::ApiError;
 use serde_json::Value;
 
-use super::upstream::Upstream;
-use crate::call::Call;
-
 /// The name by which a client asks for whatever is configured.
 const ALIAS: &str = "sam";
 
+/// A request as it was asked.
+pub(super) struct Asked<'a> {
+    bytes: &'a [u8],
+    client: Dialect,
+    scan: RequestScan<'a>,
+    facts: RequestFacts,
+}
+
 /// What is sent.
 pub(super) struct Prepared {
-    /// Where to.
-    pub(super) url: String,
-    /// How the upstream speaks.
-    pub(super) dialect: Dialect,
-    /// The model, by its name upstream.
-    pub(super) model: String,
     /// The body.
     pub(super) body: Vec<u8>,
     /// Whether the event that only reports usage must be taken out of the stream.
@@ -31,60 +30,45 @@ pub(super) struct Prepared {
     pub(super) note: String,
 }
 
-pub(super) fn prepare(
-    bytes: &[u8],
-    client: Dialect,
-    upstream: &Upstream,
-    call: &Call,
-) -> Result<Prepared, ApiError> {
-    let now = call.now.0 / 1000;
-    let request = Request {
-        bytes,
-        client,
-        upstream: upstream.speaks(client),
-        default: upstream.model.as_deref(),
-    };
-    let mut prepared = request.prepare(&call.id.to_string(), now)?;
-    let query = call.url.query().filter(|_| prepared.translation.is_none());
-    prepared.url = upstream.endpoint(prepared.dialect.path(), query);
-    Ok(prepared)
-}
-
-struct Request<'a> {
-    bytes: &'a [u8],
-    client: Dialect,
-    upstream: Dialect,
-    default: Option<&'a str>,
-}
-
-impl Request<'_> {
-    fn prepare(&self, id: &str, now: u64) -> Result<Prepared, ApiError> {
+impl<'a> Asked<'a> {
+    /// Reads what has to be known of a request of a client that speaks so.
+    pub(super) fn read(bytes: &'a [u8], client: Dialect) -> Result<Self, ApiError> {
         let refuse = |error: ScanError| malformed(error.to_string());
-        let scan = RequestScan::read(self.bytes).map_err(refuse)?;
-        let facts = scan.facts(self.client).map_err(refuse)?;
-        let named = facts
-            .model
-            .filter(|model| model != ALIAS && !model.is_empty());
-        let mut edits = Vec::new();
-        let model = match (named, self.default) {
-            (Some(named), _) => named,
-            (None, Some(default)) => {
-                edits.push(("model", Value::from(default)));
-                default.to_owned()
-            }
-            (None, None) => return Err(nameless()),
-        };
-        if self.client != self.upstream {
-            let target = Target::new(self.upstream);
+        let scan = RequestScan::read(bytes).map_err(refuse)?;
+        let facts = scan.facts(client).map_err(refuse)?;
+        Ok(Self {
+            bytes,
+            client,
+            scan,
+            facts,
+        })
+    }
+
+    /// The model that it names; none when it asks for whatever is configured.
+    pub(super) fn model(&self) -> Option<&str> {
+        let named = self.facts.model.as_deref();
+        named.filter(|model| *model != ALIAS && !model.is_empty())
+    }
+
+    /// What is sent to somebody who speaks so, about this model by its name there.
+    pub(super) fn prepare(
+        &self,
+        upstream: Dialect,
+        model: &str,
+        id: &str,
+        now: u64,
+    ) -> Result<Prepared, ApiError> {
+        if self.client != upstream {
+            let target = Target::new(upstream);
             let exchange = Exchange {
                 client: self.client,
                 target: &target,
-                model: &model,
+                model,
                 id,
                 now,
             };
             let translated = translate(&exchange, self.bytes).map_err(untranslatable)?;
-            let mut note = format!("{}-to-{}", self.client.name(), self.upstream.name());
+            let mut note = format!("{}-to-{}", self.client.name(), upstream.name());
             if !translated.dropped.is_empty() {
                 note.push_str("; dropped=");
                 // Names that a client chose, in a header.
@@ -92,28 +76,27 @@ impl Request<'_> {
                 note.push_str(&translated.dropped.join(", ").replace(odd, "?"));
             }
             return Ok(Prepared {
-                url: String::new(),
-                dialect: self.upstream,
-                model,
                 body: translated.body,
                 hide_usage: false,
                 translation: Some(translated.reply),
                 note,
             });
         }
-        let hide_usage = facts.stream && !facts.reports_usage;
+        let refuse = |error: ScanError| malformed(error.to_string());
+        let mut edits = Vec::new();
+        if self.facts.model.as_deref() != Some(model) {
+            edits.push(("model", Value::from(model)));
+        }
+        let hide_usage = self.facts.stream && !self.facts.reports_usage;
         if hide_usage {
-            edits.push(scan.include_usage().map_err(refuse)?);
+            edits.push(self.scan.include_usage().map_err(refuse)?);
         }
         let body = if edits.is_empty() {
             self.bytes.to_vec()
         } else {
-            scan.with(&edits).map_err(refuse)?
+            self.scan.with(&edits).map_err(refuse)?
         };
         Ok(Prepared {
-            url: String::new(),
-            dialect: self.upstream,
-            model,
             body,
             hide_usage,
             translation: None,
@@ -138,15 +121,6 @@ fn untranslatable(error: RequestError) -> ApiError {
     }
 }
 
-fn nameless() -> ApiError {
-    ApiError::new(
-        400,
-        "model_required",
-        "The request names no model and no default is configured.",
-    )
-    .hint("Name one of GET /ai/v1/models, or set SAM_MODEL.")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,58 +129,56 @@ mod tests {
         body: &str,
         client: Dialect,
         upstream: Dialect,
-        default: Option<&str>,
-    ) -> Result<Prepared, ApiError> {
-        let request = Request {
-            bytes: body.as_bytes(),
-            client,
-            upstream,
-            default,
-        };
-        request.prepare("req", 1)
+        default: &str,
+    ) -> Result<(Prepared, String), ApiError> {
+        let asked = Asked::read(body.as_bytes(), client)?;
+        let model = asked.model().unwrap_or(default);
+        let prepared = asked.prepare(upstream, model, "req", 1)?;
+        Ok((prepared, model.to_owned()))
     }
 
-    fn check(client: Dialect, body: &str, default: Option<&str>, sent: &str, model: &str) {
-        let prepared = prepared(body, client, client, default).unwrap();
+    fn check(client: Dialect, body: &str, sent: &str, model: &str) {
+        let (prepared, named) = prepared(body, client, client, "d").unwrap();
         assert_eq!(String::from_utf8(prepared.body).unwrap(), sent);
-        assert_eq!(prepared.model, model);
+        assert_eq!(named, model);
     }
 
     #[test]
     fn a_request_leaves_with_a_model() {
         let named = r#"{"model":"x", "n":1.0}"#;
-        check(Dialect::Chat, named, Some("d"), named, "x");
+        check(Dialect::Chat, named, named, "x");
         check(
             Dialect::Chat,
             r#"{"model":"sam", "n":1.0}"#,
-            Some("d"),
             r#"{"model":"d", "n":1.0}"#,
             "d",
         );
-        check(Dialect::Messages, "{}", Some("d"), r#"{"model":"d"}"#, "d");
+        check(Dialect::Messages, "{}", r#"{"model":"d"}"#, "d");
         check(
             Dialect::Chat,
             r#"{"stream":true,"model":null}"#,
-            Some("d"),
             r#"{"stream_options":{"include_usage":true},"stream":true,"model":"d"}"#,
             "d",
         );
         let stream = r#"{"stream":true,"model":"x","odd":1.0}"#;
-        check(Dialect::Responses, stream, Some("d"), stream, "x");
-        check(Dialect::Messages, stream, Some("d"), stream, "x");
+        check(Dialect::Responses, stream, stream, "x");
+        check(Dialect::Messages, stream, stream, "x");
+    }
+
+    #[test]
+    fn a_model_leaves_by_its_name_upstream() {
+        let asked = Asked::read(br#"{"model":"x", "n":1.0}"#, Dialect::Chat).unwrap();
+        let prepared = asked.prepare(Dialect::Chat, "their/x", "req", 1).unwrap();
+        assert_eq!(prepared.body, br#"{"model":"their/x", "n":1.0}"#);
     }
 
     #[test]
     fn a_request_that_cannot_be_passed_on_is_refused() {
-        for (body, default, code) in [
-            ("{}", None, "model_required"),
-            (r#"{"model":"sam"}"#, None, "model_required"),
-            ("[]", Some("d"), "malformed_body"),
-            (r#"{"model":"a","model":"b"}"#, Some("d"), "malformed_body"),
-        ] {
+        for body in ["[]", r#"{"model":"a","model":"b"}"#] {
             for dialect in Dialect::ALL {
-                let error = prepared(body, dialect, dialect, default).err().unwrap();
-                assert_eq!((error.status, error.code.as_str()), (400, code), "{body}");
+                let error = Asked::read(body.as_bytes(), dialect).err().unwrap();
+                let found = (error.status, error.code.as_str());
+                assert_eq!(found, (400, "malformed_body"), "{body}");
             }
         }
     }
@@ -215,14 +187,13 @@ mod tests {
     fn a_request_is_translated_for_an_upstream_that_speaks_otherwise() {
         let body = r#"{"model":"sam","max_tokens":5,"metadata":{"user_id":"u"},
             "messages":[{"role":"user","content":"hi"}]}"#;
-        let sent = prepared(body, Dialect::Messages, Dialect::Chat, Some("d")).unwrap();
-        assert_eq!((sent.dialect, sent.model.as_str()), (Dialect::Chat, "d"));
+        let (sent, _) = prepared(body, Dialect::Messages, Dialect::Chat, "d").unwrap();
         assert_eq!(sent.note, "messages-to-chat; dropped=metadata");
         let body: Value = serde_json::from_slice(&sent.body).unwrap();
         assert_eq!(body["model"], "d");
         assert_eq!(body["messages"][0]["content"], "hi");
         let refused = r#"{"model":"m","input":"hi","previous_response_id":"r"}"#;
-        let refused = prepared(refused, Dialect::Responses, Dialect::Chat, None);
+        let refused = prepared(refused, Dialect::Responses, Dialect::Chat, "d");
         assert_eq!(refused.err().unwrap().code, "not_translatable");
     }
 }

@@ -40,6 +40,11 @@ pub(super) fn check(wrangler: &str, bindings: &str, entry: &str) -> Vec<Finding>
             .collect(),
         keys(between(bindings, "DURABLE_OBJECTS", ";")),
     );
+    compare(
+        "schedule",
+        toml_values(wrangler, "crons"),
+        quoted(between(bindings, "CRON =", ";")),
+    );
     let classes = quoted(between(bindings, "DURABLE_OBJECTS", ";"));
     compare(
         "classes",
@@ -116,6 +121,7 @@ new_sqlite_classes = ["TaskRunner"]
 binding = "DB"
 binding = "CACHE"
 binding = "BODIES"
+crons = ["0 * * * *"]
 "#;
     const BINDINGS: &str = r#"
 export const COMPATIBILITY_DATE = "2026-01-01";
@@ -127,6 +133,7 @@ export const D1 = { binding: "DB", name: "x" };
 export const KV = { binding: "CACHE", name: "x" };
 export const R2 = { binding: "BODIES", name: "x" };
 export const WORKER_PATHS = ["/api/*"];
+export const CRON = "0 * * * *";
 "#;
     const ENTRY: &str = "export const TaskRunner = objectClass(\"TaskRunner\");";
 

@@ -75,6 +75,9 @@ pub struct Prompt {
     /// How often its words were changed.
     #[serde(default)]
     pub edits: u32,
+    /// Whether SAM said it by itself, and no person.
+    #[serde(default)]
+    pub automatic: bool,
     /// Where it stands.
     pub state: PromptState,
     /// How the agent said it stopped.

@@ -219,7 +219,37 @@ impl Step<'_> {
         }
     }
 
+    /// The model told the agent to wait; it asks again by itself.
+    pub(super) fn model_waits(&mut self, attempt: u32, until: Timestamp) {
+        let now = self.turn.now;
+        let at_work = self.task.state == TaskState::Running && attempt == self.task.attempt;
+        if at_work && until > now {
+            self.task.waits_until = Some(until.min(now.plus(WAIT_LIMIT)));
+        }
+    }
+
+    /// The moment has come until which the agent waited, or at which SAM goes on by itself.
+    pub(super) fn wait_over(&mut self) {
+        let now = self.turn.now;
+        self.task.waits_until = self.task.waits_until.filter(|until| *until > now);
+        if self.task.resumes_at.is_some_and(|at| at <= now) {
+            self.task.resumes_at = None;
+            self.tell_session(Message::ContinuationDue);
+        }
+    }
+
     pub(super) fn prompt_unknown(&mut self, reason: &str) {
+        if let Some(until) = self.task.waits_until {
+            let text = format!(
+                "Contact with the agent was lost while it waited for a limit of the model: {reason}. \
+                 It is asked to go on when the limit resets."
+            );
+            let hint = Some("Say something to have it go on sooner, or cancel the task.");
+            self.notice(NoticeLevel::Warning, "wait_interrupted", &text, hint);
+            self.await_input();
+            self.task.resumes_at = Some(until);
+            return;
+        }
         let text = format!(
             "Contact with the agent was lost while it worked: {reason}. What it had begun may be half done."
         );

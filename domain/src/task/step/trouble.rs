@@ -55,6 +55,7 @@ impl Step<'_> {
     }
 
     pub(super) fn deadline_passed(&mut self) {
+        self.wait_over();
         let now = self.turn.now;
         let step_over = self
             .task

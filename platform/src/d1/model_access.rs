@@ -1,0 +1,89 @@
+//! What a model call rests on, read as one row: the catalogue's changes, the choice for the agent,
+//! and the keys that could hold.
+//!
+//! There is always that one row, so that an answer can be kept for the next calls of the same
+//! person (see [`super::recent`]); also where nobody chose anything yet.
+
+use sam_domain::catalogue::changes::{Models, Role};
+use sam_domain::id::{ProjectId, UserId};
+use sam_domain::provider::Mode;
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+use super::credentials::{self, Credential};
+use super::{D1, D1Error};
+use crate::params;
+
+/// What a model call rests on.
+#[derive(Debug, Clone)]
+pub struct ModelAccess {
+    /// The catalogue.
+    pub models: Models,
+    /// The person's choice for the agent.
+    pub person: Option<Chosen>,
+    /// The administrators' for everybody.
+    pub administrator: Option<Chosen>,
+    /// The person's keys, the project's and the installation's.
+    pub keys: Vec<Credential>,
+}
+
+/// A choice for an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Chosen {
+    /// Whose access it uses.
+    pub mode: Mode,
+    /// The model when it names none.
+    pub model: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    changes: String,
+    defaults: String,
+    person: Option<String>,
+    administrator: Option<String>,
+    keys: String,
+}
+
+const QUERY: &str = "SELECT \
+    (SELECT json_group_array(json(change)) FROM model_changes) AS changes, \
+    (SELECT json_group_object(role, model_id) FROM model_defaults) AS defaults, \
+    (SELECT json_object('mode', mode, 'model', model_id) FROM agent_providers \
+      WHERE owner_id = ?1 AND agent = ?3) AS person, \
+    (SELECT json_object('mode', mode, 'model', model_id) FROM agent_providers \
+      WHERE owner_id = 'platform' AND agent = ?3) AS administrator, \
+    (SELECT json_group_array(json_object('id', id, 'scope', scope, 'owner_id', owner_id, \
+      'provider', provider, 'active', active, 'endpoint', endpoint, 'account', account, \
+      'key_id', key_id, 'sealed', sealed, 'checked', checked, 'updated_by', updated_by, \
+      'updated_at', updated_at)) FROM credentials \
+      WHERE (scope = 'user' AND owner_id = ?1) OR (scope = 'project' AND owner_id = ?2) \
+      OR (scope = 'platform' AND owner_id = 'platform')) AS keys";
+
+/// Reads it for a person's agent; without a project, none of its keys.
+pub async fn read(
+    database: &D1,
+    user: &UserId,
+    project: Option<&ProjectId>,
+    agent: &str,
+) -> Result<ModelAccess, D1Error> {
+    let project = project.map(ToString::to_string).unwrap_or_default();
+    let row: Option<Row> = database.first(QUERY, params![user, project, agent]).await?;
+    let row = row.ok_or_else(|| D1Error::Row("no row".to_owned()))?;
+    // What cannot be read hides nothing else.
+    let values = |text: &str| -> Vec<Value> { serde_json::from_str(text).unwrap_or_default() };
+    let changes = values(&row.changes).into_iter().map(serde_json::from_value);
+    let defaults: BTreeMap<String, String> =
+        serde_json::from_str(&row.defaults).unwrap_or_default();
+    let named = |role: Role| Some((role, defaults.get(role.name())?.clone()));
+    let chosen = |text: Option<String>| serde_json::from_str(&text?).ok();
+    Ok(ModelAccess {
+        models: Models::new(
+            changes.filter_map(Result::ok).collect(),
+            Role::ALL.into_iter().filter_map(named).collect(),
+        ),
+        person: chosen(row.person),
+        administrator: chosen(row.administrator),
+        keys: credentials::read(values(&row.keys)),
+    })
+}
