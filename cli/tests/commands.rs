@@ -526,10 +526,10 @@ fn budget() -> Value {
         "limits": { "daily_tokens": 500_000 },
         "own": { "daily_tokens": 500_000 },
         "allowance": { "daily_tokens": 2_000_000 },
-        "daily_tokens": { "spent": 450_000, "reserved": 1_000, "resets_at": now() + 7_200_000 },
-        "monthly_cost": { "spent": 1_500_000, "reserved": 0, "resets_at": now() + 864_000_000 },
+        "daily_tokens": { "spent": 450_000, "reserved": 1_000, "resets_at": now().0 + 7_200_000 },
+        "monthly_cost": { "spent": 1_500_000, "reserved": 0, "resets_at": now().0 + 864_000_000 },
         "monthly_forecast": 4_500_000,
-        "requests_per_minute": { "spent": 0, "reserved": 0, "resets_at": now() + 60_000 },
+        "requests_per_minute": { "spent": 0, "reserved": 0, "resets_at": now().0 + 60_000 },
         "open_calls": 1,
         "warnings": [{ "limit": "daily_tokens", "allowed": 500_000, "spent": 450_000 }],
     })

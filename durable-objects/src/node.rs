@@ -170,11 +170,11 @@ impl Lifecycle {
 
     async fn serve(self: &Rc<Self>, request: &Request) -> Response {
         match object::asked(request) {
-            Ok(Asked::Call) => match object::read(&self.shell.probe, request).await {
+            Ok(Asked::Call) => match object::read_call(&self.shell.probe, request).await {
                 Ok(call) => object::answer(self.call(call)),
                 Err(error) => object::refused(&error),
             },
-            Ok(Asked::Inbox) => match object::read(&self.shell.probe, request).await {
+            Ok(Asked::Inbox) => match object::read_call(&self.shell.probe, request).await {
                 Ok(envelope) => object::answer(self.inbox(envelope)),
                 Err(error) => object::refused(&error),
             },

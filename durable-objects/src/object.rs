@@ -70,7 +70,7 @@ pub(crate) async fn request(
 }
 
 /// Reads a call or an envelope.
-pub(crate) async fn read<T: DeserializeOwned>(
+pub(crate) async fn read_call<T: DeserializeOwned>(
     probe: &Probe,
     request: &Request,
 ) -> Result<T, ApiError> {

@@ -53,7 +53,7 @@ impl DurableObject for NodePool {
 
 async fn serve(shell: &Rc<PoolShell>, request: &Request) -> Response {
     match object::asked(request) {
-        Ok(Asked::Inbox) => match object::read(&shell.probe, request).await {
+        Ok(Asked::Inbox) => match object::read_call(&shell.probe, request).await {
             Ok(envelope) => object::answer(inbox(shell, envelope)),
             Err(error) => object::refused(&error),
         },

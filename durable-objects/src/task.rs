@@ -57,11 +57,11 @@ impl DurableObject for TaskRunner {
 
 async fn serve(shell: &Rc<TaskShell>, request: &Request) -> Response {
     match object::asked(request) {
-        Ok(Asked::Call) => match object::read(&shell.probe, request).await {
+        Ok(Asked::Call) => match object::read_call(&shell.probe, request).await {
             Ok(call) => object::answer(self::call(shell, call)),
             Err(error) => object::refused(&error),
         },
-        Ok(Asked::Inbox) => match object::read(&shell.probe, request).await {
+        Ok(Asked::Inbox) => match object::read_call(&shell.probe, request).await {
             Ok(envelope) => object::answer(inbox(shell, envelope)),
             Err(error) => object::refused(&error),
         },

@@ -90,7 +90,7 @@ impl Inner {
 
     async fn serve(&self, request: &Request) -> Response {
         match object::asked(request) {
-            Ok(Asked::Call) => match object::read(&self.probe, request).await {
+            Ok(Asked::Call) => match object::read_call(&self.probe, request).await {
                 Ok(call) => object::answer(self.call(call)),
                 Err(error) => object::refused(&error),
             },

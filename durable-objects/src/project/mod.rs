@@ -177,11 +177,11 @@ impl Project {
 
     async fn serve(&self, request: &Request) -> Response {
         match object::asked(request) {
-            Ok(Asked::Call) => match object::read(&self.shell.probe, request).await {
+            Ok(Asked::Call) => match object::read_call(&self.shell.probe, request).await {
                 Ok(call) => object::answer(self.call(call)),
                 Err(error) => object::refused(&error),
             },
-            Ok(Asked::Inbox) => match object::read(&self.shell.probe, request).await {
+            Ok(Asked::Inbox) => match object::read_call(&self.shell.probe, request).await {
                 Ok(envelope) => object::answer(self.inbox(envelope)),
                 Err(error) => object::refused(&error),
             },
@@ -204,7 +204,7 @@ impl Project {
     /// A workspace's batch of rows.
     async fn rows(&self, request: &Request) -> Result<String, ShellError> {
         let sender: RowsAccess = object::sender(request)?;
-        let batch = object::read(&self.shell.probe, request).await?;
+        let batch = object::read_call(&self.shell.probe, request).await?;
         self.post_messages(&sender.claims, batch, sender.sent_at)
     }
 
