@@ -9,7 +9,7 @@ use sam_domain::id::{CommandId, Id, NodeId, ProjectId, PromptId, RowId, SessionI
 use sam_domain::id::{UserId, WorkspaceId};
 use sam_domain::link::agent_end::{AgentEnd, Identity, Stored};
 use sam_domain::link::frame::{Action, AgentFrame, Command, Event, NodeFacts, PROTOCOL};
-use sam_domain::node::state::{CONTEST_LIMIT, FENCE_LIMIT, Node};
+use sam_domain::node::state::{CONTEST_LIMIT, FENCE_LIMIT, Node, QueuedCommand};
 use sam_domain::node::step::{NodeLocal, NodeMachine, NodeOutput};
 use sam_domain::node::wire::NodeState;
 use sam_domain::task::state::{Finishing, Task};
@@ -138,6 +138,32 @@ fn of_two_disks_under_one_identity_the_older_is_refused() {
     let over = 40 + CONTEST_LIMIT.0;
     let _ = step::<NodeMachine>(&mut node, over, Input::DeadlinePassed);
     assert_eq!(node.state, NodeState::Ready, "its rival came no more");
+}
+
+/// Seed 70298: an agent went on for nobody on a machine that was joined anew after a rival of it had
+/// taken its place.
+#[test]
+fn what_still_runs_on_a_disk_that_is_joined_anew_is_stopped() {
+    let mut node = node();
+    let _ = asks(&mut node, 20, 1, prepare());
+    let _ = says(&mut node, 30, 2, hello("other disk", "two", &[]));
+    assert!(node.workspaces.is_empty());
+    let again = NodeLocal::Join {
+        node: id::<NodeId>(1),
+        owner: id::<UserId>(1),
+        name: "laptop".to_owned(),
+        token_hmac: "h".to_owned(),
+    };
+    let _ = step::<NodeMachine>(&mut node, 40, Input::Local(again));
+    let back = says(&mut node, 50, 3, hello("disk", "one", &[]));
+    assert!(!is_lost(&back), "its task was told before");
+    let workspace = id::<WorkspaceId>(1);
+    let stops = |queued: &QueuedCommand| {
+        queued.command.workspace == workspace && queued.command.action == Action::StopAgent
+    };
+    assert!(matches!(&node.commands[..], [queued] if stops(queued) && queued.sent));
+    assert!(node.scope(&workspace).is_none(), "it gets no tokens");
+    assert!(node.left_behind.is_empty());
 }
 
 /// Seed 4621: the commit of a task on a copied disk was awaited for ever.

@@ -37,6 +37,10 @@ pub struct Node {
     pub suspended: bool,
     /// What is placed on it.
     pub workspaces: BTreeMap<WorkspaceId, Placement>,
+    /// What was on disks that are behind it no more, newest last. Such a disk
+    /// may be joined anew, with its agents still running.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_behind: Vec<LeftBehind>,
     /// While it is contested: until when nothing is placed on it, should the
     /// rival not come again.
     #[serde(default)]
@@ -90,6 +94,17 @@ pub struct Placement {
     /// The agent that was started last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+}
+
+/// A workspace on a disk that was replaced by another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftBehind {
+    /// On which disk.
+    pub store_id: String,
+    /// Which workspace.
+    pub workspace: WorkspaceId,
+    /// What it was for.
+    pub placement: Placement,
 }
 
 impl Placement {
@@ -205,6 +220,9 @@ impl QueuedCommand {
 
 /// Stopped workspaces that are kept on a machine; the oldest go first.
 pub const KEPT_WORKSPACES: usize = 16;
+
+/// Workspaces on disks left behind that are remembered; the oldest are forgotten first.
+pub const LEFT_BEHIND: usize = 16;
 
 /// How long nothing is placed on a node after a rival of its agent was refused.
 pub const CONTEST_LIMIT: Millis = Millis::minutes(15);

@@ -11,6 +11,7 @@
 //!   that was never sent gives up by itself.
 //! - An event's number counts as stored in the same write as what it caused.
 //! - A node with another disk has lost its workspaces; their tasks are told.
+//!   Should the old disk be joined anew, what still runs on it is stopped.
 //! - Of two agents with one identity the one that came last stays and the other
 //!   is refused for good. When both have the same disk, what either of them did
 //!   is not known: every workspace counts as lost. The node is contested until its rival has been silent
@@ -21,7 +22,8 @@
 mod link;
 
 use super::state::{
-    CONTEST_LIMIT, FENCE_LIMIT, JoinedNode, KEPT_WORKSPACES, Node, Placement, QueuedCommand,
+    CONTEST_LIMIT, FENCE_LIMIT, JoinedNode, KEPT_WORKSPACES, LEFT_BEHIND, LeftBehind, Node,
+    Placement, QueuedCommand,
 };
 use super::wire::NodeState;
 use crate::actor::{Address, Input, Machine, Message, Named, Transition};

@@ -121,7 +121,7 @@ pub const WORKSPACE: MachineTable = MachineTable {
         input(
             "hello",
             "machine",
-            "Another disk is behind the machine, or a copy of it.",
+            "Another disk is behind the machine, a copy of it, or one that was there before.",
         ),
         input("command_done", "machine", "It was stopped or deleted."),
         input(
@@ -132,6 +132,7 @@ pub const WORKSPACE: MachineTable = MachineTable {
     ],
     moves: &[
         on("new", "command_requested", &["placed"]),
+        on("new", "hello", &["fenced"]),
         on("placed", "fenced", &["fenced", "gone"]),
         on("placed", "hello", &["fenced", "gone"]),
         on("placed", "command_done", &["stopped", "gone"]),

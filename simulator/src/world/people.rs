@@ -132,7 +132,8 @@ impl World {
         }
     }
 
-    /// A contested machine is joined anew; its sockets are closed.
+    /// A contested machine is joined anew; its sockets are closed. It is the one that is there, or
+    /// one that was refused and is started again.
     fn rejoin(&mut self) {
         let contested = self.nodes.iter().find_map(|(address, actor)| {
             let is = actor.state.state == sam_domain::node::wire::NodeState::Contested;
@@ -146,7 +147,18 @@ impl World {
                 name: joined.name,
                 token_hmac: joined.token_hmac,
             };
-            self.node_local(&address, local);
+            let refused = self
+                .vms
+                .iter()
+                .position(|vm| vm.retired && Address::Node(vm.node.clone()) == address);
+            if self.node_local(&address, local)
+                && let Some(refused) = refused
+                && self.random.chance(60)
+                && let Some(machine) = self.vms.get_mut(refused)
+            {
+                machine.retired = false;
+                self.after(Millis(10_000), Happening::Restart(refused));
+            }
         }
     }
 }

@@ -69,7 +69,10 @@ impl Step<'_> {
             self.refuse(older, "replaced");
         }
         match meaning {
-            Hello::NewStore => self.disk_lost(),
+            Hello::NewStore => {
+                self.disk_lost();
+                self.disk_found();
+            }
             Hello::Rewound => self.give_up_workspaces(),
             _ => {}
         }
@@ -131,6 +134,7 @@ impl Step<'_> {
     /// Another disk is behind the node: what was on the old one is gone. What
     /// was never sent was not on it.
     fn disk_lost(&mut self) {
+        let left = self.node.link.former_stores.last().cloned();
         let unborn: Vec<_> = self
             .node
             .commands
@@ -149,15 +153,52 @@ impl Step<'_> {
             self.node
                 .commands
                 .retain(|queued| queued.command.workspace != workspace);
-            if let Some(placement) = self.node.workspaces.remove(&workspace)
-                && !placement.fenced
-            {
+            let Some(placement) = self.node.workspaces.remove(&workspace) else {
+                continue;
+            };
+            if !placement.fenced {
                 let message = Message::WorkspaceLost {
-                    workspace,
+                    workspace: workspace.clone(),
                     attempt: placement.attempt,
                 };
-                self.send.push((Address::Task(placement.task), message));
+                let task = placement.task.clone();
+                self.send.push((Address::Task(task), message));
             }
+            self.node
+                .left_behind
+                .extend(left.clone().map(|store_id| LeftBehind {
+                    store_id,
+                    workspace,
+                    placement,
+                }));
+        }
+        let excess = self.node.left_behind.len().saturating_sub(LEFT_BEHIND);
+        self.node.left_behind.drain(..excess);
+    }
+
+    /// A disk that was left behind was joined anew: what is on it counted as
+    /// lost, and is stopped where it still runs.
+    fn disk_found(&mut self) {
+        let here = self.node.link.store_id.clone();
+        let (found, elsewhere) = std::mem::take(&mut self.node.left_behind)
+            .into_iter()
+            .partition(|left| Some(&left.store_id) == here.as_ref());
+        self.node.left_behind = elsewhere;
+        let found: Vec<LeftBehind> = found;
+        for LeftBehind {
+            workspace,
+            placement,
+            ..
+        } in found
+        {
+            let (task, attempt) = (placement.task.clone(), placement.attempt);
+            let again = Placement {
+                fenced: false,
+                stopped_at: None,
+                ..placement
+            };
+            self.node.workspaces.entry(workspace).or_insert(again);
+            self.fence(&task, attempt.saturating_add(1));
         }
     }
 
