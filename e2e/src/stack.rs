@@ -21,8 +21,9 @@ use crate::{Client, Result, ensure, failure, machine, programs, wait_until};
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
 /// How long a machine may take to end and deliver everything after a task.
 const SETTLES_WITHIN: Duration = Duration::from_secs(90);
-/// Stacks that run at once; the tests of a crate share one machine.
-static ROOM: Semaphore = Semaphore::const_new(2);
+/// Stacks that run at once; the tests of a crate share one machine, and spend half of their time
+/// waiting.
+static ROOM: Semaphore = Semaphore::const_new(4);
 /// The key between the server and the gateway.
 pub const MODEL_KEY: &str = "key-of-the-scripted-gateway";
 

@@ -25,7 +25,7 @@ const PATIENCE: &str = "--retry-for 3 --wait-for-reset 5";
 /// The proxy's, in seconds.
 const SILENCE: &str = "5";
 /// Workspaces that a machine has at a time.
-const PLACES: usize = 4;
+const PLACES: u32 = 8;
 /// Requests of an undisturbed task.
 const REQUESTS: usize = 7;
 /// Requests more than that, whatever happens.
@@ -98,6 +98,7 @@ fn striking(fault: Value, words: &str, skip: u32, times: u32) -> Value {
 async fn impatient() -> Result<Stack> {
     let mut stack = Stack::start_with(StackOptions {
         settings: vec![("SAM_MODEL_SILENCE".to_owned(), SILENCE.to_owned())],
+        max_workspaces: Some(PLACES),
         ..StackOptions::default()
     })
     .await?;
@@ -254,7 +255,7 @@ async fn stays(stack: &Stack, row: &Row) -> Result {
 /// Lets all of them happen, as many at a time as the machine has places, and tells of every one that
 /// failed.
 async fn together(rows: impl Iterator<Item = impl Future<Output = Result>>) -> Result {
-    let ended: Vec<Result> = stream::iter(rows).buffer_unordered(PLACES).collect().await;
+    let ended: Vec<Result> = stream::iter(rows).buffer_unordered(PLACES as usize).collect().await;
     let failed: Vec<String> = ended
         .into_iter()
         .filter_map(|ended| ended.err().map(|error| error.to_string()))
