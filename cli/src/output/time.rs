@@ -43,17 +43,7 @@ pub(crate) fn until(then: Timestamp, now: Timestamp) -> String {
 }
 
 /// A count with separators: `1,234,567`.
-pub(crate) fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
+pub(crate) use sam_domain::budget::grouped as count;
 
 /// A size in bytes: `512 MB`, `16 GB`.
 pub(crate) fn size(bytes: u64) -> String {

@@ -182,7 +182,7 @@ struct Filter {
 impl Filter {
     /// Whether a record passes; none when the filter is not known here.
     fn passes(&self, record: &Value) -> Option<bool> {
-        let created = record["created_at"].as_str().unwrap_or_default();
+        let created = created_at(record);
         let value = self.value.first()?.as_str();
         // Moments of one form sort as their texts do.
         match (self.key.as_str(), self.operator.as_str()) {
@@ -191,6 +191,11 @@ impl Filter {
             _ => None,
         }
     }
+}
+
+fn created_at(record: &Value) -> &str {
+    let created = record.get("created_at").and_then(Value::as_str);
+    created.unwrap_or_default()
 }
 
 async fn list(
@@ -247,7 +252,7 @@ async fn list(
             None => return refuse(StatusCode::BAD_REQUEST, 7001, "unknown filter"),
         }
     }
-    found.sort_by_key(|record| record["created_at"].as_str().unwrap_or_default().to_owned());
+    found.sort_by_key(|record| created_at(record).to_owned());
     if descending {
         found.reverse();
     }

@@ -260,7 +260,8 @@ async fn serve_model(gateway: &Gateway, dialect: &dyn Dialect, request: Request)
     names.sort();
     let record = gateway.records.open(parts.uri.path(), names, value.clone());
     let most = most(&bytes, &value);
-    let model = value["model"].as_str().unwrap_or_default().to_owned();
+    let model = value.get("model").and_then(Value::as_str);
+    let model = model.unwrap_or_default().to_owned();
     let log = |status: u16, usage: Option<Usage>| {
         let metadata = parts.headers.get("cf-aig-metadata");
         gateway.logs.record(&Passed {
@@ -301,7 +302,7 @@ async fn serve_model(gateway: &Gateway, dialect: &dyn Dialect, request: Request)
 /// The most that a request can be counted as.
 fn most(bytes: &[u8], body: &Value) -> Usage {
     let limits = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
-    let output = limits.iter().filter_map(|name| body[name].as_u64()).max();
+    let output = limits.iter().filter_map(|name| body.get(name)?.as_u64()).max();
     Usage::new(bytes.len() as u64, output.unwrap_or_default())
 }
 

@@ -49,8 +49,17 @@ impl Access {
             administrator.map(|it| it.mode),
             installation.platform.endpoint.is_some(),
         );
+        let mode = mode.ok_or_else(|| {
+            // Where there is nothing to choose from, a choice is not what is missing.
+            let nothing = installation.platform == Platform::default() && held.keys.is_empty();
+            if nothing {
+                not_configured()
+            } else {
+                not_chosen(agent)
+            }
+        })?;
         Ok(Self {
-            mode: mode.ok_or_else(|| not_chosen(agent))?,
+            mode,
             keys: held.keys.iter().map(|key| key.held()).collect(),
             installation,
             held,
@@ -210,6 +219,13 @@ pub(crate) fn endpoint_upstream(installation: &Installation) -> Option<Upstream>
 pub(crate) fn keyring(call: &Call) -> Result<Keyring, Failed> {
     let setting = bindings::secret(&call.env, bindings::SAM_CREDENTIAL_KEYS);
     Keyring::new(setting.as_ref(), &call.key()?).map_err(|error| hidden(&error))
+}
+
+fn not_configured() -> ApiError {
+    ApiError::new(503, "model_not_configured", "No model is configured.").hint(
+        "Set SAM_MODEL_URL, or SAM_CLOUDFLARE_ACCOUNT and SAM_CLOUDFLARE_TOKEN for AI Gateway, and \
+         start the server again; or store a key of your own with `sam credential set`.",
+    )
 }
 
 fn unreadable() -> ApiError {

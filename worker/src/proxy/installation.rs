@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use sam_domain::access::wire::ModelStatus;
 use sam_domain::catalogue::model::Dialect;
+use sam_domain::catalogue::models::UTILITY_DEFAULT;
 use sam_domain::error::ApiError;
 use sam_domain::provider::address::{self, AddressError, Reach};
 use sam_domain::provider::key::{Endpoint, KeyHeader};
@@ -209,10 +210,12 @@ fn bare(url: &Url) -> String {
 /// Where model calls go, as far as everyone may know.
 pub(crate) fn status(env: &Env) -> ModelStatus {
     let endpoint = bindings::setting(env, bindings::SAM_MODEL_URL).is_some();
+    let gateway = bindings::setting(env, bindings::SAM_CLOUDFLARE_ACCOUNT).is_some();
     let kind = bindings::setting(env, bindings::SAM_MODEL_KIND);
-    let configured = endpoint || bindings::setting(env, bindings::SAM_CLOUDFLARE_ACCOUNT).is_some();
+    let named = bindings::setting(env, bindings::SAM_MODEL);
+    let catalogued = gateway.then(|| UTILITY_DEFAULT.to_owned());
     ModelStatus {
-        model: bindings::setting(env, bindings::SAM_MODEL).filter(|_| configured),
+        model: named.filter(|_| endpoint || gateway).or(catalogued),
         scripted: endpoint && kind.as_deref() == Some("scripted"),
     }
 }
