@@ -180,6 +180,8 @@ ids! {
     CommandId "cmd_";
     /// An invite for a new person.
     InviteId "inv_";
+    /// An API token.
+    ApiTokenId "tok_";
     /// One HTTP request, named in its error.
     RequestId "req_";
 }

@@ -23,6 +23,8 @@
 //! | [`node`] | machines, workspaces, agent sessions, commands | [`node::step`] |
 //! | [`pool`] | who gets which node | [`pool::step`] |
 //! | [`link`] | the node link, both ends | [`link::agent_end`], [`link::object_end`] |
+//! | [`device`] | signing in a program without a browser | [`device::flow`] |
+//! | [`limit`] | how often something may be tried | [`limit::Bucket`] |
 //! | [`feed`] | what browsers and terminals follow | – |
 //! | [`access`] | principals, people, projects, tokens on the wire | – |
 //! | [`catalogue`] | agents and words | – |
@@ -33,9 +35,11 @@ pub mod access;
 pub mod actor;
 pub mod catalogue;
 pub mod conversation;
+pub mod device;
 pub mod error;
 pub mod feed;
 pub mod id;
+pub mod limit;
 pub mod link;
 pub mod node;
 pub mod pool;

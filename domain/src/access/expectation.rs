@@ -55,6 +55,10 @@ pub const fn expectation(id: RouteId) -> Expectation {
         | RouteId::OpenApi
         | RouteId::Catalog
         | RouteId::SetupStatus
+        | RouteId::AuthorizationServer
+        | RouteId::ListAuthSessions
+        | RouteId::EndOtherAuthSessions
+        | RouteId::ListApiTokens
         | RouteId::Me
         | RouteId::Logout
         | RouteId::ListPeople
@@ -71,6 +75,17 @@ pub const fn expectation(id: RouteId) -> Expectation {
         RouteId::SetupClaim => takes(r#"{"claim_token":"spent"}"#, &[409]),
         RouteId::LinkLogin => takes(r#"{"link":"sam_lnk_unknown"}"#, &[410]),
         RouteId::InviteLogin => takes(r#"{"invite":"sam_inv_unknown","name":"n"}"#, &[410]),
+        RouteId::TokenLogin => takes(
+            r#"{"token":"sam_pat_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#,
+            &[422],
+        ),
+        RouteId::CreateApiToken => takes(r#"{"name":"n"}"#, &[201]),
+        // In the words of RFC 6749, which the router does not speak.
+        RouteId::DeviceCode => takes("client_id=access", &[200]),
+        RouteId::DeviceToken => takes("grant_type=password", &[400]),
+        RouteId::ApproveDevice | RouteId::DenyDevice => {
+            takes(r#"{"user_code":"BCDF-GHJK"}"#, &[404])
+        }
         RouteId::CreateInvite => takes("{}", &[201]),
         // Nobody else's role changes by an empty change.
         RouteId::ChangePerson => takes("{}", &[404]),
@@ -95,6 +110,9 @@ pub const fn expectation(id: RouteId) -> Expectation {
         | RouteId::RemoveMember
         | RouteId::RemovePerson
         | RouteId::RevokeInvite
+        | RouteId::RevokeApiToken
+        | RouteId::EndAuthSession
+        | RouteId::GetDevice
         | RouteId::CancelTurn
         | RouteId::RowBody
         | RouteId::GetBody => missing(),
