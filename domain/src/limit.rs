@@ -97,6 +97,13 @@ pub struct Bucket {
     pub full_at: Timestamp,
 }
 
+/// What a counting object answers to the name of the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// For how long to wait; the try was let through when absent.
+    pub wait: Option<Millis>,
+}
+
 impl Bucket {
     /// Counts a try, or says after which time one may come. A refused try costs nothing.
     ///

@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use sam_domain::actor::Envelope;
 use sam_domain::actor::inbox::Receipt;
+use sam_domain::device::code::UserCode;
 use sam_domain::error::{ApiError, ErrorBody};
 use sam_domain::id::{Id, NodeId, ProjectId, TaskId, UserId};
+use sam_domain::limit::LimitName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
@@ -105,9 +107,23 @@ pub enum Class {
     NodeLifecycle,
     /// One per owner of nodes.
     NodePool,
+    /// One per user code of a device flow.
+    DeviceFlow,
+    /// One per thing that is limited and whoever tries it.
+    RateLimit,
 }
 
 impl Class {
+    /// All classes.
+    pub const ALL: [Self; 6] = [
+        Self::ProjectData,
+        Self::TaskRunner,
+        Self::NodeLifecycle,
+        Self::NodePool,
+        Self::DeviceFlow,
+        Self::RateLimit,
+    ];
+
     /// Its name, as the Worker exports it.
     pub fn name(self) -> &'static str {
         match self {
@@ -115,6 +131,8 @@ impl Class {
             Self::TaskRunner => "TaskRunner",
             Self::NodeLifecycle => "NodeLifecycle",
             Self::NodePool => "NodePool",
+            Self::DeviceFlow => "DeviceFlow",
+            Self::RateLimit => "RateLimit",
         }
     }
 
@@ -125,6 +143,8 @@ impl Class {
             Self::TaskRunner => "TASK_RUNNER",
             Self::NodeLifecycle => "NODE_LIFECYCLE",
             Self::NodePool => "NODE_POOL",
+            Self::DeviceFlow => "DEVICE_FLOW",
+            Self::RateLimit => "RATE_LIMIT",
         }
     }
 }
@@ -326,4 +346,14 @@ pub fn node(env: &Env, id: &NodeId) -> Result<Object, CallError> {
 /// The object of a person's pool of nodes.
 pub fn pool(env: &Env, owner: &UserId) -> Result<Object, CallError> {
     Object::named(env, Class::NodePool, owner.as_str())
+}
+
+/// The object of a user code's device flow.
+pub fn device_flow(env: &Env, code: &UserCode) -> Result<Object, CallError> {
+    Object::named(env, Class::DeviceFlow, code.letters())
+}
+
+/// The object that counts what `who` tries of what is limited under this name.
+pub fn rate_limit(env: &Env, limit: LimitName, who: &str) -> Result<Object, CallError> {
+    Object::named(env, Class::RateLimit, &format!("{}/{who}", limit.word()))
 }

@@ -9,6 +9,8 @@ export const DURABLE_OBJECTS = {
   TASK_RUNNER: "TaskRunner",
   NODE_LIFECYCLE: "NodeLifecycle",
   NODE_POOL: "NodePool",
+  DEVICE_FLOW: "DeviceFlow",
+  RATE_LIMIT: "RateLimit",
 };
 
 export const D1 = { binding: "DB", name: "sam" };

@@ -35,6 +35,8 @@ export class ProjectData extends DurableObject {
 export class TaskRunner extends DurableObject {}
 export class NodeLifecycle extends DurableObject {}
 export class NodePool extends DurableObject {}
+export class DeviceFlow extends DurableObject {}
+export class RateLimit extends DurableObject {}
 export default {
   async fetch(request, env) {
     const { pathname } = new URL(request.url);

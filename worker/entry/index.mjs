@@ -33,3 +33,5 @@ export const ProjectData = objectClass("ProjectData");
 export const TaskRunner = objectClass("TaskRunner");
 export const NodeLifecycle = objectClass("NodeLifecycle");
 export const NodePool = objectClass("NodePool");
+export const DeviceFlow = objectClass("DeviceFlow");
+export const RateLimit = objectClass("RateLimit");

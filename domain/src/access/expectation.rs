@@ -11,7 +11,7 @@ use super::route::RouteId;
 pub struct Expectation {
     /// The request's body.
     pub body: &'static str,
-    /// Statuses that only the handler gives for it. Never 401, 403 or 405.
+    /// Statuses that only the handler gives for it; with a code of its own also 401.
     pub statuses: &'static [u16],
     /// The error's code, where the status is one that the router gives as well.
     pub code: Option<&'static str>,
@@ -75,10 +75,11 @@ pub const fn expectation(id: RouteId) -> Expectation {
         RouteId::SetupClaim => takes(r#"{"claim_token":"spent"}"#, &[409]),
         RouteId::LinkLogin => takes(r#"{"link":"sam_lnk_unknown"}"#, &[410]),
         RouteId::InviteLogin => takes(r#"{"invite":"sam_inv_unknown","name":"n"}"#, &[410]),
-        RouteId::TokenLogin => takes(
-            r#"{"token":"sam_pat_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#,
-            &[422],
-        ),
+        RouteId::TokenLogin => Expectation {
+            body: r#"{"token":"sam_pat_unknown"}"#,
+            statuses: &[401],
+            code: Some("api_token_refused"),
+        },
         RouteId::CreateApiToken => takes(r#"{"name":"n"}"#, &[201]),
         // In the words of RFC 6749, which the router does not speak.
         RouteId::DeviceCode => takes("client_id=access", &[200]),

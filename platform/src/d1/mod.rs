@@ -1,4 +1,4 @@
-//! D1: people, tokens, invites, projects, members, changes of access, and the cross-project index of tasks and nodes.
+//! D1: people, sessions, tokens, invites, projects, members, changes of access, and the cross-project index of tasks and nodes.
 //!
 //! One repository module per table; SQL text of D1 appears in them and nowhere else. Everything is
 //! bound as text or as a double that holds the integer exactly. A batch is one transaction.
@@ -6,6 +6,7 @@
 //! Who wins a race is decided by a single statement (`INSERT … ON CONFLICT DO NOTHING`,
 //! `UPDATE … WHERE not yet … RETURNING`), never by a read followed by a write.
 
+pub mod api_tokens;
 pub mod audit_log;
 pub mod auth_sessions;
 pub mod installation;

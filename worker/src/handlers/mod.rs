@@ -1,8 +1,11 @@
 //! What the routes do, one module for each noun.
 
+pub(crate) mod api_tokens;
 pub(crate) mod audit;
 pub(crate) mod auth;
+pub(crate) mod auth_sessions;
 pub(crate) mod bodies;
+pub(crate) mod device;
 pub(crate) mod members;
 pub(crate) mod meta;
 pub(crate) mod nodes;
