@@ -1,11 +1,14 @@
 //! What each command does.
 
 mod auth;
+mod auth_sessions;
+mod device;
 mod members;
 mod node;
 mod people;
 mod project;
 mod task;
+mod token;
 
 pub(crate) use auth::model_line;
 pub(crate) use task::{shape, state_word};
@@ -24,6 +27,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         Command::Project(command) => project::run(&mut context, command).await,
         Command::Task(command) => task::run(&context, command).await,
         Command::Node(command) => node::run(&context, command).await,
+        Command::Token(command) => token::run(&context, command).await,
         Command::People(command) => people::run(&context, command).await,
         Command::Runner(_) => Err(planned(
             "`sam runner`",
