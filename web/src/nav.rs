@@ -20,6 +20,14 @@ pub(crate) fn take_fragment() -> Option<String> {
     (!secret.is_empty()).then_some(secret)
 }
 
+/// A parameter of the address's query.
+pub(crate) fn query(name: &str) -> Option<String> {
+    let query = window().location().search().ok()?;
+    web_sys::UrlSearchParams::new_with_str(&query)
+        .ok()?
+        .get(name)
+}
+
 /// Goes to a route.
 pub(crate) fn go(app: App, route: Route) {
     if app.route.with_untracked(|now| *now == route) {
