@@ -138,6 +138,20 @@ async fn by_api_token(call: &Call, route: &Route, token: &Secret) -> Result<User
     })
 }
 
+/// The person whose session this browser's cookie is, if it is one of theirs that is not narrowed.
+pub(crate) async fn whose_browser(call: &Call) -> Result<Option<users::User>, Failed> {
+    let Some(token) = http::cookie(&call.request, COOKIE) else {
+        return Ok(None);
+    };
+    let session = call.key()?.hash_token(SESSION, &token);
+    let signed_in = AuthSessions(&call.database()?)
+        .user(&session, call.now)
+        .await?;
+    Ok(signed_in
+        .filter(|one| one.scopes.is_none() && active(&one.user).is_ok())
+        .map(|one| one.user))
+}
+
 /// Refuses a credential whose scopes do not reach to the route; without scopes it reaches everywhere.
 fn reach(route: &Route, scopes: Option<&Scopes>) -> Result<(), ApiError> {
     if route.reach.is_met_by(scopes) {

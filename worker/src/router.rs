@@ -18,8 +18,8 @@ use worker::{Env, Request, Response};
 use crate::call::Call;
 use crate::errors::{Answer, Failed, log};
 use crate::handlers::{
-    api_tokens, auth, auth_sessions, bodies, device, members, meta, nodes, people, projects,
-    sessions, setup, tasks, workspaces,
+    api_tokens, auth, auth_sessions, bodies, device, github, members, meta, nodes, people,
+    projects, sessions, setup, tasks, workspaces,
 };
 use crate::membership::{Member, TaskMember};
 use crate::principal::{
@@ -204,6 +204,8 @@ dispatch! {
     ListApiTokens => User, api_tokens::list;
     CreateApiToken => User, api_tokens::create;
     RevokeApiToken => User, api_tokens::revoke;
+    GithubStart => Public, github::start;
+    GithubCallback => Public, github::callback;
     TokenLogin => Public, api_tokens::login;
     AuthorizationServer => Public, device::metadata;
     DeviceCode => Public, device::begin;

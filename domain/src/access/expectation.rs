@@ -80,6 +80,9 @@ pub const fn expectation(id: RouteId) -> Expectation {
             statuses: &[401],
             code: Some("api_token_refused"),
         },
+        // None is configured where the test runs; a browser is sent back to the sign-in page.
+        RouteId::GithubStart => answers(&[503]),
+        RouteId::GithubCallback => answers(&[302]),
         RouteId::CreateApiToken => takes(r#"{"name":"n"}"#, &[201]),
         // In the words of RFC 6749, which the router does not speak.
         RouteId::DeviceCode => takes("client_id=access", &[200]),

@@ -120,6 +120,13 @@ fn json<T: JsonSchema>(generator: &mut SchemaGenerator) -> Shape {
     answers(Content::Json(of::<T>(generator)))
 }
 
+/// Sends a browser elsewhere.
+fn redirect() -> Shape {
+    let mut shape = answers(Content::Text);
+    shape.status = 302;
+    shape
+}
+
 fn body<T: JsonSchema>(generator: &mut SchemaGenerator) -> Content {
     Content::Json(of::<T>(generator))
 }
@@ -150,6 +157,14 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
         RouteId::CreateApiToken => json::<CreatedApiToken>(g)
             .created()
             .taking(body::<CreateApiToken>(g)),
+        RouteId::GithubStart => redirect().query(
+            "back",
+            json!({"type": "string"}),
+            "Where to go once signed in.",
+        ),
+        RouteId::GithubCallback => redirect()
+            .query("code", json!({"type": "string"}), "As GitHub sends it.")
+            .query("state", json!({"type": "string"}), "As GitHub sends it."),
         RouteId::TokenLogin => json::<SignedIn>(g).taking(body::<TokenLogin>(g)),
         RouteId::AuthorizationServer => json::<AuthorizationServer>(g),
         RouteId::DeviceCode => {

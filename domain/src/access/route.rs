@@ -101,6 +101,8 @@ routes! {
     ListApiTokens Get "/api/auth/tokens" User "One's API tokens";
     CreateApiToken Post "/api/auth/tokens" User "Make an API token; its secret is shown once";
     RevokeApiToken Delete "/api/auth/tokens/{token}" User "Revoke an API token and end what was opened with it";
+    GithubStart Get "/api/auth/github/start" Public "Go to GitHub to sign in";
+    GithubCallback Get "/api/auth/github/callback" Public "Come back from GitHub, signed in";
     TokenLogin Post "/api/auth/token-login" Public "Open a session with an API token";
     AuthorizationServer Get "/.well-known/oauth-authorization-server" Public "Where and how programs are signed in (RFC 8414)";
     DeviceCode Post "/api/auth/device/code" Public "Begin a device flow (RFC 8628)";

@@ -154,12 +154,15 @@ async fn a_program_is_signed_in_once_by_who_compared_its_code() -> Result {
     answered(&poll(&anyone, &codes.device_code, "program").await?, 200)
 }
 
+/// Where a request goes, its fields, and the word it is refused with.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+
 #[tokio::test]
 async fn requests_that_are_not_of_the_flow_are_refused_in_its_words() -> Result {
     let stack = Stack::start().await?;
     let anyone = stack.anyone()?;
     let long = "x".repeat(9000);
-    let cases: [(&str, &[(&str, &str)], &str); 9] = [
+    let cases: [Case<'_>; 9] = [
         (CODE, &[], "invalid_request"),
         (CODE, &[("client_id", "")], "invalid_request"),
         (

@@ -13,9 +13,7 @@ async fn sessions(client: &Client) -> Result<AuthSessionList> {
 
 /// Another session of the same person.
 async fn another(stack: &Stack, person: &Client) -> Result<Client> {
-    let anyone = stack
-        .anyone()?
-        .with_header("user-agent", "other browser\u{7f}");
+    let anyone = stack.anyone()?.with_header("user-agent", "other browser");
     let link: SignInLink = person
         .post("/api/auth/sign-in-links", &json!({}))
         .await?

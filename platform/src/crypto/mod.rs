@@ -9,7 +9,9 @@ pub mod keys;
 pub mod secret;
 
 pub use claims::{ClaimsError, Expiring};
-pub use keys::{KeyError, SigningKey, TokenHash, random_token, same_hash, sha256_hex};
+pub use keys::{
+    KeyError, SigningKey, TokenHash, random_token, same_hash, sha256_base64url, sha256_hex,
+};
 pub use secret::Secret;
 
 use base64::Engine as _;

@@ -175,22 +175,26 @@ impl ApiTokens<'_> {
             .map(|_| ())
     }
 
-    /// Revokes one of a person's tokens. Returns whether there was one.
+    /// Revokes one of a person's tokens. Returns its hash, under whose handle sockets may be open.
     pub async fn revoke(
         &self,
         user: &UserId,
         id: &ApiTokenId,
         now: Timestamp,
-    ) -> Result<bool, D1Error> {
-        let changed = self
+    ) -> Result<Option<TokenHash>, D1Error> {
+        #[derive(Deserialize)]
+        struct Revoked {
+            token_hash: String,
+        }
+        let revoked: Option<Revoked> = self
             .0
-            .run(
+            .first(
                 "UPDATE api_tokens SET revoked_at = ?3 \
-                 WHERE id = ?2 AND user_id = ?1 AND revoked_at IS NULL",
+                 WHERE id = ?2 AND user_id = ?1 AND revoked_at IS NULL RETURNING token_hash",
                 params![user, id, now],
             )
             .await?;
-        Ok(changed > 0)
+        Ok(revoked.map(|row| TokenHash::from_stored(row.token_hash)))
     }
 }
 

@@ -9,6 +9,7 @@
 pub mod api_tokens;
 pub mod audit_log;
 pub mod auth_sessions;
+pub mod identities;
 pub mod installation;
 pub mod invites;
 pub mod join_tokens;

@@ -98,13 +98,12 @@ pub(crate) async fn create(call: &Call, user: User) -> Answer {
 pub(crate) async fn revoke(call: &Call, user: User) -> Answer {
     let token: ApiTokenId = call.id(0, "API token")?;
     let database = call.database()?;
-    if !ApiTokens(&database)
+    let revoked = ApiTokens(&database)
         .revoke(user.id(), &token, call.now)
         .await?
-    {
-        return Err(ApiError::not_found("API token").into());
-    }
-    let opened = AuthSessions(&database).of_api_token(&token).await?;
+        .ok_or_else(|| ApiError::not_found("API token"))?;
+    let mut opened = AuthSessions(&database).of_api_token(&token).await?;
+    opened.push(revoked.handle().to_owned());
     audit::record(
         call,
         &database,

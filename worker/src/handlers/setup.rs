@@ -9,7 +9,7 @@ use sam_platform::d1::installation::Installation;
 use sam_platform::d1::users::User;
 use sam_platform::http;
 
-use super::auth;
+use super::{auth, github};
 use crate::call::Call;
 use crate::errors::Answer;
 use crate::limits;
@@ -23,6 +23,7 @@ pub(crate) async fn status(call: &Call, _: Public) -> Answer {
         &SetupStatus {
             claimed: claim.is_some(),
             model: upstream::status(&call.env),
+            github: github::is_configured(call),
         },
     ))
 }
