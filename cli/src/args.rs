@@ -5,6 +5,7 @@ pub(crate) mod money;
 
 use crate::secret::Secret;
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
+use sam_domain::access::tokens::{NoScope, Scope};
 use sam_domain::access::wire::{ProjectRole, Role};
 use sam_domain::task::TaskMode;
 
@@ -47,6 +48,9 @@ pub(crate) enum Command {
     /// Machines that do the work
     #[command(subcommand, visible_alias = "nodes")]
     Node(Node),
+    /// API tokens, for scripts
+    #[command(subcommand, visible_alias = "tokens")]
+    Token(Token),
     /// The people of the installation, for who runs it
     #[command(subcommand)]
     People(People),
@@ -83,7 +87,7 @@ pub(crate) struct Planned {
 /// `sam auth …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Auth {
-    /// Sign in to a server
+    /// Sign in to a server: through the browser, or with what you have been given
     #[command(group = ArgGroup::new("with").args(["claim", "token", "link", "invite"]))]
     Login(Login),
     /// Who is signed in, where, and which model answers
@@ -92,6 +96,19 @@ pub(crate) enum Auth {
     Logout,
     /// Mint a single-use link that signs a browser in
     Link,
+    /// Print the token in use
+    Token,
+    /// Where you are signed in
+    Sessions,
+    /// End one of your sessions, or all the others
+    #[command(group = ArgGroup::new("which").args(["session", "others"]).required(true))]
+    End {
+        /// The session, as `sam auth sessions` names it
+        session: Option<String>,
+        /// All but this one
+        #[arg(long)]
+        others: bool,
+    },
 }
 
 /// `sam auth login`
@@ -100,7 +117,7 @@ pub(crate) struct Login {
     /// The one-time claim token of a new installation (`-` reads it from stdin)
     #[arg(long, value_name = "TOKEN")]
     pub(crate) claim: Option<Secret>,
-    /// A token (left out or `-`: read from stdin)
+    /// An API token (left out or `-`: read from stdin)
     #[arg(long, value_name = "TOKEN", num_args = 0..=1, default_missing_value = "-")]
     pub(crate) token: Option<Secret>,
     /// A single-use sign-in link (`-` reads it from stdin)
@@ -115,6 +132,41 @@ pub(crate) struct Login {
     /// Your name, when claiming or invited
     #[arg(long)]
     pub(crate) name: Option<String>,
+    /// Through the browser: ask for no more than this [default: all that you may]
+    #[arg(long, value_name = "SCOPE", value_parser = scope, conflicts_with = "with")]
+    pub(crate) scope: Vec<Scope>,
+    /// Through the browser: only print the page's address
+    #[arg(long, conflicts_with = "with")]
+    pub(crate) no_browser: bool,
+}
+
+/// Scopes as arguments, with their words listed in the help.
+fn scope(text: &str) -> Result<Scope, NoScope> {
+    text.parse()
+}
+
+/// `sam token …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Token {
+    /// Make a token; it is shown once
+    Create {
+        /// What it is for
+        #[arg(long)]
+        name: String,
+        /// What it may do: read, write, admin, node-join; may be repeated [default: read write]
+        #[arg(long, value_name = "SCOPE", value_parser = scope)]
+        scope: Vec<Scope>,
+        /// In how many days it ends [default: never]
+        #[arg(long, value_name = "DAYS")]
+        expires_in_days: Option<u32>,
+    },
+    /// List your tokens
+    List,
+    /// Revoke a token and end what was opened with it
+    Revoke {
+        /// Name or id
+        token: String,
+    },
 }
 
 /// `sam project …`

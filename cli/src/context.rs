@@ -31,8 +31,8 @@ impl Context {
             Some((token, source)) => Ok((Api::new(url.clone(), Some(token))?, url, source)),
             None => Err(Failure::NotSignedIn {
                 message: "You are not signed in.".to_owned(),
-                hint: "Run `sam auth login --claim <token>` on a new installation, or \
-                       `sam auth login --token`."
+                hint: "Run `sam auth login`, or `sam auth login --claim <token>` on a new \
+                       installation."
                     .to_owned(),
             }),
         }

@@ -243,7 +243,11 @@ async fn nobody_signed_in_is_said_with_its_exit_code() {
     let ran = program.run(&["task", "list"]).await;
     assert_eq!((ran.code, ran.stdout.as_str()), (3, ""));
     let ran = program.run(&["auth", "login"]).await;
-    assert_eq!(ran.code, 7);
+    ran.expect_error(
+        2,
+        "error: Nobody has claimed this installation, so nobody can approve.\n\
+         hint: Claim it: sam auth login --claim <token>\n",
+    );
 }
 
 #[tokio::test]

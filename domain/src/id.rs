@@ -182,6 +182,8 @@ ids! {
     InviteId "inv_";
     /// A stored key to a model API.
     CredentialId "crd_";
+    /// An API token.
+    ApiTokenId "tok_";
     /// One HTTP request, named in its error.
     RequestId "req_";
 }

@@ -23,6 +23,8 @@
 //! | [`node`] | machines, workspaces, agent sessions, commands | [`node::step`] |
 //! | [`pool`] | who gets which node | [`pool::step`] |
 //! | [`link`] | the node link, both ends | [`link::agent_end`], [`link::object_end`] |
+//! | [`device`] | signing in a program without a browser | [`device::flow`] |
+//! | [`limit`] | how often something may be tried | [`limit::Bucket`] |
 //! | [`feed`] | what browsers and terminals follow | – |
 //! | [`access`] | principals, people, projects, tokens on the wire | – |
 //! | [`catalogue`] | agents, models and words | – |
@@ -35,9 +37,11 @@ pub mod actor;
 pub mod budget;
 pub mod catalogue;
 pub mod conversation;
+pub mod device;
 pub mod error;
 pub mod feed;
 pub mod id;
+pub mod limit;
 pub mod link;
 pub mod node;
 pub mod pool;

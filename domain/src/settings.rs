@@ -44,6 +44,17 @@ pub const SAM_CREDENTIAL_KEYS: &str = "SAM_CREDENTIAL_KEYS";
 /// How long a machine's link may be silent, in seconds; see [`lease`].
 pub const SAM_LINK_LEASE: &str = "SAM_LINK_LEASE";
 
+/// The id of the OAuth app on GitHub with which people sign in.
+pub const SAM_GITHUB_CLIENT_ID: &str = "SAM_GITHUB_CLIENT_ID";
+/// Its secret.
+pub const SAM_GITHUB_CLIENT_SECRET: &str = "SAM_GITHUB_CLIENT_SECRET";
+/// Where GitHub's pages are.
+pub const SAM_GITHUB_URL: &str = "SAM_GITHUB_URL";
+/// Where GitHub's API is.
+pub const SAM_GITHUB_API_URL: &str = "SAM_GITHUB_API_URL";
+/// Whether people whom nobody invited may come: `invite`, `approval` or `open`.
+pub const SAM_SIGN_UP: &str = "SAM_SIGN_UP";
+
 /// One setting of the control plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setting {
@@ -141,6 +152,36 @@ pub const SETTINGS: &[Setting] = &[
         name: SAM_PUBLIC_URL,
         meaning: "the address that sign-in links name, if it is not the one asked",
         default: "the one asked",
+        secret: false,
+    },
+    Setting {
+        name: SAM_GITHUB_CLIENT_ID,
+        meaning: "the id of the OAuth app on GitHub with which people sign in; its callback is `/api/auth/github/callback`",
+        default: "none: nobody signs in with GitHub",
+        secret: false,
+    },
+    Setting {
+        name: SAM_GITHUB_CLIENT_SECRET,
+        meaning: "its secret",
+        default: "none",
+        secret: true,
+    },
+    Setting {
+        name: SAM_GITHUB_URL,
+        meaning: "where GitHub's pages are; https except on loopback",
+        default: "`https://github.com`",
+        secret: false,
+    },
+    Setting {
+        name: SAM_GITHUB_API_URL,
+        meaning: "where GitHub's API is; https except on loopback",
+        default: "`https://api.github.com`",
+        secret: false,
+    },
+    Setting {
+        name: SAM_SIGN_UP,
+        meaning: "whether people whom nobody invited may come with GitHub: `invite` for no, `approval` for once an administrator lets them in, `open` for yes",
+        default: "`invite`",
         secret: false,
     },
     Setting {

@@ -1,4 +1,5 @@
-//! Who owns it: one object per project, task, node and person's pool, and one for each budget.
+//! Who owns it: one object per project, task, node and person's pool; one for each budget, device
+//! flow and counter of tries.
 //!
 //! Each class is a thin shell around a machine of `sam-domain`. A turn loads the machine's actor,
 //! steps it, and stores it together with everything else that turn changes and the alarm, without
@@ -13,6 +14,10 @@
 //! | `NodeLifecycle` | what is on a machine, and its link |
 //! | `NodePool` | who gets which node |
 //! | `Budget` | what a person or a project may spend, has reserved and spent |
+//! | `DeviceFlow` | one program that asks to be signed in |
+//! | `RateLimit` | how often somebody has tried something |
+//!
+//! The last two have no mail: their one value lies in a [`record`] and is forgotten in time.
 //!
 //! Invariants:
 //! - An object never waits for another while that one may wait for it: calls between objects are
@@ -25,17 +30,22 @@
 //! and every rule that a machine can decide.
 
 mod budget;
+mod device;
 #[cfg(feature = "fault-injection")]
 mod faults;
+mod limit;
 mod mail;
 mod node;
 mod object;
 mod pool;
 mod project;
+mod record;
 mod shell;
 mod task;
 
 pub use budget::Budget;
+pub use device::DeviceFlow;
+pub use limit::RateLimit;
 pub use node::NodeLifecycle;
 pub use pool::NodePool;
 pub use project::ProjectData;

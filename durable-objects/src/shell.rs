@@ -36,7 +36,7 @@ use worker::{Env, State};
 /// The alarm after an alarm comes no sooner than this, so that work in progress is not chased.
 const ALARM_PAUSE: Millis = Millis::seconds(1);
 /// How long an actor that could not be woken is left alone.
-const BROKEN_PAUSE: Millis = Millis::minutes(1);
+pub(crate) const BROKEN_PAUSE: Millis = Millis::minutes(1);
 
 const SCHEMA: [&str; 2] = [
     // One row an actor: state, outbox, inbox and deadline as one value.

@@ -37,6 +37,9 @@ describe("every page", { timeout: 240_000 }, () => {
       ...["a.js", "b.js", "c.js"].map((file) => ({ kind: "tool", body: { title: `Read ${file}`, tool_kind: "read", status: "completed", locations: [{ path: file }], ...ended } })),
       { kind: "usage", body: { input_tokens: 1200, output_tokens: 300, took: 4000 } },
     ]);
+    const token = { name: LONG.slice(0, 100), scopes: ["read", "node-join"], expires_in_days: 30 };
+    await stack.call("POST", "/api/auth/tokens", token);
+    const codes = await stack.call("POST", "/api/auth/device/code", { client_id: LONG.slice(0, 100), scope: "read" });
     page = await stack.page();
     pages = {
       projects: "/",
@@ -44,6 +47,9 @@ describe("every page", { timeout: 240_000 }, () => {
       "new task": `/projects/${project.id}/new`,
       conversation: conversation(project, submitted.session),
       nodes: "/nodes",
+      settings: "/settings",
+      "a code to compare": `/device?code=${codes.user_code}`,
+      "a code to type": "/device",
       nowhere: "/nowhere",
     };
   });
@@ -56,6 +62,8 @@ describe("every page", { timeout: 240_000 }, () => {
     await page.goto(stack.url + pages[name]);
     await page.locator(name === "conversation" ? ".row.usage" : "h1:visible, .entry:visible").first().waitFor();
     if (name === "nodes") await page.locator(".node").waitFor();
+    if (name === "settings") await page.locator(".setting").nth(1).waitFor();
+    if (name === "a code to compare") await page.getByRole("button", { name: "Deny" }).waitFor();
   };
 
   test("does not scroll sideways at 1280, 900, 375 and 320 px", async () => {

@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use sam_domain::actor::Envelope;
 use sam_domain::actor::inbox::Receipt;
+use sam_domain::device::code::UserCode;
 use sam_domain::error::{ApiError, ErrorBody};
 use sam_domain::id::{Id, NodeId, ProjectId, TaskId, UserId};
+use sam_domain::limit::LimitName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
@@ -107,9 +109,24 @@ pub enum Class {
     NodePool,
     /// One per person, one per project, one for the installation.
     Budget,
+    /// One per user code of a device flow.
+    DeviceFlow,
+    /// One per thing that is limited and whoever tries it.
+    RateLimit,
 }
 
 impl Class {
+    /// All classes.
+    pub const ALL: [Self; 7] = [
+        Self::ProjectData,
+        Self::TaskRunner,
+        Self::NodeLifecycle,
+        Self::NodePool,
+        Self::Budget,
+        Self::DeviceFlow,
+        Self::RateLimit,
+    ];
+
     /// Its name, as the Worker exports it.
     pub fn name(self) -> &'static str {
         match self {
@@ -118,6 +135,8 @@ impl Class {
             Self::NodeLifecycle => "NodeLifecycle",
             Self::NodePool => "NodePool",
             Self::Budget => "Budget",
+            Self::DeviceFlow => "DeviceFlow",
+            Self::RateLimit => "RateLimit",
         }
     }
 
@@ -129,6 +148,8 @@ impl Class {
             Self::NodeLifecycle => "NODE_LIFECYCLE",
             Self::NodePool => "NODE_POOL",
             Self::Budget => "BUDGET",
+            Self::DeviceFlow => "DEVICE_FLOW",
+            Self::RateLimit => "RATE_LIMIT",
         }
     }
 }
@@ -335,4 +356,14 @@ pub fn pool(env: &Env, owner: &UserId) -> Result<Object, CallError> {
 /// The budget of a person or a project, by their id, or the installation's.
 pub fn budget(env: &Env, holder: &str) -> Result<Object, CallError> {
     Object::named(env, Class::Budget, holder)
+}
+
+/// The object of a user code's device flow.
+pub fn device_flow(env: &Env, code: &UserCode) -> Result<Object, CallError> {
+    Object::named(env, Class::DeviceFlow, code.letters())
+}
+
+/// The object that counts what `who` tries of what is limited under this name.
+pub fn rate_limit(env: &Env, limit: LimitName, who: &str) -> Result<Object, CallError> {
+    Object::named(env, Class::RateLimit, &format!("{}/{who}", limit.word()))
 }

@@ -33,6 +33,9 @@ extern "C" {
         this: &RawStorage,
         closure: &mut dyn FnMut() -> Result<JsValue, JsValue>,
     ) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(structural, method, catch, js_name = deleteAll)]
+    fn delete_all(this: &RawStorage) -> Result<JsValue, JsValue>;
 }
 
 /// What a statement can fail with.
@@ -155,6 +158,24 @@ impl Sql {
             }
             #[cfg(all(feature = "native-sql", not(target_arch = "wasm32")))]
             Backend::Native(database) => database.run(statement, params),
+        }
+    }
+
+    /// Deletes everything that the object has stored, its tables and its alarm included. Synchronous:
+    /// it commits with the turn.
+    pub fn delete_all(&self) -> Result<(), SqlError> {
+        match &self.backend {
+            Backend::Runtime { storage, .. } => {
+                let storage: &RawStorage = storage.unchecked_ref();
+                // The promise only reports the commit, which the turn waits for in any case.
+                storage.delete_all()?;
+                self.probe.wrote(1);
+                Ok(())
+            }
+            #[cfg(all(feature = "native-sql", not(target_arch = "wasm32")))]
+            Backend::Native(_) => {
+                Err(JsFailure::new("a database in memory is dropped instead").into())
+            }
         }
     }
 

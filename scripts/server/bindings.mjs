@@ -10,6 +10,8 @@ export const DURABLE_OBJECTS = {
   NODE_LIFECYCLE: "NodeLifecycle",
   NODE_POOL: "NodePool",
   BUDGET: "Budget",
+  DEVICE_FLOW: "DeviceFlow",
+  RATE_LIMIT: "RateLimit",
 };
 
 /** When the Worker is asked to do what is due by schedule. */
@@ -40,4 +42,9 @@ export const SETTINGS = [
   "SAM_CLOUDFLARE_URL",
   "SAM_CREDENTIAL_KEYS",
   "SAM_LINK_LEASE",
+  "SAM_GITHUB_CLIENT_ID",
+  "SAM_GITHUB_CLIENT_SECRET",
+  "SAM_GITHUB_URL",
+  "SAM_GITHUB_API_URL",
+  "SAM_SIGN_UP",
 ];

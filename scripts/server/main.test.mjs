@@ -36,6 +36,8 @@ export class TaskRunner extends DurableObject {}
 export class NodeLifecycle extends DurableObject {}
 export class NodePool extends DurableObject {}
 export class Budget extends DurableObject {}
+export class DeviceFlow extends DurableObject {}
+export class RateLimit extends DurableObject {}
 export default {
   async fetch(request, env) {
     const { pathname } = new URL(request.url);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use sam_sims::gateway::{self, Fault, Options};
+use sam_sims::github;
 use tokio::net::TcpListener;
 
 /// Stand-ins that speak real protocols over real sockets, for tests and for a demo without keys.
@@ -45,6 +46,20 @@ enum Command {
         #[arg(long, value_parser = parse_faults)]
         faults: Option<FaultList>,
     },
+    /// GitHub's sign-in on 127.0.0.1, with one OAuth app and one person who says yes at once.
+    ///
+    /// The first line on stdout is `{"listening":"http://127.0.0.1:PORT"}`.
+    Github {
+        /// Port; 0 takes a free one.
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+        /// The app's id.
+        #[arg(long)]
+        client_id: String,
+        /// The app's secret.
+        #[arg(long, env = "SAM_SIMS_GITHUB_SECRET", hide_env_values = true)]
+        client_secret: String,
+    },
 }
 
 type FaultList = std::sync::Arc<Vec<Fault>>;
@@ -62,22 +77,37 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(problem) => return failed(&problem),
     };
-    let Command::Gateway {
-        port,
-        port_file,
-        key,
-        provider_key,
-        chunk_delay_ms,
-        end_with_stdin,
-        faults,
-    } = cli.command;
-    let options = Options {
-        key,
-        provider_key,
-        chunk_delay: Duration::from_millis(chunk_delay_ms),
-        faults: faults.map(|faults| faults.to_vec()).unwrap_or_default(),
+    let ran = match cli.command {
+        Command::Gateway {
+            port,
+            port_file,
+            key,
+            provider_key,
+            chunk_delay_ms,
+            end_with_stdin,
+            faults,
+        } => {
+            let options = Options {
+                key,
+                provider_key,
+                chunk_delay: Duration::from_millis(chunk_delay_ms),
+                faults: faults.map(|faults| faults.to_vec()).unwrap_or_default(),
+            };
+            runtime.block_on(run_gateway(port, port_file, end_with_stdin, options))
+        }
+        Command::Github {
+            port,
+            client_id,
+            client_secret,
+        } => {
+            let options = github::Options {
+                client_id,
+                client_secret,
+            };
+            runtime.block_on(run_github(port, options))
+        }
     };
-    match runtime.block_on(run_gateway(port, port_file, end_with_stdin, options)) {
+    match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => failed(&problem),
     }
@@ -104,6 +134,18 @@ async fn run_gateway(
         served = gateway::serve(listener, options) => served,
         stopped = tokio::signal::ctrl_c() => stopped,
         () = stdin_closed(), if end_with_stdin => Ok(()),
+    }
+}
+
+async fn run_github(port: u16, options: github::Options) -> std::io::Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    let address = listener.local_addr()?;
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{{\"listening\":\"http://{address}\"}}")?;
+    stdout.flush()?;
+    tokio::select! {
+        served = github::serve(listener, options) => served,
+        stopped = tokio::signal::ctrl_c() => stopped,
     }
 }
 

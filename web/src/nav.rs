@@ -20,6 +20,32 @@ pub(crate) fn take_fragment() -> Option<String> {
     (!secret.is_empty()).then_some(secret)
 }
 
+/// Whether one has just come back signed in; the mark leaves the address bar.
+pub(crate) fn take_signed_in() -> bool {
+    let location = window().location();
+    let marked = location.hash().is_ok_and(|hash| hash == "#signed-in");
+    if marked {
+        let path = location.pathname().unwrap_or_default();
+        replace(&format!("{path}{}", location.search().unwrap_or_default()));
+    }
+    marked
+}
+
+/// Where one is, with the query.
+pub(crate) fn address() -> String {
+    let location = window().location();
+    let path = location.pathname().unwrap_or_default();
+    format!("{path}{}", location.search().unwrap_or_default())
+}
+
+/// A parameter of the address's query.
+pub(crate) fn query(name: &str) -> Option<String> {
+    let query = window().location().search().ok()?;
+    web_sys::UrlSearchParams::new_with_str(&query)
+        .ok()?
+        .get(name)
+}
+
 /// Goes to a route.
 pub(crate) fn go(app: App, route: Route) {
     if app.route.with_untracked(|now| *now == route) {

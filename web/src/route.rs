@@ -24,6 +24,10 @@ pub(crate) enum Route {
     Session(ProjectId, SessionId),
     /// `/nodes`: one's machines.
     Nodes,
+    /// `/settings`: API tokens and sessions.
+    Settings,
+    /// `/device`: signing a program in. The code is in the query; it opens nothing by itself.
+    Device,
     /// Anything else.
     Unknown,
 }
@@ -38,6 +42,8 @@ impl Route {
             ["claim"] => Self::Claim,
             ["invite"] => Self::Invite,
             ["nodes"] => Self::Nodes,
+            ["settings"] => Self::Settings,
+            ["device"] => Self::Device,
             ["projects"] => Self::Home,
             ["projects", project] => project.parse().map_or(Self::Unknown, Self::Project),
             ["projects", project, "new"] => project.parse().map_or(Self::Unknown, Self::Compose),
@@ -62,6 +68,8 @@ impl Route {
             Self::Compose(project) => format!("/projects/{project}/new"),
             Self::Session(project, session) => format!("/projects/{project}/sessions/{session}"),
             Self::Nodes => "/nodes".to_owned(),
+            Self::Settings => "/settings".to_owned(),
+            Self::Device => "/device".to_owned(),
         }
     }
 
@@ -76,6 +84,8 @@ impl Route {
             | Self::Claim
             | Self::Invite
             | Self::Nodes
+            | Self::Settings
+            | Self::Device
             | Self::Unknown => None,
         }
     }
@@ -96,6 +106,8 @@ impl Route {
             }
             Self::Project(_)
             | Self::Nodes
+            | Self::Settings
+            | Self::Device
             | Self::Claim
             | Self::Invite
             | Self::SignIn
@@ -119,6 +131,8 @@ mod tests {
             "/claim".to_owned(),
             "/invite".to_owned(),
             "/nodes".to_owned(),
+            "/settings".to_owned(),
+            "/device".to_owned(),
             format!("/projects/{project}"),
             format!("/projects/{project}/new"),
             format!("/projects/{project}/sessions/{session}"),

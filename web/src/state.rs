@@ -3,6 +3,7 @@
 use crate::api::{self, Trouble};
 use crate::browser;
 use crate::live::Live;
+use crate::nav;
 use crate::route::Route;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -147,6 +148,12 @@ impl App {
         self.who.with(|who| matches!(who, Who::Person(_)))
     }
 
+    /// Whether one can sign in with GitHub, tracked.
+    pub(crate) fn has_github(self) -> bool {
+        self.status
+            .with(|status| status.as_ref().is_some_and(|s| s.github))
+    }
+
     /// Whether answers come from the scripted stand-in, tracked.
     pub(crate) fn scripted(self) -> bool {
         self.status
@@ -173,6 +180,9 @@ impl App {
 
     /// Asks who looks and what the installation is.
     pub(crate) fn ask(self) {
+        if nav::take_signed_in() {
+            browser::remember(SIGNED_IN, Some("1"));
+        }
         spawn_local(async move {
             self.who.set(Who::Unknown);
             match api::get::<SetupStatus>("/api/setup/status").await {

@@ -34,3 +34,5 @@ export const TaskRunner = objectClass("TaskRunner");
 export const NodeLifecycle = objectClass("NodeLifecycle");
 export const NodePool = objectClass("NodePool");
 export const Budget = objectClass("Budget");
+export const DeviceFlow = objectClass("DeviceFlow");
+export const RateLimit = objectClass("RateLimit");

@@ -1,5 +1,7 @@
 //! One request in flight, with what every handler needs.
 
+use std::cell::Cell;
+
 use sam_domain::error::ApiError;
 use sam_domain::id::{Id, RequestId};
 use sam_domain::time::Timestamp;
@@ -33,6 +35,8 @@ pub(crate) struct Call {
     pub(crate) background: Background,
     /// The values of the path's `{…}` segments.
     pub(crate) segments: Vec<String>,
+    /// In how many seconds a refused try may be repeated.
+    pub(crate) retry_after: Cell<Option<u64>>,
 }
 
 impl Call {
@@ -52,6 +56,7 @@ impl Call {
             request,
             background: Background::of_request(context),
             segments: Vec::new(),
+            retry_after: Cell::new(None),
         })
     }
 

@@ -70,16 +70,10 @@ async fn in_object(call: &Call, class: &str, name: &str, trap: bool) -> Answer {
 }
 
 fn class_of(word: &str) -> Result<Class, ApiError> {
-    [
-        Class::ProjectData,
-        Class::TaskRunner,
-        Class::NodeLifecycle,
-        Class::NodePool,
-        Class::Budget,
-    ]
-    .into_iter()
-    .find(|class| class.name() == word)
-    .ok_or_else(|| ApiError::not_found("class"))
+    Class::ALL
+        .into_iter()
+        .find(|class| class.name() == word)
+        .ok_or_else(|| ApiError::not_found("class"))
 }
 
 async fn evict(call: &Call, class: &str, name: &str) -> Answer {

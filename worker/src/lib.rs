@@ -28,6 +28,7 @@ mod errors;
 #[cfg(feature = "fault-injection")]
 mod faults;
 mod handlers;
+mod limits;
 mod membership;
 mod objects;
 mod origin;

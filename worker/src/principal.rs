@@ -10,6 +10,7 @@
 use sam_domain::access::claims::{Claims, Purpose};
 use sam_domain::access::principal::PrincipalKind;
 use sam_domain::access::route::Route;
+use sam_domain::access::tokens::{Reach, Scopes};
 use sam_domain::access::wire::Role;
 use sam_domain::error::ApiError;
 use sam_domain::id::{NodeId, UserId, WorkspaceId};
@@ -17,18 +18,21 @@ use sam_domain::node::call::NodeCall;
 use sam_domain::node::wire::NodeView;
 use sam_platform::bindings;
 use sam_platform::crypto::{ClaimsError, Secret, TokenHash};
+use sam_platform::d1::api_tokens::ApiTokens;
 use sam_platform::d1::auth_sessions::AuthSessions;
 use sam_platform::d1::users;
 use sam_platform::http;
 use url::Url;
 
 use crate::call::Call;
-use crate::errors::Failed;
+use crate::errors::{Failed, log};
 use crate::objects;
 use crate::origin::{self, Provenance};
 
 /// Prefix of session tokens.
 pub(crate) const SESSION: &str = "sam_ses_";
+/// Prefix of API tokens.
+pub(crate) const API_TOKEN: &str = "sam_pat_";
 /// Prefix of join tokens.
 pub(crate) const JOIN: &str = "sam_join_";
 /// Prefix of node tokens; the node's id and a dot follow.
@@ -65,8 +69,10 @@ impl Principal for Public {
 pub(crate) struct User {
     /// The person.
     pub(crate) person: users::User,
-    /// The hash of the session's token; its handle names the session.
+    /// The hash of the session's or API token; its handle names the session.
     pub(crate) session: TokenHash,
+    /// Whether that is a session, which can be ended, and not an API token itself.
+    pub(crate) is_session: bool,
 }
 
 impl User {
@@ -79,8 +85,11 @@ impl User {
 impl Principal for User {
     const KIND: PrincipalKind = PrincipalKind::User;
 
-    async fn authenticate(call: &Call, _: &Route) -> Result<Self, Failed> {
+    async fn authenticate(call: &Call, route: &Route) -> Result<Self, Failed> {
         let token = match call.bearer() {
+            Some(token) if token.expose().starts_with(API_TOKEN) => {
+                return by_api_token(call, route, &token).await;
+            }
             Some(token) => token,
             None => {
                 let token = http::cookie(&call.request, COOKIE)
@@ -92,13 +101,73 @@ impl Principal for User {
         };
         of_kind(&token, SESSION, Self::KIND)?;
         let session = call.key()?.hash_token(SESSION, token.expose());
-        let person = AuthSessions(&call.access_database()?)
+        let signed_in = AuthSessions(&call.access_database()?)
             .user(&session, call.now)
             .await?
             .ok_or_else(|| invalid(Self::KIND))?;
-        active(&person)?;
-        Ok(Self { person, session })
+        active(&signed_in.user)?;
+        reach(route, signed_in.scopes.as_ref())?;
+        Ok(Self {
+            person: signed_in.user,
+            session,
+            is_session: true,
+        })
     }
+}
+
+async fn by_api_token(call: &Call, route: &Route, token: &Secret) -> Result<User, Failed> {
+    let hash = call.key()?.hash_token(API_TOKEN, token.expose());
+    let presented = ApiTokens(&call.access_database()?)
+        .present(&hash, call.now)
+        .await?
+        .ok_or_else(|| invalid(PrincipalKind::User))?;
+    active(&presented.user)?;
+    reach(route, Some(&presented.scopes))?;
+    if presented.is_use_due {
+        let (database, now) = (call.database()?, call.now);
+        call.background.run(async move {
+            if let Err(error) = ApiTokens(&database).used(&presented.id, now).await {
+                log(&error.to_string());
+            }
+        });
+    }
+    Ok(User {
+        person: presented.user,
+        session: hash,
+        is_session: false,
+    })
+}
+
+/// The person whose session this browser's cookie is, if it is one of theirs that is not narrowed.
+pub(crate) async fn whose_browser(call: &Call) -> Result<Option<users::User>, Failed> {
+    let Some(token) = http::cookie(&call.request, COOKIE) else {
+        return Ok(None);
+    };
+    let session = call.key()?.hash_token(SESSION, &token);
+    let signed_in = AuthSessions(&call.database()?)
+        .user(&session, call.now)
+        .await?;
+    Ok(signed_in
+        .filter(|one| one.scopes.is_none() && active(&one.user).is_ok())
+        .map(|one| one.user))
+}
+
+/// Refuses a credential whose scopes do not reach to the route; without scopes it reaches everywhere.
+fn reach(route: &Route, scopes: Option<&Scopes>) -> Result<(), ApiError> {
+    if route.reach.is_met_by(scopes) {
+        return Ok(());
+    }
+    let held = scopes.map(ToString::to_string).unwrap_or_default();
+    let refused = |message: String| ApiError::new(403, "scope_too_narrow", message);
+    Err(match route.reach {
+        Reach::Scope(wanted) => refused(format!(
+            "This needs a token with the scope `{}`; yours has `{held}`.",
+            wanted.word()
+        ))
+        .hint("Make a token with that scope: in Settings, or with `sam token create`."),
+        Reach::Person | Reach::Any => refused("This cannot be done with a token.".to_owned())
+            .hint("Sign in as yourself: in the browser, or with `sam auth login`."),
+    })
 }
 
 /// Refuses a person who was suspended.

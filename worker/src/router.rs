@@ -18,8 +18,9 @@ use worker::{Env, Request, Response};
 use crate::call::Call;
 use crate::errors::{Answer, Failed, log};
 use crate::handlers::{
-    agents, auth, bodies, budgets, credentials, doctor, members, meta, models, nodes, people,
-    projects, reconciliation, sessions, setup, tasks, usage, workspaces,
+    agents, api_tokens, auth, auth_sessions, bodies, budgets, credentials, device, doctor, github,
+    members, meta, models, nodes, people, projects, reconciliation, sessions, setup, tasks, usage,
+    workspaces,
 };
 use crate::membership::{Member, TaskMember};
 use crate::principal::{
@@ -127,6 +128,11 @@ fn render(call: &Call, error: &ApiError) -> Response {
         // Both are constants that the runtime takes.
         let _ = response.headers_mut().set("www-authenticate", "Bearer");
     }
+    if let Some(seconds) = call.retry_after.get() {
+        let _ = response
+            .headers_mut()
+            .set("retry-after", &seconds.to_string());
+    }
     response
 }
 
@@ -193,6 +199,21 @@ dispatch! {
     Logout => User, auth::logout;
     CreateSignInLink => User, auth::create_link;
     InviteLogin => Public, auth::invite_login;
+    ListAuthSessions => User, auth_sessions::list;
+    EndOtherAuthSessions => User, auth_sessions::end_others;
+    EndAuthSession => User, auth_sessions::end;
+    ListApiTokens => User, api_tokens::list;
+    CreateApiToken => User, api_tokens::create;
+    RevokeApiToken => User, api_tokens::revoke;
+    GithubStart => Public, github::start;
+    GithubCallback => Public, github::callback;
+    TokenLogin => Public, api_tokens::login;
+    AuthorizationServer => Public, device::metadata;
+    DeviceCode => Public, device::begin;
+    DeviceToken => Public, device::poll;
+    ApproveDevice => User, device::approve;
+    DenyDevice => User, device::deny;
+    GetDevice => User, device::get;
     ListPeople => Admin, people::list;
     ChangePerson => Admin, people::change;
     RemovePerson => Admin, people::remove;

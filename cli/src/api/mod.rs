@@ -17,6 +17,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{RequestBuilder, Response, StatusCode, header};
 use sam_domain::access::route::{Method, RouteId};
+use sam_domain::device::wire::OAuthError;
 use sam_domain::error::{ApiError, ErrorBody};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -44,7 +45,7 @@ pub(crate) struct Call<'a> {
     route: RouteId,
     segments: &'a [&'a str],
     query: Vec<(&'static str, String)>,
-    body: Option<String>,
+    body: Option<(&'static str, String)>,
 }
 
 impl<'a> Call<'a> {
@@ -69,8 +70,17 @@ impl<'a> Call<'a> {
         let text = serde_json::to_string(body).map_err(|error| {
             Failure::local("Could not write the request", &std::io::Error::other(error))
         })?;
-        self.body = Some(text);
+        self.body = Some(("application/json", text));
         Ok(self)
+    }
+
+    /// Adds a form as its body.
+    pub(crate) fn form(mut self, fields: &[(&str, &str)]) -> Self {
+        let text = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields)
+            .finish();
+        self.body = Some(("application/x-www-form-urlencoded", text));
+        self
     }
 }
 
@@ -120,6 +130,31 @@ impl Api {
             .map_err(|error| self.no_answer(&error))
     }
 
+    /// Performs `call` on a route that speaks OAuth: its refusals have a shape of their own.
+    pub(crate) async fn oauth<T: DeserializeOwned>(
+        &self,
+        call: Call<'_>,
+    ) -> Result<Result<T, OAuthError>, Failure> {
+        let route = call.route;
+        let response = self.perform(&call).await?;
+        let status = response.status();
+        let text = response
+            .text()
+            .await
+            .map_err(|error| self.no_answer(&error))?;
+        if !status.is_success() {
+            return match serde_json::from_str(&text) {
+                Ok(error) => Ok(Err(error)),
+                Err(_) => Err(self.refusal(status, &text)),
+            };
+        }
+        serde_json::from_str(&text).map(Ok).map_err(|error| {
+            Failure::unusable(format!(
+                "The server's answer to {route:?} could not be read: {error}."
+            ))
+        })
+    }
+
     async fn perform(&self, call: &Call<'_>) -> Result<Response, Failure> {
         let (method, url) = self.address(call)?;
         let key = idempotency_key()?;
@@ -130,9 +165,9 @@ impl Api {
             if method != reqwest::Method::GET {
                 request = request.header("idempotency-key", &key);
             }
-            if let Some(body) = &call.body {
+            if let Some((media_type, body)) = &call.body {
                 request = request
-                    .header(header::CONTENT_TYPE, "application/json")
+                    .header(header::CONTENT_TYPE, *media_type)
                     .body(body.clone());
             }
             match (request.send().await, pauses.next()) {

@@ -1,6 +1,6 @@
 //! `sam auth …`
 
-use super::stdin;
+use super::{auth_sessions, device, stdin};
 use crate::api::{Api, Call};
 use crate::args::{Auth, Login};
 use crate::config::{TokenSource, is_private};
@@ -10,6 +10,7 @@ use crate::output::style::Paint;
 use crate::output::{note, table, time};
 use crate::secret::Secret;
 use sam_domain::access::route::RouteId;
+use sam_domain::access::tokens::{Scopes, TokenLogin};
 use sam_domain::access::wire::{
     ClaimSetup, InviteLogin, LinkLogin, Role, SetupStatus, SignInLink, SignedIn, UserView,
 };
@@ -22,6 +23,9 @@ pub(super) async fn run(context: &mut Context, command: Auth) -> Result<Exit, Fa
         Auth::Status => status(context).await,
         Auth::Logout => sign_out(context).await,
         Auth::Link => link(context).await,
+        Auth::Token => token(context),
+        Auth::Sessions => auth_sessions::list(context).await,
+        Auth::End { session, .. } => auth_sessions::end(context, session.as_deref()).await,
     }
 }
 
@@ -56,6 +60,8 @@ async fn sign_in(context: &mut Context, login: Login) -> Result<Exit, Failure> {
         invite,
         url,
         name,
+        scope,
+        no_browser,
     } = login;
     let (url, token, user) = if let Some(claim) = claim {
         let claim = given(claim, "claim token")?;
@@ -72,8 +78,7 @@ async fn sign_in(context: &mut Context, login: Login) -> Result<Exit, Failure> {
     } else if let Some(token) = token {
         let token = given(token, "token")?;
         let url = address(context, url.as_deref())?;
-        let api = Api::new(url.clone(), Some(token.clone()))?;
-        let user: UserView = api.json(Call::new(RouteId::Me, &[])).await?;
+        let (token, user) = with_token(&url, token).await?;
         (url, token, user)
     } else if let Some(link) = link {
         let link = given(link, "link")?;
@@ -101,14 +106,13 @@ async fn sign_in(context: &mut Context, login: Login) -> Result<Exit, Failure> {
             .await?;
         (url, Secret::new(&signed_in.token), signed_in.user)
     } else {
-        return Err(Failure::NotBuilt {
-            what: "Signing in through the browser".to_owned(),
-            hint: Some(
-                "Use `sam auth login --claim <token>` on a new installation, or \
-                 `--token`, `--link <sign-in link>`, or `--invite <invite> --name <your name>`."
-                    .to_owned(),
-            ),
-        });
+        let url = address(context, url.as_deref())?;
+        let wanted = device::Wanted {
+            scope: scope.into_iter().collect::<Scopes>().to_string(),
+            open: !no_browser,
+        };
+        let (token, user) = through_browser(&url, &wanted).await?;
+        (url, token, user)
     };
     context.settings.sign_in(&url, token)?;
     if context.settings.has_env_token() {
@@ -129,6 +133,43 @@ async fn sign_in(context: &mut Context, login: Login) -> Result<Exit, Failure> {
         out.hint("Next: sam project create --repo <url|path>");
     }
     Ok(Exit::Ok)
+}
+
+/// Exchanges an API token for a session; a session's own token is kept as it is.
+async fn with_token(url: &Url, token: Secret) -> Result<(Secret, UserView), Failure> {
+    if token.expose().starts_with("sam_ses_") {
+        let user = who(url, &token).await?;
+        return Ok((token, user));
+    }
+    let body = TokenLogin {
+        token: token.expose().to_owned(),
+    };
+    let signed_in: SignedIn = Api::new(url.clone(), None)?
+        .json(Call::new(RouteId::TokenLogin, &[]).body(&body)?)
+        .await?;
+    Ok((Secret::new(&signed_in.token), signed_in.user))
+}
+
+async fn through_browser(
+    url: &Url,
+    wanted: &device::Wanted,
+) -> Result<(Secret, UserView), Failure> {
+    let api = Api::new(url.clone(), None)?;
+    let server: SetupStatus = api.json(Call::new(RouteId::SetupStatus, &[])).await?;
+    if !server.claimed {
+        return Err(Failure::usage(
+            "Nobody has claimed this installation, so nobody can approve.",
+            "Claim it: sam auth login --claim <token>",
+        ));
+    }
+    let token = device::sign_in(&api, wanted).await?;
+    let user = who(url, &token).await?;
+    Ok((token, user))
+}
+
+async fn who(url: &Url, token: &Secret) -> Result<UserView, Failure> {
+    let api = Api::new(url.clone(), Some(token.clone()))?;
+    api.json(Call::new(RouteId::Me, &[])).await
 }
 
 fn address(context: &Context, explicit: Option<&str>) -> Result<Url, Failure> {
@@ -248,6 +289,28 @@ pub(crate) fn model_line(server: &SetupStatus) -> String {
         (Some(model), false) => model.clone(),
         (None, false) => "none configured".to_owned(),
     }
+}
+
+/// Prints the token itself: for programs that call the API by themselves.
+fn token(context: &Context) -> Result<Exit, Failure> {
+    let url = context.settings.url(None)?;
+    let Some((token, source)) = context.settings.token(&url)? else {
+        return Err(Failure::NotSignedIn {
+            message: "You are not signed in.".to_owned(),
+            hint: "Run `sam auth login`.".to_owned(),
+        });
+    };
+    let out = &context.out;
+    if out.json {
+        out.value(&serde_json::json!({
+            "url": url.as_str(),
+            "token": token.expose(),
+            "token_from": source_word(source),
+        }))?;
+    } else {
+        out.line(token.expose())?;
+    }
+    Ok(Exit::Ok)
 }
 
 async fn sign_out(context: &mut Context) -> Result<Exit, Failure> {

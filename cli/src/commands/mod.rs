@@ -1,14 +1,17 @@
 //! What each command does.
 
 mod auth;
+mod auth_sessions;
 mod budget;
 mod credential;
+mod device;
 mod members;
 mod models;
 mod node;
 mod people;
 mod project;
 mod task;
+mod token;
 mod usage;
 
 pub(crate) use auth::model_line;
@@ -28,6 +31,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         Command::Project(command) => project::run(&mut context, command).await,
         Command::Task(command) => task::run(&context, command).await,
         Command::Node(command) => node::run(&context, command).await,
+        Command::Token(command) => token::run(&context, command).await,
         Command::People(command) => people::run(&context, command).await,
         Command::Model(command) => models::model(&context, command).await,
         Command::Agent(command) => models::agent(&context, command).await,

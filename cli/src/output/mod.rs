@@ -78,6 +78,55 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{}", style.paint(Paint::Muted, &text));
 }
 
+/// What goes on, on stderr: one line that is redrawn on a terminal, and said once elsewhere.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    what: &'static str,
+    terminal: bool,
+}
+
+/// Begins to show what goes on.
+pub(crate) fn progress(what: &'static str) -> Progress {
+    let terminal = io::stderr().is_terminal();
+    if !terminal {
+        note(&format!("{what}…"));
+    }
+    Progress { what, terminal }
+}
+
+impl Progress {
+    /// Shows how it stands.
+    pub(crate) fn update(&self, detail: &str) {
+        if self.terminal {
+            let style = stderr_style();
+            let text = format!("{}… {detail}", self.what);
+            let _ = write!(
+                io::stderr(),
+                "\r\x1b[2K{}",
+                style.paint(Paint::Muted, &text)
+            );
+        }
+    }
+
+    /// Says something beside it.
+    pub(crate) fn say(&self, text: &str) {
+        self.clear();
+        note(text);
+    }
+
+    fn clear(&self) {
+        if self.terminal {
+            let _ = write!(io::stderr(), "\r\x1b[2K");
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
 /// The text that tells of a failure: what failed, what to do, the request's id.
 pub(crate) fn failure(failure: &Failure, json: bool) -> String {
     let message = scrub(&failure.to_string());

@@ -1,6 +1,6 @@
 //! The machines as a page: for each a picture, its states, and what moves it.
 
-use sam_domain::table::{MachineTable, Place, machines};
+use sam_domain::table::{MachineTable, Place, machines, machines_alone};
 use sam_domain::time::Millis;
 
 const HEAD: &str = "\
@@ -8,7 +8,7 @@ const HEAD: &str = "\
 
 Every machine of SAM: the states a thing can be in, and what leads from one to another. This page is generated
 (`cargo xtask generate`) from the tables beside the step functions. The simulator fails when a step makes a move that is not
-listed here, and when a listed move is never made.
+listed here, and when a listed move is never made; a machine that speaks to no other has a property test of its own for that.
 
 An input that is not listed for a state changes nothing there. A state with a limit ends by itself: the limit is stored when
 the state begins, and nothing moves it.
@@ -18,10 +18,11 @@ the state begins, and nothing moves it.
 /// The whole page.
 pub(crate) fn page() -> String {
     let mut page = String::from(HEAD);
-    for table in machines() {
+    let every = || machines().iter().chain(machines_alone());
+    for table in every() {
         page.push_str(&format!("- [{0}](#{0}): {1}\n", table.name, table.about));
     }
-    for table in machines() {
+    for table in every() {
         machine(&mut page, table);
     }
     page

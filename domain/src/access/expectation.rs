@@ -11,7 +11,7 @@ use super::route::RouteId;
 pub struct Expectation {
     /// The request's body.
     pub body: &'static str,
-    /// Statuses that only the handler gives for it. Never 401, 403 or 405.
+    /// Statuses that only the handler gives for it; with a code of its own also 401.
     pub statuses: &'static [u16],
     /// The error's code, where the status is one that the router gives as well.
     pub code: Option<&'static str>,
@@ -55,6 +55,10 @@ pub const fn expectation(id: RouteId) -> Expectation {
         | RouteId::OpenApi
         | RouteId::Catalog
         | RouteId::SetupStatus
+        | RouteId::AuthorizationServer
+        | RouteId::ListAuthSessions
+        | RouteId::EndOtherAuthSessions
+        | RouteId::ListApiTokens
         | RouteId::Me
         | RouteId::Logout
         | RouteId::ListPeople
@@ -93,6 +97,21 @@ pub const fn expectation(id: RouteId) -> Expectation {
         RouteId::SetupClaim => takes(r#"{"claim_token":"spent"}"#, &[409]),
         RouteId::LinkLogin => takes(r#"{"link":"sam_lnk_unknown"}"#, &[410]),
         RouteId::InviteLogin => takes(r#"{"invite":"sam_inv_unknown","name":"n"}"#, &[410]),
+        RouteId::TokenLogin => Expectation {
+            body: r#"{"token":"sam_pat_unknown"}"#,
+            statuses: &[401],
+            code: Some("api_token_refused"),
+        },
+        // None is configured where the test runs; a browser is sent back to the sign-in page.
+        RouteId::GithubStart => answers(&[503]),
+        RouteId::GithubCallback => answers(&[302]),
+        RouteId::CreateApiToken => takes(r#"{"name":"n"}"#, &[201]),
+        // In the words of RFC 6749, which the router does not speak.
+        RouteId::DeviceCode => takes("client_id=access", &[200]),
+        RouteId::DeviceToken => takes("grant_type=password", &[400]),
+        RouteId::ApproveDevice | RouteId::DenyDevice => {
+            takes(r#"{"user_code":"BCDF-GHJK"}"#, &[404])
+        }
         RouteId::CreateInvite => takes("{}", &[201]),
         // Nobody else's role changes by an empty change.
         RouteId::ChangePerson => takes("{}", &[404]),
@@ -120,6 +139,9 @@ pub const fn expectation(id: RouteId) -> Expectation {
         | RouteId::RemoveCredential
         | RouteId::RemoveProjectCredential
         | RouteId::RemovePlatformCredential
+        | RouteId::RevokeApiToken
+        | RouteId::EndAuthSession
+        | RouteId::GetDevice
         | RouteId::CancelTurn
         | RouteId::RowBody
         | RouteId::GetBody => missing(),

@@ -7,6 +7,7 @@
 //! - [`expectation`]: what each route answers its right principal, for the access test.
 //! - `openapi` (feature `schema`): the API as a document.
 //! - [`route`]: every route, with the principal it is for.
+//! - [`tokens`]: API tokens, sessions, and what either may do.
 
 pub mod claims;
 pub mod expectation;
@@ -15,4 +16,5 @@ pub mod internal;
 pub mod openapi;
 pub mod principal;
 pub mod route;
+pub mod tokens;
 pub mod wire;

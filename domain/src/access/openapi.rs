@@ -6,6 +6,9 @@
 
 use super::principal::PrincipalKind;
 use super::route::{ROUTES, Route, RouteId};
+use super::tokens::{
+    ApiTokenList, AuthSessionList, CreateApiToken, CreatedApiToken, Reach, TokenLogin,
+};
 use super::wire::{
     AuditList, ChangePerson, ClaimSetup, CreateInvite, CreateProject, CreatedInvite, InviteList,
     InviteLogin, JoinNode, JoinToken, Joined, LinkLogin, MemberList, MemberView, PersonList,
@@ -25,10 +28,16 @@ use crate::conversation::wire::{
     BatchAnswer, LiveDelta, MessageBatch, MessagePage, PromptAccepted, PromptView, SendPrompt,
     SessionList, SessionView, SubmitTask, Submitted, TaskList,
 };
+use crate::device::code::UserCode;
+use crate::device::wire::{
+    AccessToken, AuthorizationServer, DecideDevice, DeviceCodeRequest, DeviceCodes,
+    DeviceTokenRequest, DeviceView, OAuthError,
+};
 use crate::error::ErrorBody;
 use crate::feed::{ClientFrame, ServerFrame};
 use crate::id::{
-    InviteId, NodeId, ProjectId, PromptId, RowId, SessionId, TaskId, UserId, WorkspaceId,
+    ApiTokenId, InviteId, NodeId, ProjectId, PromptId, RowId, SessionId, TaskId, UserId,
+    WorkspaceId,
 };
 use crate::link::frame::{AgentFrame, ObjectFrame};
 use crate::node::wire::{NodeList, NodeView};
@@ -51,6 +60,8 @@ enum Content {
     ForeignStream(&'static str),
     /// Text.
     Text,
+    /// JSON or a form of one of our types, as RFC 8628 has it.
+    Form(Value),
     /// Bytes.
     Bytes,
 }
@@ -119,6 +130,13 @@ fn json<T: JsonSchema>(generator: &mut SchemaGenerator) -> Shape {
     answers(Content::Json(of::<T>(generator)))
 }
 
+/// Sends a browser elsewhere.
+fn redirect() -> Shape {
+    let mut shape = answers(Content::Text);
+    shape.status = 302;
+    shape
+}
+
 fn body<T: JsonSchema>(generator: &mut SchemaGenerator) -> Content {
     Content::Json(of::<T>(generator))
 }
@@ -141,6 +159,34 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
         RouteId::SetupClaim => json::<SignedIn>(g).taking(body::<ClaimSetup>(g)),
         RouteId::LinkLogin => json::<SignedIn>(g).taking(body::<LinkLogin>(g)),
         RouteId::InviteLogin => json::<SignedIn>(g).taking(body::<InviteLogin>(g)),
+        RouteId::ListAuthSessions => json::<AuthSessionList>(g),
+        RouteId::EndOtherAuthSessions | RouteId::EndAuthSession | RouteId::RevokeApiToken => {
+            json::<Done>(g)
+        }
+        RouteId::ListApiTokens => json::<ApiTokenList>(g),
+        RouteId::CreateApiToken => json::<CreatedApiToken>(g)
+            .created()
+            .taking(body::<CreateApiToken>(g)),
+        RouteId::GithubStart => redirect().query(
+            "back",
+            json!({"type": "string"}),
+            "Where to go once signed in.",
+        ),
+        RouteId::GithubCallback => redirect()
+            .query("code", json!({"type": "string"}), "As GitHub sends it.")
+            .query("state", json!({"type": "string"}), "As GitHub sends it."),
+        RouteId::TokenLogin => json::<SignedIn>(g).taking(body::<TokenLogin>(g)),
+        RouteId::AuthorizationServer => json::<AuthorizationServer>(g),
+        RouteId::DeviceCode => {
+            json::<DeviceCodes>(g).taking(Content::Form(of::<DeviceCodeRequest>(g)))
+        }
+        RouteId::DeviceToken => {
+            json::<AccessToken>(g).taking(Content::Form(of::<DeviceTokenRequest>(g)))
+        }
+        RouteId::GetDevice => json::<DeviceView>(g),
+        RouteId::ApproveDevice | RouteId::DenyDevice => {
+            json::<DeviceView>(g).taking(body::<DecideDevice>(g))
+        }
         RouteId::ListPeople => json::<PersonList>(g),
         RouteId::ChangePerson => json::<PersonView>(g).taking(body::<ChangePerson>(g)),
         RouteId::RemovePerson | RouteId::RevokeInvite | RouteId::RemoveMember => json::<Done>(g),
@@ -281,6 +327,10 @@ fn content(content: Content) -> Option<Value> {
             "text/event-stream": {"schema": {"type": "string"}},
         }),
         Content::Text => json!({"text/plain": {"schema": {"type": "string"}}}),
+        Content::Form(schema) => json!({
+            "application/x-www-form-urlencoded": {"schema": schema},
+            "application/json": {"schema": schema},
+        }),
         Content::Bytes => json!({"application/octet-stream": {"schema": {}}}),
     })
 }
@@ -297,6 +347,8 @@ fn segment(name: &str, g: &mut SchemaGenerator) -> Value {
         "user" => of::<UserId>(g),
         "invite" => of::<InviteId>(g),
         "provider" => of::<Provider>(g),
+        "token" => of::<ApiTokenId>(g),
+        "user_code" => of::<UserCode>(g),
         "sha256" => json!({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
         _ => json!({"type": "string"}),
     }
@@ -332,11 +384,25 @@ fn parameters(route: &Route, shape: &Shape, g: &mut SchemaGenerator) -> Vec<Valu
 fn security(kind: PrincipalKind) -> Value {
     match kind {
         PrincipalKind::Public => json!([]),
-        PrincipalKind::User | PrincipalKind::Admin => json!([{"session": []}, {"cookie": []}]),
+        PrincipalKind::User | PrincipalKind::Admin => {
+            json!([{"session": []}, {"cookie": []}, {"api_token": []}])
+        }
         PrincipalKind::JoinToken => json!([{"join_token": []}]),
         PrincipalKind::NodeToken => json!([{"node_token": []}]),
         PrincipalKind::WorkspaceToken => json!([{"workspace_token": []}]),
         PrincipalKind::ModelToken => json!([{"model_token": []}]),
+    }
+}
+
+/// What a token of a person needs for a route: a scope, or that it is none but a session.
+fn need(route: &Route) -> Option<&'static str> {
+    if !matches!(route.principal, PrincipalKind::User | PrincipalKind::Admin) {
+        return None;
+    }
+    match route.reach {
+        Reach::Any => None,
+        Reach::Scope(scope) => Some(scope.word()),
+        Reach::Person => Some("session"),
     }
 }
 
@@ -349,6 +415,7 @@ fn schemes() -> Value {
             "description": "The same session in a browser. Requests that change something also \
                 send the header `x-sam-csrf: 1`; WebSockets come from our own origin.",
         },
+        "api_token": bearer("A person's API token, `sam_pat_…`; `x-needs` names the scope it needs."),
         "join_token": bearer("A single-use join token, `sam_join_…`."),
         "node_token": bearer("A node's token, `sam_nod_…`; reaches what is placed on it."),
         "workspace_token": bearer("One workspace's token, `sam_wsp_…`; an hour."),
@@ -360,6 +427,8 @@ fn operation(route: &Route, g: &mut SchemaGenerator) -> Value {
     let shape = shape(route.id, g);
     let error = if route.path.starts_with("/ai/") {
         json!({"type": "object", "description": "An error in the shape of the OpenAI API."})
+    } else if matches!(route.id, RouteId::DeviceCode | RouteId::DeviceToken) {
+        of::<OAuthError>(g)
     } else {
         of::<ErrorBody>(g)
     };
@@ -371,6 +440,9 @@ fn operation(route: &Route, g: &mut SchemaGenerator) -> Value {
     if let Some(role) = route.role {
         let role = serde_json::to_value(role).unwrap_or_default();
         set(&mut operation, "x-least-role", Some(role));
+    }
+    if let Some(need) = need(route) {
+        set(&mut operation, "x-needs", Some(need.into()));
     }
     let parameters = parameters(route, &shape, g);
     let mut reply = json!({"description": "Done."});

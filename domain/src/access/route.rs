@@ -8,6 +8,7 @@
 //! `User(Contributor)`. To everybody else it answers as if there were nothing.
 
 use super::principal::PrincipalKind;
+use super::tokens::{Reach, Scope};
 use super::wire::ProjectRole;
 use PrincipalKind::{Admin, JoinToken, ModelToken, NodeToken, Public, User, WorkspaceToken};
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,8 @@ pub struct Route {
     pub principal: PrincipalKind,
     /// The least role in the project that the path leads into, if it leads into one.
     pub role: Option<ProjectRole>,
+    /// What a person's credential needs for it; of no meaning for machines' tokens.
+    pub reach: Reach,
     /// What it does, in a few words.
     pub summary: &'static str,
 }
@@ -72,6 +75,7 @@ macro_rules! routes {
             path: $path,
             principal: $principal,
             role: routes!(@role $($role)?),
+            reach: reach(RouteId::$id, Method::$method, PrincipalKind::$principal),
             summary: $summary,
         },)*];
     };
@@ -91,6 +95,21 @@ routes! {
     Logout Post "/api/auth/logout" User "End this session";
     CreateSignInLink Post "/api/auth/sign-in-links" User "Mint a single-use sign-in link for oneself";
     InviteLogin Post "/api/auth/invite-login" Public "Come in with an invite: makes a person and signs them in, once";
+    ListAuthSessions Get "/api/auth/sessions" User "One's open sessions";
+    EndOtherAuthSessions Delete "/api/auth/sessions" User "End all one's sessions but this one";
+    EndAuthSession Delete "/api/auth/sessions/{handle}" User "End one of one's sessions";
+    ListApiTokens Get "/api/auth/tokens" User "One's API tokens";
+    CreateApiToken Post "/api/auth/tokens" User "Make an API token; its secret is shown once";
+    RevokeApiToken Delete "/api/auth/tokens/{token}" User "Revoke an API token and end what was opened with it";
+    GithubStart Get "/api/auth/github/start" Public "Go to GitHub to sign in";
+    GithubCallback Get "/api/auth/github/callback" Public "Come back from GitHub, signed in";
+    TokenLogin Post "/api/auth/token-login" Public "Open a session with an API token";
+    AuthorizationServer Get "/.well-known/oauth-authorization-server" Public "Where and how programs are signed in (RFC 8414)";
+    DeviceCode Post "/api/auth/device/code" Public "Begin a device flow (RFC 8628)";
+    DeviceToken Post "/api/auth/device/token" Public "Poll for the session of a device flow (RFC 8628)";
+    ApproveDevice Post "/api/auth/device/approve" User "Sign a program in, after comparing its code";
+    DenyDevice Post "/api/auth/device/deny" User "Refuse to sign a program in";
+    GetDevice Get "/api/auth/device/{user_code}" User "Who asks to be signed in with a code, and from where";
     ListPeople Get "/api/people" Admin "Everybody of the installation";
     ChangePerson Patch "/api/people/{user}" Admin "Change a person's role, suspend them or let them back in";
     RemovePerson Delete "/api/people/{user}" Admin "Remove a person for good; what they wrote stays";
@@ -166,6 +185,32 @@ routes! {
     Messages Post "/ai/anthropic/v1/messages" ModelToken "Anthropic Messages, passed to the configured upstream, translated if it speaks otherwise";
     CountTokens Post "/ai/anthropic/v1/messages/count_tokens" ModelToken "Tokens of a Messages request, where the upstream counts them";
     ListModels Get "/ai/v1/models" ModelToken "The models this token may use";
+}
+
+/// What a person's credential needs: to read `read`, to change `write`, to run the installation
+/// `admin`. What deviates from that is listed here.
+const fn reach(id: RouteId, method: Method, principal: PrincipalKind) -> Reach {
+    match (id, method, principal) {
+        (RouteId::Me | RouteId::Logout, ..) => Reach::Any,
+        (RouteId::CreateJoinToken, ..) => Reach::Scope(Scope::NodeJoin),
+        // Whoever has a token must not make another way in with it, nor see or close the others.
+        (
+            RouteId::CreateSignInLink
+            | RouteId::ListAuthSessions
+            | RouteId::EndOtherAuthSessions
+            | RouteId::EndAuthSession
+            | RouteId::ListApiTokens
+            | RouteId::CreateApiToken
+            | RouteId::RevokeApiToken
+            | RouteId::GetDevice
+            | RouteId::ApproveDevice
+            | RouteId::DenyDevice,
+            ..,
+        ) => Reach::Person,
+        (_, _, PrincipalKind::Admin) => Reach::Scope(Scope::Admin),
+        (_, Method::Get, _) => Reach::Scope(Scope::Read),
+        _ => Reach::Scope(Scope::Write),
+    }
 }
 
 /// Finds the route for a method and path, with the values of its `{…}`

@@ -12,6 +12,9 @@ pub struct SetupStatus {
     pub claimed: bool,
     /// Where model calls go.
     pub model: ModelStatus,
+    /// Whether one can sign in with GitHub.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub github: bool,
 }
 
 /// Where model calls go, as far as everyone may know.

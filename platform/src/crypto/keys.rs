@@ -119,6 +119,11 @@ pub fn same_hash(left: &str, right: &str) -> bool {
     left.len() == right.len() && !left.is_empty() && differing == 0
 }
 
+/// The SHA-256 of some bytes in the URL alphabet: the challenge of a PKCE verifier.
+pub fn sha256_base64url(bytes: &[u8]) -> String {
+    base64url(&Sha256::digest(bytes))
+}
+
 /// The SHA-256 of some bytes in lower-case hexadecimal: the name of a body.
 pub fn sha256_hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(64);
@@ -200,6 +205,11 @@ mod tests {
         assert_eq!(
             sha256_hex(b"abc"),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+        // The example of RFC 7636, appendix B.
+        assert_eq!(
+            sha256_base64url(b"dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
+            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
         );
     }
 }

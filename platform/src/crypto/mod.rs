@@ -10,7 +10,9 @@ pub mod seal;
 pub mod secret;
 
 pub use claims::{ClaimsError, Expiring};
-pub use keys::{KeyError, SigningKey, TokenHash, random_token, same_hash, sha256_hex};
+pub use keys::{
+    KeyError, SigningKey, TokenHash, random_token, same_hash, sha256_base64url, sha256_hex,
+};
 pub use seal::{Keyring, SealError, Sealed};
 pub use secret::Secret;
 

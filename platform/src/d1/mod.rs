@@ -1,5 +1,5 @@
-//! D1: people, tokens, invites, projects, members, changes of access, models and keys to them, and
-//! the cross-project index of tasks and nodes.
+//! D1: people, sessions, tokens, invites, projects, members, changes of access, models and keys to
+//! them, and the cross-project index of tasks and nodes.
 //!
 //! One repository module per table; SQL text of D1 appears in them and nowhere else. Everything is
 //! bound as text or as a double that holds the integer exactly. A batch is one transaction.
@@ -8,9 +8,11 @@
 //! `UPDATE … WHERE not yet … RETURNING`), never by a read followed by a write.
 
 pub mod agent_providers;
+pub mod api_tokens;
 pub mod audit_log;
 pub mod auth_sessions;
 pub mod credentials;
+pub mod identities;
 pub mod installation;
 pub mod invites;
 pub mod join_tokens;

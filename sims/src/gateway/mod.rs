@@ -302,7 +302,10 @@ async fn serve_model(gateway: &Gateway, dialect: &dyn Dialect, request: Request)
 /// The most that a request can be counted as.
 fn most(bytes: &[u8], body: &Value) -> Usage {
     let limits = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
-    let output = limits.iter().filter_map(|name| body.get(name)?.as_u64()).max();
+    let output = limits
+        .iter()
+        .filter_map(|name| body.get(name)?.as_u64())
+        .max();
     Usage::new(bytes.len() as u64, output.unwrap_or_default())
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod compose;
 pub(crate) mod composer;
 pub(crate) mod conversation;
+pub(crate) mod device;
 pub(crate) mod dialogs;
 pub(crate) mod diff;
 pub(crate) mod home;
@@ -14,6 +15,7 @@ pub(crate) mod palette;
 pub(crate) mod part;
 pub(crate) mod rail;
 pub(crate) mod row;
+pub(crate) mod settings;
 pub(crate) mod shell;
 pub(crate) mod sign_in;
 pub(crate) mod steps;

@@ -7,12 +7,14 @@ use crate::state::{App, Who, app};
 use crate::text::words;
 use crate::view::compose::Compose;
 use crate::view::conversation::ConversationPane;
+use crate::view::device::Device;
 use crate::view::dialogs::Dialogs;
 use crate::view::home::Home;
 use crate::view::list::ListPane;
 use crate::view::nodes::Nodes;
 use crate::view::part::{blank, skeleton, trouble_note};
 use crate::view::rail::Rail;
+use crate::view::settings::Settings;
 use crate::view::sign_in::{Enter, Entrance, SignIn};
 use crate::{action, browser, keys, nav};
 use leptos::ev;
@@ -100,6 +102,8 @@ fn Unreachable() -> impl IntoView {
 enum Pane {
     Home,
     Nodes,
+    Settings,
+    Device,
     Compose,
     Conversation(sam_domain::id::SessionId),
     Unknown,
@@ -121,6 +125,8 @@ fn Frame() -> impl IntoView {
         app.route.with(|route| match route {
             Route::Home | Route::SignIn | Route::Claim | Route::Invite => Pane::Home,
             Route::Nodes => Pane::Nodes,
+            Route::Settings => Pane::Settings,
+            Route::Device => Pane::Device,
             Route::Project(_) | Route::Compose(_) => Pane::Compose,
             Route::Session(_, session) => Pane::Conversation(session.clone()),
             Route::Unknown => Pane::Unknown,
@@ -150,6 +156,8 @@ fn Frame() -> impl IntoView {
                 {move || match pane.get() {
                     Pane::Home => view! { <Home /> }.into_any(),
                     Pane::Nodes => view! { <Nodes /> }.into_any(),
+                    Pane::Settings => view! { <Settings /> }.into_any(),
+                    Pane::Device => view! { <Device /> }.into_any(),
                     Pane::Compose => view! { <Compose /> }.into_any(),
                     Pane::Conversation(session) => {
                         view! { <ConversationPane session /> }.into_any()
@@ -323,6 +331,8 @@ fn follow_route(app: App) {
 fn title(app: App) -> String {
     let place = app.route.with(|route| match route {
         Route::Nodes => Some("Nodes".to_owned()),
+        Route::Settings => Some("Settings".to_owned()),
+        Route::Device => Some("Sign a program in".to_owned()),
         Route::SignIn => Some("Sign in".to_owned()),
         Route::Claim => Some("Claim".to_owned()),
         Route::Invite => Some("Invite".to_owned()),

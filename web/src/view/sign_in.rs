@@ -38,6 +38,14 @@ pub(crate) fn SignIn() -> impl IntoView {
     {
         redeem(secret);
     }
+    let github = move || {
+        let back = match app.route.get() {
+            Route::SignIn => "/".to_owned(),
+            _ => nav::address(),
+        };
+        let back = String::from(js_sys::encode_uri_component(&back));
+        format!("/api/auth/github/start?back={back}")
+    };
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
         let given = link.get_untracked();
@@ -62,6 +70,12 @@ pub(crate) fn SignIn() -> impl IntoView {
             <div class="card">
                 <Brand />
                 <h1>"Sign in"</h1>
+                {nav::query("refused").map(|word| trouble_note(&refusal(&word)))}
+                <Show when=move || app.has_github()>
+                    <a class="button primary" target="_self" href=github>
+                        "Sign in with GitHub"
+                    </a>
+                </Show>
                 <p>
                     "Open a sign-in link. The program that started this control plane prints one; whoever is signed in can make another. A link works once, for 15 minutes."
                 </p>
@@ -85,6 +99,34 @@ pub(crate) fn SignIn() -> impl IntoView {
             </div>
         </main>
     }
+}
+
+/// What came of signing in with GitHub, by the word in the address.
+fn refusal(word: &str) -> Trouble {
+    let (message, hint) = match word {
+        "not_invited" => (
+            "Nobody here knows this GitHub account.",
+            "Ask for an invite. Once you are in, signing in with GitHub links the account.",
+        ),
+        "waits_for_approval" => (
+            "An administrator has to let you in first.",
+            "Tell them; then sign in with GitHub again.",
+        ),
+        "account_shut_out" => (
+            "This account may not come in.",
+            "It waits for an administrator, was suspended, or was removed.",
+        ),
+        "github_said_no" => (
+            "GitHub did not confirm who you are.",
+            "Try again, and say yes there.",
+        ),
+        "sign_in_not_begun_here" => (
+            "This sign-in was not begun in this browser, or took too long.",
+            "Begin again here.",
+        ),
+        _ => ("Signing in with GitHub failed.", "Try again in a moment."),
+    };
+    Trouble::Refused(sam_domain::error::ApiError::new(403, word, message).hint(hint))
 }
 
 /// A way in for who is not known yet.

@@ -1,13 +1,15 @@
 //! Signing in and out.
 
 use futures::future::join_all;
+use sam_domain::access::tokens::Scopes;
 use sam_domain::access::wire::{InviteLogin, LinkLogin, SignInLink, SignedIn};
 use sam_domain::conversation::call::{Done, ProjectCall, SocketOwner};
 use sam_domain::error::ApiError;
-use sam_domain::id::{Id as _, ProjectId, UserId};
-use sam_domain::time::Millis;
+use sam_domain::id::{ApiTokenId, Id as _, ProjectId, UserId};
+use sam_domain::limit::LimitName;
+use sam_domain::time::{Millis, Timestamp};
 use sam_platform::crypto::{Secret, random_token};
-use sam_platform::d1::auth_sessions::AuthSessions;
+use sam_platform::d1::auth_sessions::{AuthSessions, NewSession};
 use sam_platform::d1::invites::Invites;
 use sam_platform::d1::projects::Projects;
 use sam_platform::d1::sign_in_links::SignInLinks;
@@ -18,6 +20,7 @@ use worker::Response;
 use super::audit;
 use crate::call::Call;
 use crate::errors::{Answer, Failed, log};
+use crate::limits;
 use crate::objects;
 use crate::principal::{self, COOKIE, Public, SESSION, User};
 
@@ -27,28 +30,66 @@ const LINK: &str = "sam_lnk_";
 pub(super) const INVITE: &str = "sam_inv_";
 /// Longest name of a person, in characters.
 const NAME_LIMIT: usize = 100;
+/// Most of a program's own description that is kept, in characters.
+const USER_AGENT_LIMIT: usize = 120;
 /// How long a sign-in link works.
 const LINK_LIFETIME: Millis = Millis::minutes(15);
 /// How long a session lasts.
 const SESSION_LIFETIME: Millis = Millis::hours(24 * 30);
 
-/// Opens a session for a person whose claim was checked by the caller.
-pub(super) async fn sign_in(call: &Call, person: &users::User) -> Answer {
+/// What a session is opened with, where that is not its person's whole right.
+#[derive(Debug, Default)]
+pub(super) struct Narrowed {
+    /// What it may do; everything that its person may, when absent.
+    pub(super) scopes: Option<Scopes>,
+    /// The API token that opens it, and when that ends.
+    pub(super) api_token: Option<(ApiTokenId, Option<Timestamp>)>,
+    /// What the program calls itself.
+    pub(super) client: Option<String>,
+}
+
+/// Opens a session for a person whose claim was checked by the caller. Returns its token and for how
+/// long it lasts.
+pub(super) async fn open_session(
+    call: &Call,
+    person: &users::User,
+    narrowed: &Narrowed,
+) -> Result<(Secret, Millis), Failed> {
     let token = random_token(SESSION)?;
     let hash = call.key()?.hash_token(SESSION, token.expose());
-    let client = match call.header("user-agent") {
+    let user_agent = user_agent(call);
+    let client = narrowed.client.as_deref().unwrap_or(match &user_agent {
         Some(agent) if agent.starts_with("sam/") => "cli",
         _ => "web",
+    });
+    let latest = call.now.plus(SESSION_LIFETIME);
+    let api_token = narrowed.api_token.as_ref();
+    let expires_at = api_token
+        .and_then(|(_, ends)| *ends)
+        .map_or(latest, |ends| ends.min(latest));
+    let new = NewSession {
+        user: &person.id,
+        client,
+        user_agent: user_agent.as_deref(),
+        scopes: narrowed.scopes.as_ref(),
+        api_token: api_token.map(|(id, _)| id),
+        now: call.now,
+        expires_at,
     };
-    AuthSessions(&call.database()?)
-        .insert(
-            &hash,
-            &person.id,
-            client,
-            call.now,
-            call.now.plus(SESSION_LIFETIME),
-        )
-        .await?;
+    AuthSessions(&call.database()?).insert(&hash, &new).await?;
+    Ok((token, expires_at.since(call.now)))
+}
+
+/// What the caller says of itself, shortened, without what a terminal would obey.
+pub(super) fn user_agent(call: &Call) -> Option<String> {
+    let agent = call.header("user-agent")?;
+    let shown = agent.chars().filter(|c| !c.is_control());
+    Some(shown.take(USER_AGENT_LIMIT).collect())
+}
+
+/// Opens a session for a person whose claim was checked by the caller, and answers with it.
+pub(super) async fn sign_in(call: &Call, person: &users::User) -> Answer {
+    let (token, lasts) = open_session(call, person, &Narrowed::default()).await?;
     let reply = http::json(
         200,
         &SignedIn {
@@ -59,7 +100,7 @@ pub(super) async fn sign_in(call: &Call, person: &users::User) -> Answer {
     let cookie = cookies::issue(
         COOKIE,
         token.expose(),
-        SESSION_LIFETIME.0 / 1000,
+        lasts.0 / 1000,
         call.secure_cookies(),
     );
     with_cookie(reply, &cookie)
@@ -72,6 +113,7 @@ fn with_cookie(mut reply: Response, cookie: &str) -> Answer {
 
 pub(crate) async fn link_login(call: &Call, _: Public) -> Answer {
     let request: LinkLogin = call.json().await?;
+    limits::by_address(call, LimitName::SignInAddress).await?;
     let spent = || -> Failed {
         ApiError::new(
             410,
@@ -94,6 +136,7 @@ pub(crate) async fn link_login(call: &Call, _: Public) -> Answer {
 
 pub(crate) async fn invite_login(call: &Call, _: Public) -> Answer {
     let request: InviteLogin = call.json().await?;
+    limits::by_address(call, LimitName::SignInAddress).await?;
     let name = person_name(&request.name)?;
     let id: UserId = call.mint()?;
     let database = call.database()?;
@@ -143,6 +186,15 @@ pub(crate) async fn me(_: &Call, user: User) -> Answer {
 }
 
 pub(crate) async fn logout(call: &Call, user: User) -> Answer {
+    if !user.is_session {
+        return Err(ApiError::new(
+            403,
+            "not_a_session",
+            "An API token is no session that could be ended.",
+        )
+        .hint("Revoke it: in Settings, or with `sam token revoke`.")
+        .into());
+    }
     let database = call.database()?;
     AuthSessions(&database)
         .revoke(&user.session, call.now)

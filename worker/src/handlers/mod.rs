@@ -1,12 +1,16 @@
 //! What the routes do, one module for each noun.
 
 pub(crate) mod agents;
+pub(crate) mod api_tokens;
 pub(crate) mod audit;
 pub(crate) mod auth;
+pub(crate) mod auth_sessions;
 pub(crate) mod bodies;
 pub(crate) mod budgets;
 pub(crate) mod credentials;
+pub(crate) mod device;
 pub(crate) mod doctor;
+pub(crate) mod github;
 pub(crate) mod members;
 pub(crate) mod meta;
 pub(crate) mod models;

@@ -2,15 +2,17 @@
 
 use sam_domain::access::wire::{ClaimSetup, Role, SetupStatus};
 use sam_domain::error::ApiError;
+use sam_domain::limit::LimitName;
 use sam_platform::bindings;
 use sam_platform::crypto::Secret;
 use sam_platform::d1::installation::Installation;
 use sam_platform::d1::users::User;
 use sam_platform::http;
 
-use super::auth;
+use super::{auth, github};
 use crate::call::Call;
 use crate::errors::Answer;
+use crate::limits;
 use crate::principal::Public;
 use crate::proxy::installation;
 
@@ -21,12 +23,14 @@ pub(crate) async fn status(call: &Call, _: Public) -> Answer {
         &SetupStatus {
             claimed: claim.is_some(),
             model: installation::status(&call.env),
+            github: github::is_configured(call),
         },
     ))
 }
 
 pub(crate) async fn claim(call: &Call, _: Public) -> Answer {
     let request: ClaimSetup = call.json().await?;
+    limits::by_address(call, LimitName::SignInAddress).await?;
     let name = auth::person_name(request.name.as_deref().unwrap_or("admin"))?;
     let database = call.database()?;
     let installation = Installation(&database);
