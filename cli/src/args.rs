@@ -3,6 +3,7 @@
 use crate::secret::Secret;
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 use sam_domain::access::wire::{ProjectRole, Role};
+use sam_domain::agents::PermissionMode;
 use sam_domain::task::TaskMode;
 
 const EXIT_CODES: &str = "\
@@ -41,6 +42,9 @@ pub(crate) enum Command {
     /// Submit work and see what became of it
     #[command(subcommand, visible_alias = "tasks")]
     Task(Task),
+    /// Coding agents that can be chosen
+    #[command(subcommand, visible_alias = "agents")]
+    Agent(Agent),
     /// Machines that do the work
     #[command(subcommand, visible_alias = "nodes")]
     Node(Node),
@@ -300,6 +304,9 @@ pub(crate) enum Task {
         /// The branch, tag or commit to start from
         #[arg(long, value_name = "REF")]
         base: Option<String>,
+        /// What the agent may do unasked
+        #[arg(long, value_enum, default_value_t)]
+        permission_mode: Permissions,
         /// Watch it live and exit with its outcome
         #[arg(long, short = 'f')]
         follow: bool,
@@ -314,6 +321,8 @@ pub(crate) enum Task {
         #[arg(long, short = 'f')]
         follow: bool,
     },
+    /// What the agent asks; with a choice, answer it
+    Answer(Answer),
     /// Where a task stands
     Status(SomeTask),
     /// The project's tasks, newest first
@@ -351,6 +360,57 @@ impl From<Mode> for TaskMode {
             Mode::Conversation => Self::Conversation,
         }
     }
+}
+
+/// What an agent may do unasked, as an argument.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum Permissions {
+    /// It asks before it changes or runs anything
+    Ask,
+    /// It edits files unasked, and asks before it runs anything
+    AcceptEdits,
+    /// It makes a plan and changes nothing
+    Plan,
+    /// It asks nothing: the workspace is its sandbox
+    #[default]
+    Full,
+}
+
+impl From<Permissions> for PermissionMode {
+    fn from(mode: Permissions) -> Self {
+        match mode {
+            Permissions::Ask => Self::Ask,
+            Permissions::AcceptEdits => Self::AcceptEdits,
+            Permissions::Plan => Self::Plan,
+            Permissions::Full => Self::Full,
+        }
+    }
+}
+
+/// A question and the answer to it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Answer {
+    #[command(flatten)]
+    pub(crate) which: OneTask,
+    /// The id of one of the answers that the agent offers
+    #[arg(conflicts_with_all = ["allow", "reject"])]
+    pub(crate) choice: Option<String>,
+    /// Let it, this time
+    #[arg(long, conflicts_with = "reject")]
+    pub(crate) allow: bool,
+    /// Do not let it, this time
+    #[arg(long)]
+    pub(crate) reject: bool,
+    /// Which question, by the end of its id, where there are several
+    #[arg(long, value_name = "ID")]
+    pub(crate) question: Option<String>,
+}
+
+/// `sam agent …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Agent {
+    /// Each agent with its version, and whether it was seen to work
+    List,
 }
 
 /// `sam node …`

@@ -31,6 +31,7 @@
 
 pub mod access;
 pub mod actor;
+pub mod agents;
 pub mod catalogue;
 pub mod conversation;
 pub mod error;

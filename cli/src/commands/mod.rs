@@ -1,5 +1,7 @@
 //! What each command does.
 
+mod agent;
+mod answer;
 mod auth;
 mod members;
 mod node;
@@ -23,6 +25,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         Command::Auth(command) => auth::run(&mut context, command).await,
         Command::Project(command) => project::run(&mut context, command).await,
         Command::Task(command) => task::run(&context, command).await,
+        Command::Agent(command) => agent::run(&context, command).await,
         Command::Node(command) => node::run(&context, command).await,
         Command::People(command) => people::run(&context, command).await,
         Command::Runner(_) => Err(planned(

@@ -16,8 +16,9 @@ use crate::catalogue::Catalog;
 use crate::conversation::call::{Done, UsageSummary};
 use crate::conversation::row::BodyRef;
 use crate::conversation::wire::{
-    BatchAnswer, LiveDelta, MessageBatch, MessagePage, PromptAccepted, PromptView, SendPrompt,
-    SessionList, SessionView, SubmitTask, Submitted, TaskList,
+    AnswerAccepted, AnswerPermission, BatchAnswer, LiveDelta, MessageBatch, MessagePage,
+    PromptAccepted, PromptView, SendPrompt, SessionList, SessionView, SubmitTask, Submitted,
+    TaskList,
 };
 use crate::error::ErrorBody;
 use crate::feed::{ClientFrame, ServerFrame};
@@ -71,6 +72,12 @@ impl Shape {
     fn accepted(mut self) -> Self {
         self.status = 202;
         self.idempotency_key = true;
+        self
+    }
+
+    /// Accepted, to be worked on afterwards; repeating it is harmless without a key.
+    fn under_way(mut self) -> Self {
+        self.status = 202;
         self
     }
 
@@ -171,6 +178,9 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
             .accepted()
             .taking(body::<SendPrompt>(g)),
         RouteId::EditPrompt => json::<PromptView>(g).taking(body::<SendPrompt>(g)),
+        RouteId::AnswerPermission => json::<AnswerAccepted>(g)
+            .under_way()
+            .taking(body::<AnswerPermission>(g)),
         RouteId::RemovePrompt | RouteId::CancelTurn => json::<Done>(g),
         RouteId::ListNodes => json::<NodeList>(g),
         RouteId::GetNode | RouteId::ShareNode | RouteId::UnshareNode => json::<NodeView>(g),
@@ -234,6 +244,7 @@ fn segment(name: &str, g: &mut SchemaGenerator) -> Value {
         "task" => of::<TaskId>(g),
         "session" => of::<SessionId>(g),
         "prompt" => of::<PromptId>(g),
+        "permission" => of::<RowId>(g),
         "node" => of::<NodeId>(g),
         "workspace" => of::<WorkspaceId>(g),
         "user" => of::<UserId>(g),
