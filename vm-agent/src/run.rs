@@ -10,7 +10,7 @@ use crate::recover::recover;
 use crate::secret::Secret;
 use crate::store::{Membership, Store, StoreError};
 use crate::workspace::{self, Message};
-use crate::{clock, disk, facts, layout};
+use crate::{clock, disk, facts};
 use sam_domain::access::wire::JoinNode;
 use sam_domain::id::WorkspaceId;
 use sam_domain::link::agent_end::Identity;
@@ -111,15 +111,11 @@ pub(crate) async fn run(options: Options) -> Result<(), RunError> {
         node: membership.node,
         token: membership.token,
     }));
-    let agents = Agents {
-        first: options.agent_path.clone(),
-        dir: options
-            .agents_dir
-            .clone()
-            .unwrap_or_else(|| store.dir().join("agents")),
-        on_demand: options.install,
-        path: layout::path_folders(),
-    };
+    let agents_dir = options
+        .agents_dir
+        .clone()
+        .unwrap_or_else(|| store.dir().join("agents"));
+    let agents = Agents::new(options.agent_path.clone(), &agents_dir, options.install)?;
     let boot_id = format!("{:016x}", clock::entropy());
     let identity = Identity {
         store_id: store.store_id().to_owned(),

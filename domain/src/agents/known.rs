@@ -139,7 +139,10 @@ pub const AGENTS: &[Agent] = &[
         login: "the relay's secret as an API key; it also has `claude /login` for a subscription, which SAM does not use",
         non_interactive: "`claude -p TEXT --dangerously-skip-permissions`",
         policy: "settings of the command line, through `_meta.claudeCode.options.settings`; the session's mode through `session/set_mode`",
-        verified: None,
+        verified: Some(Verified {
+            version: "0.100.0",
+            on: "2026-11-20",
+        }),
     },
     Agent {
         id: "codex",
@@ -209,16 +212,19 @@ pub const AGENTS: &[Agent] = &[
         login: "the relay's secret as the key of a provider of its own; it also has `codex login` for a subscription, which SAM does not use",
         non_interactive: "`codex exec --dangerously-bypass-approvals-and-sandbox TEXT`",
         policy: "overrides of the session (`CODEX_CONFIG`), above every `config.toml`, a repository's among them; the mode (`INITIAL_AGENT_MODE`, `session/set_mode`) decides sandbox and approval",
-        verified: None,
+        verified: Some(Verified {
+            version: "2.6.0",
+            on: "2026-11-20",
+        }),
     },
     Agent {
         id: "opencode",
         name: "OpenCode",
         executable: "opencode",
         package: Some(Package {
-            name: "opencode-ai",
+            name: "opencode-linux-x64",
             version: "1.18.33",
-            integrity: "sha512-58P1ffLRXiAY4QeoABqUjqf6DEzm1ihpovvn9Ad+oOLbLiwK/rf88wruT9IATJ7AtNjmi8iA7pC8tN4o5y799Q==",
+            integrity: "sha512-q/t/3p2CTxOT9y2kvjesb/LZab2+1eqlhhWA02Be6mjTtmYtNBcBsrI5yDo4Fw7ZSPBW2oyMIGMNRqiKQjiAWw==",
             executable: "opencode-linux-x64/bin/opencode",
             node: None,
             platform: Some("linux-x86_64"),

@@ -22,6 +22,12 @@ impl PermissionMode {
     /// All modes, from the least to the most.
     pub const ALL: [Self; 4] = [Self::Ask, Self::AcceptEdits, Self::Plan, Self::Full];
 
+    /// Whether it is the default, which need not be said.
+    #[must_use]
+    pub const fn is_default(&self) -> bool {
+        matches!(self, Self::Full)
+    }
+
     /// The word on the wire.
     #[must_use]
     pub const fn word(self) -> &'static str {

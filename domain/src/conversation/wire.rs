@@ -34,7 +34,7 @@ pub struct SubmitTask {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
     /// What the agent may do unasked: everything, unless it says otherwise.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "PermissionMode::is_default")]
     pub permission_mode: PermissionMode,
 }
 

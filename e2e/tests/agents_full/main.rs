@@ -1,4 +1,9 @@
 //! What takes too long for every run: `scripts/test --full`.
+//!
+//! - here: further agents do the main job;
+//! - [`alone`]: the official programs by themselves, with nothing but a model token.
+
+mod alone;
 
 use sam_e2e::Result;
 use sam_e2e::agents::hosted;

@@ -16,7 +16,7 @@
 //! proxy are theirs to choose, the checksums are not.
 
 use crate::hub::Failure;
-use crate::layout::{find_executable, find_in};
+use crate::layout::{find_executable, find_in, path_folders};
 use crate::log::info;
 use crate::process::{Program, Supervised};
 use crate::secret;
@@ -35,7 +35,7 @@ use tokio::io::AsyncReadExt as _;
 /// How often it is looked whether another installation is over.
 const LOCK_EVERY: Duration = Duration::from_millis(100);
 /// How much of npm's complaint is told.
-const TOLD: usize = 1500;
+const TOLD: usize = 800;
 /// What npm is given of the vm-agent's own environment.
 const PASSED_ON: [&str; 12] = [
     "PATH",
@@ -85,6 +85,16 @@ pub(crate) struct Agents {
 }
 
 impl Agents {
+    /// With folders that are the same from everywhere.
+    pub(crate) fn new(first: Vec<PathBuf>, dir: &Path, on_demand: bool) -> std::io::Result<Self> {
+        Ok(Self {
+            first,
+            dir: std::path::absolute(dir)?,
+            on_demand,
+            path: path_folders(),
+        })
+    }
+
     /// Ids of the agents that can work here: those that are here, and those
     /// that can be installed.
     pub(crate) fn available(&self) -> Vec<String> {
@@ -268,7 +278,11 @@ impl Agents {
         );
         match child.wait().await {
             Ok(status) if status.success() => Ok(()),
-            Ok(_) => Err(secret::tail(&complaint, TOLD)),
+            // npm names the cause first and explains itself at length afterwards.
+            Ok(_) => {
+                let told = complaint.get(..TOLD).unwrap_or(&complaint);
+                Err(secret::tail(told, TOLD))
+            }
             Err(error) => Err(error.to_string()),
         }
     }

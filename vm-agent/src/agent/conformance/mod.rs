@@ -11,7 +11,6 @@
 mod drive;
 
 use super::install::Agents;
-use crate::layout;
 use crate::log::info;
 use crate::run::RunError;
 use crate::store::Store;
@@ -58,12 +57,7 @@ pub(crate) async fn run(options: Options) -> Result<(), RunError> {
         options.agents.is_empty() || options.agents.iter().any(|id| id == agent.id)
     };
     let store = Arc::new(Store::open(&options.state_dir)?);
-    let agents = Agents {
-        first: options.agent_path.clone(),
-        dir: options.agents_dir.clone(),
-        on_demand: true,
-        path: layout::path_folders(),
-    };
+    let agents = Agents::new(options.agent_path.clone(), &options.agents_dir, true)?;
     let mut reports = read(&options.out)?;
     let mut failed = Vec::new();
     for agent in AGENTS.iter().filter(wanted) {
