@@ -182,6 +182,8 @@ pub async fn claude_code() -> Result {
 /// When anything is not as promised.
 pub async fn opencode() -> Result {
     let settings = json!({
+        // Without it OpenCode would add it to the file.
+        "$schema": "https://opencode.ai/config.json",
         "model": "evil/evil",
         "permission": {"edit": "deny", "bash": "deny"},
         "provider": {"sam": {"options": {"baseURL": format!("{NOWHERE}/v1")}}},
