@@ -389,7 +389,20 @@ impl Host {
 
     /// `session/new` in an absolute directory, without MCP servers.
     pub async fn new_session(&self, cwd: &Path) -> Result<SessionOpened, AcpError> {
-        let raw = self.call("session/new", &wire::new_session(cwd)).await?;
+        self.new_session_with(cwd, None).await
+    }
+
+    /// The same; `meta` is what this agent alone understands.
+    pub async fn new_session_with(
+        &self,
+        cwd: &Path,
+        meta: Option<&Value>,
+    ) -> Result<SessionOpened, AcpError> {
+        let mut params = wire::new_session(cwd);
+        if let (Some(meta), Some(params)) = (meta, params.as_object_mut()) {
+            params.insert("_meta".to_owned(), meta.clone());
+        }
+        let raw = self.call("session/new", &params).await?;
         let session = parse::text(&raw, "sessionId").ok_or_else(|| AcpError::Protocol {
             method: "session/new".to_owned(),
             detail: "it names no session".to_owned(),

@@ -7,6 +7,7 @@ use crate::secret::Secret;
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 use sam_domain::access::tokens::{NoScope, Scope};
 use sam_domain::access::wire::{ProjectRole, Role};
+use sam_domain::agents::PermissionMode;
 use sam_domain::task::TaskMode;
 
 const EXIT_CODES: &str = "\
@@ -45,6 +46,9 @@ pub(crate) enum Command {
     /// Submit work and see what became of it
     #[command(subcommand, visible_alias = "tasks")]
     Task(Task),
+    /// Coding agents that can be chosen, and whose access to models they use
+    #[command(subcommand, visible_alias = "agents")]
+    Agent(models::Agent),
     /// Machines that do the work
     #[command(subcommand, visible_alias = "nodes")]
     Node(Node),
@@ -57,9 +61,6 @@ pub(crate) enum Command {
     /// Models: what they take and cost, and which are used
     #[command(subcommand, visible_alias = "models")]
     Model(models::Model),
-    /// Agents, and whose access to models they use
-    #[command(subcommand, visible_alias = "agents")]
-    Agent(models::Agent),
     /// Keys to model APIs: yours, a project's, the installation's
     #[command(subcommand, visible_alias = "credentials")]
     Credential(models::Credential),
@@ -370,6 +371,9 @@ pub(crate) enum Task {
         /// The branch, tag or commit to start from
         #[arg(long, value_name = "REF")]
         base: Option<String>,
+        /// What the agent may do unasked
+        #[arg(long, value_enum, default_value_t)]
+        permission_mode: Permissions,
         /// Watch it live and exit with its outcome
         #[arg(long, short = 'f')]
         follow: bool,
@@ -384,6 +388,8 @@ pub(crate) enum Task {
         #[arg(long, short = 'f')]
         follow: bool,
     },
+    /// What the agent asks; with a choice, answer it
+    Answer(Answer),
     /// Where a task stands
     Status(SomeTask),
     /// The project's tasks, newest first
@@ -421,6 +427,50 @@ impl From<Mode> for TaskMode {
             Mode::Conversation => Self::Conversation,
         }
     }
+}
+
+/// What an agent may do unasked, as an argument.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum Permissions {
+    /// It asks before it changes or runs anything
+    Ask,
+    /// It edits files unasked, and asks before it runs anything
+    AcceptEdits,
+    /// It makes a plan and changes nothing
+    Plan,
+    /// It asks nothing: the workspace is its sandbox
+    #[default]
+    Full,
+}
+
+impl From<Permissions> for PermissionMode {
+    fn from(mode: Permissions) -> Self {
+        match mode {
+            Permissions::Ask => Self::Ask,
+            Permissions::AcceptEdits => Self::AcceptEdits,
+            Permissions::Plan => Self::Plan,
+            Permissions::Full => Self::Full,
+        }
+    }
+}
+
+/// A question and the answer to it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Answer {
+    #[command(flatten)]
+    pub(crate) which: OneTask,
+    /// The id of one of the answers that the agent offers
+    #[arg(conflicts_with_all = ["allow", "reject"])]
+    pub(crate) choice: Option<String>,
+    /// Let it, this time
+    #[arg(long, conflicts_with = "reject")]
+    pub(crate) allow: bool,
+    /// Do not let it, this time
+    #[arg(long)]
+    pub(crate) reject: bool,
+    /// Which question, by the end of its id, where there are several
+    #[arg(long, value_name = "ID")]
+    pub(crate) question: Option<String>,
 }
 
 /// `sam node …`

@@ -2,13 +2,15 @@
 
 mod support;
 
+use sam_domain::conversation::row::PermissionState;
 use sam_domain::conversation::wire::PROMPT_LIMIT;
 use sam_domain::error::{Failure, Fault};
 use sam_domain::id::Id;
 use sam_domain::task::{StepName, TaskState};
 use serde_json::{Value, json};
 use support::fixtures::{
-    git_result, now, project, project_id, prompt_id, row_id, session_id, setup, step, task, task_id,
+    answer, git_result, now, permission, project, project_id, prompt_id, row_id, session_id, setup,
+    step, task, task_id,
 };
 use support::program::{Program, TOKEN};
 use support::server::Server;
@@ -40,7 +42,7 @@ async fn server_with_project() -> (Server, Program) {
 
 #[tokio::test]
 async fn a_submitted_task_sends_what_its_flags_say() {
-    let cases: [(&[&str], &str, Value); 6] = [
+    let cases: [(&[&str], &str, Value); 7] = [
         (
             &["Fix it"],
             "",
@@ -55,6 +57,11 @@ async fn a_submitted_task_sends_what_its_flags_say() {
             &["Fix it", "--mode", "conversation"],
             "",
             json!({ "prompt": "Fix it", "mode": "conversation" }),
+        ),
+        (
+            &["Fix it", "--permission-mode", "accept-edits"],
+            "",
+            json!({ "prompt": "Fix it", "mode": "task", "permission_mode": "accept_edits" }),
         ),
         (
             &["Fix it", "--base", "release/2"],
@@ -450,6 +457,65 @@ async fn a_prompt_goes_into_the_tasks_conversation() {
     let asked = server.asked("POST", &path);
     assert_eq!(asked[0].json(), json!({ "text": "And now the docs" }));
     assert!(asked[0].header("idempotency-key").is_some());
+}
+
+/// A server on which the agent asks, and has asked before.
+async fn server_with_questions() -> (Server, Program) {
+    let (server, program) = server_with_project().await;
+    let running = task(TaskState::Running, 2, 0, vec![]);
+    server.on("GET", &task_path(), 200, &json!(running));
+    let rows = json!([
+        permission(1, "Run ls", PermissionState::Open),
+        answer(2, 1),
+        permission(3, "Run rm", PermissionState::Open),
+        permission(4, "Run cat", PermissionState::Expired),
+    ]);
+    let page = json!({ "rows": rows, "as_of": 4, "has_before": false, "has_after": false });
+    let path = format!(
+        "/api/projects/{}/sessions/{}/messages",
+        project_id(),
+        session_id()
+    );
+    server.on("GET", &path, 200, &page);
+    (server, program)
+}
+
+#[tokio::test]
+async fn what_an_agent_asks_is_shown_and_answered() {
+    let (_server, program) = server_with_questions().await;
+    let id = task_id();
+    let ran = program.run(&["task", "answer", id.as_str()]).await;
+    let listed = format!(
+        "? {}  Run rm\n    yes  Yes\n    always  Always\n    no  No\n",
+        row_id(3).short()
+    );
+    ran.expect(0, &listed);
+
+    for (arguments, option) in [
+        (&["yes"][..], "yes"),
+        (&["always"], "always"),
+        (&["--allow"], "yes"),
+        (&["--reject"], "no"),
+    ] {
+        let (server, program) = server_with_questions().await;
+        let path = format!(
+            "/api/projects/{}/sessions/{}/permissions/{}",
+            project_id(),
+            session_id(),
+            row_id(3)
+        );
+        let accepted = json!({ "permission": row_id(3), "row": row_id(9), "option": option });
+        server.on("POST", &path, 202, &accepted);
+        let arguments = [&["task", "answer", id.as_str()], arguments].concat();
+        let ran = program.run(&arguments).await;
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{arguments:?}");
+        let asked = server.asked("POST", &path);
+        assert_eq!(asked[0].json(), json!({ "option": option }));
+    }
+
+    let ran = program.run(&["task", "answer", id.as_str(), "maybe"]).await;
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("yes, always, no"), "{}", ran.stderr);
 }
 
 #[tokio::test]

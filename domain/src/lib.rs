@@ -34,6 +34,7 @@
 
 pub mod access;
 pub mod actor;
+pub mod agents;
 pub mod budget;
 pub mod catalogue;
 pub mod conversation;

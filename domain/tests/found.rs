@@ -35,6 +35,7 @@ fn intent(task: TaskId) -> TaskIntent {
         branch: "sam/work".to_owned(),
         agent: "sam-harness".to_owned(),
         mode: TaskMode::Task,
+        permission_mode: Default::default(),
     }
 }
 
@@ -103,6 +104,7 @@ fn prepare() -> Action {
         repository: "/r".to_owned(),
         base: None,
         branch: "sam/work".to_owned(),
+        agent: None,
     }
 }
 
@@ -247,6 +249,7 @@ fn nothing_begins_in_a_workspace_that_was_given_up() {
         agent_session: id(1),
         agent: "sam-harness".to_owned(),
         model: None,
+        permission_mode: Default::default(),
     };
     let late = asks(&mut node, 40, 2, action);
     assert!(late.output.is_empty(), "nothing is sent to the machine");

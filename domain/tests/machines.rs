@@ -65,6 +65,7 @@ fn intent(mode: TaskMode) -> TaskIntent {
         branch: "sam/work".to_owned(),
         agent: "sam-harness".to_owned(),
         mode,
+        permission_mode: Default::default(),
     }
 }
 
@@ -482,6 +483,7 @@ fn stopped_workspaces_are_kept_up_to_a_number() {
                 repository: "/r".to_owned(),
                 base: None,
                 branch: "b".to_owned(),
+                agent: None,
             },
             Action::StopAgent,
         ]

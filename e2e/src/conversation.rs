@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use sam_domain::budget::call::UsageSummary;
-use sam_domain::conversation::row::{Author, NoticeBody, Row, RowBody, TextBody, ToolBody};
+use sam_domain::conversation::row::{
+    Author, NoticeBody, PermissionState, Row, RowBody, TextBody, ToolBody,
+};
 use sam_domain::conversation::wire::{MessagePage, PromptAccepted, PromptView, SessionView};
 use sam_domain::id::{ProjectId, PromptId, SessionId, TaskId};
 use sam_domain::task::{TaskState, TaskView};
@@ -243,7 +245,8 @@ pub fn settled(rows: &[Row]) -> Result {
         let open = match &row.body {
             RowBody::Text(text) | RowBody::Thought(text) => text.ended_at.is_none(),
             RowBody::Tool(tool) => !tool.status.is_terminal(),
-            RowBody::Plan(_) | RowBody::Notice(_) | RowBody::Usage(_) => false,
+            RowBody::Permission(asked) => asked.state == PermissionState::Open,
+            RowBody::Plan(_) | RowBody::Notice(_) | RowBody::Usage(_) | RowBody::Answer(_) => false,
         };
         ensure(!open, || format!("a row still grows: {}", line(row)))?;
     }

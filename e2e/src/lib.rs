@@ -8,6 +8,7 @@
 //! The programs are the release builds; `cargo xtask build all` makes them. A test that finds one
 //! missing fails and says so.
 
+pub mod agents;
 pub mod client;
 pub mod conversation;
 pub mod disk;

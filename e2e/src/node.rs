@@ -269,7 +269,10 @@ impl ScriptedNode {
                 removed: 0,
                 diff: None,
             },
-            Action::CancelPrompt { .. } | Action::StopAgent | Action::DeleteWorkspace => {
+            Action::CancelPrompt { .. }
+            | Action::AnswerPermission { .. }
+            | Action::StopAgent
+            | Action::DeleteWorkspace => {
                 return self.done(command).await;
             }
         };

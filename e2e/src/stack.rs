@@ -36,6 +36,8 @@ pub struct StackOptions {
     pub web: bool,
     /// What every vm-agent is told on its command line besides.
     pub node_arguments: Vec<String>,
+    /// Where every vm-agent installs coding agents; it installs none when absent.
+    pub agents_dir: Option<PathBuf>,
     /// Settings that replace those of the gateway, e.g. `("SAM_MODEL_URL", "")` for no model;
     /// `{gateway}` in a value stands for the gateway's address.
     pub settings: Vec<(String, String)>,
@@ -318,6 +320,10 @@ impl Stack {
             command.args(["--max-workspaces", &places.to_string()]);
         }
         command.args(&self.options.node_arguments);
+        match &self.options.agents_dir {
+            Some(dir) => command.arg("--agents-dir").arg(dir),
+            None => command.arg("--no-install"),
+        };
         for path in paths {
             command.arg("--agent-path").arg(path);
         }

@@ -265,6 +265,7 @@ impl Machine {
                     done.push(self.finish(&command, vec![finished, idle]));
                 }
             }
+            Action::AnswerPermission { .. } => done.push(self.finish(&command, Vec::new())),
             Action::CancelPrompt { .. } | Action::StopAgent => {
                 if let Some((held, prompt)) = self.held.take() {
                     let finished = Event::PromptFinished {

@@ -1,10 +1,11 @@
 //! What this machine is, as far as the control plane needs to know.
 
+use crate::agent::Agents;
 use sam_domain::link::frame::NodeFacts;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Reads the facts; what cannot be read is empty or zero.
-pub(crate) fn read(state: &Path, agent_path: &[PathBuf], max_workspaces: u32) -> NodeFacts {
+pub(crate) fn read(state: &Path, agents: &Agents, max_workspaces: u32) -> NodeFacts {
     NodeFacts {
         os: std::env::consts::OS.to_owned(),
         arch: std::env::consts::ARCH.to_owned(),
@@ -16,7 +17,7 @@ pub(crate) fn read(state: &Path, agent_path: &[PathBuf], max_workspaces: u32) ->
         memory_bytes: memory_bytes().unwrap_or(0),
         disk_free_bytes: disk_free(state),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        agents: crate::agent::installed(agent_path),
+        agents: agents.available(),
         max_workspaces,
         disk_full: crate::disk::is_full_now(state),
     }

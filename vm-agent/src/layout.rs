@@ -92,21 +92,29 @@ fn open_up(dir: &Path) {
     }
 }
 
-/// Finds an executable: in `first`, then beside this program, then on PATH.
-pub(crate) fn find_executable(name: &str, first: &[PathBuf]) -> Option<PathBuf> {
-    let beside = std::env::current_exe()
-        .ok()
-        .and_then(|exe| exe.parent().map(Path::to_owned));
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    first
+/// Finds an executable in one of these folders.
+pub(crate) fn find_in(name: &str, folders: &[PathBuf]) -> Option<PathBuf> {
+    folders
         .iter()
-        .cloned()
-        .chain(beside)
-        .chain(std::env::split_paths(&path))
         .map(|dir| dir.join(name))
         .filter_map(|candidate| std::path::absolute(candidate).ok())
         .find(|candidate| {
             std::fs::metadata(candidate)
                 .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
         })
+}
+
+/// The folders of PATH.
+pub(crate) fn path_folders() -> Vec<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).collect()
+}
+
+/// Finds an executable: in `first`, then beside this program, then on PATH.
+pub(crate) fn find_executable(name: &str, first: &[PathBuf]) -> Option<PathBuf> {
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|exe| exe.parent().map(Path::to_owned));
+    let known: Vec<PathBuf> = first.iter().cloned().chain(beside).collect();
+    find_in(name, &known).or_else(|| find_in(name, &path_folders()))
 }

@@ -1,5 +1,6 @@
 //! What everything on this machine shares.
 
+use crate::agent::Agents;
 use crate::api::{Api, NodeIdentity, WorkspaceApi};
 use crate::hub::Hub;
 use crate::layout::Layout;
@@ -7,9 +8,18 @@ use crate::rows::Outbox;
 use crate::store::Store;
 use sam_domain::id::WorkspaceId;
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 use tokio::sync::watch;
+
+/// What this machine was told to keep to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Most bytes of a repository.
+    pub(crate) repository: u64,
+    /// How long an agent's question waits for a person.
+    pub(crate) permission_wait: Duration,
+}
 
 /// The store, the hub, the API, and each workspace's deliveries.
 pub(crate) struct Machine {
@@ -17,10 +27,10 @@ pub(crate) struct Machine {
     pub(crate) store: Arc<Store>,
     /// Where everything is reported.
     pub(crate) hub: Hub,
-    /// Folders searched first for agents.
-    pub(crate) agent_path: Vec<PathBuf>,
-    /// Most bytes of a repository.
-    pub(crate) max_repository: u64,
+    /// Where agents are found and put.
+    pub(crate) agents: Agents,
+    /// What it was told to keep to.
+    pub(crate) limits: Limits,
     api: Api,
     node: Arc<RwLock<NodeIdentity>>,
     deliveries: Mutex<HashMap<WorkspaceId, (WorkspaceApi, Arc<Outbox>)>>,
@@ -33,14 +43,14 @@ impl Machine {
         hub: Hub,
         api: Api,
         node: Arc<RwLock<NodeIdentity>>,
-        agent_path: Vec<PathBuf>,
-        max_repository: u64,
+        agents: Agents,
+        limits: Limits,
     ) -> Self {
         Self {
             store,
             hub,
-            agent_path,
-            max_repository,
+            agents,
+            limits,
             api,
             node,
             deliveries: Mutex::default(),

@@ -53,6 +53,7 @@ use secret::Secret;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// SAM's agent on a machine: prepares workspaces and runs coding agents in them.
 #[derive(Parser)]
@@ -78,6 +79,16 @@ enum Subcommands {
         /// A folder to search first for coding agents; may be repeated.
         #[arg(long = "agent-path", value_name = "DIR")]
         agent_path: Vec<PathBuf>,
+        /// Where coding agents are installed when they are first needed; a folder of the state
+        /// directory by default. Several machines may share one.
+        #[arg(long, env = "SAM_AGENTS_DIR", value_name = "DIR")]
+        agents_dir: Option<PathBuf>,
+        /// Install no coding agents: use those that are there.
+        #[arg(long, env = "SAM_NO_INSTALL")]
+        no_install: bool,
+        /// Seconds for which an agent's question waits for a person; then it is refused.
+        #[arg(long, env = "SAM_PERMISSION_WAIT", default_value_t = 1800, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+        permission_wait: u64,
         /// The machine's name for people; the host's name by default.
         #[arg(long)]
         name: Option<String>,
@@ -87,6 +98,30 @@ enum Subcommands {
         /// Largest repository that is cloned or checked out, in MiB.
         #[arg(long, default_value_t = 8192, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
         max_repository_mib: u64,
+    },
+    /// Drive coding agents through what SAM needs of them, against the scripted gateway.
+    Conformance {
+        /// The address of `sam-sims gateway`.
+        #[arg(long)]
+        gateway: String,
+        /// A folder for this run; what is in it is replaced.
+        #[arg(long)]
+        state_dir: PathBuf,
+        /// Where coding agents are installed.
+        #[arg(long, env = "SAM_AGENTS_DIR", value_name = "DIR")]
+        agents_dir: PathBuf,
+        /// A folder to search first for coding agents; may be repeated.
+        #[arg(long = "agent-path", value_name = "DIR")]
+        agent_path: Vec<PathBuf>,
+        /// An agent to drive; may be repeated, and is all of them by default.
+        #[arg(long = "agent", value_name = "ID")]
+        agents: Vec<String>,
+        /// The day that is written down, as YYYY-MM-DD.
+        #[arg(long)]
+        on: String,
+        /// The file to write the results to, as JSON; those of other agents in it stay.
+        #[arg(long)]
+        out: PathBuf,
     },
     /// Runs one program and ends everything it started. For internal use.
     #[command(hide = true)]
@@ -111,24 +146,49 @@ fn main() -> ExitCode {
             state_dir,
             join_token,
             agent_path,
+            agents_dir,
+            no_install,
+            permission_wait,
             name,
             max_workspaces,
             max_repository_mib,
-        } => start(run::Options {
+        } => start(run::run(run::Options {
             url,
             state_dir,
             join_token: join_token
                 .filter(|token| !token.is_empty())
                 .map(Secret::new),
             agent_path,
+            agents_dir,
+            install: !no_install,
             name,
             max_workspaces,
-            max_repository: max_repository_mib << 20,
-        }),
+            limits: machine::Limits {
+                repository: max_repository_mib << 20,
+                permission_wait: Duration::from_secs(permission_wait),
+            },
+        })),
+        Subcommands::Conformance {
+            gateway,
+            state_dir,
+            agents_dir,
+            agent_path,
+            agents,
+            on,
+            out,
+        } => start(agent::conformance::run(agent::conformance::Options {
+            gateway,
+            state_dir,
+            agents_dir,
+            agent_path,
+            agents,
+            on,
+            out,
+        })),
     }
 }
 
-fn start(options: run::Options) -> ExitCode {
+fn start(work: impl Future<Output = Result<(), run::RunError>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(8)
@@ -136,7 +196,7 @@ fn start(options: run::Options) -> ExitCode {
         .build();
     let result = match runtime {
         Ok(runtime) => {
-            let result = runtime.block_on(run::run(options));
+            let result = runtime.block_on(work);
             runtime.shutdown_background();
             result
         }

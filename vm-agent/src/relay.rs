@@ -1,9 +1,9 @@
 //! The model, served to one agent session on a loopback address.
 //!
 //! Model: the agent gets a URL on 127.0.0.1 and a secret that is worthless
-//! anywhere else. What it sends to `/v1/…` goes on to the control plane's
-//! `/ai/v1/…` with the workspace's model token in place of the secret, and the
-//! answer streams back as it comes. When the agent leaves, the upstream
+//! anywhere else. What it sends to `/v1/…` or `/anthropic/v1/…` goes on to the
+//! control plane's `/ai/…` with the workspace's model token in place of the
+//! secret, and the answer streams back as it comes. When the agent leaves, the upstream
 //! connection is dropped with the body.
 //!
 //! Invariants:
@@ -38,6 +38,8 @@ use tokio::time::Instant;
 const HOLD: Duration = Duration::from_secs(60);
 /// Largest request that is forwarded.
 const REQUEST_LIMIT: usize = 64 * 1024 * 1024;
+/// What is served: the dialects of OpenAI, and that of Anthropic.
+const PREFIXES: [&str; 2] = ["/v1/", "/anthropic/v1/"];
 
 /// A running relay; dropping it closes the port.
 #[derive(Debug)]
@@ -105,6 +107,12 @@ impl Drop for Relay {
 
 async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
+    let path = parts
+        .uri
+        .path_and_query()
+        .map_or("/", |path| path.as_str())
+        .to_owned();
+    let refusal = |status, code, message| refusal(&path, status, code, message);
     if !authorised(&parts.headers, &shared.secret) {
         return refusal(
             StatusCode::UNAUTHORIZED,
@@ -112,11 +120,19 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
             "This address serves one agent session and its secret only.",
         );
     }
-    if !parts.uri.path().starts_with("/v1/") {
+    // Also of a path that climbs out of its prefix once it is resolved.
+    let url = model_url(shared.api.api(), &path);
+    let inside = PREFIXES.iter().any(|prefix| {
+        path.starts_with(prefix)
+            && url
+                .path()
+                .starts_with(model_url(shared.api.api(), prefix).path())
+    });
+    if !inside {
         return refusal(
             StatusCode::NOT_FOUND,
             "not_found",
-            "Only /v1/ is served here.",
+            "Only /v1/ and /anthropic/v1/ are served here.",
         );
     }
     let Ok(body) = to_bytes(body, REQUEST_LIMIT).await else {
@@ -126,22 +142,6 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
             "The request is longer than the relay forwards.",
         );
     };
-    let path = parts
-        .uri
-        .path_and_query()
-        .map_or("/v1/", |path| path.as_str());
-    let url = model_url(shared.api.api(), path);
-    if !url
-        .path()
-        .starts_with(model_url(shared.api.api(), "/v1/").path())
-    {
-        // A path that climbs out of /v1/ once it is resolved.
-        return refusal(
-            StatusCode::NOT_FOUND,
-            "not_found",
-            "Only /v1/ is served here.",
-        );
-    }
     let headers = forwarded(&parts.headers);
     let api = shared.api.api();
     let send = |token: &Secret, body: Bytes| {
@@ -258,9 +258,13 @@ fn streamed(answer: reqwest::Response, renewals: watch::Receiver<()>) -> Respons
     response
 }
 
-/// An error in the shape that OpenAI's clients read.
-fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
-    let body = json!({ "error": { "message": message, "type": "sam_relay", "code": code } });
+/// An error in the shape that the path's clients read.
+fn refusal(path: &str, status: StatusCode, code: &str, message: &str) -> Response {
+    let body = if path.starts_with("/anthropic/") {
+        json!({ "type": "error", "error": { "type": code, "message": message } })
+    } else {
+        json!({ "error": { "message": message, "type": "sam_relay", "code": code } })
+    };
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;
     response.headers_mut().insert(

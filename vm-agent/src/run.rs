@@ -1,10 +1,11 @@
 //! `sam-vm-agent run`: from the command line to the end of the process.
 
+use crate::agent::Agents;
 use crate::api::{Api, ApiFailure, NodeIdentity};
 use crate::hub::Hub;
 use crate::link::{self, LinkEnd};
 use crate::log::{info, warning};
-use crate::machine::Machine;
+use crate::machine::{Limits, Machine};
 use crate::recover::recover;
 use crate::secret::Secret;
 use crate::store::{Membership, Store, StoreError};
@@ -38,12 +39,16 @@ pub(crate) struct Options {
     pub(crate) join_token: Option<Secret>,
     /// Folders searched first for agents.
     pub(crate) agent_path: Vec<PathBuf>,
+    /// Where agents are installed; below the state directory when absent.
+    pub(crate) agents_dir: Option<PathBuf>,
+    /// Whether agents are installed when they are needed.
+    pub(crate) install: bool,
     /// The machine's name for people.
     pub(crate) name: Option<String>,
     /// Most workspaces at a time; the control plane keeps to it.
     pub(crate) max_workspaces: u32,
-    /// Most bytes of a repository.
-    pub(crate) max_repository: u64,
+    /// What it keeps to.
+    pub(crate) limits: Limits,
 }
 
 /// Why the process ends before it was told to.
@@ -64,6 +69,9 @@ pub(crate) enum RunError {
          `sam node join-token` prints one"
     )]
     NotJoined,
+    /// Not every agent did what a host needs.
+    #[error("{0}")]
+    Conformance(String),
     /// The control plane said no.
     #[error("the control plane refused this machine: {0}")]
     Refused(String),
@@ -76,7 +84,7 @@ impl RunError {
             Self::Url(_) | Self::NotJoined => 2,
             Self::Refused(_) => 3,
             Self::Store(StoreError::InUse(_)) => 4,
-            Self::Store(_) | Self::Io(_) => 1,
+            Self::Store(_) | Self::Io(_) | Self::Conformance(_) => 1,
         }
     }
 }
@@ -103,13 +111,18 @@ pub(crate) async fn run(options: Options) -> Result<(), RunError> {
         node: membership.node,
         token: membership.token,
     }));
+    let agents_dir = options
+        .agents_dir
+        .clone()
+        .unwrap_or_else(|| store.dir().join("agents"));
+    let agents = Agents::new(options.agent_path.clone(), &agents_dir, options.install)?;
     let boot_id = format!("{:016x}", clock::entropy());
     let identity = Identity {
         store_id: store.store_id().to_owned(),
         boots: store.begin_boot(&boot_id)?,
         boot_id,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        facts: facts::read(store.dir(), &options.agent_path, options.max_workspaces),
+        facts: facts::read(store.dir(), &agents, options.max_workspaces),
     };
     let facts = identity.facts.clone();
     let (begin, commands) = mpsc::unbounded_channel();
@@ -119,8 +132,8 @@ pub(crate) async fn run(options: Options) -> Result<(), RunError> {
         hub,
         api.clone(),
         Arc::clone(&node),
-        options.agent_path.clone(),
-        options.max_repository,
+        agents,
+        options.limits,
     ));
     machine.set_disk_full(facts.disk_full);
     recover(&machine).await?;

@@ -127,6 +127,14 @@ impl Actor {
                 let prompt = prompt.clone();
                 self.cancel(command, &prompt).await;
             }
+            Action::AnswerPermission { permission, option } => {
+                let message = AgentCommand::Answer {
+                    command: command.id.clone(),
+                    permission: permission.clone(),
+                    option: option.clone(),
+                };
+                self.tell_agent(command, message).await;
+            }
             Action::StopAgent => {
                 self.drop_waiting(false).await;
                 self.stop(command).await;
@@ -171,13 +179,18 @@ impl Actor {
     }
 
     async fn stop(&mut self, command: Command) {
-        if let Some(agent) = &self.agent {
-            let message = AgentCommand::Stop {
-                command: command.id.clone(),
-            };
-            if agent.tell.send(message).is_ok() {
-                return;
-            }
+        let message = AgentCommand::Stop {
+            command: command.id.clone(),
+        };
+        self.tell_agent(command, message).await;
+    }
+
+    /// Hands a command to the agent; without one it is done.
+    async fn tell_agent(&mut self, command: Command, message: AgentCommand) {
+        if let Some(agent) = &self.agent
+            && agent.tell.send(message).is_ok()
+        {
+            return;
         }
         self.done(&command).await;
     }
@@ -263,7 +276,9 @@ impl Actor {
                             .await;
                     }
                 }
-                Action::CancelPrompt { .. } | Action::StopAgent => self.done(&command).await,
+                Action::CancelPrompt { .. }
+                | Action::AnswerPermission { .. }
+                | Action::StopAgent => self.done(&command).await,
             }
         }
     }
@@ -278,6 +293,7 @@ impl Actor {
             agent_session,
             agent,
             model,
+            permission_mode,
         } = &command.action
         else {
             return;
@@ -288,6 +304,7 @@ impl Actor {
             agent_session: agent_session.clone(),
             agent: agent.clone(),
             model: model.clone(),
+            permission_mode: *permission_mode,
             remaining: command.remaining,
         };
         let (tell, mut queue) = mpsc::unbounded_channel();

@@ -241,6 +241,7 @@ dispatch! {
     SendPrompt => Member, sessions::send_prompt;
     EditPrompt => Member, sessions::edit_prompt;
     RemovePrompt => Member, sessions::remove_prompt;
+    AnswerPermission => Member, sessions::answer_permission;
     CancelTurn => Member, sessions::cancel_turn;
     RowBody => Member, bodies::get;
     ListNodes => User, nodes::list;

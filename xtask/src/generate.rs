@@ -6,6 +6,7 @@
 //! | `openapi.json` | the route table and the wire types of `sam-domain` |
 //! | `settings.md` | the settings table of `sam-domain`, and each program's help |
 //! | `cli.md` | the help of every `sam` command |
+//! | `agents.md` | the catalogue of `sam-domain`, and the results in `conformance.json` |
 //! | `states.md` | the machines' tables in `sam-domain` |
 //!
 //! A page is never edited by hand; `--check` compares instead of writing, and
@@ -33,6 +34,13 @@ pub(crate) fn run(paths: &Paths, mode: Mode) -> Result<()> {
         ("openapi.json", openapi(paths)?),
         ("settings.md", settings(paths)?),
         ("cli.md", cli(paths)?),
+        (
+            "agents.md",
+            domain(
+                paths,
+                &["--example", "pages", "agents", "docs/conformance.json"],
+            )?,
+        ),
         (
             "states.md",
             domain(paths, &["--example", "pages", "states"])?,
@@ -110,6 +118,7 @@ fn settings(paths: &Paths) -> Result<String> {
     let mut natives = Vec::new();
     for (name, command) in [
         ("sam-vm-agent", "run"),
+        ("sam-vm-agent", "conformance"),
         ("sam-harness", "acp"),
         ("sam-harness", "run"),
         ("sam-sims", "gateway"),

@@ -102,12 +102,12 @@ pub(crate) struct SetModel {
 /// `sam agent …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Agent {
-    /// Agents, and whose access to models they use
+    /// Each agent with its version, and whether it was seen to work
     List,
     /// Choose whose access to models your agent uses; without a choice, say which it is
     Provider {
-        /// The agent, like sam-harness
-        agent: String,
+        /// The agent, like sam-harness; every agent when absent
+        agent: Option<String>,
         /// sam (the installation's), own-key (yours or the project's) or none to take it back
         #[arg(value_name = "CHOICE")]
         choice: Option<ModeOrNone>,

@@ -1,5 +1,7 @@
 //! What each command does.
 
+mod agent;
+mod answer;
 mod auth;
 mod auth_sessions;
 mod budget;

@@ -199,20 +199,9 @@ pub(super) async fn agent(context: &Context, command: Agent) -> Result<Exit, Fai
     let api = context.api()?;
     let out = &context.out;
     match command {
-        Agent::List => {
-            let list: AgentProviders = api.json(Call::new(RouteId::ListAgents, &[])).await?;
-            if out.json {
-                out.value(&list)?;
-                return Ok(Exit::Ok);
-            }
-            let rows: Vec<Vec<Cell>> = list.agents.iter().map(agent_row).collect();
-            for line in table::lines(out.style, &["AGENT", "ACCESS", "CHOSEN BY", "MODEL"], &rows) {
-                out.line(&line)?;
-            }
-            Ok(Exit::Ok)
-        }
+        Agent::List => super::agent::list(context).await,
         Agent::Provider {
-            agent,
+            agent: Some(agent),
             choice: Some(choice),
             model,
             everybody,
@@ -230,7 +219,21 @@ pub(super) async fn agent(context: &Context, command: Agent) -> Result<Exit, Fai
             let call = Call::new(route, &segments).body(&body)?;
             said(context, &api.json(call).await?)
         }
-        Agent::Provider { agent, .. } => {
+        Agent::Provider { agent: None, .. } => {
+            let list: AgentProviders = api.json(Call::new(RouteId::ListAgents, &[])).await?;
+            if out.json {
+                out.value(&list)?;
+                return Ok(Exit::Ok);
+            }
+            let rows: Vec<Vec<Cell>> = list.agents.iter().map(agent_row).collect();
+            for line in table::lines(out.style, &["AGENT", "ACCESS", "CHOSEN BY", "MODEL"], &rows) {
+                out.line(&line)?;
+            }
+            Ok(Exit::Ok)
+        }
+        Agent::Provider {
+            agent: Some(agent), ..
+        } => {
             let list: AgentProviders = api.json(Call::new(RouteId::ListAgents, &[])).await?;
             let found = list.agents.iter().find(|it| it.agent == agent);
             match found {

@@ -1,6 +1,6 @@
 //! `sam task …`
 
-use super::stdin;
+use super::{answer, stdin};
 use crate::api::{Api, Call};
 use crate::args::{InProject, OneTask, SomeTask, Task};
 use crate::context::Context;
@@ -29,6 +29,7 @@ pub(super) async fn run(context: &Context, command: Task) -> Result<Exit, Failur
             agent,
             mode,
             base,
+            permission_mode,
             follow,
         } => {
             let body = SubmitTask {
@@ -36,6 +37,7 @@ pub(super) async fn run(context: &Context, command: Task) -> Result<Exit, Failur
                 agent,
                 mode: mode.into(),
                 base,
+                permission_mode: permission_mode.into(),
             };
             submit(context, &within, &body, follow).await
         }
@@ -49,6 +51,7 @@ pub(super) async fn run(context: &Context, command: Task) -> Result<Exit, Failur
             };
             prompt_task(context, &which, &body, follow).await
         }
+        Task::Answer(command) => answer::run(context, command).await,
         Task::Status(which) => status(context, &which).await,
         Task::List { within, limit } => list(context, &within, limit).await,
         Task::Follow(which) => {

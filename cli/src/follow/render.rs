@@ -6,8 +6,8 @@ use crate::output::time::{count, span};
 use sam_domain::budget::call::UsageSummary;
 use sam_domain::conversation::reducer::{duration, tool_word};
 use sam_domain::conversation::row::{
-    Author, NoticeBody, NoticeLevel, PlanBody, PlanStatus, Row, RowBody, TextBody, ToolBody,
-    ToolKind, ToolStatus,
+    Author, NoticeBody, NoticeLevel, PermissionBody, PermissionState, PlanBody, PlanStatus, Row,
+    RowBody, TextBody, ToolBody, ToolKind, ToolStatus,
 };
 use sam_domain::error::{Failure, Fault};
 use sam_domain::task::wire::StepView;
@@ -271,6 +271,36 @@ pub(super) fn notice_lines(style: Style, notice: &NoticeBody, limit: Option<usiz
     lines
 }
 
+/// A question with the answers it offers, or how it ended.
+fn permission_lines(style: Style, body: &PermissionBody, width: Option<usize>) -> Vec<String> {
+    let title = clean_line(&body.title);
+    if body.state != PermissionState::Open {
+        let chosen = body.chosen.as_ref().map_or_else(String::new, |chosen| {
+            let choice = body.choices.iter().find(|choice| choice.id == *chosen);
+            let label = choice.map_or(chosen.as_str(), |choice| choice.label.as_str());
+            format!(": {}", clean_line(label))
+        });
+        let line = format!("· {:<8} {title}{chosen}", body.state.word());
+        return vec![style.paint(Paint::Muted, &fit(&line, width.unwrap_or(PIPED_COLUMNS)))];
+    }
+    let asks = format!("{} asks     {title}", style.paint(Paint::Warn, "?"));
+    let choices = body.choices.iter().map(|choice| {
+        format!(
+            "  {}  {}",
+            clean_line(&choice.id),
+            style.paint(Paint::Muted, &clean_line(&choice.label))
+        )
+    });
+    let hint = format!(
+        "  Answer within {}: sam task answer TASK CHOICE",
+        span(body.wait)
+    );
+    std::iter::once(asks)
+        .chain(choices)
+        .chain(std::iter::once(style.paint(Paint::Muted, &hint)))
+        .collect()
+}
+
 /// A row that is over, as lines; what text rows look like is [`text_lines`].
 pub(super) fn finished_lines(
     style: Style,
@@ -289,6 +319,11 @@ pub(super) fn finished_lines(
         }
         RowBody::Plan(body) => vec![plan_line(style, body)],
         RowBody::Notice(body) => notice_lines(style, body, limit),
+        RowBody::Permission(body) => permission_lines(style, body, width),
+        RowBody::Answer(body) => vec![style.paint(
+            Paint::Muted,
+            &format!("› answer   {}", clean_line(&body.label)),
+        )],
         RowBody::Usage(body) => {
             let took = body.took.map(|took| format!(", {}", span(took)));
             vec![style.paint(

@@ -20,7 +20,7 @@ use crate::output::time::{self, span};
 use sam_domain::access::wire::SetupStatus;
 use sam_domain::budget::call::UsageSummary;
 use sam_domain::conversation::reducer::is_open;
-use sam_domain::conversation::row::{Author, Row, RowBody};
+use sam_domain::conversation::row::{Author, PermissionState, Row, RowBody};
 use sam_domain::id::RowId;
 use sam_domain::task::wire::StepView;
 use sam_domain::task::{StepName, TaskState, TaskView};
@@ -51,6 +51,11 @@ enum Block {
     /// Tool calls, thoughts, plans: one line each.
     Work,
     Notice,
+}
+
+/// Whether the agent waits for an answer to this row.
+fn asks(row: &Row) -> bool {
+    matches!(&row.body, RowBody::Permission(body) if body.state == PermissionState::Open)
 }
 
 /// The transcript so far.
@@ -105,7 +110,8 @@ impl Transcript {
             .skip_while(|row| self.is_done(row) || !is_moving(row))
             .filter(|row| !is_moving(row))
             .count();
-        let release = over || waiting > PATIENCE;
+        // What a person has to answer is not held back by the call that it is about.
+        let release = over || waiting > PATIENCE || rows.iter().any(|row| asks(row));
         let mut blocked = false;
         for row in rows {
             if self.is_done(row) {
@@ -193,7 +199,12 @@ impl Transcript {
                 out.extend(lines.into_iter().take(settled).skip(before));
             }
             _ if open => {}
-            RowBody::Thought(_) | RowBody::Tool(_) | RowBody::Usage(_) => {
+            RowBody::Permission(body) => {
+                let state = body.state.word().to_owned();
+                self.notices.insert(row.id.clone(), state);
+                self.print_finished(row, Block::Notice, now, out);
+            }
+            RowBody::Thought(_) | RowBody::Tool(_) | RowBody::Usage(_) | RowBody::Answer(_) => {
                 self.print_finished(row, Block::Work, now, out);
             }
             RowBody::Plan(body) => {
@@ -231,7 +242,14 @@ impl Transcript {
             RowBody::Notice(body) if self.notices.get(&row.id) != Some(&body.text) => {
                 self.print_row(row, false, now, out);
             }
+            RowBody::Permission(body)
+                if self.notices.get(&row.id).map(String::as_str) != Some(body.state.word()) =>
+            {
+                self.print_row(row, false, now, out);
+            }
             RowBody::Notice(_)
+            | RowBody::Permission(_)
+            | RowBody::Answer(_)
             | RowBody::Text(_)
             | RowBody::Thought(_)
             | RowBody::Tool(_)
@@ -322,10 +340,12 @@ impl Transcript {
         let begun = self.rows.get(&row.id).is_some_and(|shown| shown.lines > 0);
         let block = match row.body {
             RowBody::Text(_) => Block::Text,
-            RowBody::Notice(_) => Block::Notice,
-            RowBody::Thought(_) | RowBody::Tool(_) | RowBody::Plan(_) | RowBody::Usage(_) => {
-                Block::Work
-            }
+            RowBody::Notice(_) | RowBody::Permission(_) => Block::Notice,
+            RowBody::Thought(_)
+            | RowBody::Tool(_)
+            | RowBody::Plan(_)
+            | RowBody::Usage(_)
+            | RowBody::Answer(_) => Block::Work,
         };
         !begun
             && self
@@ -349,12 +369,14 @@ impl Transcript {
                     .paint(Paint::Muted, &format!("∴ thinking  {}", span(took)))
             }
             RowBody::Tool(body) => render::tool_line(self.style, row, body, now, self.columns),
-            RowBody::Plan(_) | RowBody::Notice(_) | RowBody::Usage(_) => {
-                render::finished_lines(self.style, row, now, self.columns)
-                    .into_iter()
-                    .next()
-                    .unwrap_or_default()
-            }
+            RowBody::Plan(_)
+            | RowBody::Notice(_)
+            | RowBody::Usage(_)
+            | RowBody::Permission(_)
+            | RowBody::Answer(_) => render::finished_lines(self.style, row, now, self.columns)
+                .into_iter()
+                .next()
+                .unwrap_or_default(),
         }
     }
 

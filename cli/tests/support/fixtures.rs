@@ -2,8 +2,8 @@
 
 use sam_domain::access::wire::{ProjectRole, ProjectView};
 use sam_domain::conversation::row::{
-    Author, FileDiff, NoticeBody, NoticeLevel, Row, RowBody, TextBody, ToolBody, ToolKind,
-    ToolStatus,
+    AnswerBody, Author, ChoiceKind, FileDiff, NoticeBody, NoticeLevel, PermissionBody,
+    PermissionChoice, PermissionState, Row, RowBody, TextBody, ToolBody, ToolKind, ToolStatus,
 };
 use sam_domain::conversation::wire::{PromptState, PromptView, SessionView};
 use sam_domain::feed::{Entity, Scope, ServerFrame};
@@ -240,6 +240,40 @@ pub fn notice(n: u64, seq: u64, level: NoticeLevel, words: &str, hint: Option<&s
         hint: hint.map(str::to_owned),
     };
     row(n, seq, 1, Author::System, seq * 100, RowBody::Notice(body))
+}
+
+/// A question with three answers.
+pub fn permission(n: u64, title: &str, state: PermissionState) -> Row {
+    let choices = [
+        ("yes", "Yes", ChoiceKind::AllowOnce),
+        ("always", "Always", ChoiceKind::AllowAlways),
+        ("no", "No", ChoiceKind::RejectOnce),
+    ];
+    let body = PermissionBody {
+        title: title.to_owned(),
+        choices: choices
+            .map(|(id, label, means)| PermissionChoice {
+                id: id.to_owned(),
+                label: label.to_owned(),
+                means,
+            })
+            .into(),
+        state,
+        ..PermissionBody::default()
+    };
+    let body = RowBody::Permission(Box::new(body));
+    row(n, n, 1, Author::Agent, n * 100, body)
+}
+
+/// A person's yes to a question.
+pub fn answer(n: u64, permission: u64) -> Row {
+    let body = AnswerBody {
+        permission: row_id(permission),
+        option: "yes".to_owned(),
+        label: "Yes".to_owned(),
+        by: user_id(),
+    };
+    row(n, n, 0, Author::Person, n * 100, RowBody::Answer(body))
 }
 
 pub fn project_scope() -> Scope {

@@ -121,6 +121,7 @@ pub const fn expectation(id: RouteId) -> Expectation {
         // Without its Idempotency-Key the handler refuses it, and nothing is begun.
         RouteId::SubmitTask => takes(r#"{"prompt":"hello"}"#, &[400]),
         RouteId::SendPrompt => takes(r#"{"text":"hello"}"#, &[400]),
+        RouteId::AnswerPermission => takes(r#"{"option":"allow"}"#, &[404]),
         RouteId::EditPrompt => takes(r#"{"text":"hello"}"#, &[404]),
         // The caller owns the node and is a member of the project.
         RouteId::ShareNode | RouteId::UnshareNode => answers(&[200]),

@@ -25,8 +25,9 @@ use crate::catalogue::model::Provider;
 use crate::conversation::call::Done;
 use crate::conversation::row::BodyRef;
 use crate::conversation::wire::{
-    BatchAnswer, LiveDelta, MessageBatch, MessagePage, PromptAccepted, PromptView, SendPrompt,
-    SessionList, SessionView, SubmitTask, Submitted, TaskList,
+    AnswerAccepted, AnswerPermission, BatchAnswer, LiveDelta, MessageBatch, MessagePage,
+    PromptAccepted, PromptView, SendPrompt, SessionList, SessionView, SubmitTask, Submitted,
+    TaskList,
 };
 use crate::device::code::UserCode;
 use crate::device::wire::{
@@ -92,6 +93,12 @@ impl Shape {
     fn accepted(mut self) -> Self {
         self.status = 202;
         self.idempotency_key = true;
+        self
+    }
+
+    /// Accepted, to be worked on afterwards; repeating it is harmless without a key.
+    fn under_way(mut self) -> Self {
+        self.status = 202;
         self
     }
 
@@ -256,6 +263,9 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
             .accepted()
             .taking(body::<SendPrompt>(g)),
         RouteId::EditPrompt => json::<PromptView>(g).taking(body::<SendPrompt>(g)),
+        RouteId::AnswerPermission => json::<AnswerAccepted>(g)
+            .under_way()
+            .taking(body::<AnswerPermission>(g)),
         RouteId::RemovePrompt | RouteId::CancelTurn => json::<Done>(g),
         RouteId::ListNodes => json::<NodeList>(g),
         RouteId::GetNode | RouteId::ShareNode | RouteId::UnshareNode => json::<NodeView>(g),
@@ -342,6 +352,7 @@ fn segment(name: &str, g: &mut SchemaGenerator) -> Value {
         "task" => of::<TaskId>(g),
         "session" => of::<SessionId>(g),
         "prompt" => of::<PromptId>(g),
+        "permission" => of::<RowId>(g),
         "node" => of::<NodeId>(g),
         "workspace" => of::<WorkspaceId>(g),
         "user" => of::<UserId>(g),

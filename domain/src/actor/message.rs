@@ -1,8 +1,11 @@
 //! Who machines are and what they tell each other.
 
+use crate::agents::PermissionMode;
 use crate::conversation::row::{BodyRef, NoticeBody};
 use crate::conversation::wire::ActivityState;
-use crate::id::{CommandId, NodeId, ProjectId, PromptId, SessionId, TaskId, UserId, WorkspaceId};
+use crate::id::{
+    CommandId, NodeId, ProjectId, PromptId, RowId, SessionId, TaskId, UserId, WorkspaceId,
+};
 use crate::link::frame::{Action, Event, StopReason};
 use crate::node::wire::NodeView;
 use crate::task::TaskView;
@@ -76,6 +79,9 @@ pub struct TaskIntent {
     pub agent: String,
     /// What ends it.
     pub mode: TaskMode,
+    /// What the agent may do unasked.
+    #[serde(default)]
+    pub permission_mode: PermissionMode,
 }
 
 impl TaskIntent {
@@ -117,6 +123,13 @@ pub enum Message {
     PromptCancelRequested {
         /// Which.
         prompt: PromptId,
+    },
+    /// Session → task: a person answered what the agent asked.
+    PermissionAnswered {
+        /// The row that shows the question.
+        permission: RowId,
+        /// The choice.
+        option: String,
     },
     /// Session → task: the rows a prompt ended with are stored.
     RowsComplete {
@@ -268,6 +281,7 @@ impl Message {
             Self::TaskSubmitted(_) => "task_submitted",
             Self::PromptDispatched { .. } => "prompt_dispatched",
             Self::PromptCancelRequested { .. } => "prompt_cancel_requested",
+            Self::PermissionAnswered { .. } => "permission_answered",
             Self::RowsComplete { .. } => "rows_complete",
             Self::TaskChanged(_) => "task_changed",
             Self::PromptStarted { .. } => "prompt_started",

@@ -6,8 +6,8 @@
 
 use super::row::BodyRef;
 use super::wire::{
-    MessagePage, PromptAccepted, SendPrompt, SessionList, SessionView, SubmitTask, Submitted,
-    TaskList,
+    AnswerAccepted, AnswerPermission, MessagePage, PromptAccepted, SendPrompt, SessionList,
+    SessionView, SubmitTask, Submitted, TaskList,
 };
 use crate::id::{ProjectId, PromptId, RowId, SessionId, TaskId, UserId};
 use serde::{Deserialize, Serialize};
@@ -90,6 +90,19 @@ pub enum ProjectCall {
         /// Who may do it.
         by: Editor,
     },
+    /// Answer what the agent asked. Reply: [`AnswerAccepted`]; 409 `already_answered` when another
+    /// answer came first, 409 `permission_closed` when the agent waits no more, 422
+    /// `unknown_choice`.
+    AnswerPermission {
+        /// The conversation.
+        session: SessionId,
+        /// The row that asks.
+        permission: RowId,
+        /// Who.
+        by: UserId,
+        /// The request.
+        request: AnswerPermission,
+    },
     /// Stop the current turn. Reply: [`Done`]; 409 `nothing_running`.
     CancelTurn {
         /// The conversation.
@@ -168,6 +181,8 @@ pub struct Done {}
 pub type SubmitReply = Submitted;
 /// Reply of [`ProjectCall::SendPrompt`].
 pub type SendPromptReply = PromptAccepted;
+/// Reply of [`ProjectCall::AnswerPermission`].
+pub type AnswerPermissionReply = AnswerAccepted;
 /// Reply of [`ProjectCall::GetSession`].
 pub type GetSessionReply = SessionView;
 /// Reply of [`ProjectCall::ListTasks`].

@@ -323,7 +323,11 @@ pub const fn is_open(row: &Row) -> bool {
     match &row.body {
         RowBody::Text(body) | RowBody::Thought(body) => body.ended_at.is_none(),
         RowBody::Tool(body) => !body.status.is_terminal(),
-        RowBody::Plan(_) | RowBody::Notice(_) | RowBody::Usage(_) => false,
+        RowBody::Plan(_)
+        | RowBody::Notice(_)
+        | RowBody::Usage(_)
+        | RowBody::Permission(_)
+        | RowBody::Answer(_) => false,
     }
 }
 
@@ -333,7 +337,11 @@ pub fn duration(row: &Row, now: Timestamp) -> Option<Millis> {
     let ended_at = match &row.body {
         RowBody::Text(body) | RowBody::Thought(body) => body.ended_at,
         RowBody::Tool(body) => body.ended_at,
-        RowBody::Plan(_) | RowBody::Notice(_) | RowBody::Usage(_) => return None,
+        RowBody::Plan(_)
+        | RowBody::Notice(_)
+        | RowBody::Usage(_)
+        | RowBody::Permission(_)
+        | RowBody::Answer(_) => return None,
     };
     match ended_at {
         Some(end) => Some(end.since(row.created_at)),

@@ -68,6 +68,10 @@ pub enum RowBody {
     Notice(NoticeBody),
     /// Tokens and cost of a turn.
     Usage(UsageBody),
+    /// The agent asks whether it may do something.
+    Permission(Box<PermissionBody>),
+    /// What a person answered to that.
+    Answer(AnswerBody),
 }
 
 impl RowBody {
@@ -77,7 +81,11 @@ impl RowBody {
         match self {
             Self::Text(body) | Self::Thought(body) => Some(&body.text),
             Self::Tool(body) => Some(&body.output),
-            Self::Plan(_) | Self::Notice(_) | Self::Usage(_) => None,
+            Self::Plan(_)
+            | Self::Notice(_)
+            | Self::Usage(_)
+            | Self::Permission(_)
+            | Self::Answer(_) => None,
         }
     }
 
@@ -86,7 +94,11 @@ impl RowBody {
         match self {
             Self::Text(body) | Self::Thought(body) => Some(&mut body.text),
             Self::Tool(body) => Some(&mut body.output),
-            Self::Plan(_) | Self::Notice(_) | Self::Usage(_) => None,
+            Self::Plan(_)
+            | Self::Notice(_)
+            | Self::Usage(_)
+            | Self::Permission(_)
+            | Self::Answer(_) => None,
         }
     }
 
@@ -100,6 +112,8 @@ impl RowBody {
             Self::Plan(_) => "plan",
             Self::Notice(_) => "notice",
             Self::Usage(_) => "usage",
+            Self::Permission(_) => "permission",
+            Self::Answer(_) => "answer",
         }
     }
 }
@@ -338,6 +352,125 @@ pub struct UsageBody {
     pub took: Option<Millis>,
 }
 
+/// What an agent asks before it goes on: it waits for an answer, at most this
+/// long, and then takes its default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PermissionBody {
+    /// One line for people: what it wants to do.
+    pub title: String,
+    /// The tool's name where the agent says it; else empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// What kind of thing that is.
+    #[serde(rename = "tool_kind", default)]
+    pub tool: ToolKind,
+    /// Its arguments as compact JSON, bounded; empty when the agent gave none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub arguments: String,
+    /// The answers it offers.
+    pub choices: Vec<PermissionChoice>,
+    /// How long it waits, from the row's `created_at`.
+    pub wait: Millis,
+    /// The answer it gets when nobody answers in time; none cancels what it asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<String>,
+    /// Where it stands.
+    #[serde(default)]
+    pub state: PermissionState,
+    /// The choice that counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<String>,
+}
+
+/// One answer that is offered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PermissionChoice {
+    /// What it is answered by.
+    pub id: String,
+    /// Its words for people, the agent's own.
+    pub label: String,
+    /// What it means.
+    pub means: ChoiceKind,
+}
+
+/// What an answer means, in ACP's words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ChoiceKind {
+    /// Yes, this time.
+    AllowOnce,
+    /// Yes, and do not ask again.
+    AllowAlways,
+    /// No, this time.
+    RejectOnce,
+    /// No, and do not ask again.
+    RejectAlways,
+    /// Something SAM does not know: only a person can choose it.
+    #[default]
+    #[serde(other)]
+    Other,
+}
+
+impl ChoiceKind {
+    /// Whether it lets the agent go on.
+    #[must_use]
+    pub const fn allows(self) -> bool {
+        matches!(self, Self::AllowOnce | Self::AllowAlways)
+    }
+
+    /// Whether it holds the agent back.
+    #[must_use]
+    pub const fn rejects(self) -> bool {
+        matches!(self, Self::RejectOnce | Self::RejectAlways)
+    }
+}
+
+/// Where a question stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum PermissionState {
+    /// The agent waits.
+    #[default]
+    Open,
+    /// A person's answer reached it.
+    Answered,
+    /// Nobody answered in time; it got the default.
+    Expired,
+    /// It does not wait any more: its turn is over, or it is.
+    Withdrawn,
+}
+
+impl PermissionState {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Answered => "answered",
+            Self::Expired => "expired",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
+/// A person's answer to a [`PermissionBody`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AnswerBody {
+    /// The row that asks.
+    pub permission: RowId,
+    /// The choice.
+    pub option: String,
+    /// Its words.
+    pub label: String,
+    /// Who answered.
+    pub by: crate::id::UserId,
+}
+
 /// A row as its writer on a node sends it; ProjectData adds `session`, `seq`
 /// and `pos`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -374,7 +507,11 @@ impl RowUpsert {
         let ended_at = match &mut self.body {
             RowBody::Text(body) | RowBody::Thought(body) => &mut body.ended_at,
             RowBody::Tool(body) => &mut body.ended_at,
-            RowBody::Plan(_) | RowBody::Notice(_) | RowBody::Usage(_) => return,
+            RowBody::Plan(_)
+            | RowBody::Notice(_)
+            | RowBody::Usage(_)
+            | RowBody::Permission(_)
+            | RowBody::Answer(_) => return,
         };
         *ended_at = ended_at.map(|at| by_clock(at, theirs, ours));
     }

@@ -16,9 +16,9 @@
 
 mod state;
 
-pub use state::{AwaitedRows, Begun, BoundWorkspace, LiveTask, Prompt, Session, Utterance};
+pub use state::{Answer, AwaitedRows, Begun, BoundWorkspace, LiveTask, Prompt, Session, Utterance};
 
-use super::row::{Author, BodyRef, NoticeBody, RowBody, TextBody};
+use super::row::{AnswerBody, Author, BodyRef, NoticeBody, RowBody, TextBody};
 use super::wire::{Activity, ActivityState, PromptState};
 use crate::actor::message::TaskIntent;
 use crate::actor::{Address, Input, Machine, Message, Named, Transition};
@@ -37,6 +37,8 @@ const REMEMBERED_WORKSPACES: usize = 32;
 /// Most prompts that are over and still shown with their outcome: as many as
 /// can end at once, and some more.
 const REMEMBERED_PROMPTS: usize = QUEUED_PROMPTS + 14;
+/// Most answered questions that are remembered; an agent asks one or a few at a time.
+const REMEMBERED_ANSWERS: usize = 64;
 /// Most prompts that wait their turn.
 pub const QUEUED_PROMPTS: usize = 50;
 /// Most bytes of words that wait their turn. The conversation is stored as one
@@ -90,6 +92,13 @@ pub enum SessionLocal {
         /// Which.
         prompt: PromptId,
     },
+    /// A person answered what the agent asked; the first answer counts.
+    AnswerPermission {
+        /// Which row asked, which row shows the answer, what was chosen, by whom.
+        answer: Answer,
+        /// The words of the choice.
+        label: String,
+    },
     /// A person wants the current turn stopped.
     CancelTurn,
     /// Rows were stored.
@@ -110,6 +119,7 @@ impl Named for SessionLocal {
             Self::AddPrompt { .. } => "add_prompt",
             Self::EditPrompt { .. } => "edit_prompt",
             Self::RemovePrompt { .. } => "remove_prompt",
+            Self::AnswerPermission { .. } => "answer_permission",
             Self::CancelTurn => "cancel_turn",
             Self::RowsStored { .. } => "rows_stored",
         }
@@ -244,6 +254,9 @@ impl Step<'_> {
                         held.state = PromptState::Cancelled;
                     }
                 });
+            }
+            Input::Local(SessionLocal::AnswerPermission { answer, label }) => {
+                self.answer_permission(answer, label);
             }
             Input::Local(SessionLocal::CancelTurn) => self.cancel_turn(),
             Input::Local(SessionLocal::RowsStored {
@@ -501,6 +514,34 @@ impl Step<'_> {
                 Message::PromptCancelRequested { prompt },
             ));
         }
+    }
+
+    fn answer_permission(&mut self, answer: Answer, label: String) {
+        if self.session.answer_to(&answer.permission).is_some() {
+            return;
+        }
+        self.output.push(SessionOutput::PutRow {
+            id: answer.row.clone(),
+            rev: 1,
+            author: Author::Person,
+            at: self.turn.now,
+            body: RowBody::Answer(AnswerBody {
+                permission: answer.permission.clone(),
+                option: answer.option.clone(),
+                label,
+                by: answer.by.clone(),
+            }),
+        });
+        if let Some(task) = &self.session.task {
+            self.send.push((
+                Address::Task(task.id.clone()),
+                Message::PermissionAnswered {
+                    permission: answer.permission.clone(),
+                    option: answer.option.clone(),
+                },
+            ));
+        }
+        self.session.answers.push_back(answer);
     }
 
     fn rows_stored(&mut self, workspace: &WorkspaceId, through: u64) {

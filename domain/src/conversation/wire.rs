@@ -1,6 +1,7 @@
 //! The HTTP shapes of projects' tasks, sessions, prompts and rows.
 
 use super::row::{BodyRef, Row, RowUpsert};
+use crate::agents::PermissionMode;
 use crate::id::{ProjectId, PromptId, RowId, SessionId, TaskId, UserId};
 use crate::task::{TaskMode, TaskView};
 use crate::time::Timestamp;
@@ -32,6 +33,9 @@ pub struct SubmitTask {
     /// The branch, tag or commit to start from; the repository's default when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
+    /// What the agent may do unasked: everything, unless it says otherwise.
+    #[serde(default, skip_serializing_if = "PermissionMode::is_default")]
+    pub permission_mode: PermissionMode,
 }
 
 /// 202 to a submitted task.
@@ -67,6 +71,27 @@ pub struct PromptAccepted {
     pub row: RowId,
     /// The task that will carry it; a new one when the last was over.
     pub task: TaskId,
+}
+
+/// `POST …/permissions/{permission}`: the choice that is made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AnswerPermission {
+    /// The id of one of the choices that are offered.
+    pub option: String,
+}
+
+/// 202 to an answer: it counts, and is on its way to the agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AnswerAccepted {
+    /// The row that asked.
+    pub permission: RowId,
+    /// The row that shows the answer.
+    pub row: RowId,
+    /// The choice.
+    pub option: String,
 }
 
 /// Where a prompt stands.

@@ -1,8 +1,9 @@
 //! Frames of the node link.
 
+use crate::agents::PermissionMode;
 use crate::conversation::row::BodyRef;
 use crate::conversation::wire::ActivityState;
-use crate::id::{AgentSessionId, CommandId, PromptId, SessionId, TaskId, WorkspaceId};
+use crate::id::{AgentSessionId, CommandId, PromptId, RowId, SessionId, TaskId, WorkspaceId};
 use crate::time::{Millis, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -194,6 +195,9 @@ pub enum Action {
         base: Option<String>,
         /// The branch to make, or to continue where it exists on the remote.
         branch: String,
+        /// The agent that will work in it: installed meanwhile, where it is not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        agent: Option<String>,
     },
     /// Start a coding agent in the workspace.
     StartAgent {
@@ -204,6 +208,9 @@ pub enum Action {
         /// The model it is to use; its default when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         model: Option<String>,
+        /// What it may do unasked.
+        #[serde(default)]
+        permission_mode: PermissionMode,
     },
     /// Give the agent a prompt.
     Prompt {
@@ -225,6 +232,13 @@ pub enum Action {
         /// Which prompt.
         prompt: PromptId,
     },
+    /// Answer what the agent asked.
+    AnswerPermission {
+        /// The row that shows the question.
+        permission: RowId,
+        /// The choice.
+        option: String,
+    },
     /// End the agent and everything it started.
     StopAgent,
     /// Commit what is there and push the branch.
@@ -245,6 +259,7 @@ impl Action {
             Self::StartAgent { .. } => "start_agent",
             Self::Prompt { .. } => "prompt",
             Self::CancelPrompt { .. } => "cancel_prompt",
+            Self::AnswerPermission { .. } => "answer_permission",
             Self::StopAgent => "stop_agent",
             Self::FinishGit { .. } => "finish_git",
             Self::DeleteWorkspace => "delete_workspace",

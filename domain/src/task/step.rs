@@ -37,12 +37,14 @@ use crate::actor::{Address, Input, Machine, Message, Named, Transition};
 use crate::conversation::row::{NoticeBody, NoticeLevel};
 use crate::conversation::wire::ActivityState;
 use crate::error::{Failure, Fault};
-use crate::id::{AgentSessionId, CommandId, Id, PromptId, UserId, WorkspaceId};
+use crate::id::{AgentSessionId, CommandId, Id, PromptId, RowId, UserId, WorkspaceId};
 use crate::link::frame::{Action, AgentState, Event, StopReason};
 use crate::time::{Millis, Timestamp, Turn};
 
 /// How long a prompt command may wait on the machine before it begins.
 const PROMPT_LIMIT: Millis = Millis::hours(24);
+/// An answer whose machine is away is of use as long as the prompt is.
+const ANSWER_LIMIT: Millis = PROMPT_LIMIT;
 
 /// The task machine.
 #[derive(Clone, Copy, Debug)]
@@ -179,6 +181,9 @@ impl Step<'_> {
                 stage: PromptStage::Waiting,
             }),
             Message::PromptCancelRequested { prompt } => self.cancel_prompt(&prompt),
+            Message::PermissionAnswered { permission, option } => {
+                self.answer_permission(permission, option);
+            }
             Message::RowsComplete { prompt } => self.rows_complete(&prompt),
             Message::Placed { attempt, node } => {
                 if self.task.state == TaskState::Placing && attempt == self.task.attempt {

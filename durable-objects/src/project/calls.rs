@@ -92,6 +92,12 @@ impl Project {
                 prompt,
                 by,
             } => self.remove_prompt(&session, prompt, &by),
+            ProjectCall::AnswerPermission {
+                session,
+                permission,
+                by,
+                request,
+            } => self.answer_permission(&session, &permission, by, request),
             ProjectCall::CancelTurn { session } => self.cancel_turn(&session),
             ProjectCall::GetSession { session } => self.view(&session),
             ProjectCall::ListTasks { before, limit } => {
@@ -434,6 +440,7 @@ fn intent(submission: Submission, ids: &Submitted, turn: &Turn) -> TaskIntent {
         base: submission.request.base,
         agent: submission.request.agent.unwrap_or(submission.default_agent),
         mode: submission.request.mode,
+        permission_mode: submission.request.permission_mode,
     }
 }
 

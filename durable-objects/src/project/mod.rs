@@ -16,6 +16,7 @@
     reason = "the attribute of the class writes methods without documentation"
 )]
 
+mod answers;
 mod calls;
 mod ended;
 mod entities;

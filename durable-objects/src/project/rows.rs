@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use sam_domain::access::claims::Claims;
-use sam_domain::conversation::row::{Author, Row, RowUpsert, is_newer};
+use sam_domain::conversation::row::{Author, Row, RowBody, RowUpsert, is_newer};
 use sam_domain::conversation::wire::RowOutcome;
 use sam_domain::error::ApiError;
 use sam_domain::feed::PAGE_BYTES;
@@ -251,6 +251,24 @@ pub(super) fn position(
         params![row, session],
     )?;
     Ok(found.map(|found| found.pos))
+}
+
+/// What a row of this session says.
+pub(super) fn said(
+    sql: &Sql,
+    session: &SessionId,
+    row: &RowId,
+) -> Result<Option<RowBody>, ShellError> {
+    let Some(record) = sql.record(
+        "SELECT row FROM rows WHERE id = ? AND session = ?",
+        params![row, session],
+    )?
+    else {
+        return Ok(None);
+    };
+    let text = record.text("row")?.unwrap_or_default();
+    let row: Row = serde_json::from_str(&text).map_err(|_| ApiError::internal())?;
+    Ok(Some(row.body))
 }
 
 /// Reads at most `limit` rows and at most [`MESSAGES_BYTES`].

@@ -221,6 +221,7 @@ fn intent(task: u128, session: u128) -> TaskIntent {
         branch: "sam/fix-it".to_owned(),
         agent: "sam-harness".to_owned(),
         mode: TaskMode::Task,
+        permission_mode: Default::default(),
     }
 }
 

@@ -52,6 +52,9 @@ pub(crate) fn file_text(result: &str) -> String {
                 numbered.push(text);
             }
             _ if line.trim().is_empty() => {}
+            // OpenCode wraps the lines in elements: <path>…</path>, <type>file</type>, <content>.
+            _ if numbered.is_empty() && line.starts_with('<') && line.ends_with('>') => {}
+            _ if line == "</content>" => {}
             _ => others += 1,
         }
     }
@@ -166,6 +169,9 @@ mod tests {
         check("1\tconst a = 1;\n2\t\n3\tconst b = 2;");
         check("  1→const a = 1;\n  2→\n  3→const b = 2;\n\n(3 lines)");
         check("1: const a = 1;\n2: \n3: const b = 2;\n");
+        check(
+            "<path>/w/a.js</path>\n<type>file</type>\n<content>\n1: const a = 1;\n2: \n3: const b = 2;\n\n(End of file - total 3 lines)\n</content>",
+        );
         let dotted = "500: 'x',\n100: 'y',\n";
         assert_eq!(file_text(dotted), dotted);
     }

@@ -246,6 +246,7 @@ impl World {
                 self.end_turn(vm, &id, &prompt, StopReason::Cancelled);
                 self.finish(vm, &command, Vec::new());
             }
+            Action::AnswerPermission { .. } => self.finish(vm, &command, Vec::new()),
             Action::StopAgent | Action::DeleteWorkspace => {
                 let delete = matches!(command.action, Action::DeleteWorkspace);
                 self.drop_waiting(vm, &command, delete);

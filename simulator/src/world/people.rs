@@ -34,6 +34,7 @@ impl World {
                     branch: "sam/work".to_owned(),
                     agent: "sam-harness".to_owned(),
                     mode,
+                    permission_mode: Default::default(),
                 };
                 let address =
                     sam_domain::conversation::session::address(self.project.clone(), session);

@@ -9,8 +9,9 @@ use crate::process::describe_exit;
 use crate::rows::{Live, Writer};
 use crate::store;
 use sam_acp::AcpSessionId;
+use sam_domain::agents::PermissionMode;
 use sam_domain::conversation::row::BodyRef;
-use sam_domain::id::{AgentSessionId, CommandId, PromptId};
+use sam_domain::id::{AgentSessionId, CommandId, PromptId, RowId};
 use sam_domain::link::frame::{AgentState, Event};
 use sam_domain::time::Millis;
 use std::os::unix::process::ExitStatusExt as _;
@@ -32,6 +33,8 @@ pub(crate) struct StartAgent {
     pub(crate) agent: String,
     /// Which model.
     pub(crate) model: Option<String>,
+    /// What it may do unasked.
+    pub(crate) permission_mode: PermissionMode,
     /// Time to become ready.
     pub(crate) remaining: Millis,
 }
@@ -58,6 +61,15 @@ pub(crate) enum AgentCommand {
         command: CommandId,
         /// Which prompt.
         prompt: PromptId,
+    },
+    /// Answer what it asked.
+    Answer {
+        /// The command.
+        command: CommandId,
+        /// The row that shows the question.
+        permission: RowId,
+        /// The choice.
+        option: String,
     },
     /// End the agent.
     Stop {
@@ -163,17 +175,17 @@ async fn begin(
     let launch = Launch {
         agent: wanted.agent.clone(),
         model: wanted.model.clone(),
+        permission_mode: wanted.permission_mode,
         layout: machine.layout(workspace),
-        agent_path: machine.agent_path.clone(),
     };
     let deadline = Instant::now() + Duration::from_millis(wanted.remaining.0);
     let mut stderr = Stderr::default();
     let started = async {
         let mut killed = false;
         loop {
-            let mut running = start(&machine.store, &api, &launch).await?;
+            let mut running = start(machine, &api, &launch).await?;
             stderr = running.stderr.clone();
-            let failure = match greet(&running.host, running.recipe, &launch.layout).await {
+            let failure = match greet(&running, &launch.layout).await {
                 Ok(acp) => return Ok((running, acp)),
                 Err(failure) => failure,
             };
@@ -224,7 +236,9 @@ async fn stopped(queue: &mut mpsc::UnboundedReceiver<AgentCommand>, stops: &mut 
                 stops.push(command);
                 return;
             }
-            Some(AgentCommand::Cancel { command, .. }) => stops.push(command),
+            Some(AgentCommand::Cancel { command, .. } | AgentCommand::Answer { command, .. }) => {
+                stops.push(command);
+            }
             // Prompts are held back until the session is ready.
             Some(AgentCommand::Prompt { .. }) => {}
             Some(AgentCommand::Shutdown) | None => return,

@@ -4,15 +4,16 @@
 //! and the temporary folder are private to the workspace, so an agent finds
 //! neither a person's configuration nor another workspace's.
 
-use super::recipe::{Recipe, Value, executable, recipe};
 use crate::api::{ApiFailure, WorkspaceApi, unreachable};
 use crate::hub::Failure;
 use crate::layout::Layout;
+use crate::machine::Machine;
 use crate::process::{Program, Supervised};
 use crate::relay::Relay;
 use crate::secret;
 use crate::store::Store;
 use sam_acp::{AcpSessionId, Host, HostEvents, HostOptions};
+use sam_domain::agents::{self, Agent, Mode, PermissionMode, Values};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,8 +55,8 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 pub(super) struct Launch {
     pub(super) agent: String,
     pub(super) model: Option<String>,
+    pub(super) permission_mode: PermissionMode,
     pub(super) layout: Layout,
-    pub(super) agent_path: Vec<PathBuf>,
 }
 
 /// A running agent.
@@ -64,9 +65,13 @@ pub(super) struct Running {
     pub(super) host: Host,
     pub(super) events: HostEvents,
     pub(super) stderr: Stderr,
-    /// Serves the model for as long as the agent lives.
-    pub(super) _relay: Relay,
-    pub(super) recipe: &'static Recipe,
+    /// Serves the model for as long as the agent lives, where it is served from here.
+    pub(super) _relay: Option<Relay>,
+    permission_mode: PermissionMode,
+    /// The same in its own words.
+    mode: &'static Mode,
+    /// What its session is told besides.
+    meta: Option<serde_json::Value>,
 }
 
 /// The end of what an agent wrote to standard error.
@@ -96,22 +101,28 @@ impl Stderr {
 
 /// Starts the process; nothing is said yet.
 pub(super) async fn start(
-    store: &Arc<Store>,
+    machine: &Machine,
     api: &WorkspaceApi,
     launch: &Launch,
 ) -> Result<Running, Failure> {
-    let missing = || Failure {
-        hint: Some("Install it, or start the vm-agent with --agent-path.".to_owned()),
-        ..Failure::new(
+    let agent = agents::agent(&launch.agent).ok_or_else(|| {
+        Failure::new(
             "agent_not_installed",
+            format!("This vm-agent does not know the agent {}.", launch.agent),
+        )
+    })?;
+    let mode = agent.mode(launch.permission_mode).ok_or_else(|| {
+        Failure::new(
+            "unknown_permission_mode",
             format!(
-                "The agent {} is not installed on this machine.",
-                launch.agent
+                "{} has no permission mode `{}`.",
+                agent.name,
+                launch.permission_mode.word()
             ),
         )
-    };
-    let recipe = recipe(&launch.agent).ok_or_else(missing)?;
-    let path = executable(&launch.agent, &launch.agent_path).ok_or_else(missing)?;
+    })?;
+    let (store, workspace) = (&machine.store, launch.layout.workspace());
+    let path = machine.agents.ensure(agent, store, workspace).await?;
     if !launch.layout.repo().is_dir() {
         return Err(Failure::new(
             "no_workspace",
@@ -122,20 +133,68 @@ pub(super) async fn start(
         Some(model) => model.clone(),
         None => first_model(api).await?,
     };
-    let failed = |error: &dyn std::fmt::Display| {
-        Failure::new(
-            "agent_failed_to_start",
-            format!("{} cannot be started: {error}", launch.agent),
-        )
+    let relay = Relay::start(api)
+        .await
+        .map_err(|error| not_started(agent, &error))?;
+    let origin = relay.origin();
+    let values = Values {
+        origin: &origin,
+        secret: relay.secret().expose(),
+        model: &model,
     };
-    let relay = Relay::start(api).await.map_err(|error| failed(&error))?;
-    let program = Program {
-        workspace: launch.layout.workspace().clone(),
-        role: "agent",
+    let setup = Setup {
+        agent,
+        permission_mode: launch.permission_mode,
+        mode,
         executable: path,
-        arguments: recipe.arguments.iter().map(OsString::from).collect(),
-        env: environment(recipe, &relay, &launch.layout, &model),
-        directory: launch.layout.repo(),
+        layout: &launch.layout,
+    };
+    let mut running = spawn(store, &setup, &values)?;
+    running._relay = Some(relay);
+    Ok(running)
+}
+
+fn not_started(agent: &Agent, error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(
+        "agent_failed_to_start",
+        format!("{} cannot be started: {error}", agent.name),
+    )
+}
+
+/// An agent that is here, and how it is to run.
+pub(super) struct Setup<'a> {
+    pub(super) agent: &'a Agent,
+    pub(super) permission_mode: PermissionMode,
+    pub(super) mode: &'static Mode,
+    pub(super) executable: PathBuf,
+    pub(super) layout: &'a Layout,
+}
+
+/// Starts the process of an agent whose model calls go to `values.origin`.
+pub(super) fn spawn(
+    store: &Arc<Store>,
+    setup: &Setup<'_>,
+    values: &Values<'_>,
+) -> Result<Running, Failure> {
+    let Setup {
+        agent,
+        mode,
+        layout,
+        ..
+    } = *setup;
+    let failed = |error: &dyn std::fmt::Display| not_started(agent, error);
+    let meta = mode
+        .meta
+        .map(|meta| serde_json::from_str(&values.fill(meta)))
+        .transpose()
+        .map_err(|error| failed(&error))?;
+    let program = Program {
+        workspace: layout.workspace().clone(),
+        role: "agent",
+        executable: setup.executable.clone(),
+        arguments: agent.arguments.iter().map(OsString::from).collect(),
+        env: environment(agent, mode, values, layout),
+        directory: layout.repo(),
     };
     let mut process = Supervised::spawn(store, &program).map_err(|error| failed(&error))?;
     let (stdin, stdout, from) = process
@@ -155,41 +214,66 @@ pub(super) async fn start(
         host,
         events,
         stderr,
-        _relay: relay,
-        recipe,
+        _relay: None,
+        permission_mode: setup.permission_mode,
+        mode,
+        meta,
     })
 }
 
 /// The first words: initialise, open a session, choose the mode.
-pub(super) async fn greet(
-    host: &Host,
-    recipe: &Recipe,
-    layout: &Layout,
-) -> Result<AcpSessionId, Failure> {
-    let failed = |error: sam_acp::AcpError| {
-        Failure::new(
-            "agent_failed_to_start",
-            format!("The agent did not start: {error}"),
-        )
-    };
-    host.initialize().await.map_err(failed)?;
-    let opened = host.new_session(&layout.repo()).await.map_err(failed)?;
-    if let (Some(wanted), Some(modes)) = (recipe.mode, &opened.modes)
-        && modes.current != wanted
-        && modes.available.iter().any(|mode| mode == wanted)
-    {
-        host.set_mode(&opened.session, wanted)
+pub(super) async fn greet(running: &Running, layout: &Layout) -> Result<AcpSessionId, Failure> {
+    running.host.initialize().await.map_err(no_start)?;
+    open(running, layout).await
+}
+
+fn no_start(error: sam_acp::AcpError) -> Failure {
+    Failure::new(
+        "agent_failed_to_start",
+        format!("The agent did not start: {error}"),
+    )
+}
+
+/// Opens a session in its mode.
+pub(super) async fn open(running: &Running, layout: &Layout) -> Result<AcpSessionId, Failure> {
+    let (host, mode) = (&running.host, running.mode);
+    let opened = host
+        .new_session_with(&layout.repo(), running.meta.as_ref())
+        .await
+        .map_err(no_start)?;
+    match (mode.session_mode, &opened.modes) {
+        (Some(wanted), Some(modes)) if modes.current != wanted => {
+            host.set_mode(&opened.session, wanted)
+                .await
+                .map_err(no_start)?;
+        }
+        // One that may do everything does not do more than it may.
+        (Some(wanted), None) if running.permission_mode != PermissionMode::Full => {
+            return Err(no_mode(wanted));
+        }
+        _ => {}
+    }
+    for (option, value) in mode.options {
+        host.set_config_option(&opened.session, option, value)
             .await
-            .map_err(failed)?;
+            .map_err(no_start)?;
     }
     Ok(opened.session)
 }
 
+/// An agent that cannot be put in its mode might do more than it may.
+fn no_mode(wanted: &str) -> Failure {
+    Failure::new(
+        "agent_failed_to_start",
+        format!("The agent has no mode `{wanted}`."),
+    )
+}
+
 fn environment(
-    recipe: &Recipe,
-    relay: &Relay,
+    agent: &Agent,
+    mode: &Mode,
+    values: &Values<'_>,
     layout: &Layout,
-    model: &str,
 ) -> Vec<(String, OsString)> {
     let mut env: Vec<(String, OsString)> = PASSED_ON
         .iter()
@@ -216,15 +300,8 @@ fn environment(
     set("GIT_CONFIG_GLOBAL", layout.git_config().into());
     set("GIT_CONFIG_NOSYSTEM", "1".into());
     set("GIT_TERMINAL_PROMPT", "0".into());
-    for (name, value) in recipe.env {
-        let value = match value {
-            Value::Literal(text) => OsString::from(text),
-            Value::RelayOrigin => relay.origin().into(),
-            Value::RelayBase => format!("{}/v1", relay.origin()).into(),
-            Value::RelaySecret => relay.secret().expose().into(),
-            Value::Model => model.into(),
-        };
-        set(name, value);
+    for (name, template) in agent.env.iter().chain(mode.env) {
+        set(name, values.fill(template).into());
     }
     env
 }

@@ -1,14 +1,18 @@
 //! Coding agents: how each is started, and one session with one of them.
 //!
-//! - [`recipe`]: launch recipes, as data.
+//! - [`conformance`]: every agent driven through what a host needs, for a table.
+//! - [`install`]: which agents are here, and how one gets here.
 //! - [`launch`]: environment, relay, process, and the first words of ACP.
 //! - [`begin`]: from the command to a session that is ready.
-//! - [`session`]: prompts, updates, permissions, cancelling, the end.
+//! - [`session`]: prompts, updates, cancelling, the end.
+//! - [`permission`]: what an agent asks, and who answers.
 
 mod begin;
+pub(crate) mod conformance;
+mod install;
 mod launch;
-mod recipe;
+mod permission;
 mod session;
 
 pub(crate) use begin::{AgentCommand, AgentNotice, StartAgent, run};
-pub(crate) use recipe::installed;
+pub(crate) use install::Agents;

@@ -14,6 +14,7 @@
 
 use super::begin::{AgentCommand, StartAgent};
 use super::launch::Running;
+use super::permission::Asked;
 use crate::api::{ApiFailure, Backoff};
 use crate::clock;
 use crate::log::{info, warning};
@@ -22,10 +23,7 @@ use crate::process::{describe_exit, sweep_role};
 use crate::rows::{TurnEnd, Writer, notice, word};
 use crate::secret::redact;
 use crate::store::{self, AgentRecord};
-use sam_acp::{
-    AcpError, AcpSessionId, Block, HostEvent, PermissionOptionKind, PermissionOutcome,
-    PermissionRequest, PromptOutcome, Report, TurnId,
-};
+use sam_acp::{AcpError, AcpSessionId, Block, HostEvent, PromptOutcome, Report, TurnId};
 use sam_domain::conversation::row::{BodyRef, NoticeLevel, truncate};
 use sam_domain::conversation::wire::ActivityState;
 use sam_domain::id::{CommandId, PromptId};
@@ -49,6 +47,8 @@ pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 const FAULT_HINT_BYTES: usize = 500;
 /// Time for the words of a long prompt to arrive.
 const FETCH_LIMIT: Duration = Duration::from_secs(120);
+/// The request by which an agent asks for permission.
+const ASKS: &str = "session/request_permission";
 /// A line of the agent's that is longer and cannot be read was more than a remark.
 const LONG_LINE: u64 = 4 * 1024;
 
@@ -66,7 +66,7 @@ enum End {
 }
 
 /// A prompt at work.
-struct Turn {
+pub(super) struct Turn {
     prompt: PromptId,
     command: CommandId,
     id: TurnId,
@@ -77,12 +77,14 @@ struct Turn {
 
 /// A session with an agent that is ready.
 pub(super) struct Session {
-    machine: Arc<Machine>,
-    start: StartAgent,
+    pub(super) machine: Arc<Machine>,
+    pub(super) start: StartAgent,
     acp: AcpSessionId,
     running: Running,
-    writer: Writer,
-    turn: Option<Turn>,
+    pub(super) writer: Writer,
+    pub(super) turn: Option<Turn>,
+    /// Questions that wait for an answer.
+    pub(super) asked: Vec<Asked>,
     stops: Vec<CommandId>,
 }
 
@@ -110,6 +112,7 @@ impl Session {
             running,
             writer,
             turn: None,
+            asked: Vec::new(),
             stops: Vec::new(),
         }
     }
@@ -125,6 +128,13 @@ impl Session {
             let due = self.writer.due();
             let tick = async {
                 match due {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let question_due = self.question_due();
+            let question = async {
+                match question_due {
                     Some(at) => sleep_until(at).await,
                     None => std::future::pending().await,
                 }
@@ -152,6 +162,9 @@ impl Session {
                         }
                     }
                     Some(AgentCommand::Cancel { command, prompt }) => self.cancel(command, &prompt).await,
+                    Some(AgentCommand::Answer { command, permission, option }) => {
+                        self.answer(command, &permission, option).await;
+                    }
                     Some(AgentCommand::Stop { command }) => {
                         self.stops.push(command);
                         return End::Stopped;
@@ -160,6 +173,7 @@ impl Session {
                 },
                 _ = self.running.process.wait() => return End::ByItself,
                 () = tick => self.writer.tick(),
+                () = question => self.expire_questions().await,
                 () = kill => return End::Stubborn,
             }
         }
@@ -244,6 +258,7 @@ impl Session {
                 turn.cancels.push(command);
                 turn.kill_at.get_or_insert(Instant::now() + CANCEL_GRACE);
                 self.running.host.cancel(&self.acp);
+                self.withdraw_questions();
             }
             // It was over before, or never came here.
             None => self.done(&command, Vec::new()).await,
@@ -253,7 +268,7 @@ impl Session {
     async fn heard(&mut self, event: HostEvent) {
         match event {
             HostEvent::Update { update, .. } => self.writer.update(update),
-            HostEvent::Permission(request) => self.permission(request),
+            HostEvent::Permission(request) => self.permission(request).await,
             HostEvent::PromptFinished { turn, result, .. } => {
                 // An agent that is gone ends the session, which ends the turn.
                 let gone = matches!(result, Err(AcpError::Closed(_)));
@@ -269,44 +284,20 @@ impl Session {
                 let row = notice(&mut clock::turn(), level, "agent_message_lost", &text);
                 self.writer.add(row);
             }
+            HostEvent::Report(Report::RefusedRequest { method }) if method == ASKS => {
+                let text = "The agent asked for permission in a way that cannot be read, so it was refused.";
+                let level = NoticeLevel::Warning;
+                let row = notice(&mut clock::turn(), level, "permission_refused", text);
+                self.writer.add(row);
+            }
             // Remarks about the protocol are the agent's affair, not a conversation's.
             HostEvent::Report(_) | HostEvent::Closed(_) => {}
         }
     }
 
-    /// Every request is allowed: the workspace is the boundary. What offers no
-    /// way to allow it is refused, and the conversation says so.
-    fn permission(&mut self, request: PermissionRequest) {
-        let of_kind = |kind| request.options.iter().find(|option| option.kind == kind);
-        let allow = of_kind(PermissionOptionKind::AllowOnce)
-            .or_else(|| of_kind(PermissionOptionKind::AllowAlways));
-        let reject = of_kind(PermissionOptionKind::RejectOnce)
-            .or_else(|| of_kind(PermissionOptionKind::RejectAlways));
-        let outcome = match allow.or(reject) {
-            Some(option) => PermissionOutcome::Selected {
-                option: option.id.clone(),
-            },
-            None => PermissionOutcome::Cancelled,
-        };
-        if allow.is_none() {
-            let title = request.tool_call.title.as_deref().unwrap_or("a tool call");
-            let text = format!(
-                "The agent asked for permission in a way that offers no plain yes, so it was refused: {}",
-                redact(title)
-            );
-            let row = notice(
-                &mut clock::turn(),
-                NoticeLevel::Warning,
-                "permission_refused",
-                &text,
-            );
-            self.writer.add(row);
-        }
-        request.responder.respond(&outcome);
-    }
-
     async fn answered(&mut self, turn: Turn, result: Result<PromptOutcome, AcpError>) {
         let took = Millis(u64::try_from(turn.began.elapsed().as_millis()).unwrap_or(u64::MAX));
+        self.withdraw_questions();
         let rows = match &result {
             Ok(outcome) => self.writer.end_turn(TurnEnd::Finished(outcome, took)).await,
             Err(_) => self.writer.end_turn(TurnEnd::Stopped).await,
@@ -346,7 +337,16 @@ impl Session {
         }
     }
 
-    async fn done(&self, command: &CommandId, events: Vec<Event>) {
+    /// Says at once what the agent does.
+    pub(super) async fn report_activity(&self, state: ActivityState) {
+        let events = vec![self.activity(state)];
+        self.machine
+            .hub
+            .report(&self.start.subject, events, |_| Ok(()))
+            .await;
+    }
+
+    pub(super) async fn done(&self, command: &CommandId, events: Vec<Event>) {
         self.machine
             .hub
             .done(&self.start.subject, command, events, |_| Ok(()))
@@ -369,6 +369,7 @@ impl Session {
                 "ended by the vm-agent".to_owned(),
             ),
         };
+        self.withdraw_questions();
         let rows = self.writer.end_turn(TurnEnd::Stopped).await;
         if let Some(turn) = self.turn.take() {
             let asked_for = !turn.cancels.is_empty() || matches!(end, End::Stopped);

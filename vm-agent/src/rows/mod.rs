@@ -20,6 +20,7 @@ mod transcript_tests;
 
 pub(crate) use live::Live;
 pub(crate) use outbox::Outbox;
+pub(crate) use tool::{arguments as compact_json, kind as tool_kind};
 pub(crate) use transcript::{TurnEnd, close, notice, word};
 pub(crate) use writer::Writer;
 

@@ -87,6 +87,8 @@ impl Table {
             RowBody::Tool(tool) => format!("{:?} {}", tool.status, tool.output),
             RowBody::Plan(plan) => format!("{} entries", plan.entries.len()),
             RowBody::Notice(notice) => notice.code.clone(),
+            RowBody::Permission(asked) => asked.state.word().to_owned(),
+            RowBody::Answer(answer) => answer.label.clone(),
             RowBody::Usage(usage) => format!("{}/{}", usage.input_tokens, usage.output_tokens),
         };
         self.0

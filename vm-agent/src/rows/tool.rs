@@ -96,7 +96,7 @@ pub(super) fn output(call: &ToolCall, streamed: &Ends) -> (String, u64) {
 }
 
 /// Compact JSON; over the limit, every long string in it is cut.
-fn arguments(raw: &Value) -> String {
+pub(crate) fn arguments(raw: &Value) -> String {
     if raw.is_null() || raw.as_object().is_some_and(serde_json::Map::is_empty) {
         return String::new();
     }
@@ -199,7 +199,7 @@ fn unified(old: &str, new: &str) -> FileDiff {
     }
 }
 
-fn kind(kind: sam_acp::ToolKind) -> ToolKind {
+pub(crate) fn kind(kind: sam_acp::ToolKind) -> ToolKind {
     match kind {
         sam_acp::ToolKind::Read => ToolKind::Read,
         sam_acp::ToolKind::Edit => ToolKind::Edit,

@@ -22,8 +22,8 @@ use crate::secret::redact;
 use crate::store::RowVersion;
 use sam_acp::{AgentUpdate, Block, Chunk, PromptOutcome, StopReason, ToolCall, ToolCallUpdate};
 use sam_domain::conversation::row::{
-    Author, INLINE_TEXT_LIMIT, NoticeBody, NoticeLevel, PlanBody, PlanEntry, PlanStatus, RowBody,
-    TextBody, ToolStatus, UsageBody, truncate,
+    Author, INLINE_TEXT_LIMIT, NoticeBody, NoticeLevel, PermissionState, PlanBody, PlanEntry,
+    PlanStatus, RowBody, TextBody, ToolStatus, UsageBody, truncate,
 };
 use sam_domain::conversation::wire::LiveDelta;
 use sam_domain::id::{Id, RowId};
@@ -638,7 +638,8 @@ pub(crate) fn close(row: sam_domain::conversation::row::RowUpsert, now: Timestam
             }
             tool.ended_at.get_or_insert(now);
         }
-        RowBody::Plan(_) | RowBody::Notice(_) | RowBody::Usage(_) => {}
+        RowBody::Permission(asked) => asked.state = PermissionState::Withdrawn,
+        RowBody::Plan(_) | RowBody::Notice(_) | RowBody::Usage(_) | RowBody::Answer(_) => {}
     }
     RowVersion {
         id: row.id,

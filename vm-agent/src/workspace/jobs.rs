@@ -12,6 +12,7 @@ use crate::log::{info, warning};
 use crate::machine::Machine;
 use crate::rows;
 use crate::store::{self, WorkspaceRecord};
+use sam_domain::agents;
 use sam_domain::conversation::row::{BodyRef, NoticeLevel};
 use sam_domain::id::{PromptId, WorkspaceId};
 use sam_domain::link::frame::{Action, Command, Event, StopReason};
@@ -37,9 +38,9 @@ pub(super) async fn too_late(machine: &Machine, subject: &Subject, late: AgentCo
             };
             (command, vec![event])
         }
-        AgentCommand::Cancel { command, .. } | AgentCommand::Stop { command } => {
-            (command, Vec::new())
-        }
+        AgentCommand::Cancel { command, .. }
+        | AgentCommand::Answer { command, .. }
+        | AgentCommand::Stop { command } => (command, Vec::new()),
         AgentCommand::Shutdown => return,
     };
     machine
@@ -104,6 +105,7 @@ pub(super) async fn prepare(machine: Arc<Machine>, command: Command) {
         repository,
         base,
         branch,
+        agent,
     } = &command.action
     else {
         return;
@@ -114,7 +116,7 @@ pub(super) async fn prepare(machine: Arc<Machine>, command: Command) {
         repository: repository.clone(),
         base: base.clone(),
         branch: branch.clone(),
-        limit: machine.max_repository,
+        limit: machine.limits.repository,
     };
     let work = async {
         if crate::disk::is_full_now(layout.state()) {
@@ -132,9 +134,23 @@ pub(super) async fn prepare(machine: Arc<Machine>, command: Command) {
                     let event = Event::WorkspacePhase { phase };
                     machine.hub.report(&subject, vec![event], |_| Ok(())).await;
                 }
-                prepared = &mut preparing => return prepared.map_err(Failure::from),
+                prepared = &mut preparing => break prepared.map_err(Failure::from),
             }
         }
+    };
+    let work = async {
+        let prepared = work.await?;
+        let agent = agent.as_deref().and_then(agents::agent);
+        if let Some(agent) = agent.filter(|agent| machine.agents.installs(agent)) {
+            let phase = format!("installing {}", agent.name);
+            let event = Event::WorkspacePhase { phase };
+            machine.hub.report(&subject, vec![event], |_| Ok(())).await;
+            let ensured = machine
+                .agents
+                .ensure(agent, &machine.store, &command.workspace);
+            ensured.await?;
+        }
+        Ok(prepared)
     };
     match in_time(&command, work).await {
         Ok(prepared) => {

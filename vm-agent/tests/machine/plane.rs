@@ -10,6 +10,7 @@
 
 use futures::{SinkExt, StreamExt};
 use sam_domain::access::wire::{Joined, WorkspaceTokens, WorkspaceTokensRequest};
+use sam_domain::agents::PermissionMode;
 use sam_domain::conversation::row::RowUpsert;
 use sam_domain::conversation::wire::{BatchAnswer, LiveDelta, MessageBatch, RowOutcome};
 use sam_domain::id::{
@@ -158,6 +159,7 @@ impl Plane {
                 repository: repository.to_owned(),
                 base: None,
                 branch: format!("sam/{}", workspace.short()),
+                agent: None,
             },
         )
     }
@@ -174,6 +176,7 @@ impl Plane {
                 agent_session: agent_session.clone(),
                 agent: agent.to_owned(),
                 model: Some("scripted".to_owned()),
+                permission_mode: PermissionMode::Full,
             },
         );
         (agent_session, command)

@@ -11,6 +11,7 @@ use crate::view::part::{Scripted, blank, trouble_note};
 use leptos::ev::{KeyboardEvent, SubmitEvent};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use sam_domain::agents::PermissionMode;
 use sam_domain::conversation::wire::{SubmitTask, Submitted};
 use sam_domain::id::{Id, ProjectId};
 use sam_domain::task::TaskMode;
@@ -55,6 +56,7 @@ fn Form() -> impl IntoView {
     Effect::new(move |_| prompt.with(|text| app.keep_draft(&place, text)));
     let agent = RwSignal::new(None::<String>);
     let mode = RwSignal::new(TaskMode::Task);
+    let permissions = RwSignal::new(PermissionMode::Full);
     let busy = RwSignal::new(false);
     let trouble = RwSignal::new(None::<Trouble>);
     let send = move || {
@@ -70,6 +72,7 @@ fn Form() -> impl IntoView {
             agent: agent.get_untracked(),
             mode: mode.get_untracked(),
             base: None,
+            permission_mode: permissions.get_untracked(),
         };
         spawn_local(async move {
             let refused = submit(app, &project, request).await.err();
@@ -147,6 +150,14 @@ fn Form() -> impl IntoView {
                             <option value="conversation">"when I finish it"</option>
                         </select>
                     </label>
+                    <label class="choice">
+                        <span>"Permissions"</span>
+                        <PermissionChoice
+                            agent
+                            default_agent=Signal::derive(default_agent)
+                            permissions
+                        />
+                    </label>
                     <span class="gap"></span>
                     <button
                         type="submit"
@@ -209,6 +220,64 @@ fn AgentChoice(
                     .collect_view()
             }}
         </select>
+    }
+}
+
+/// What the chosen agent can be made to ask; everything it does is its own affair by default.
+#[component]
+fn PermissionChoice(
+    agent: RwSignal<Option<String>>,
+    default_agent: Signal<Option<String>>,
+    permissions: RwSignal<PermissionMode>,
+) -> impl IntoView {
+    let app = app();
+    let modes = Memo::new(move |_| {
+        let chosen = agent.get().or_else(|| default_agent.get());
+        app.catalog.with(|catalog| {
+            catalog
+                .iter()
+                .flat_map(|catalog| catalog.agents.iter())
+                .find(|agent| chosen.as_deref() == Some(agent.id.as_str()))
+                .map(|agent| agent.permission_modes.clone())
+                .unwrap_or_else(|| vec![PermissionMode::Full])
+        })
+    });
+    // Another agent may not have the mode that was chosen for this one.
+    Effect::new(move |_| {
+        if modes.with(|modes| !modes.contains(&permissions.get_untracked())) {
+            permissions.set(PermissionMode::Full);
+        }
+    });
+    view! {
+        <select on:change=move |event| {
+            let word = event_target_value(&event);
+            let mode = PermissionMode::ALL.into_iter().find(|mode| mode.word() == word);
+            permissions.set(mode.unwrap_or_default());
+        }>
+            {move || {
+                modes
+                    .get()
+                    .into_iter()
+                    .rev()
+                    .map(|mode| {
+                        view! {
+                            <option value=mode.word() selected=mode == permissions.get_untracked()>
+                                {permission_words(mode)}
+                            </option>
+                        }
+                    })
+                    .collect_view()
+            }}
+        </select>
+    }
+}
+
+const fn permission_words(mode: PermissionMode) -> &'static str {
+    match mode {
+        PermissionMode::Ask => "ask before each step",
+        PermissionMode::AcceptEdits => "edit, ask before running",
+        PermissionMode::Plan => "plan only",
+        PermissionMode::Full => "full",
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod nodes;
 pub(crate) mod outcome;
 pub(crate) mod palette;
 pub(crate) mod part;
+pub(crate) mod permission;
 pub(crate) mod rail;
 pub(crate) mod row;
 pub(crate) mod settings;

@@ -5,6 +5,7 @@ use crate::state::{App, app};
 use crate::text::words;
 use crate::view::icon::{self, icon};
 use crate::view::part::{Markdown, moment, trouble_note};
+use crate::view::permission::{Answered, Permission};
 use crate::view::tool::ToolCard;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -33,6 +34,8 @@ pub(crate) fn RowView(id: RowId) -> impl IntoView {
         Plan,
         Notice,
         Usage,
+        Permission,
+        Answer,
     }
     let kind = row.with_untracked(|row| match &row.body {
         RowBody::Text(_) if row.author == Author::Person => Kind::Prompt,
@@ -42,6 +45,8 @@ pub(crate) fn RowView(id: RowId) -> impl IntoView {
         RowBody::Plan(_) => Kind::Plan,
         RowBody::Notice(_) => Kind::Notice,
         RowBody::Usage(_) => Kind::Usage,
+        RowBody::Permission(_) => Kind::Permission,
+        RowBody::Answer(_) => Kind::Answer,
     });
     match kind {
         Kind::Prompt => view! { <Prompt id row /> }.into_any(),
@@ -51,6 +56,8 @@ pub(crate) fn RowView(id: RowId) -> impl IntoView {
         Kind::Plan => view! { <Plan id row /> }.into_any(),
         Kind::Notice => view! { <Notice id row /> }.into_any(),
         Kind::Usage => view! { <Usage id row /> }.into_any(),
+        Kind::Permission => view! { <Permission id row /> }.into_any(),
+        Kind::Answer => view! { <Answered id row /> }.into_any(),
     }
 }
 
@@ -71,7 +78,12 @@ pub(crate) fn row_time(app: App, row: &Row) -> Option<String> {
 fn text_of(row: &Row) -> Option<&TextBody> {
     match &row.body {
         RowBody::Text(body) | RowBody::Thought(body) => Some(body),
-        RowBody::Tool(_) | RowBody::Plan(_) | RowBody::Notice(_) | RowBody::Usage(_) => None,
+        RowBody::Tool(_)
+        | RowBody::Plan(_)
+        | RowBody::Notice(_)
+        | RowBody::Usage(_)
+        | RowBody::Permission(_)
+        | RowBody::Answer(_) => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whose access to models an agent uses: a person's choice, and the administrators' for everybody
 //! who did not choose.
 
-use sam_domain::catalogue::{AGENTS, agent};
+use sam_domain::agents::{AGENTS, agent};
 use sam_domain::error::ApiError;
 use sam_domain::id::UserId;
 use sam_domain::provider::wire::{AgentProvider, AgentProviders, PutAgentProvider};

@@ -1,7 +1,8 @@
 //! What the installation is.
 
 use sam_domain::access::wire::VersionInfo;
-use sam_domain::catalogue::{AGENTS, AgentView, Catalog};
+use sam_domain::agents::{AGENTS, AgentView};
+use sam_domain::catalogue::Catalog;
 use sam_domain::conversation::call::Done;
 use sam_platform::http;
 use worker::Response;
@@ -36,19 +37,7 @@ fn document() -> Response {
 }
 
 pub(crate) async fn catalog(call: &Call, _: Public) -> Answer {
-    let agents = AGENTS
-        .iter()
-        .map(|agent| AgentView {
-            id: agent.id.to_owned(),
-            name: agent.name.to_owned(),
-            status: if agent.verified {
-                "verified"
-            } else {
-                "untested"
-            }
-            .to_owned(),
-        })
-        .collect();
+    let agents = AGENTS.iter().map(AgentView::from).collect();
     Ok(http::json(
         200,
         &Catalog {

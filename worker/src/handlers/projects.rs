@@ -2,7 +2,7 @@
 
 use sam_domain::access::internal::{FEED_URL, FeedAccess, SOCKET_AUTHORISATION};
 use sam_domain::access::wire::{CreateProject, ProjectList, ProjectRole, ProjectView};
-use sam_domain::catalogue::{self, AGENTS, DEFAULT_AGENT};
+use sam_domain::agents::{self, AGENTS, Agent, DEFAULT_AGENT, PermissionMode};
 use sam_domain::error::ApiError;
 use sam_domain::id::ProjectId;
 use sam_platform::d1::projects::{Project, Projects};
@@ -80,10 +80,10 @@ pub(super) async fn stored(call: &Call, id: &ProjectId) -> Result<Project, Faile
         .ok_or_else(|| ApiError::not_found("project"))?)
 }
 
-/// Refuses an agent that the catalogue does not know.
-pub(super) fn known_agent(id: &str) -> Result<(), ApiError> {
-    if catalogue::agent(id).is_some() {
-        return Ok(());
+/// The agent of this name; refuses one that the catalogue does not know.
+pub(super) fn known_agent(id: &str) -> Result<&'static Agent, ApiError> {
+    if let Some(agent) = agents::agent(id) {
+        return Ok(agent);
     }
     let known: Vec<_> = AGENTS.iter().map(|agent| agent.id).collect();
     Err(ApiError::new(
@@ -92,6 +92,21 @@ pub(super) fn known_agent(id: &str) -> Result<(), ApiError> {
         "There is no such agent in the catalogue.",
     )
     .hint(format!("Choose one of: {}.", known.join(", "))))
+}
+
+/// Refuses a permission mode that an agent does not have.
+pub(super) fn known_mode(agent: &str, mode: PermissionMode) -> Result<(), ApiError> {
+    let agent = known_agent(agent)?;
+    if agent.mode(mode).is_some() {
+        return Ok(());
+    }
+    let known: Vec<_> = agent.modes.iter().map(|(mode, _)| mode.word()).collect();
+    Err(ApiError::new(
+        400,
+        "unknown_permission_mode",
+        format!("{} has no permission mode `{}`.", agent.name, mode.word()),
+    )
+    .hint(format!("It has: {}.", known.join(", "))))
 }
 
 fn view(project: Project, role: ProjectRole) -> ProjectView {

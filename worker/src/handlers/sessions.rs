@@ -1,7 +1,9 @@
 //! Conversations, their rows and their prompts.
 
-use sam_domain::conversation::call::{Done, Idempotency, ProjectCall, SendPromptReply};
-use sam_domain::conversation::wire::{PromptView, SendPrompt};
+use sam_domain::conversation::call::{
+    AnswerPermissionReply, Done, Idempotency, ProjectCall, SendPromptReply,
+};
+use sam_domain::conversation::wire::{AnswerPermission, PromptView, SendPrompt};
 use sam_domain::error::ApiError;
 use sam_platform::crypto::sha256_hex;
 use sam_platform::http;
@@ -95,6 +97,19 @@ pub(crate) async fn remove_prompt(call: &Call, member: Member) -> Answer {
     };
     let reply: Done = objects::project(call, &member.project, &ask).await?;
     Ok(http::json(200, &reply))
+}
+
+pub(crate) async fn answer_permission(call: &Call, member: Member) -> Answer {
+    let (request, _): (AnswerPermission, _) =
+        http::read_stated_json(&call.request, words::REQUEST_LIMIT).await?;
+    let ask = ProjectCall::AnswerPermission {
+        session: call.id(1, "conversation")?,
+        permission: call.id(2, "question")?,
+        by: member.id().clone(),
+        request,
+    };
+    let reply: AnswerPermissionReply = objects::project(call, &member.project, &ask).await?;
+    Ok(http::json(202, &reply))
 }
 
 pub(crate) async fn cancel_turn(call: &Call, member: Member) -> Answer {

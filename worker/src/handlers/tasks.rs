@@ -33,6 +33,8 @@ pub(crate) async fn submit(call: &Call, member: Member) -> Answer {
         check_base(base)?;
     }
     let project = projects::stored(call, &member.project).await?;
+    let agent = request.agent.as_deref().unwrap_or(&project.default_agent);
+    projects::known_mode(agent, request.permission_mode)?;
     let pool = member.pool(call).await?;
     let title = title_of(&request.prompt);
     let body = words::keep(call, &project.id, &mut request.prompt).await?;

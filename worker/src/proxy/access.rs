@@ -6,7 +6,7 @@
 
 use sam_dialects::Dialect;
 use sam_domain::access::claims::Claims;
-use sam_domain::catalogue::DEFAULT_AGENT;
+use sam_domain::agents::DEFAULT_AGENT;
 use sam_domain::catalogue::changes::Role;
 use sam_domain::catalogue::model::{self as catalogue, Model, Provider};
 use sam_domain::catalogue::models::MODELS;

@@ -1,8 +1,8 @@
 //! What a conversation remembers, without its rows.
 
 use super::{
-    CONTEXT_LIMIT, QUEUED_BYTES, QUEUED_PROMPTS, REMEMBERED_PROMPTS, REMEMBERED_WORKSPACES,
-    UTTERANCE_LIMIT,
+    CONTEXT_LIMIT, QUEUED_BYTES, QUEUED_PROMPTS, REMEMBERED_ANSWERS, REMEMBERED_PROMPTS,
+    REMEMBERED_WORKSPACES, UTTERANCE_LIMIT,
 };
 use crate::actor::message::TaskIntent;
 use crate::conversation::row::{Author, BodyRef, truncate};
@@ -30,6 +30,9 @@ pub struct Session {
     pub said: VecDeque<Utterance>,
     /// What the agent does.
     pub activity: Option<Activity>,
+    /// Questions of the agent's that were answered, newest last.
+    #[serde(default)]
+    pub answers: VecDeque<Answer>,
     /// When it last changed.
     pub updated_at: Timestamp,
     /// Grows with every visible change.
@@ -93,6 +96,19 @@ pub struct BoundWorkspace {
     pub task: TaskId,
     /// Under which attempt.
     pub attempt: u32,
+}
+
+/// A question of the agent's that was answered: no other answer counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The row that asked.
+    pub permission: RowId,
+    /// The row that shows the answer.
+    pub row: RowId,
+    /// The choice.
+    pub option: String,
+    /// Who made it.
+    pub by: UserId,
 }
 
 /// Rows a task waits for.
@@ -198,6 +214,14 @@ impl Session {
         self.prompts.iter().find(|prompt| prompt.id == *id)
     }
 
+    /// The answer that counts, if this question was answered.
+    #[must_use]
+    pub fn answer_to(&self, permission: &RowId) -> Option<&Answer> {
+        self.answers
+            .iter()
+            .find(|answer| answer.permission == *permission)
+    }
+
     /// Whether a prompt is on its way or at work.
     #[must_use]
     pub fn in_flight(&self) -> Option<&Prompt> {
@@ -218,6 +242,8 @@ impl Session {
             drop -= usize::from(gone);
             !gone
         });
+        let excess = self.answers.len().saturating_sub(REMEMBERED_ANSWERS);
+        self.answers.drain(..excess);
         let excess = self.workspaces.len().saturating_sub(REMEMBERED_WORKSPACES);
         self.workspaces.drain(..excess);
         let mut bytes: usize = self.said.iter().map(|said| said.text.len()).sum();

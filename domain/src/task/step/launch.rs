@@ -74,14 +74,16 @@ impl Step<'_> {
             repository: intent.repository,
             base: intent.base,
             branch: intent.branch,
+            agent: Some(intent.agent),
         };
         self.command(action, PREPARING_LIMIT, Some(Awaited::Prepare));
     }
 
     pub(super) fn start_agent(&mut self) {
-        let Some(agent) = self.task.intent.as_ref().map(|intent| intent.agent.clone()) else {
+        let Some(intent) = self.task.intent.as_ref() else {
             return;
         };
+        let (agent, permission_mode) = (intent.agent.clone(), intent.permission_mode);
         let agent_session = AgentSessionId::draw(self.turn);
         self.task.agent = AgentBinding::Starting {
             agent_session: agent_session.clone(),
@@ -94,6 +96,7 @@ impl Step<'_> {
                 agent_session,
                 agent,
                 model: None,
+                permission_mode,
             },
             STARTING_LIMIT,
             Some(Awaited::Start),

@@ -103,6 +103,19 @@ impl Step<'_> {
         }
     }
 
+    /// Passes an answer on to the agent that asked. One that is gone asked nothing any more.
+    pub(super) fn answer_permission(&mut self, permission: RowId, option: String) {
+        let at_work = self
+            .task
+            .prompt
+            .as_ref()
+            .is_some_and(|held| held.stage != PromptStage::Waiting);
+        if at_work && self.task.state == TaskState::Running {
+            let action = Action::AnswerPermission { permission, option };
+            self.command(action, ANSWER_LIMIT, None);
+        }
+    }
+
     pub(super) fn end_prompt(&mut self, stop_reason: StopReason) {
         self.task.settling = None;
         if let Some(held) = self.task.prompt.take() {

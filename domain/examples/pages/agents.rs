@@ -1,0 +1,150 @@
+//! `docs/agents.md`: the catalogue, and what the conformance runs came to.
+
+use sam_domain::agents::{AGENTS, Agent};
+use serde_json::Value;
+use std::path::Path;
+
+const HEAD: &str = "\
+# Coding agents
+
+An agent is a program that speaks the [Agent Client Protocol](https://agentclientprotocol.com) over stdin and stdout. SAM
+starts it on the machine, in a clone of the repository, and turns what it says into the conversation. This page is
+generated (`cargo xtask generate`).
+
+Choose one with `sam task submit … --agent codex`, or for all of a project's tasks with `sam project create … --agent codex`.
+`sam agent list` names them; `sam node list` shows which of them each machine has or can install. A task waits for a machine
+that can run its agent.
+
+";
+
+const INSTALLATION: &str = "
+## How an agent gets onto a machine
+
+An agent with a package is installed with npm when a task first needs it, into `--agents-dir` and nowhere else: exactly the
+version above, from a lock file that carries a checksum for every package in it, without running their scripts. What is
+installed is used again without a network. npm and Node have to be on the vm-agent's `PATH`; where they are not, the machine
+does not offer these agents. A person's own installation is used only where `--agent-path` names its folder.
+
+Every agent runs under a supervisor that ends all it started, with an environment made for it, a HOME of its own, and a
+model address on loopback whose key is worthless elsewhere. Its model calls go through SAM's proxy in the dialect it speaks,
+with a token that can do nothing else.
+
+## What an agent may do
+
+`sam task submit … --permission-mode` says how much an agent may do before somebody is asked:
+
+| mode | meaning |
+|---|---|
+| `ask` | it asks before it changes or runs anything |
+| `accept-edits` | it edits files unasked, and asks before it runs anything |
+| `plan` | it makes a plan and changes nothing |
+| `full` | it asks nothing: the workspace is its sandbox; this is the default |
+
+What it asks is a card in the conversation, answered in the web app or with `sam task answer`. The first answer counts. What
+nobody answers within `--permission-wait` is refused. A question that offers no plain yes is shown in every mode, `full`
+included, and is never answered by SAM.
+
+";
+
+const TAIL: &str = "
+## The harness by itself
+
+`sam-harness` also works without SAM, with any OpenAI-compatible model:
+
+    SAM_MODEL_URL=https://api.example.com/v1 SAM_MODEL_KEY=… SAM_MODEL=some-model \\
+      sam-harness run -p \"Fix the failing test.\" --dir .
+
+Steps go to stderr, the answer to stdout. It exits with 0 when complete, 1 on an error, 2 on a mistake in the command, 3 at
+a limit, 130 when interrupted.
+";
+
+/// The steps of a conformance run, in the order in which they are driven.
+const STEPS: [&str; 7] = [
+    "initialize",
+    "new session",
+    "tool loop",
+    "permission",
+    "cancel",
+    "crash and restart",
+    "load",
+];
+
+/// The page, from the catalogue and the stored results.
+pub(super) fn page(results: &Path) -> Result<String, Box<dyn std::error::Error>> {
+    let results: Value = serde_json::from_str(&std::fs::read_to_string(results)?)?;
+    let mut page = HEAD.to_owned();
+    page.push_str("| agent | id | comes from | model API | status |\n|---|---|---|---|---|\n");
+    for agent in AGENTS {
+        page.push_str(&format!(
+            "| {} | `{}` | {} | {} | {} |\n",
+            agent.name,
+            agent.id,
+            origin(agent),
+            agent.dialect.word().replace('_', " "),
+            status(agent)
+        ));
+    }
+    page.push_str(INSTALLATION);
+    page.push_str("| agent | modes | the layer that wins, and is used |\n|---|---|---|\n");
+    for agent in AGENTS {
+        let modes: Vec<_> = agent
+            .modes
+            .iter()
+            .map(|(mode, _)| format!("`{}`", mode.word().replace('_', "-")))
+            .collect();
+        let (name, modes, policy) = (agent.name, modes.join(", "), agent.policy);
+        page.push_str(&format!("| {name} | {modes} | {policy} |\n"));
+    }
+    page.push_str(
+        "\n## Who they say they are\n\n| agent | login | by itself, without a person |\n|---|---|---|\n",
+    );
+    for agent in AGENTS {
+        let (name, login, alone) = (agent.name, agent.login, agent.non_interactive);
+        page.push_str(&format!("| {name} | {login} | {alone} |\n"));
+    }
+    page.push_str(
+        "\n## Conformance\n\n`sam-vm-agent conformance` drives each agent through what SAM needs of it, against the scripted gateway, and keeps the\n\
+        results in `docs/conformance.json`. `verified` above means that every step passed with the pinned version.\n\n",
+    );
+    page.push_str(&format!(
+        "| agent | {} | version, day |\n",
+        STEPS.join(" | ")
+    ));
+    page.push_str(&format!("|---|{}---|\n", "---|".repeat(STEPS.len())));
+    for agent in AGENTS {
+        let report = &results[agent.id];
+        let came: Vec<&str> = STEPS
+            .iter()
+            .map(|step| report["steps"][*step].as_str().unwrap_or("not driven"))
+            .collect();
+        let text = |field: &str| report[field].as_str().unwrap_or("–").to_owned();
+        page.push_str(&format!(
+            "| {} | {} | {}, {} |\n",
+            agent.name,
+            came.join(" | "),
+            text("version"),
+            text("on")
+        ));
+    }
+    page.push_str(TAIL);
+    Ok(page)
+}
+
+fn origin(agent: &Agent) -> String {
+    match agent.package {
+        Some(package) => {
+            let only = package
+                .platform
+                .map_or_else(String::new, |platform| format!(" ({platform} alone)"));
+            format!("npm: `{}` {}{only}", package.name, package.version)
+        }
+        None => "SAM itself".to_owned(),
+    }
+}
+
+fn status(agent: &Agent) -> String {
+    match agent.verified {
+        Some(verified) => format!("verified {}", verified.on),
+        None => "untested".to_owned(),
+    }
+}

@@ -1,0 +1,46 @@
+//! Agents as `GET /api/catalog` shows them.
+
+use super::{Agent, PermissionMode};
+use serde::{Deserialize, Serialize};
+
+/// An agent on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AgentView {
+    /// Its id.
+    pub id: String,
+    /// Its name for people.
+    pub name: String,
+    /// `verified` when a conformance run with the pinned version passed, else `untested`.
+    pub status: String,
+    /// The pinned version; absent for an agent that comes with SAM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The day of the conformance run, as `YYYY-MM-DD`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified_on: Option<String>,
+    /// The model API it speaks: `chat_completions`, `responses` or `messages`.
+    #[serde(default)]
+    pub dialect: String,
+    /// The permission modes it has.
+    #[serde(default)]
+    pub permission_modes: Vec<PermissionMode>,
+}
+
+impl From<&Agent> for AgentView {
+    fn from(agent: &Agent) -> Self {
+        let status = match agent.verified {
+            Some(_) => "verified",
+            None => "untested",
+        };
+        Self {
+            id: agent.id.to_owned(),
+            name: agent.name.to_owned(),
+            status: status.to_owned(),
+            version: agent.package.map(|package| package.version.to_owned()),
+            verified_on: agent.verified.map(|verified| verified.on.to_owned()),
+            dialect: agent.dialect.word().to_owned(),
+            permission_modes: agent.modes.iter().map(|(mode, _)| *mode).collect(),
+        }
+    }
+}

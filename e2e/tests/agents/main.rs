@@ -1,0 +1,8 @@
+//! Coding agents that are not ours, hosted as they are.
+//!
+//! - [`fix`]: two of them do the main job, each in its own dialect; a repository cannot change what
+//!   they may do or where their model calls go.
+//! - [`permissions`]: what an agent asks, and who answers.
+
+mod fix;
+mod permissions;
