@@ -83,9 +83,10 @@ async fn a_wait_outlives_kills_of_the_machine_and_of_the_control_plane() -> Resu
 
     // Nobody says anything, and it goes on.
     let done = work.until(TaskState::Completed).await?;
-    ensure(done.waits_until.is_none() && done.since >= until.unwrap_or_default(), || {
-        format!("{done:?}")
-    })?;
+    ensure(
+        done.waits_until.is_none() && done.since >= until.unwrap_or_default(),
+        || format!("{done:?}"),
+    )?;
     let by_itself = texts(&work.rows().await?, Author::System).len();
     ensure(by_itself == 1, || format!("{by_itself} words of its own"))?;
     stack.until_empty("machine").await
