@@ -285,7 +285,7 @@ async fn what_work_costs_is_what_the_table_says() -> Result {
     scene.limit(&json!({})).await?;
     let (call, ()) = scene.cost(scene.call(&model)).await?;
     check("a model call", call);
-    scene.limit(&json!({"daily_tokens": 1 << 40})).await?;
+    scene.limit(&json!({"daily_tokens": 1_u64 << 40})).await?;
     scene.call(&model).await?;
     let (limited, ()) = scene.cost(scene.call(&model)).await?;
     check("a model call under a limit", limited);

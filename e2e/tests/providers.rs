@@ -17,6 +17,8 @@ use sam_e2e::node::ScriptedNode;
 use sam_e2e::stack::MODEL_KEY;
 use sam_e2e::{Client, Person, Reply, Result, Stack, StackOptions, ensure, failure, programs};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 const CHAT: &str = "/ai/v1/chat/completions";
 const RESPONSES: &str = "/ai/v1/responses";
@@ -466,9 +468,34 @@ async fn addresses_are_public(scene: &Scene) -> Result {
     ensure(stored.check == KeyCheck::Accepted, || format!("{stored:?}"))?;
     let (_, seen) = scene.answered(CHAT, &question("scripted")).await?;
     went(&seen, "/v1/messages", "scripted", "authorization")?;
+    redirects_are_not_followed(scene, &own).await?;
     // A key that was given for one address is not sent to another.
     let moved = json!({"endpoint": {"url": "https://example.com/v1"}});
     is(&put(&scene.admin, path, &moved).await?, 422, "key_required")
+}
+
+/// An endpoint that answers with a redirect gets its key and nobody else does.
+async fn redirects_are_not_followed(scene: &Scene, target: &str) -> Result {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/v1", listener.local_addr()?);
+    let answer = format!(
+        "HTTP/1.1 307 Temporary Redirect\r\nlocation: {target}/chat/completions\r\n\
+         content-length: 0\r\nconnection: close\r\n\r\n"
+    );
+    let redirecting = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 8192];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    let path = "/api/credentials/custom";
+    let body = json!({"key": MODEL_KEY, "endpoint": {"url": url}});
+    let stored: CredentialView = put(&scene.admin, path, &body).await?.json()?;
+    ensure(stored.check == KeyCheck::Unknown, || format!("{stored:?}"))?;
+    let refused = scene.refused("scripted", 502, "upstream_unreachable").await;
+    redirecting.abort();
+    refused.map(|_| ())
 }
 
 /// A new encryption key takes over what is stored, and the old one is needed no more.
