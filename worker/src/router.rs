@@ -18,7 +18,7 @@ use worker::{Env, Request, Response};
 use crate::call::Call;
 use crate::errors::{Answer, Failed, log};
 use crate::handlers::{
-    api_tokens, auth, auth_sessions, bodies, device, github, members, meta, nodes, people,
+    api_tokens, auth, auth_sessions, bodies, device, doctor, github, members, meta, nodes, people,
     projects, sessions, setup, tasks, workspaces,
 };
 use crate::membership::{Member, TaskMember};
@@ -193,6 +193,7 @@ dispatch! {
     Catalog => Public, meta::catalog;
     SetupStatus => Public, setup::status;
     SetupClaim => Public, setup::claim;
+    Doctor => Admin, doctor::examine;
     LinkLogin => Public, auth::link_login;
     Me => User, auth::me;
     Logout => User, auth::logout;

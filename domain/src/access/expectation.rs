@@ -61,6 +61,7 @@ pub const fn expectation(id: RouteId) -> Expectation {
         | RouteId::ListApiTokens
         | RouteId::Me
         | RouteId::Logout
+        | RouteId::Doctor
         | RouteId::ListPeople
         | RouteId::ListInvites
         | RouteId::ListAudit

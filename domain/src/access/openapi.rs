@@ -4,6 +4,7 @@
 //! entry does not compile. The document is kept as `docs/openapi.json`; a test fails when that file
 //! is not what [`document`] returns.
 
+use super::doctor::Diagnosis;
 use super::principal::PrincipalKind;
 use super::route::{ROUTES, Route, RouteId};
 use super::tokens::{
@@ -147,6 +148,7 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
         RouteId::Catalog => json::<Catalog>(g),
         RouteId::SetupStatus => json::<SetupStatus>(g),
         RouteId::SetupClaim => json::<SignedIn>(g).taking(body::<ClaimSetup>(g)),
+        RouteId::Doctor => json::<Diagnosis>(g),
         RouteId::LinkLogin => json::<SignedIn>(g).taking(body::<LinkLogin>(g)),
         RouteId::InviteLogin => json::<SignedIn>(g).taking(body::<InviteLogin>(g)),
         RouteId::ListAuthSessions => json::<AuthSessionList>(g),

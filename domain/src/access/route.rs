@@ -90,6 +90,7 @@ routes! {
     Catalog Get "/api/catalog" Public "Agents, models and statuses";
     SetupStatus Get "/api/setup/status" Public "Whether the installation is claimed, and where model calls go";
     SetupClaim Post "/api/setup/claim" Public "Claim the installation: makes the first admin, once";
+    Doctor Post "/api/setup/doctor" Admin "Look over what the installation is bound and set to";
     LinkLogin Post "/api/auth/link-login" Public "Sign in with a single-use link";
     Me Get "/api/auth/me" User "Who is signed in";
     Logout Post "/api/auth/logout" User "End this session";

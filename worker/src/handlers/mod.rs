@@ -6,6 +6,7 @@ pub(crate) mod auth;
 pub(crate) mod auth_sessions;
 pub(crate) mod bodies;
 pub(crate) mod device;
+pub(crate) mod doctor;
 pub(crate) mod github;
 pub(crate) mod members;
 pub(crate) mod meta;
