@@ -165,9 +165,10 @@ async fn a_model_is_priced_in_dollars_and_listed() {
 #[tokio::test]
 async fn the_doctor_fails_when_something_is_wrong() {
     let (server, program) = program().await;
-    let finding =
-        |ok: bool| json!({"code": "gateway", "ok": ok, "message": "As it is.", "hint": "Mend it."});
-    let diagnosis = json!({"healthy": false, "findings": [finding(true), finding(false)]});
+    let diagnosis = json!({"checks": [
+        {"name": "gateway", "health": "ok", "message": "As it is."},
+        {"name": "gateway", "health": "failed", "message": "As it is.", "hint": "Mend it."},
+    ]});
     server.on("POST", "/api/setup/doctor", 200, &diagnosis);
     let ran = program.run(&["admin", "doctor"]).await;
     assert_eq!(

@@ -126,13 +126,13 @@ describe("programs", { timeout: 120_000 }, () => {
   test("sessions are listed, and all others are ended", async () => {
     await page.goto(`${stack.url}/settings`);
     const sessions = page.getByRole("region", { name: "Where you are signed in" });
-    await sessions.getByText("this one").waitFor();
+    await sessions.getByText("this one", { exact: true }).waitFor();
     await sessions.getByText("a-program").waitFor();
     await sessions.getByRole("button", { name: "End all but this one" }).click();
     await sessions.getByText("a-program").waitFor({ state: "detached" });
     assert.equal(await sessions.getByRole("listitem").count(), 1);
     await page.reload();
-    await sessions.getByText("this one").waitFor();
+    await sessions.getByText("this one", { exact: true }).waitFor();
     assert.deepEqual(page.complaints, []);
   });
 });

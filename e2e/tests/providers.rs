@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::Command;
 
 use reqwest::Method;
+use sam_domain::access::doctor::{Diagnosis, Health};
 use sam_domain::access::wire::ProjectRole;
 use sam_domain::id::ProjectId;
 use sam_domain::provider::wire::{
-    AgentProvider, CredentialList, CredentialView, Diagnosis, KeyCheck, ModelList, Refreshed,
-    Rotated,
+    AgentProvider, CredentialList, CredentialView, KeyCheck, ModelList, Refreshed, Rotated,
 };
 use sam_domain::provider::{ChosenBy, Mode};
 use sam_e2e::gateway::PROVIDER_KEY;
@@ -117,11 +117,12 @@ impl Scene {
             .post("/api/setup/doctor", &json!({}))
             .await?
             .json()?;
-        let wrong = diagnosis.findings.into_iter().filter(|finding| !finding.ok);
-        Ok((
-            diagnosis.healthy,
-            wrong.map(|finding| finding.code).collect(),
-        ))
+        let healthy = diagnosis.is_healthy();
+        let wrong = diagnosis
+            .checks
+            .into_iter()
+            .filter(|check| check.health == Health::Failed);
+        Ok((healthy, wrong.map(|check| check.name).collect()))
     }
 }
 

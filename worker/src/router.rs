@@ -194,6 +194,7 @@ dispatch! {
     Catalog => Public, meta::catalog;
     SetupStatus => Public, setup::status;
     SetupClaim => Public, setup::claim;
+    Doctor => Admin, doctor::examine;
     LinkLogin => Public, auth::link_login;
     Me => User, auth::me;
     Logout => User, auth::logout;
@@ -269,7 +270,6 @@ dispatch! {
     PutPlatformCredential => Admin, credentials::put_for_platform;
     RemovePlatformCredential => Admin, credentials::remove_from_platform;
     RotateKey => Admin, credentials::rotate;
-    Doctor => Admin, doctor::run;
     PostMessages => WorkspaceToken, workspaces::messages;
     LiveSocket => WorkspaceToken, workspaces::live;
     PutBody => WorkspaceToken, bodies::put;

@@ -122,6 +122,7 @@ fn settings(paths: &Paths) -> Result<String> {
         ("sam-harness", "acp"),
         ("sam-harness", "run"),
         ("sam-sims", "gateway"),
+        ("sam-sims", "github"),
     ] {
         let mut program = native(paths, name)?;
         program.arg(command);

@@ -8,13 +8,14 @@ use crate::error::{Exit, Failure};
 use crate::output::style::Paint;
 use crate::output::table::{self, Cell};
 use crate::output::text;
+use sam_domain::access::doctor::{Diagnosis, Health};
 use sam_domain::access::route::RouteId;
 use sam_domain::budget::{dollars, grouped};
 use sam_domain::catalogue::changes::ModelChange;
 use sam_domain::catalogue::price::{Limits, Prices};
 use sam_domain::provider::wire::{
-    AgentProvider, AgentProviders, Diagnosis, ModelList, ModelView, PutAgentProvider,
-    PutModelDefaults, Refreshed, Rotated,
+    AgentProvider, AgentProviders, ModelList, ModelView, PutAgentProvider, PutModelDefaults,
+    Refreshed, Rotated,
 };
 use sam_domain::provider::{ChosenBy, Mode};
 
@@ -317,20 +318,21 @@ async fn doctor(context: &Context, api: &Api) -> Result<Exit, Failure> {
     if out.json {
         out.value(&diagnosis)?;
     } else {
-        for finding in &diagnosis.findings {
-            let (mark, paint) = if finding.ok {
-                ("ok", Paint::Ok)
-            } else {
-                ("wrong", Paint::Danger)
+        for check in &diagnosis.checks {
+            let (mark, paint) = match check.health {
+                Health::Ok => ("ok", Paint::Ok),
+                Health::Warning => ("warning", Paint::Warn),
+                Health::Failed => ("wrong", Paint::Danger),
+                Health::Off => ("off", Paint::Muted),
             };
-            let message = text::clean_line(&finding.message);
+            let message = text::clean_line(&check.message);
             out.line(&format!("{}  {message}", out.style.paint(paint, mark)))?;
-            if let Some(hint) = finding.hint.as_deref().filter(|_| !finding.ok) {
+            if let Some(hint) = check.hint.as_deref() {
                 out.hint(&text::clean_line(hint));
             }
         }
     }
-    Ok(if diagnosis.healthy {
+    Ok(if diagnosis.is_healthy() {
         Exit::Ok
     } else {
         Exit::Failed

@@ -61,6 +61,7 @@ pub const fn expectation(id: RouteId) -> Expectation {
         | RouteId::ListApiTokens
         | RouteId::Me
         | RouteId::Logout
+        | RouteId::Doctor
         | RouteId::ListPeople
         | RouteId::ListInvites
         | RouteId::ListAudit
@@ -78,7 +79,6 @@ pub const fn expectation(id: RouteId) -> Expectation {
         | RouteId::ListProjectCredentials
         | RouteId::ListPlatformCredentials
         | RouteId::RotateKey
-        | RouteId::Doctor
         | RouteId::ListModels
         | RouteId::Usage
         | RouteId::ProjectUsage

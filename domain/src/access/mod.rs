@@ -2,6 +2,7 @@
 //!
 //! - [`wire`]: setup, sign-in, projects.
 //! - [`claims`]: what a workspace or model token says.
+//! - [`doctor`]: what the doctor says of an installation.
 //! - [`internal`]: what travels beside a socket that is handed to an object.
 //! - [`principal`]: who a request can come from.
 //! - [`expectation`]: what each route answers its right principal, for the access test.
@@ -10,6 +11,7 @@
 //! - [`tokens`]: API tokens, sessions, and what either may do.
 
 pub mod claims;
+pub mod doctor;
 pub mod expectation;
 pub mod internal;
 #[cfg(feature = "schema")]

@@ -4,6 +4,7 @@
 //! entry does not compile. The document is kept as `docs/openapi.json`; a test fails when that file
 //! is not what [`document`] returns.
 
+use super::doctor::Diagnosis;
 use super::principal::PrincipalKind;
 use super::route::{ROUTES, Route, RouteId};
 use super::tokens::{
@@ -43,7 +44,7 @@ use crate::id::{
 use crate::link::frame::{AgentFrame, ObjectFrame};
 use crate::node::wire::{NodeList, NodeView};
 use crate::provider::wire::{
-    AgentProvider, AgentProviders, CredentialList, CredentialView, Diagnosis, ModelList, ModelView,
+    AgentProvider, AgentProviders, CredentialList, CredentialView, ModelList, ModelView,
     PutAgentProvider, PutCredential, PutModelDefaults, Refreshed, Rotated,
 };
 use crate::task::TaskView;
@@ -164,6 +165,7 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
         RouteId::Catalog => json::<Catalog>(g),
         RouteId::SetupStatus => json::<SetupStatus>(g),
         RouteId::SetupClaim => json::<SignedIn>(g).taking(body::<ClaimSetup>(g)),
+        RouteId::Doctor => json::<Diagnosis>(g),
         RouteId::LinkLogin => json::<SignedIn>(g).taking(body::<LinkLogin>(g)),
         RouteId::InviteLogin => json::<SignedIn>(g).taking(body::<InviteLogin>(g)),
         RouteId::ListAuthSessions => json::<AuthSessionList>(g),
@@ -291,7 +293,6 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
         | RouteId::RemoveProjectCredential
         | RouteId::RemovePlatformCredential => json::<Done>(g),
         RouteId::RotateKey => json::<Rotated>(g),
-        RouteId::Doctor => json::<Diagnosis>(g),
         RouteId::PostMessages => json::<BatchAnswer>(g)
             .taking(body::<MessageBatch>(g))
             .query(

@@ -90,6 +90,7 @@ routes! {
     Catalog Get "/api/catalog" Public "Agents, models and statuses";
     SetupStatus Get "/api/setup/status" Public "Whether the installation is claimed, and where model calls go";
     SetupClaim Post "/api/setup/claim" Public "Claim the installation: makes the first admin, once";
+    Doctor Post "/api/setup/doctor" Admin "Look over what the installation is bound and set to";
     LinkLogin Post "/api/auth/link-login" Public "Sign in with a single-use link";
     Me Get "/api/auth/me" User "Who is signed in";
     Logout Post "/api/auth/logout" User "End this session";
@@ -165,7 +166,6 @@ routes! {
     PutPlatformCredential Put "/api/admin/credentials/{provider}" Admin "Store or change the installation's key";
     RemovePlatformCredential Delete "/api/admin/credentials/{provider}" Admin "Remove the installation's key";
     RotateKey Post "/api/admin/rotate-key" Admin "Encrypt every stored key under the present encryption key";
-    Doctor Post "/api/setup/doctor" Admin "Look at what model calls need, and say what is wrong";
     PostMessages Post "/api/workspaces/{workspace}/messages" WorkspaceToken "Store rows";
     LiveSocket Get "/api/workspaces/{workspace}/live" WorkspaceToken "Send deltas (WebSocket)";
     PutBody Put "/api/workspaces/{workspace}/bodies/{sha256}" WorkspaceToken "Store a body by its SHA-256";

@@ -194,28 +194,3 @@ pub struct AgentProviders {
     /// In the catalogue's order.
     pub agents: Vec<AgentProvider>,
 }
-
-/// `POST /api/setup/doctor`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Diagnosis {
-    /// Whether nothing is wrong.
-    pub healthy: bool,
-    /// What was looked at, in order.
-    pub findings: Vec<Finding>,
-}
-
-/// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Finding {
-    /// A stable word for what was found, e.g. `gateway_unauthenticated`.
-    pub code: String,
-    /// Whether it is as it should be.
-    pub ok: bool,
-    /// What was found, in a sentence.
-    pub message: String,
-    /// What one can do about it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
-}

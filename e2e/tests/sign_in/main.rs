@@ -1,6 +1,7 @@
 //! Ways in for programs: the device flow, API tokens, sessions and their ends.
 
 mod device;
+mod doctor;
 mod github;
 mod scopes;
 mod sessions;

@@ -1,269 +1,167 @@
-//! A look at everything that model calls need, with what is wrong in words.
-//!
-//! It asks Cloudflare's API what the gateway is set to, and each provider through the gateway whether
-//! it takes what the installation has. It changes nothing and spends nothing.
+//! Looking an installation over: what it is bound to, what it is set to, and whether that has its
+//! effect. Every check asks the real thing and changes nothing there; one that fails hides no other.
 
-use std::time::Duration;
-
-use sam_domain::catalogue::changes::Role;
-use sam_domain::catalogue::model::Provider;
-use sam_domain::provider::route::Gateway;
-use sam_domain::provider::wire::{Diagnosis, Finding};
-use sam_platform::d1::model_access::{self, ModelAccess};
-use sam_platform::fetch::{self, Outgoing};
+use futures::join;
+use sam_domain::access::doctor::{Check, Diagnosis, Health};
+use sam_domain::device::call::DeviceCall;
+use sam_domain::device::code::UserCode;
+use sam_domain::device::wire::DeviceView;
+use sam_domain::id::{Id as _, ProjectId};
+use sam_platform::bindings;
+use sam_platform::crypto::sha256_hex;
+use sam_platform::d1::installation::Installation;
 use sam_platform::http;
-use serde::Deserialize;
+use sam_platform::kv::Cache;
+use sam_platform::objects::{self, CallError};
+use sam_platform::r2::{Bodies, BodyName};
+use url::{Host, Url};
 
+use super::{github, model_doctor};
 use crate::call::Call;
-use crate::errors::{Answer, Failed};
+use crate::errors::Answer;
+use crate::limits;
 use crate::principal::Admin;
-use crate::proxy::access::{endpoint_upstream, keyring, platform_upstream};
-use crate::proxy::installation::Installation;
-use crate::proxy::models::{self, Listed};
-use crate::proxy::upstream::Upstream;
 
-/// How long anybody may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Longest answer of Cloudflare's API that is read, in bytes.
-const LIMIT: usize = 256 * 1024;
-/// What makes the gateway as it should be.
-const CONFIGURE: &str = "Run scripts/deploy/configure-ai-gateway.";
+/// What to do where the runtime has no such thing.
+const BIND: &str = "Deploy with the repository's wrangler.toml, which binds it.";
 
-#[derive(Deserialize)]
-struct Envelope {
-    result: Option<GatewaySettings>,
-}
-
-#[derive(Deserialize)]
-struct GatewaySettings {
-    authentication: Option<bool>,
-}
-
-pub(crate) async fn run(call: &Call, admin: Admin) -> Answer {
-    let mut findings = Vec::new();
-    findings.push(match keyring(call) {
-        Ok(keys) => good(
-            "credential_key",
-            format!(
-                "Stored keys are encrypted under the key `{}`.",
-                keys.present()
-            ),
-        ),
-        Err(_) => bad(
-            "credential_keys_unreadable",
-            "SAM_CREDENTIAL_KEYS cannot be read: no stored key can be used.",
-            "It is a list of `id:key`, each key 32 bytes in base64url.",
-        ),
-    });
-    match Installation::of(&call.env) {
-        Ok(installation) => access(call, &admin, &installation, &mut findings).await?,
-        Err(error) => findings.push(Finding {
-            code: error.code,
-            ok: false,
-            message: error.message,
-            hint: error.hint,
-        }),
-    }
-    let healthy = findings.iter().all(|finding| finding.ok);
-    Ok(http::json(200, &Diagnosis { healthy, findings }))
-}
-
-async fn access(
-    call: &Call,
-    admin: &Admin,
-    installation: &Installation,
-    findings: &mut Vec<Finding>,
-) -> Result<(), Failed> {
-    let held = model_access::read(&call.database()?, admin.id(), None, "").await?;
-    if let Some(upstream) = endpoint_upstream(installation) {
-        findings.push(endpoint(&upstream).await);
-    }
-    if let Some(gateway) = &installation.platform.gateway {
-        let found = gateway_settings(installation, gateway).await;
-        let reachable = found.code != "cloudflare_token_refused";
-        findings.push(found);
-        if reachable {
-            for provider in [Provider::WorkersAi, Provider::Openai, Provider::Anthropic] {
-                findings.push(provider_access(call, installation, &held, provider).await);
-            }
-        }
-    }
-    if installation.platform == sam_domain::provider::route::Platform::default() {
-        let keys = held
-            .keys
-            .iter()
-            .any(|key| key.scope == sam_domain::provider::key::Scope::Platform);
-        if !keys {
-            findings.push(bad(
-                "no_model_access",
-                "The installation has no access to models of its own; people can only use their own keys.",
-                "Set SAM_MODEL_URL, or SAM_CLOUDFLARE_ACCOUNT and SAM_CLOUDFLARE_TOKEN.",
-            ));
-        }
-    }
-    findings.push(match held.models.default_for(Role::Agent) {
-        Some(model) => good(
-            "default_model",
-            format!("The default model is {}.", model.id),
-        ),
-        None => bad(
-            "no_default_model",
-            "No model is enabled that could be a default.",
-            "Enable one with `sam model enable`.",
-        ),
-    });
-    Ok(())
-}
-
-async fn endpoint(upstream: &Upstream) -> Finding {
-    match models::ask(upstream, PATIENCE).await {
-        Ok(Listed::Models(ids)) => good(
-            "endpoint",
-            format!(
-                "The model endpoint answers, and lists {} models.",
-                ids.len()
-            ),
-        ),
-        Ok(Listed::Status(status @ (401 | 403))) => bad(
-            "endpoint_refuses_key",
-            &format!("The model endpoint refuses its key ({status})."),
-            "Check SAM_MODEL_KEY and SAM_MODEL_AUTH.",
-        ),
-        Ok(Listed::Status(_)) => good(
-            "endpoint",
-            "The model endpoint answers; it does not list its models.".to_owned(),
-        ),
-        Err(_) => bad(
-            "endpoint_unreachable",
-            "The model endpoint cannot be reached.",
-            "Check SAM_MODEL_URL, and that what it names is running.",
-        ),
-    }
-}
-
-/// What Cloudflare's API says of the gateway.
-async fn gateway_settings(installation: &Installation, gateway: &Gateway) -> Finding {
-    let url = format!(
-        "{}/accounts/{}/ai-gateway/gateways/{}",
-        installation.cloudflare, gateway.account, gateway.id
+pub(crate) async fn examine(call: &Call, admin: Admin) -> Answer {
+    let (database, cache, bodies, objects, models, github) = join!(
+        database(call),
+        cache(call),
+        bodies(call),
+        device_objects(call),
+        model_doctor::checks(call, &admin),
+        github::check(call),
     );
-    let token = installation.token.as_ref();
-    let token = token.map_or_else(String::new, |token| format!("Bearer {}", token.expose()));
-    let unreachable = || {
-        bad(
-            "cloudflare_unreachable",
-            "Cloudflare's API cannot be reached, so that the gateway's settings are not known.",
-            "Check SAM_CLOUDFLARE_URL and the network.",
+    let mut checks = vec![
+        database,
+        cache,
+        bodies,
+        objects,
+        address(call),
+        sender(call),
+    ];
+    checks.extend(models?);
+    checks.push(github);
+    Ok(http::json(200, &Diagnosis { checks }))
+}
+
+async fn database(call: &Call) -> Check {
+    let name = "database";
+    let Ok(database) = call.database() else {
+        return Check::not(name, Health::Failed, "D1 is not bound as DB.", BIND);
+    };
+    match Installation(&database).claim().await {
+        Ok(_) => Check::ok(name, "D1 answers."),
+        Err(_) => Check::not(
+            name,
+            Health::Failed,
+            "D1 does not answer, or lacks a table.",
+            "Apply the migrations: wrangler d1 migrations apply sam --remote",
+        ),
+    }
+}
+
+async fn cache(call: &Call) -> Check {
+    let name = "cache";
+    let read = match Cache::of(&call.env) {
+        Ok(cache) => cache.get::<String>("doctor").await.map(|_| ()),
+        Err(error) => Err(error),
+    };
+    match read {
+        Ok(()) => Check::ok(name, "KV answers."),
+        Err(_) => Check::not(
+            name,
+            Health::Failed,
+            "KV is not bound as CACHE, or fails.",
+            BIND,
+        ),
+    }
+}
+
+async fn bodies(call: &Call) -> Check {
+    let name = "bodies";
+    let failed = || {
+        Check::not(
+            name,
+            Health::Failed,
+            "R2 is not bound as BODIES, or fails.",
+            BIND,
         )
     };
-    let asked = Outgoing {
-        method: "GET",
-        url: &url,
-        headers: vec![
-            ("authorization", token),
-            ("accept", "application/json".to_owned()),
-        ],
-        body: None,
-        first_byte_within: PATIENCE,
+    let project = ProjectId::mint(call.now, 0);
+    let (Ok(bodies), Ok(body)) = (
+        Bodies::of(&call.env, &project),
+        BodyName::parse(&sha256_hex(b"doctor")),
+    ) else {
+        return failed();
     };
-    let Ok(incoming) = fetch::send(&asked).await else {
-        return unreachable();
+    match bodies.exists(&body).await {
+        Ok(_) => Check::ok(name, "R2 answers."),
+        Err(_) => failed(),
+    }
+}
+
+/// An object that nothing was ever written to answers that there is nothing.
+async fn device_objects(call: &Call) -> Check {
+    let name = "objects";
+    let code = UserCode::draw(0);
+    let looked = match objects::device_flow(&call.env, &code) {
+        Ok(object) => object.call::<DeviceView>(&DeviceCall::Look).await,
+        Err(error) => Err(error),
     };
-    match incoming.status {
-        200 => {}
-        401 | 403 => {
-            return bad(
-                "cloudflare_token_refused",
-                "Cloudflare refuses SAM_CLOUDFLARE_TOKEN, or it may not read AI Gateway.",
-                "Make a token of this account with AI Gateway (read, run) and Workers AI (read).",
+    match looked {
+        Ok(_) | Err(CallError::Refused(_)) => Check::ok(name, "Durable Objects answer."),
+        Err(CallError::Unavailable(_)) => {
+            Check::not(name, Health::Failed, "Durable Objects do not answer.", BIND)
+        }
+    }
+}
+
+fn is_here(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+fn address(call: &Call) -> Check {
+    let name = "address";
+    let asked = call.url.origin().ascii_serialization();
+    if let Some(text) = bindings::setting(&call.env, bindings::SAM_PUBLIC_URL) {
+        let set = Url::parse(&text).map(|url| url.origin().ascii_serialization());
+        if set != Ok(asked.clone()) {
+            return Check::not(
+                name,
+                Health::Warning,
+                format!("SAM_PUBLIC_URL is {text}, and this was asked at {asked}."),
+                "Sign-in links name SAM_PUBLIC_URL. Set it to where people reach this installation.",
             );
         }
-        404 => {
-            return bad(
-                "gateway_missing",
-                &format!("The account has no AI Gateway `{}`.", gateway.id),
-                CONFIGURE,
-            );
-        }
-        _ => return unreachable(),
     }
-    let body = std::pin::pin!(incoming.into_bytes(LIMIT));
-    let Some(Ok(bytes)) = fetch::within(PATIENCE, body).await else {
-        return unreachable();
-    };
-    let settings = serde_json::from_slice::<Envelope>(&bytes).ok();
-    match settings.and_then(|envelope| envelope.result) {
-        Some(GatewaySettings {
-            authentication: Some(true),
-        }) => good(
-            "gateway",
-            format!("The AI Gateway `{}` asks for authentication.", gateway.id),
-        ),
-        Some(_) => bad(
-            "gateway_unauthenticated",
-            &format!(
-                "The AI Gateway `{}` takes calls of anybody who knows its address.",
-                gateway.id
-            ),
-            CONFIGURE,
-        ),
-        None => unreachable(),
+    if call.url.scheme() != "https" && !is_here(&call.url) {
+        return Check::not(
+            name,
+            Health::Warning,
+            format!("{asked} is not encrypted: whoever is on the way can read sessions."),
+            "Put TLS in front of it and set SAM_PUBLIC_URL to the https address.",
+        );
     }
+    Check::ok(name, format!("People reach this installation at {asked}."))
 }
 
-/// Whether a provider takes what the installation has for it.
-async fn provider_access(
-    call: &Call,
-    installation: &Installation,
-    held: &ModelAccess,
-    provider: Provider,
-) -> Finding {
-    let name = provider.name();
-    let upstream = match platform_upstream(call, installation, held, provider) {
-        Ok(upstream) => upstream,
-        Err(Failed(error)) => {
-            let hint = error.hint.unwrap_or_default();
-            return bad("provider_missing", &error.message, &hint);
-        }
-    };
-    match models::ask(&upstream, PATIENCE).await {
-        Ok(Listed::Models(_)) => good("provider", format!("{name} can be called.")),
-        Ok(Listed::Status(status @ (401 | 403))) => bad(
-            "provider_missing",
-            &format!(
-                "{name} refuses the installation ({status}): the gateway holds no key for it, \
-                 unified billing does not pay for it, or the token is wrong."
-            ),
-            "Store a key at the gateway or with `sam credential set --platform`, load credits for \
-             unified billing, or check SAM_CLOUDFLARE_TOKEN.",
+fn sender(call: &Call) -> Check {
+    let name = "limits";
+    match limits::address(call) {
+        Some(_) => Check::ok(name, "Tries are counted by the sender's address."),
+        None => Check::not(
+            name,
+            Health::Warning,
+            "Nothing says which address a request comes from, so all count as one.",
+            "Let what is in front of this set the header CF-Connecting-IP, and nobody else.",
         ),
-        // What does not list its models may still answer.
-        Ok(Listed::Status(status)) => good(
-            "provider",
-            format!("{name} answers, but not with its models ({status})."),
-        ),
-        Err(_) => bad(
-            "provider_unreachable",
-            &format!("{name} cannot be reached through the gateway."),
-            "Check SAM_AI_GATEWAY_URL and the network.",
-        ),
-    }
-}
-
-fn good(code: &str, message: String) -> Finding {
-    Finding {
-        code: code.to_owned(),
-        ok: true,
-        message,
-        hint: None,
-    }
-}
-
-fn bad(code: &str, message: &str, hint: &str) -> Finding {
-    Finding {
-        code: code.to_owned(),
-        ok: false,
-        message: message.to_owned(),
-        hint: Some(hint.to_owned()),
     }
 }

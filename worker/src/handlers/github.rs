@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use sam_domain::access::doctor::{Check, Health};
 use sam_domain::error::ApiError;
 use sam_domain::id::{Id as _, UserId};
 use sam_domain::limit::LimitName;
@@ -240,8 +241,13 @@ pub(crate) async fn callback(call: &Call, _: Public) -> Answer {
     )
 }
 
-/// Exchanges the code and asks who this is.
-async fn who(call: &Call, github: &Github, code: &str, verifier: &str) -> Result<Account, String> {
+/// Exchanges a code for GitHub's token.
+async fn exchange(
+    call: &Call,
+    github: &Github,
+    code: &str,
+    verifier: &str,
+) -> Result<Exchanged, String> {
     let mut url = github.web.clone();
     url.set_path("/login/oauth/access_token");
     let form = form_urlencoded::Serializer::new(String::new())
@@ -251,7 +257,7 @@ async fn who(call: &Call, github: &Github, code: &str, verifier: &str) -> Result
         .append_pair("redirect_uri", &callback_url(call))
         .append_pair("code_verifier", verifier)
         .finish();
-    let exchanged: Exchanged = ask(&Outgoing {
+    ask(&Outgoing {
         method: "POST",
         url: url.as_str(),
         headers: vec![
@@ -265,7 +271,12 @@ async fn who(call: &Call, github: &Github, code: &str, verifier: &str) -> Result
         body: Some(form.into_bytes()),
         first_byte_within: PATIENCE,
     })
-    .await?;
+    .await
+}
+
+/// Exchanges the code and asks who this is.
+async fn who(call: &Call, github: &Github, code: &str, verifier: &str) -> Result<Account, String> {
+    let exchanged = exchange(call, github, code, verifier).await?;
     let Some(token) = exchanged.access_token else {
         return Err(format!(
             "the code was refused: {}",
@@ -285,6 +296,42 @@ async fn who(call: &Call, github: &Github, code: &str, verifier: &str) -> Result
         first_byte_within: PATIENCE,
     })
     .await
+}
+
+/// Whether GitHub takes the app's id and secret: a code that is none is refused for being none, and
+/// not for who presents it.
+pub(super) async fn check(call: &Call) -> Check {
+    let name = "github";
+    let set = |name| bindings::setting(&call.env, name).is_some();
+    let Some(github) = Github::configured(call) else {
+        let begun = set(bindings::SAM_GITHUB_CLIENT_ID) || set(bindings::SAM_GITHUB_CLIENT_SECRET);
+        let health = if begun { Health::Failed } else { Health::Off };
+        return Check::not(
+            name,
+            health,
+            "Nobody can sign in with GitHub here.",
+            "Make an OAuth app on GitHub; set SAM_GITHUB_CLIENT_ID and SAM_GITHUB_CLIENT_SECRET.",
+        );
+    };
+    match exchange(call, &github, "doctor", "doctor").await {
+        Ok(Exchanged {
+            error: Some(error), ..
+        }) if error == "bad_verification_code" => {
+            Check::ok(name, "GitHub knows the app and takes its secret.")
+        }
+        Ok(Exchanged { error, .. }) => Check::not(
+            name,
+            Health::Failed,
+            format!("GitHub refuses the app: {}.", error.unwrap_or_default()),
+            "Check SAM_GITHUB_CLIENT_ID and SAM_GITHUB_CLIENT_SECRET.",
+        ),
+        Err(cause) => Check::not(
+            name,
+            Health::Failed,
+            format!("GitHub cannot be asked: {cause}."),
+            "Check SAM_GITHUB_URL.",
+        ),
+    }
 }
 
 /// A JSON answer; the error says nothing of what was sent.

@@ -13,6 +13,7 @@ pub(crate) mod doctor;
 pub(crate) mod github;
 pub(crate) mod members;
 pub(crate) mod meta;
+pub(crate) mod model_doctor;
 pub(crate) mod models;
 pub(crate) mod nodes;
 pub(crate) mod people;
