@@ -169,7 +169,9 @@ mod tests {
         check("1\tconst a = 1;\n2\t\n3\tconst b = 2;");
         check("  1→const a = 1;\n  2→\n  3→const b = 2;\n\n(3 lines)");
         check("1: const a = 1;\n2: \n3: const b = 2;\n");
-        check("<path>/w/a.js</path>\n<type>file</type>\n<content>\n1: const a = 1;\n2: \n3: const b = 2;\n\n(End of file - total 3 lines)\n</content>");
+        check(
+            "<path>/w/a.js</path>\n<type>file</type>\n<content>\n1: const a = 1;\n2: \n3: const b = 2;\n\n(End of file - total 3 lines)\n</content>",
+        );
         let dotted = "500: 'x',\n100: 'y',\n";
         assert_eq!(file_text(dotted), dotted);
     }

@@ -109,11 +109,7 @@ fn button(
     answer: Callback<String>,
 ) -> impl IntoView + use<> {
     let (id, label) = (choice.id.clone(), choice.label.clone());
-    let class = if choice.means.allows() {
-        "primary"
-    } else {
-        ""
-    };
+    let class = if choice.means.allows() { "primary" } else { "" };
     view! {
         <button
             type="button"
