@@ -275,7 +275,10 @@ pub const AGENTS: &[Agent] = &[
         login: "the relay's secret as the key of a provider of its own; `opencode auth login` is not used",
         non_interactive: "`opencode run TEXT`",
         policy: "`OPENCODE_CONFIG_CONTENT`, above its files, a repository's `opencode.json` among them",
-        verified: None,
+        verified: Some(Verified {
+            version: "1.18.33",
+            on: "2026-11-20",
+        }),
     },
     // The host wants no /v1, and the mode comes from the environment, not from
     // its configuration file.

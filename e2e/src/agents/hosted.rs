@@ -69,20 +69,31 @@ async fn check(job: &Job<'_>) -> Result {
     stack.until_empty("machine").await
 }
 
-/// Every call that answered the agent came in its own dialect and was recorded.
-async fn own_dialect(stack: &Stack, work: &Work, path: &str) -> Result {
+/// At which of the gateway's paths a model was asked, in order.
+async fn asked(stack: &Stack) -> Result<Vec<String>> {
     let requests = stack.gateway().requests().await?;
-    let conversations: Vec<&str> = requests
-        .iter()
-        .filter(|request| request["body"]["model"].is_string())
-        .filter_map(|request| request["path"].as_str())
+    let asked = requests.iter().filter(|request| {
+        let model = request.pointer("/body/model");
+        model.is_some_and(Value::is_string)
+    });
+    Ok(asked
+        .filter_map(|request| request.get("path")?.as_str())
         .filter(|path| !path.ends_with("count_tokens"))
-        .collect();
+        .map(str::to_owned)
+        .collect())
+}
+
+/// Every call came in the agent's own dialect and was recorded.
+///
+/// # Errors
+/// When one did not.
+pub async fn own_dialect(stack: &Stack, work: &Work, path: &str) -> Result {
+    let asked = asked(stack).await?;
     ensure(
-        conversations.len() > 2 && conversations.iter().all(|called| *called == path),
-        || format!("{conversations:?}"),
+        asked.len() > 2 && asked.iter().all(|called| called == path),
+        || format!("{asked:?}"),
     )?;
-    let calls = conversations.len() as u64;
+    let calls = asked.len() as u64;
     wait_until("every call is recorded", PATIENCE, || async {
         let usage = work.usage().await?;
         Ok((usage.calls == calls && usage.input_tokens > 0).then_some(()))
@@ -127,13 +138,16 @@ pub async fn codex() -> Result {
             let log = log(&home.join(".codex/sessions"))?;
             let turns: Vec<&Value> = log
                 .iter()
-                .filter(|line| line["type"] == "turn_context")
-                .map(|line| &line["payload"])
+                .filter(|line| line.get("type").is_some_and(|kind| kind == "turn_context"))
+                .filter_map(|line| line.get("payload"))
                 .collect();
+            let is = |turn: &Value, field: &str, wanted: &str| {
+                turn.pointer(field).is_some_and(|value| value == wanted)
+            };
             let ours = |turn: &&Value| {
-                turn["sandbox_policy"]["type"] == "danger-full-access"
-                    && turn["approval_policy"] == "never"
-                    && turn["model"] == "scripted"
+                is(turn, "/sandbox_policy/type", "danger-full-access")
+                    && is(turn, "/approval_policy", "never")
+                    && is(turn, "/model", "scripted")
             };
             ensure(!turns.is_empty() && turns.iter().all(ours), || {
                 format!("{turns:?}")

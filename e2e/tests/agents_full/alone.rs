@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use sam_e2e::agents::hosted::own_dialect;
 use sam_e2e::agents::{directory, options};
 use sam_e2e::conversation::PATIENCE;
 use sam_e2e::node::ScriptedNode;
@@ -111,22 +112,7 @@ impl Scene {
         git(&self.checkout, &["push", "-q", "origin", "HEAD:repaired"])?;
         let (passes, told) = tests_of(&self.repository, "repaired")?;
         ensure(passes, || told.clone())?;
-        let requests = self.stack.gateway().requests().await?;
-        let paths: Vec<&str> = requests
-            .iter()
-            .filter(|request| request["body"]["model"].is_string())
-            .filter_map(|request| request["path"].as_str())
-            .filter(|called| !called.ends_with("count_tokens"))
-            .collect();
-        ensure(
-            paths.len() > 2 && paths.iter().all(|called| *called == path),
-            || format!("{paths:?}"),
-        )?;
-        wait_until("every call is recorded", PATIENCE, || async {
-            let usage = self.work.usage().await?;
-            Ok((usage.calls == paths.len() as u64).then_some(()))
-        })
-        .await
+        own_dialect(&self.stack, &self.work, path).await
     }
 }
 
