@@ -255,7 +255,10 @@ async fn stays(stack: &Stack, row: &Row) -> Result {
 /// Lets all of them happen, as many at a time as the machine has places, and tells of every one that
 /// failed.
 async fn together(rows: impl Iterator<Item = impl Future<Output = Result>>) -> Result {
-    let ended: Vec<Result> = stream::iter(rows).buffer_unordered(PLACES as usize).collect().await;
+    let ended: Vec<Result> = stream::iter(rows)
+        .buffer_unordered(PLACES as usize)
+        .collect()
+        .await;
     let failed: Vec<String> = ended
         .into_iter()
         .filter_map(|ended| ended.err().map(|error| error.to_string()))
