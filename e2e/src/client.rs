@@ -57,9 +57,6 @@ impl Client {
             // is about to be closed must not be taken up again.
             .pool_idle_timeout(KEEPS_IDLE)
             .redirect(reqwest::redirect::Policy::none())
-            // The local server closes a connection that was idle for five seconds, and a request
-            // that meets that is lost.
-            .pool_idle_timeout(Duration::from_secs(2))
             .build()?;
         Ok(Self {
             http,
