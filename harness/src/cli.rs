@@ -5,12 +5,25 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sam_dialects::{Dialect, conversation};
 
+use crate::guard::GuardArgs;
+use crate::sandbox::ConfineArgs;
+
 /// A coding agent that works in one directory with one model.
 #[derive(Debug, Parser)]
-#[command(name = "sam-harness", version)]
+#[command(
+    name = "sam-harness",
+    disable_version_flag = true,
+    arg_required_else_help = true
+)]
 pub(crate) struct Cli {
+    /// Print the version; with --verbose also what isolates commands on this machine.
+    #[arg(short = 'V', long)]
+    pub(crate) version: bool,
+    /// Say more of the version.
+    #[arg(long, requires = "version")]
+    pub(crate) verbose: bool,
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -19,12 +32,17 @@ pub(crate) enum Command {
     Acp(AcpArgs),
     /// Work on one prompt and exit: 0 complete, 1 error, 2 usage, 3 limit, 130 cancelled.
     Run(RunArgs),
+    /// Confine this process and become a command.
+    #[command(hide = true)]
+    Confine(ConfineArgs),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct AcpArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) guard: GuardArgs,
 }
 
 #[derive(Debug, Args)]
@@ -40,6 +58,8 @@ pub(crate) struct RunArgs {
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) guard: GuardArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -11,16 +11,19 @@
 //! process group ends with its time limit, the turn's cancellation or the
 //! agent's end; every call in the conversation has its result, so that it can
 //! always be continued; no fault of the model API and no habit of the model's
-//! keeps a turn for ever.
+//! keeps a turn for ever; no call runs that the session's permission mode does
+//! not admit, and no command with less isolation than was claimed.
 //!
 //! It knows nothing of tasks, nodes or the control plane: a model endpoint and
 //! a directory are all it gets.
 
 mod cli;
+mod guard;
 mod model;
 mod prompt;
 mod repeats;
 mod run;
+mod sandbox;
 mod serve;
 mod tools;
 mod turn;
@@ -29,14 +32,17 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::cli::{Cli, Command};
+use crate::sandbox::{Sandbox, SandboxArgs};
 
 /// The turn ended by itself.
 const COMPLETE: u8 = 0;
 /// Something failed.
 const FAILED: u8 = 1;
+/// The command line cannot be understood.
+const USAGE: u8 = 2;
 /// A limit of the turn was reached.
 const LIMIT: u8 = 3;
 /// Cancelled by a signal.
@@ -44,6 +50,12 @@ const CANCELLED: u8 = 130;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    let command = match cli.command {
+        None => return about(cli.version, cli.verbose),
+        // Before there is a second thread: the kernel confines one by one.
+        Some(Command::Confine(args)) => return fail(&sandbox::confine(&args)),
+        Some(command) => command,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -52,9 +64,10 @@ fn main() -> ExitCode {
         Err(error) => return fail(&format!("cannot start: {error}")),
     };
     let code = runtime.block_on(async {
-        match cli.command {
+        match command {
             Command::Acp(args) => serve::serve(args).await,
             Command::Run(args) => run::run(args).await,
+            Command::Confine(args) => Err(sandbox::confine(&args)),
         }
     });
     // A blocking read of stdin must not keep the process.
@@ -63,6 +76,22 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(message) => fail(&message),
     }
+}
+
+/// The version, and what isolates commands here.
+fn about(version: bool, verbose: bool) -> ExitCode {
+    if !version {
+        eprintln!("{}", Cli::command().render_help());
+        return ExitCode::from(USAGE);
+    }
+    println!("sam-harness {}", env!("CARGO_PKG_VERSION"));
+    if verbose {
+        match Sandbox::new(&SandboxArgs::default()) {
+            Ok(sandbox) => println!("sandbox: {}", sandbox.level()),
+            Err(error) => return fail(&error),
+        }
+    }
+    ExitCode::from(COMPLETE)
 }
 
 fn fail(message: &str) -> ExitCode {

@@ -4,15 +4,17 @@
 //! interrupt cancels the turn; a second one ends the process at once.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sam_acp::{ToolCall, ToolCallUpdate, ToolStatus};
+use sam_acp::{PermissionOption, ToolCall, ToolCallUpdate, ToolStatus};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Output, RunArgs};
+use crate::guard::{Asked, Guard, PermissionMode, Person};
 use crate::model::{ModelClient, ModelError, Step, Trouble};
+use crate::sandbox::Sandbox;
 use crate::tools::ProcessGroups;
 use crate::turn::{Conversation, Limits, Observer, TurnEnd, TurnSummary};
 use crate::workspace::Workspace;
@@ -24,7 +26,10 @@ pub(crate) async fn run(args: RunArgs) -> Result<u8, String> {
     let workspace = Workspace::open(&args.dir)
         .map_err(|error| format!("{} cannot be opened: {error}", args.dir.display()))?;
     let groups = ProcessGroups::default();
-    let mut conversation = Conversation::new(workspace, groups.clone(), Limits::from(&args.model));
+    let sandbox = Arc::new(Sandbox::new(&args.guard.sandbox)?);
+    let guard = Guard::new(&args.guard, PermissionMode::Full, sandbox);
+    let mut conversation =
+        Conversation::new(workspace, groups.clone(), guard, Limits::from(&args.model));
     let cancel = CancellationToken::new();
     cancel_on_signal(cancel.clone())?;
     let printer = Printer {
@@ -150,6 +155,13 @@ impl Printer {
                 }
             }
         }
+    }
+}
+
+/// There is nobody at a headless run.
+impl Person for Printer {
+    fn ask<'a>(&'a self, _: &'a ToolCallUpdate, _: &'a [PermissionOption]) -> Asked<'a> {
+        Box::pin(async { None })
     }
 }
 

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use sam_acp::{
     AcpSessionId, AgentDescription, AgentLink, AgentRequest, AgentServer, AgentUpdate, Block,
-    Chunk, ContextUsage, Notice, NoticeLevel, PromptFault, PromptOutcome, PromptReply, RpcError,
-    StopReason, TokenUsage, ToolCall, ToolCallUpdate,
+    Chunk, ContextUsage, Notice, NoticeLevel, PermissionOption, PromptFault, PromptOutcome,
+    PromptReply, RpcError, StopReason, TokenUsage, ToolCall, ToolCallUpdate,
 };
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,7 +22,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{AcpArgs, ModelArgs};
+use crate::guard::{Asked, Guard, GuardArgs, PermissionMode, Person};
 use crate::model::{ModelClient, ModelError, Step, Trouble};
+use crate::sandbox::Sandbox;
 use crate::tools::ProcessGroups;
 use crate::turn::{Conversation, Limits, Observer, TurnEnd, TurnSummary};
 use crate::workspace::Workspace;
@@ -36,6 +38,8 @@ pub(crate) async fn serve(args: AcpArgs) -> Result<u8, String> {
     let mut server = Server {
         model: Arc::new(ModelClient::new(&args.model)?),
         args: args.model,
+        sandbox: Arc::new(Sandbox::new(&args.guard.sandbox)?),
+        guard: args.guard,
         groups: ProcessGroups::default(),
         sessions: HashMap::new(),
         turns: JoinSet::new(),
@@ -68,6 +72,8 @@ pub(crate) async fn serve(args: AcpArgs) -> Result<u8, String> {
 struct Server {
     model: Arc<ModelClient>,
     args: ModelArgs,
+    guard: GuardArgs,
+    sandbox: Arc<Sandbox>,
     groups: ProcessGroups,
     sessions: HashMap<AcpSessionId, Session>,
     turns: JoinSet<()>,
@@ -109,8 +115,9 @@ impl Server {
         })?;
         let number = self.sessions.len() + 1;
         let session = AcpSessionId(format!("harness-{}-{number}", std::process::id()));
-        let conversation =
-            Conversation::new(workspace, self.groups.clone(), Limits::from(&self.args));
+        let guard = Guard::new(&self.guard, PermissionMode::Ask, Arc::clone(&self.sandbox));
+        let limits = Limits::from(&self.args);
+        let conversation = Conversation::new(workspace, self.groups.clone(), guard, limits);
         self.sessions.insert(
             session.clone(),
             Session {
@@ -277,6 +284,15 @@ fn chunk(message: &str, text: &str) -> Chunk {
     Chunk {
         message_id: Some(message.to_owned()),
         block: Block::text(text),
+    }
+}
+
+impl Person for Watcher {
+    fn ask<'a>(&'a self, call: &'a ToolCallUpdate, options: &'a [PermissionOption]) -> Asked<'a> {
+        Box::pin(async move {
+            let asked = self.link.request_permission(&self.session, call, options);
+            Some(asked.await)
+        })
     }
 }
 

@@ -22,6 +22,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::ModelArgs;
+use crate::guard::{Guard, Person};
 use crate::model::{FaultKind, ModelClient, ModelError, ReplySink, Step, Trouble};
 use crate::repeats::{MOST_UNREADABLE, Repeats, TELL_AT};
 use crate::tools::{self, Call, ProcessGroups, ToolContext, ToolOutput};
@@ -33,7 +34,7 @@ const CALL_IN_TEXT: &str =
     "the model wrote what looks like a tool call into its text; it was not run";
 
 /// Who watches a turn. Called in order, and never waits.
-pub(crate) trait Observer: Send + Sync {
+pub(crate) trait Observer: Person + Send + Sync {
     /// More of the answer; pieces with one id are one message.
     fn text(&self, message: &str, text: &str);
     /// More of the reasoning.
@@ -149,6 +150,7 @@ pub(crate) struct TurnSummary {
 pub(crate) struct Conversation {
     workspace: Arc<Workspace>,
     groups: ProcessGroups,
+    guard: Guard,
     tools: Vec<Tool>,
     messages: Vec<Message>,
     limits: Limits,
@@ -158,11 +160,17 @@ pub(crate) struct Conversation {
 
 impl Conversation {
     /// A conversation that has only its instructions.
-    pub(crate) fn new(workspace: Workspace, groups: ProcessGroups, limits: Limits) -> Self {
+    pub(crate) fn new(
+        workspace: Workspace,
+        groups: ProcessGroups,
+        guard: Guard,
+        limits: Limits,
+    ) -> Self {
         let content = crate::prompt::system(&workspace);
         Self {
             workspace: Arc::new(workspace),
             groups,
+            guard,
             tools: tools::definitions(),
             messages: vec![Message::text(Role::System, content)],
             limits,
@@ -415,24 +423,28 @@ impl Conversation {
         observer.tool_started(&shown);
         let output = match call {
             Err(reason) => ToolOutput::failed(reason),
-            Ok(call) => {
-                let progress = |text: &str| {
-                    observer.tool_changed(&ToolCallUpdate {
-                        id: tool_use.id.clone(),
-                        content: Some(vec![ToolContent::Text {
-                            text: text.to_owned(),
-                        }]),
-                        ..ToolCallUpdate::default()
-                    });
-                };
-                let context = ToolContext {
-                    workspace: &self.workspace,
-                    groups: &self.groups,
-                    cancel,
-                    progress: &progress,
-                };
-                call.run(&context).await
-            }
+            Ok(call) => match self.admit(&call, &shown, observer, cancel).await {
+                Err(why) => ToolOutput::failed(why),
+                Ok(()) => {
+                    let progress = |text: &str| {
+                        observer.tool_changed(&ToolCallUpdate {
+                            id: tool_use.id.clone(),
+                            content: Some(vec![ToolContent::Text {
+                                text: text.to_owned(),
+                            }]),
+                            ..ToolCallUpdate::default()
+                        });
+                    };
+                    let context = ToolContext {
+                        workspace: &self.workspace,
+                        groups: &self.groups,
+                        guard: &self.guard,
+                        cancel,
+                        progress: &progress,
+                    };
+                    call.run(&context).await
+                }
+            },
         };
         observer.tool_changed(&ToolCallUpdate {
             id: tool_use.id.clone(),
@@ -445,6 +457,22 @@ impl Conversation {
             ..ToolCallUpdate::default()
         });
         output
+    }
+}
+
+impl Conversation {
+    /// Whether a call may run; a cancelled turn waits for no answer.
+    async fn admit(
+        &self,
+        call: &Call,
+        shown: &ToolCall,
+        observer: &dyn Observer,
+        cancel: &CancellationToken,
+    ) -> Result<(), String> {
+        tokio::select! {
+            admitted = self.guard.admit(call.access(), shown, observer) => admitted,
+            () = cancel.cancelled() => Err("not run: the turn was cancelled".to_owned()),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use sam_acp::ToolKind;
 use serde::Deserialize;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::time::Instant;
 
 use crate::tools::output::HeadTail;
@@ -68,6 +68,15 @@ impl ProcessGroups {
     }
 }
 
+/// Why a command was not started.
+#[derive(Debug, thiserror::Error)]
+enum SpawnError {
+    #[error("bash cannot be started: {0}")]
+    Failed(#[from] std::io::Error),
+    #[error("not run: {0}")]
+    Refused(String),
+}
+
 enum End {
     Exited(ExitStatus),
     TimedOut,
@@ -76,6 +85,11 @@ enum End {
 }
 
 impl Bash {
+    /// The command line.
+    pub(crate) fn command(&self) -> &str {
+        &self.command
+    }
+
     pub(crate) fn describe(&self) -> Description {
         let first = self.command.trim().lines().next().unwrap_or_default();
         Description {
@@ -88,7 +102,7 @@ impl Bash {
     pub(crate) async fn run(&self, context: &ToolContext<'_>) -> ToolOutput {
         let (mut child, mut pipe) = match self.spawn(context) {
             Ok(spawned) => spawned,
-            Err(error) => return ToolOutput::failed(format!("bash cannot be started: {error}")),
+            Err(error) => return ToolOutput::failed(error.to_string()),
         };
         let group = child
             .id()
@@ -115,13 +129,14 @@ impl Bash {
         Duration::from_secs(seconds.clamp(1, MAX_SECONDS))
     }
 
-    fn spawn(&self, context: &ToolContext<'_>) -> std::io::Result<(Child, pipe::Receiver)> {
+    fn spawn(&self, context: &ToolContext<'_>) -> Result<(Child, pipe::Receiver), SpawnError> {
         let (reader, writer) = std::io::pipe()?;
-        let mut command = Command::new("bash");
+        let sandbox = context.guard.sandbox();
+        let root = context.workspace.root();
+        let mut command = sandbox
+            .shell(root, &self.command, context.guard.may_write())
+            .map_err(SpawnError::Refused)?;
         command
-            .arg("-c")
-            .arg(&self.command)
-            .current_dir(context.workspace.root())
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
             .stderr(writer)

@@ -6,12 +6,14 @@ use std::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::guard::Guard;
 use crate::workspace::Workspace;
 
 struct Fixture {
     dir: tempfile::TempDir,
     workspace: Arc<Workspace>,
     groups: ProcessGroups,
+    guard: Guard,
     cancel: CancellationToken,
     progress: Mutex<Vec<String>>,
 }
@@ -24,6 +26,7 @@ impl Fixture {
             dir,
             workspace,
             groups: ProcessGroups::default(),
+            guard: Guard::open(),
             cancel: CancellationToken::new(),
             progress: Mutex::default(),
         }
@@ -33,6 +36,7 @@ impl Fixture {
         let context = ToolContext {
             workspace: &self.workspace,
             groups: &self.groups,
+            guard: &self.guard,
             cancel: &self.cancel,
             progress: &|text| self.progress.lock().unwrap().push(text.to_owned()),
         };

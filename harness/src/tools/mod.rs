@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use bash::ProcessGroups;
 
+use crate::guard::{Access, Guard};
 use crate::workspace::Workspace;
 
 /// What a tool gave back.
@@ -73,6 +74,7 @@ impl From<Result<String, String>> for ToolOutput {
 pub(crate) struct ToolContext<'a> {
     pub(crate) workspace: &'a Arc<Workspace>,
     pub(crate) groups: &'a ProcessGroups,
+    pub(crate) guard: &'a Guard,
     pub(crate) cancel: &'a CancellationToken,
     /// Hears the output so far of a tool that takes its time.
     pub(crate) progress: &'a (dyn Fn(&str) + Sync),
@@ -190,6 +192,15 @@ impl Call {
                 ));
             }
         })
+    }
+
+    /// What it would do, for the guard.
+    pub(crate) fn access(&self) -> Access<'_> {
+        match self {
+            Self::ReadFile(_) | Self::Glob(_) | Self::Grep(_) => Access::Read,
+            Self::WriteFile(_) | Self::EditFile(_) => Access::Edit,
+            Self::Bash(call) => Access::Command(call.command()),
+        }
     }
 
     /// The call for people.

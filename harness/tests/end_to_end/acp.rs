@@ -29,7 +29,7 @@ impl Agent {
     async fn start(server: &Server) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_sam-harness"))
-            .arg("acp")
+            .args(["acp", "--permission-mode", "full"])
             .env("SAM_MODEL_URL", &server.url)
             .env("SAM_MODEL", "m")
             .stdin(Stdio::piped())

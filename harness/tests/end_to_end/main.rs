@@ -12,4 +12,5 @@ mod acp;
 mod faults;
 mod limits;
 mod run;
+mod sandbox;
 mod server;
