@@ -14,6 +14,9 @@ use landlock::{
     RulesetCreatedAttr, RulesetStatus, Scope, path_beneath_rules,
 };
 
+use rustix::io::Errno;
+use rustix::thread::{CapabilitySet, CapabilitySets};
+
 use super::{Level, probe, seccomp};
 
 /// Devices that programs write to without changing anything.
@@ -71,6 +74,9 @@ pub(super) fn arguments(writable: &[PathBuf], network: bool, level: &Level) -> V
 
 /// Becomes the command; returns only with what went wrong.
 pub(crate) fn confine(args: &ConfineArgs) -> String {
+    if let Err(error) = drop_capabilities() {
+        return format!("the sandbox cannot be made: capabilities: {error}");
+    }
     if let Err(error) = restrict_files(args) {
         return format!("the sandbox cannot be made: {error}");
     }
@@ -89,9 +95,44 @@ pub(crate) fn confine(args: &ConfineArgs) -> String {
     )
 }
 
+/// What a superuser's work on files needs; the rest reaches past Landlock (a
+/// superuser may read any environment) or changes the machine.
+const KEPT: [CapabilitySet; 7] = [
+    CapabilitySet::CHOWN,
+    CapabilitySet::DAC_OVERRIDE,
+    CapabilitySet::FOWNER,
+    CapabilitySet::FSETID,
+    CapabilitySet::KILL,
+    CapabilitySet::SETGID,
+    CapabilitySet::SETUID,
+];
+
+/// Nothing for anyone but a superuser.
+fn drop_capabilities() -> rustix::io::Result<()> {
+    let kept = CapabilitySet::from_iter(KEPT);
+    let held = rustix::thread::capabilities(None)?;
+    if held.permitted.contains(CapabilitySet::SETPCAP) {
+        for capability in CapabilitySet::all() & !kept {
+            match rustix::thread::remove_capability_from_bounding_set(capability) {
+                // One that this kernel does not know.
+                Ok(()) | Err(Errno::INVAL) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    let sets = CapabilitySets {
+        effective: held.effective & kept,
+        permitted: held.permitted & kept,
+        inheritable: CapabilitySet::empty(),
+    };
+    rustix::thread::set_capabilities(None, sets)
+}
+
 fn restrict_files(args: &ConfineArgs) -> Result<(), String> {
     let failed = |error: landlock::RulesetError| error.to_string();
     let all: BitFlags<AccessFs> = AccessFs::from_write(FILES);
+    // A device node made in a folder of one's own would be the disk itself.
+    let folders = all & !(AccessFs::MakeChar | AccessFs::MakeBlock);
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(all)
@@ -101,7 +142,7 @@ fn restrict_files(args: &ConfineArgs) -> Result<(), String> {
     }
     let status = ruleset
         .create()
-        .and_then(|created| created.add_rules(path_beneath_rules(&args.write, all)))
+        .and_then(|created| created.add_rules(path_beneath_rules(&args.write, folders)))
         .and_then(|created| created.add_rules(path_beneath_rules(DEVICES, all)))
         .and_then(landlock::RulesetCreated::restrict_self)
         .map_err(failed)?;

@@ -230,6 +230,8 @@ fn bubblewrap_arguments(writable: &[PathBuf], network: bool) -> Vec<OsString> {
         "--die-with-parent",
         "--unshare-pid",
         "--unshare-ipc",
+        "--cap-drop",
+        "ALL",
         "--ro-bind",
         "/",
         "/",

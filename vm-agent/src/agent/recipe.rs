@@ -39,7 +39,16 @@ pub(super) struct Recipe {
 const RECIPES: &[Recipe] = &[
     Recipe {
         agent: "sam-harness",
-        arguments: &["acp"],
+        // Nobody sits beside it, and what it builds needs the network; the
+        // rest of the machine stays closed to its commands.
+        arguments: &[
+            "acp",
+            "--permission-mode",
+            "full",
+            "--network",
+            "--allow-write",
+            "~",
+        ],
         env: &[
             ("SAM_MODEL_URL", Value::RelayBase),
             ("SAM_MODEL_KEY", Value::RelaySecret),
