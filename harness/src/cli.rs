@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sam_dialects::{Dialect, conversation};
 
+use sam_harness::transcript::Header;
+
 use crate::guard::GuardArgs;
+use crate::session::RecordArgs;
 use crate::sandbox::ConfineArgs;
 
 /// A coding agent that works in one directory with one model.
@@ -32,6 +35,14 @@ pub(crate) enum Command {
     Acp(AcpArgs),
     /// Work on one prompt and exit: 0 complete, 1 error, 2 usage, 3 limit, 130 cancelled.
     Run(RunArgs),
+    /// List the sessions that are recorded, the one written last first.
+    List(ListArgs),
+    /// Show what happened in a session.
+    Show(ShowArgs),
+    /// Go through a recorded session again, with its replies as the model and its results as the tools: exits with 1 when a request differs from the one sent then.
+    Replay(ReplayArgs),
+    /// Go on with a recorded session; the same as run --resume.
+    Resume(ResumeArgs),
     /// Confine this process and become a command.
     #[command(hide = true)]
     Confine(ConfineArgs),
@@ -40,6 +51,8 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct AcpArgs {
     #[command(flatten)]
+    pub(crate) record: RecordArgs,
+    #[command(flatten)]
     pub(crate) model: ModelArgs,
     #[command(flatten)]
     pub(crate) guard: GuardArgs,
@@ -47,19 +60,123 @@ pub(crate) struct AcpArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// What to do.
+    #[command(flatten)]
+    pub(crate) task: TaskArgs,
+    /// The workspace; nothing outside it is read or written by the file tools. Standard: the current directory, or the session's own.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Go on with a recorded session: its id, the beginning of it, or "last".
+    #[arg(long, value_name = "SESSION")]
+    pub(crate) resume: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    /// The session: its id, the beginning of it, or "last".
+    #[arg(value_name = "SESSION", default_value = "last")]
+    pub(crate) session: String,
+    #[command(flatten)]
+    pub(crate) task: TaskArgs,
+}
+
+/// What `run` and `resume` have in common.
+#[derive(Debug, Args)]
+pub(crate) struct TaskArgs {
+    /// What to do; "-", or nothing where stdin is no terminal, reads it from stdin.
     #[arg(short, long, value_name = "TEXT")]
-    pub(crate) prompt: String,
-    /// The workspace; nothing outside it is read or written by the file tools.
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    pub(crate) dir: PathBuf,
+    pub(crate) prompt: Option<String>,
     /// What stdout gets; steps always go to stderr.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub(crate) output: Output,
     #[command(flatten)]
+    pub(crate) record: RecordArgs,
+    #[command(flatten)]
     pub(crate) model: ModelArgs,
     #[command(flatten)]
     pub(crate) guard: GuardArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// One JSON object a line for each session.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) record: RecordArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// The session: its id, the beginning of it, or "last".
+    #[arg(value_name = "SESSION", default_value = "last")]
+    pub(crate) session: String,
+    /// The events as they are recorded, one JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) record: RecordArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// The session: its id, the beginning of it, or "last".
+    #[arg(value_name = "SESSION", default_value = "last")]
+    pub(crate) session: String,
+    /// What stdout gets; steps always go to stderr.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) record: RecordArgs,
+}
+
+/// Whether long conversations are compacted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Compaction {
+    /// Before they no longer fit the model's context.
+    Auto,
+    /// Only when the person says /compact.
+    Off,
+}
+
+impl Compaction {
+    /// Its word.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Off => "off",
+        }
+    }
+}
+
+impl Cli {
+    /// The settings that wrote a session's requests, as far as the requests
+    /// show them. They name no server.
+    pub(crate) fn model_of(header: &Header) -> Result<ModelArgs, String> {
+        let line = ["sam-harness", "run", "--base-url", "http://127.0.0.1/v1", "--model", &header.model];
+        let cli = Self::try_parse_from(line).map_err(|error| error.to_string())?;
+        let Some(Command::Run(run)) = cli.command else {
+            return Err("the session's settings cannot be read".to_owned());
+        };
+        let unknown = |what: &str| format!("{what} is not known here");
+        let provider = match Dialect::parse(&header.provider) {
+            Some(Dialect::Chat) => Provider::Chat,
+            Some(Dialect::Responses) => Provider::Responses,
+            Some(Dialect::Messages) => Provider::Messages,
+            None => return Err(unknown(&header.provider)),
+        };
+        let effort = header.effort.as_deref().map(|effort| {
+            Effort::from_str(effort, true).map_err(|_| unknown(effort))
+        });
+        Ok(ModelArgs {
+            provider,
+            effort: effort.transpose()?,
+            max_output: header.max_output,
+            context_window: header.context_window,
+            compaction: Compaction::from_str(&header.compaction, true)?,
+            headers: Vec::new(),
+            ..run.task.model
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -123,9 +240,12 @@ pub(crate) struct ModelArgs {
     /// How often the same calls with the same results may follow each other.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..))]
     pub(crate) max_repeats: u32,
-    /// The model's context in tokens, reported to the host beside what is used.
-    #[arg(long, value_name = "TOKENS", default_value_t = 128_000)]
+    /// The model's context in tokens: reported to the host beside what is used, and compacted for.
+    #[arg(long, value_name = "TOKENS", env = "SAM_MODEL_CONTEXT", default_value_t = 128_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) context_window: u64,
+    /// Whether a conversation near the end of the model's context is compacted.
+    #[arg(long, value_enum, env = "SAM_COMPACTION", default_value_t = Compaction::Auto)]
+    pub(crate) compaction: Compaction,
     /// Seconds for which a model API that is unreachable, busy or silent is tried again when it names no reset.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     pub(crate) retry_for: u64,

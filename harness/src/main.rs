@@ -19,12 +19,17 @@
 
 mod cli;
 mod guard;
+mod limits;
 mod model;
+mod notice;
 mod prompt;
+mod recorded;
 mod repeats;
 mod run;
 mod sandbox;
 mod serve;
+mod session;
+mod sink;
 mod tools;
 mod turn;
 mod visible;
@@ -67,6 +72,10 @@ fn main() -> ExitCode {
         match command {
             Command::Acp(args) => serve::serve(args).await,
             Command::Run(args) => run::run(args).await,
+            Command::Resume(args) => run::resume(args).await,
+            Command::List(args) => recorded::list(&args),
+            Command::Show(args) => recorded::show(&args),
+            Command::Replay(args) => recorded::replay(args).await,
             Command::Confine(args) => Err(sandbox::confine(&args)),
         }
     });

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use sam_acp::{
     AcpSessionId, AgentDescription, AgentLink, AgentRequest, AgentServer, AgentUpdate, Block,
-    Chunk, ContextUsage, Notice, NoticeLevel, PermissionOption, PromptFault, PromptOutcome,
+    Chunk, ContextUsage, Notice, PermissionOption, PlanEntry, PromptFault, PromptOutcome,
     PromptReply, RpcError, StopReason, TokenUsage, ToolCall, ToolCallUpdate,
 };
 use serde_json::Value;
@@ -23,10 +23,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::{AcpArgs, ModelArgs};
 use crate::guard::{Asked, Guard, GuardArgs, PermissionMode, Person};
-use crate::model::{ModelClient, ModelError, Step, Trouble};
+use crate::model::{ModelClient, ModelError, Trouble};
 use crate::sandbox::Sandbox;
 use crate::tools::ProcessGroups;
-use crate::turn::{Conversation, Limits, Observer, TurnEnd, TurnSummary};
+use crate::limits::{Limits, TurnEnd, TurnSummary};
+use crate::notice;
+use crate::session::{Records, header};
+use crate::turn::{Conversation, Observer, Prompt};
 use crate::workspace::Workspace;
 use crate::{CANCELLED, COMPLETE};
 
@@ -37,6 +40,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 pub(crate) async fn serve(args: AcpArgs) -> Result<u8, String> {
     let mut server = Server {
         model: Arc::new(ModelClient::new(&args.model)?),
+        records: Records::new(&args.record, Some(&args.model)),
         args: args.model,
         sandbox: Arc::new(Sandbox::new(&args.guard.sandbox)?),
         guard: args.guard,
@@ -72,6 +76,7 @@ pub(crate) async fn serve(args: AcpArgs) -> Result<u8, String> {
 struct Server {
     model: Arc<ModelClient>,
     args: ModelArgs,
+    records: Records,
     guard: GuardArgs,
     sandbox: Arc<Sandbox>,
     groups: ProcessGroups,
@@ -114,10 +119,18 @@ impl Server {
             RpcError::invalid_params(format!("{} cannot be opened: {error}", cwd.display()))
         })?;
         let number = self.sessions.len() + 1;
-        let session = AcpSessionId(format!("harness-{}-{number}", std::process::id()));
+        let header = header(workspace.root(), Vec::new(), &self.args);
+        let begun = self.records.begin(header);
+        let (recorded, unrecorded) = begun.map_err(RpcError::internal)?;
+        if let Some(why) = unrecorded {
+            eprintln!("sam-harness: {why}");
+        }
+        let id = recorded.id().map(str::to_owned);
+        let id = id.unwrap_or_else(|| format!("harness-{}-{number}", std::process::id()));
+        let session = AcpSessionId(id);
         let guard = Guard::new(&self.guard, PermissionMode::Ask, Arc::clone(&self.sandbox));
         let limits = Limits::from(&self.args);
-        let conversation = Conversation::new(workspace, self.groups.clone(), guard, limits);
+        let conversation = Conversation::new(workspace, self.groups.clone(), guard, recorded, limits);
         self.sessions.insert(
             session.clone(),
             Session {
@@ -136,24 +149,21 @@ impl Server {
             let message = "a turn of this session is in progress";
             return reply.failed(RpcError::new(RpcError::INVALID_REQUEST, message));
         };
-        let prompt = prompt_text(blocks);
+        let prompt = Prompt::from(prompt_text(blocks));
         let conversation = Arc::clone(&session.conversation);
         let model = Arc::clone(&self.model);
         let running = Arc::clone(&session.cancel);
         let link = link.clone();
         let window = self.args.context_window;
         self.turns.spawn(async move {
-            let watcher = Watcher { link, session: id };
+            let watcher = Watcher { link, session: id, window };
             let ended = {
                 let mut conversation = conversation.lock().await;
                 conversation.turn(&model, prompt, &watcher, &cancel).await
             };
             *lock(&running) = None;
             match ended {
-                Ok(summary) => {
-                    watcher.context(&summary, window);
-                    reply.finished(&outcome(&summary));
-                }
+                Ok(summary) => reply.finished(&outcome(&summary)),
                 Err(error) => reply.failed(refusal(&error)),
             }
         });
@@ -262,6 +272,8 @@ fn outcome(summary: &TurnSummary) -> PromptOutcome {
 struct Watcher {
     link: AgentLink,
     session: AcpSessionId,
+    /// The model's context in tokens.
+    window: u64,
 }
 
 impl Watcher {
@@ -269,15 +281,6 @@ impl Watcher {
         self.link.update(&self.session, &update);
     }
 
-    fn context(&self, summary: &TurnSummary, window: u64) {
-        if let Some(used) = summary.context {
-            self.send(AgentUpdate::ContextUsage(ContextUsage {
-                used,
-                size: window.max(used),
-                cost: None,
-            }));
-        }
-    }
 }
 
 fn chunk(message: &str, text: &str) -> Chunk {
@@ -314,28 +317,27 @@ impl Observer for Watcher {
     }
 
     fn trouble(&self, id: &str, trouble: &Trouble<'_>) {
-        let kind = trouble.fault.kind;
-        let (level, hint) = match trouble.step {
-            Step::Wait(_) => (NoticeLevel::Warning, Some(kind.hint().to_owned())),
-            Step::WentOn(_) => (NoticeLevel::Info, None),
-            Step::GaveUp(_) => (NoticeLevel::Error, Some(kind.hint().to_owned())),
-        };
-        self.send(AgentUpdate::Notice(Notice {
-            id: id.to_owned(),
-            level,
-            code: kind.code().to_owned(),
-            text: trouble.to_string(),
-            hint,
-        }));
+        self.send(AgentUpdate::Notice(notice::trouble(id, trouble)));
     }
 
     fn stopped(&self, end: TurnEnd, why: &str) {
-        self.send(AgentUpdate::Notice(Notice {
-            id: "stopped".to_owned(),
-            level: NoticeLevel::Warning,
-            code: format!("turn_{}", end.word()),
-            text: format!("The agent stopped: {why}."),
-            hint: Some("Say how to go on, or give it another limit.".to_owned()),
+        self.send(AgentUpdate::Notice(notice::stopped(end, why)));
+    }
+
+    fn plan(&self, entries: &[PlanEntry]) {
+        let entries = entries.to_vec();
+        self.send(AgentUpdate::Plan { entries });
+    }
+
+    fn context(&self, used: u64) {
+        self.send(AgentUpdate::ContextUsage(ContextUsage {
+            used,
+            size: self.window.max(used),
+            cost: None,
         }));
+    }
+
+    fn notice(&self, notice: &Notice) {
+        self.send(AgentUpdate::Notice(notice.clone()));
     }
 }

@@ -248,8 +248,8 @@ fn report(end: &End, output: &HeadTail, limit: Duration) -> ToolOutput {
     }
     ToolOutput {
         text,
-        shown: None,
         failed,
+        ..ToolOutput::default()
     }
 }
 

@@ -11,7 +11,7 @@ use cap_std::fs::OpenOptions;
 use sam_acp::{Location, ToolContent, ToolKind};
 use serde::Deserialize;
 
-use crate::tools::{Description, ToolOutput, lenient_number, shorten};
+use crate::tools::{Description, ToolOutput, file_seen, lenient_number, shorten};
 use crate::workspace::{Workspace, explain};
 
 const MAX_FILE: u64 = 16 * 1024 * 1024;
@@ -74,7 +74,11 @@ impl ReadFile {
         describe(workspace, "Read", &self.path, ToolKind::Read, self.offset)
     }
 
-    pub(crate) fn run(&self, workspace: &Workspace) -> Result<String, String> {
+    pub(crate) fn run(&self, workspace: &Workspace) -> ToolOutput {
+        self.read(workspace).unwrap_or_else(ToolOutput::failed)
+    }
+
+    fn read(&self, workspace: &Workspace) -> Result<ToolOutput, String> {
         let (_, bytes) = load(workspace, &self.path)?;
         if bytes.iter().take(8192).any(|byte| *byte == 0) {
             return Err(format!("{} is a binary file", self.path));
@@ -82,7 +86,7 @@ impl ReadFile {
         let text = String::from_utf8_lossy(&bytes);
         let total = u64::try_from(text.lines().count()).unwrap_or(u64::MAX);
         if total == 0 {
-            return Ok(format!("[{} is empty]", self.path));
+            return Ok(ToolOutput::ok(format!("[{} is empty]", self.path)));
         }
         let first = self.offset.unwrap_or(1).max(1);
         if first > total {
@@ -103,7 +107,12 @@ impl ReadFile {
                 "[{total} lines in all; go on with offset {next}]\n"
             ));
         }
-        Ok(out)
+        let path = workspace.resolved(&self.path)?;
+        let shown = Some((first, next.saturating_sub(1)));
+        Ok(ToolOutput {
+            files: vec![file_seen(&path, &bytes, shown)],
+            ..ToolOutput::ok(out)
+        })
     }
 }
 
@@ -154,7 +163,8 @@ impl WriteFile {
         Ok(ToolOutput {
             text: format!("{} {verb}, {lines} lines", relative.display()),
             shown,
-            failed: false,
+            files: vec![file_seen(&relative, self.content.as_bytes(), None)],
+            ..ToolOutput::default()
         })
     }
 }
@@ -176,6 +186,7 @@ impl EditFile {
         let (after, line) = replace_once(&before, &self.old_text, &self.new_text)
             .map_err(|reason| format!("{}: {reason}", self.path))?;
         store(workspace, &self.path, &relative, after.as_bytes())?;
+        let files = vec![file_seen(&relative, after.as_bytes(), None)];
         let whole = before.len() <= MAX_DIFF && after.len() <= MAX_DIFF;
         let (old, new) = if whole {
             (before, after)
@@ -189,7 +200,8 @@ impl EditFile {
                 old: Some(old),
                 new,
             }]),
-            failed: false,
+            files,
+            ..ToolOutput::default()
         })
     }
 }

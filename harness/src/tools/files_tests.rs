@@ -43,7 +43,8 @@ impl Fixture {
             offset,
             limit,
         }
-        .run(&self.workspace)
+        .read(&self.workspace)
+        .map(|output| output.text)
     }
 
     fn write(&self, path: &str, content: &str) -> ToolOutput {

@@ -9,12 +9,15 @@ mod files;
 mod output;
 mod search;
 
+use std::path::Path;
 use std::sync::Arc;
 
-use sam_acp::{Location, ToolContent, ToolKind};
+use sam_acp::{Location, PlanEntry, ToolContent, ToolKind};
 use sam_dialects::conversation::Tool;
+use sam_harness::transcript::FileSeen;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use bash::ProcessGroups;
@@ -31,6 +34,10 @@ pub(crate) struct ToolOutput {
     pub(crate) shown: Option<Vec<ToolContent>>,
     /// Whether it failed.
     pub(crate) failed: bool,
+    /// The files it read and wrote.
+    pub(crate) files: Vec<FileSeen>,
+    /// The plan, if it changed it.
+    pub(crate) plan: Option<Vec<PlanEntry>>,
 }
 
 impl ToolOutput {
@@ -45,8 +52,8 @@ impl ToolOutput {
     pub(crate) fn failed(message: impl AsRef<str>) -> Self {
         Self {
             text: format!("error: {}", message.as_ref()),
-            shown: None,
             failed: true,
+            ..Self::default()
         }
     }
 
@@ -218,7 +225,7 @@ impl Call {
     /// Runs the call.
     pub(crate) async fn run(self, context: &ToolContext<'_>) -> ToolOutput {
         match self {
-            Self::ReadFile(call) => call.run(context.workspace).into(),
+            Self::ReadFile(call) => call.run(context.workspace),
             Self::WriteFile(call) => call.run(context.workspace),
             Self::EditFile(call) => call.run(context.workspace),
             Self::Bash(call) => call.run(context).await,
@@ -253,6 +260,29 @@ fn lenient_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u
     number
         .map(Some)
         .map_err(|_| serde::de::Error::custom(format!("{text} is not a whole number from 0")))
+}
+
+/// What a tool saw of a file, or left of it: `shown` are the lines it showed,
+/// none when it wrote the file.
+fn file_seen(path: &Path, bytes: &[u8], shown: Option<(u64, u64)>) -> FileSeen {
+    let lines = String::from_utf8_lossy(bytes).lines().count();
+    FileSeen {
+        path: path.display().to_string(),
+        sha256: hexadecimal(&Sha256::digest(bytes)),
+        lines: u64::try_from(lines).unwrap_or(u64::MAX),
+        shown,
+        written: shown.is_none(),
+    }
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 /// At most `max` bytes of a title or line, cut at a character.

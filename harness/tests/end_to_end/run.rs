@@ -51,6 +51,7 @@ impl Harness {
             .env("SAM_MODEL_URL", &self.url)
             .env("SAM_MODEL_KEY", "k-123")
             .env("SAM_MODEL", "m")
+            .env("XDG_STATE_HOME", self.dir.path().join("state"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
