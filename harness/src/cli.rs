@@ -205,6 +205,9 @@ pub(crate) struct ModelArgs {
     /// The model's id.
     #[arg(long, value_name = "ID", env = "SAM_MODEL")]
     pub(crate) model: String,
+    /// A further model that a host may choose for a session; may be given more than once, in the environment with commas between.
+    #[arg(long = "further-model", value_name = "ID", env = "SAM_FURTHER_MODELS", value_delimiter = ',')]
+    pub(crate) further_models: Vec<String>,
     /// How the model API speaks.
     #[arg(long, value_enum, env = "SAM_MODEL_PROVIDER", default_value_t = Provider::Chat)]
     pub(crate) provider: Provider,

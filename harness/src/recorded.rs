@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sam_acp::{PlanStatus, ToolContent};
 use sam_dialects::conversation::{Body, Part};
@@ -197,8 +196,7 @@ fn printable(text: &str) -> String {
 }
 
 fn time(millis: u64) -> String {
-    let at: SystemTime = UNIX_EPOCH + Duration::from_millis(millis);
-    httpdate::fmt_http_date(at)
+    crate::serve::iso_8601(millis)
 }
 
 /// Goes through a session again.
@@ -250,7 +248,7 @@ fn conversation(header: &Header, model: &ModelArgs, begin: Vec<Event>) -> Result
         session.commit(event);
     }
     let sandbox = Arc::new(Sandbox::new(&SandboxArgs::default())?);
-    let guard = Guard::new(&GuardArgs::default(), PermissionMode::ReadOnly, sandbox);
+    let guard = Arc::new(Guard::new(&GuardArgs::default(), PermissionMode::ReadOnly, sandbox));
     let groups = ProcessGroups::default();
     let tools = session.state().tools.clone();
     let mut conversation = Conversation::new(workspace, groups, guard, session, Limits::from(model));

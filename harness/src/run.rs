@@ -61,7 +61,7 @@ async fn work(args: TaskArgs, dir: Option<PathBuf>, resume: Option<String>) -> R
     };
     let groups = ProcessGroups::default();
     let sandbox = Arc::new(Sandbox::new(&args.guard.sandbox)?);
-    let guard = Guard::new(&args.guard, PermissionMode::Full, sandbox);
+    let guard = Arc::new(Guard::new(&args.guard, PermissionMode::Full, sandbox));
     let limits = Limits::from(&args.model);
     let mut conversation = Conversation::new(workspace, groups.clone(), guard, session, limits);
     let id = conversation.session().id().map(str::to_owned);

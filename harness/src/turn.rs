@@ -20,7 +20,7 @@ use sam_acp::{Block, Notice, PlanEntry, ToolCall, ToolCallUpdate, ToolContent, T
 use sam_dialects::Usage;
 use sam_dialects::conversation::{Body, Part, Reply, StopReason, Tool, ToolCall as ToolUse};
 use sam_harness::transcript::{Digest, Event};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
@@ -31,7 +31,7 @@ use crate::notice;
 use crate::repeats::{MOST_UNREADABLE, Repeats, TELL_AT};
 use crate::session::Session;
 use crate::sink::Sink;
-use crate::tools::{self, Call, ProcessGroups, ToolContext, ToolOutput};
+use crate::tools::{self, Call, Jobs, ProcessGroups, ToolContext, ToolOutput};
 use crate::workspace::Workspace;
 
 /// What is said of an answer whose text looks like a call.
@@ -95,7 +95,8 @@ pub(crate) type Remembered = HashMap<String, ToolOutput>;
 pub(crate) struct Conversation {
     workspace: Arc<Workspace>,
     groups: ProcessGroups,
-    guard: Guard,
+    guard: Arc<Guard>,
+    jobs: Jobs,
     tools: Vec<Tool>,
     session: Session,
     limits: Limits,
@@ -108,7 +109,7 @@ impl Conversation {
     pub(crate) fn new(
         workspace: Workspace,
         groups: ProcessGroups,
-        guard: Guard,
+        guard: Arc<Guard>,
         mut session: Session,
         limits: Limits,
     ) -> Self {
@@ -116,10 +117,12 @@ impl Conversation {
             let text = crate::prompt::system(&workspace);
             session.commit(Event::Instructions { text });
         }
+        session.fact("isolation", json!(guard.sandbox().level()));
         Self {
             workspace: Arc::new(workspace),
             groups,
             guard,
+            jobs: Jobs::default(),
             tools: tools::definitions(),
             session,
             limits,
@@ -140,11 +143,6 @@ impl Conversation {
     /// The conversation's record.
     pub(crate) fn session(&mut self) -> &mut Session {
         &mut self.session
-    }
-
-    /// What its calls may do.
-    pub(crate) fn guard(&self) -> &Guard {
-        &self.guard
     }
 
     /// Works on a prompt to the end of the turn.
@@ -563,6 +561,7 @@ impl Conversation {
                         workspace: &self.workspace,
                         groups: &self.groups,
                         guard: &self.guard,
+                        jobs: &self.jobs,
                         cancel,
                         progress: &progress,
                     };

@@ -23,7 +23,7 @@ mod store;
 pub use event::{Digest, Event, FileSeen, Header, Line};
 pub use read::{Entry, Reader};
 pub use redact::Redactor;
-pub use state::{FileKnown, State};
+pub use state::{FileKnown, State, title};
 pub use store::{Found, Summary, Transcript, TranscriptError, default_root, events, list};
 
 /// What a header names as its format.

@@ -244,7 +244,7 @@ impl State {
 }
 
 /// The first line of a prompt, shortened.
-fn title(parts: &[Part]) -> Option<String> {
+pub fn title(parts: &[Part]) -> Option<String> {
     const MOST: usize = 80;
     let text = parts.iter().find_map(Part::as_text)?;
     let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;

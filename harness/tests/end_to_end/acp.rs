@@ -50,7 +50,7 @@ impl Agent {
             (info.protocol_version, info.name.as_deref()),
             (1, Some("sam-harness"))
         );
-        assert!(!info.load_session);
+        assert!(info.load_session);
         let opened = host.new_session(dir.path()).await.unwrap();
         Self {
             host,
@@ -68,11 +68,21 @@ impl Agent {
             .unwrap();
     }
 
+    /// The next event of the work; what is said of the session is skipped.
     async fn next(&mut self) -> HostEvent {
-        tokio::time::timeout(Duration::from_secs(20), self.events.recv())
-            .await
-            .expect("an event within 20 s")
-            .expect("an open connection")
+        loop {
+            let event = tokio::time::timeout(Duration::from_secs(20), self.events.recv())
+                .await
+                .expect("an event within 20 s")
+                .expect("an open connection");
+            match event {
+                HostEvent::Update {
+                    update: AgentUpdate::Commands { .. } | AgentUpdate::SessionInfo { .. },
+                    ..
+                } => {}
+                event => return event,
+            }
+        }
     }
 
     async fn update(&mut self) -> AgentUpdate {
