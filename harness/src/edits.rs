@@ -59,7 +59,11 @@ fn apply_one(file: &mut TextFile, edit: &Edit) -> Result<usize, String> {
     };
     let line = line_of(first);
     if places.len() > 1 && !edit.all {
-        let lines: Vec<String> = places.iter().take(8).map(|at| line_of(at).to_string()).collect();
+        let lines: Vec<String> = places
+            .iter()
+            .take(8)
+            .map(|at| line_of(at).to_string())
+            .collect();
         return Err(format!(
             "old_text occurs {} times (lines {}) and must be unique; give more of the text around it",
             places.len(),
@@ -126,24 +130,55 @@ mod tests {
 
     #[test]
     fn edits_follow_each_other_and_are_all_made_or_none() {
-        check("a b", &[edit("a", "x", false), edit("x b", "y", false)], Ok("y"));
-        check("a b", &[edit("a", "x", false), edit("a", "y", false)], Err("edit 2: old_text was not found"));
+        check(
+            "a b",
+            &[edit("a", "x", false), edit("x b", "y", false)],
+            Ok("y"),
+        );
+        check(
+            "a b",
+            &[edit("a", "x", false), edit("a", "y", false)],
+            Err("edit 2: old_text was not found"),
+        );
         check("a b", &[], Err("no edits"));
         check("a b", &[edit("", "x", false)], Err("empty"));
         check("a b", &[edit("a", "a", false)], Err("the same"));
-        check("aaa", &[edit("aa", "x", false)], Err("occurs 2 times (lines 1, 1)"));
+        check(
+            "aaa",
+            &[edit("aa", "x", false)],
+            Err("occurs 2 times (lines 1, 1)"),
+        );
         check("a\nb\na\n", &[edit("a", "x", false)], Err("lines 1, 3"));
         check("a\nb\na\n", &[edit("a", "x", true)], Ok("x\nb\nx\n"));
-        check("\u{fc}\u{fc}\u{fc}", &[edit("\u{fc}", "u", true)], Ok("uuu"));
-        check("if  x {\n", &[edit("if x {", "", false)], Err("line 1 is like"));
+        check(
+            "\u{fc}\u{fc}\u{fc}",
+            &[edit("\u{fc}", "u", true)],
+            Ok("uuu"),
+        );
+        check(
+            "if  x {\n",
+            &[edit("if x {", "", false)],
+            Err("line 1 is like"),
+        );
     }
 
     #[test]
     fn lines_are_matched_whatever_their_ending_and_keep_it() {
-        check("a\r\nb\r\nc\n", &[edit("a\nb", "x\ny", false)], Ok("x\r\ny\r\nc\n"));
-        check("a\r\nb\r\nc\n", &[edit("b\r\nc\r\n", "d\n", false)], Ok("a\r\nd\n"));
+        check(
+            "a\r\nb\r\nc\n",
+            &[edit("a\nb", "x\ny", false)],
+            Ok("x\r\ny\r\nc\n"),
+        );
+        check(
+            "a\r\nb\r\nc\n",
+            &[edit("b\r\nc\r\n", "d\n", false)],
+            Ok("a\r\nd\n"),
+        );
         let mut file = TextFile::read(b"a\nb\nc\n").unwrap();
-        let lines = apply(&mut file, &[edit("c", "x\ny", false), edit("y", "z", false)]);
+        let lines = apply(
+            &mut file,
+            &[edit("c", "x\ny", false), edit("y", "z", false)],
+        );
         assert_eq!(lines, Ok(vec![3, 4]));
     }
 }

@@ -93,15 +93,15 @@ pub fn parse(patch: &str) -> Result<Vec<Change>, String> {
         let change = if let Some(path) = line.strip_prefix(ADD) {
             reader.added(path)?
         } else if let Some(path) = line.strip_prefix(DELETE) {
-            Change::Delete {
-                path: named(path)?,
-            }
+            Change::Delete { path: named(path)? }
         } else if let Some(path) = line.strip_prefix(UPDATE) {
             reader.updated(path)?
         } else if line.trim().is_empty() {
             continue;
         } else {
-            return Err(reader.wrong("is no `*** Add File: `, `*** Delete File: ` or `*** Update File: `"));
+            return Err(
+                reader.wrong("is no `*** Add File: `, `*** Delete File: ` or `*** Update File: `")
+            );
         };
         changes.push(change);
     }
@@ -159,7 +159,10 @@ impl<'a> Reader<'a> {
     /// Whether the next line begins another part of the patch.
     fn at_part(&self) -> bool {
         self.peek().is_none_or(|line| {
-            [ADD, DELETE, UPDATE].iter().any(|part| line.starts_with(part)) || line.trim() == END
+            [ADD, DELETE, UPDATE]
+                .iter()
+                .any(|part| line.starts_with(part))
+                || line.trim() == END
         })
     }
 
@@ -257,7 +260,12 @@ pub fn apply(file: &mut TextFile, hunks: &[Hunk]) -> Result<Vec<usize>, String> 
         let head = hunk.old.iter().zip(&hunk.new).take_while(same).count();
         let old = hunk.old.get(head..).unwrap_or_default();
         let new = hunk.new.get(head..).unwrap_or_default();
-        let tail = old.iter().rev().zip(new.iter().rev()).take_while(same).count();
+        let tail = old
+            .iter()
+            .rev()
+            .zip(new.iter().rev())
+            .take_while(same)
+            .count();
         let new = new.get(..new.len() - tail).unwrap_or_default();
         pieces.push(lines.replaced(place.start + head..place.end - tail, new));
     }
@@ -308,7 +316,9 @@ impl<'a> Lines<'a> {
         }
         let length = hunk.old.len();
         if length.saturating_mul(self.lines.len()) > MOST_COMPARISONS {
-            return Err("is too long for a file of this length; make it in smaller pieces".to_owned());
+            return Err(
+                "is too long for a file of this length; make it in smaller pieces".to_owned(),
+            );
         }
         if length == 0 {
             // New lines alone come after the anchor, or at the end.
@@ -317,7 +327,11 @@ impl<'a> Lines<'a> {
             return Ok(at..at);
         }
         if hunk.at_end {
-            let at = self.lines.len().checked_sub(length).filter(|at| *at >= from);
+            let at = self
+                .lines
+                .len()
+                .checked_sub(length)
+                .filter(|at| *at >= from);
             if let Some(at) = at
                 && self.matches(&hunk.old, at).first() == Some(&at)
             {
@@ -329,7 +343,11 @@ impl<'a> Lines<'a> {
             [at] => Ok(*at..at + length),
             [at, ..] if !hunk.anchors.is_empty() => Ok(*at..at + length),
             several => {
-                let lines: Vec<String> = several.iter().take(8).map(|at| (at + 1).to_string()).collect();
+                let lines: Vec<String> = several
+                    .iter()
+                    .take(8)
+                    .map(|at| (at + 1).to_string())
+                    .collect();
                 Err(format!(
                     "fits in {} places (lines {}); give more lines around it, or an @@ line above it",
                     several.len(),
@@ -367,8 +385,16 @@ impl<'a> Lines<'a> {
 
     /// A piece that puts `new` in the place of lines.
     fn replaced(&self, place: Range<usize>, new: &[String]) -> (Range<usize>, String) {
-        let start = self.starts.get(place.start).copied().unwrap_or(self.text.len());
-        let end = self.starts.get(place.end).copied().unwrap_or(self.text.len());
+        let start = self
+            .starts
+            .get(place.start)
+            .copied()
+            .unwrap_or(self.text.len());
+        let end = self
+            .starts
+            .get(place.end)
+            .copied()
+            .unwrap_or(self.text.len());
         let mut text = new.join("\n");
         let open = !self.text.is_empty() && !self.text.ends_with('\n');
         if open && start == self.text.len() && !new.is_empty() {

@@ -74,12 +74,27 @@ fn what_is_no_patch_is_refused_with_its_line() {
         ("--- a\n+++ b\n", "does not begin"),
         ("*** Begin Patch\n*** End Patch", "changes no file"),
         ("*** Begin Patch\n*** Add File: a\n+x\n", "does not end"),
-        ("*** Begin Patch\n*** Add File:  \n*** End Patch", "path is missing"),
-        ("*** Begin Patch\n*** Add File: a\nx\n*** End Patch", "line 3 of the patch, `x`, does not begin with `+`"),
+        (
+            "*** Begin Patch\n*** Add File:  \n*** End Patch",
+            "path is missing",
+        ),
+        (
+            "*** Begin Patch\n*** Add File: a\nx\n*** End Patch",
+            "line 3 of the patch, `x`, does not begin with `+`",
+        ),
         ("*** Begin Patch\nhello\n*** End Patch", "line 2"),
-        ("*** Begin Patch\n*** Update File: a\n*** End Patch", "says nothing"),
-        ("*** Begin Patch\n*** Update File: a\n@@ x\n*** End Patch", "followed by no change"),
-        ("*** Begin Patch\n*** Update File: a\nx\n*** End Patch", "begins with none of"),
+        (
+            "*** Begin Patch\n*** Update File: a\n*** End Patch",
+            "says nothing",
+        ),
+        (
+            "*** Begin Patch\n*** Update File: a\n@@ x\n*** End Patch",
+            "followed by no change",
+        ),
+        (
+            "*** Begin Patch\n*** Update File: a\nx\n*** End Patch",
+            "begins with none of",
+        ),
     ] {
         let error = parse(patch).unwrap_err();
         assert!(error.contains(expected), "{patch:?}: {error}");
@@ -97,7 +112,11 @@ fn hunks_go_where_their_lines_are() {
     // Out of order: the second is looked for after the first.
     check("a\nb\n", "-b\n+y\n@@\n-a\n+x\n", Err("hunk 2 does not fit"));
     check("a\nb\n", " a\n-x\n", Err("first line is line 1"));
-    check("a\n", "@@ z\n-a\n+b\n", Err("a line that is not there: `z`"));
+    check(
+        "a\n",
+        "@@ z\n-a\n+b\n",
+        Err("a line that is not there: `z`"),
+    );
 }
 
 #[test]
@@ -106,13 +125,21 @@ fn one_of_several_places_is_never_guessed() {
     check(twice, "-  x\n+  y\n", Err("fits in 2 places (lines 2, 4)"));
     check(twice, "@@ fn g\n-  x\n+  y\n", Ok("fn f\n  x\nfn g\n  y\n"));
     check(twice, "@@ fn f\n-  x\n+  y\n", Ok("fn f\n  y\nfn g\n  x\n"));
-    check(twice, "-  x\n+  y\n*** End of File\n", Ok("fn f\n  x\nfn g\n  y\n"));
+    check(
+        twice,
+        "-  x\n+  y\n*** End of File\n",
+        Ok("fn f\n  x\nfn g\n  y\n"),
+    );
 }
 
 #[test]
 fn spaces_may_differ_and_what_stays_keeps_its_bytes() {
     check("a \n\tb\nc\n", " a\n b\n-c\n+d\n", Ok("a \n\tb\nd\n"));
-    check("a\r\nb\r\nc\n", " a\n-b\n+x\n+y\n c\n", Ok("a\r\nx\r\ny\r\nc\n"));
+    check(
+        "a\r\nb\r\nc\n",
+        " a\n-b\n+x\n+y\n c\n",
+        Ok("a\r\nx\r\ny\r\nc\n"),
+    );
     check("a\nb", "-b\n+c\n", Ok("a\nc"));
     check("a\nb", " b\n+c\n", Ok("a\nb\nc"));
     check("a\nb", "-a\n+x\n", Ok("x\nb"));
@@ -124,7 +151,10 @@ fn long_inputs_are_read_in_time() {
     let many = "x\n".repeat(20_000);
     let mut file = TextFile::read(many.as_bytes()).unwrap();
     let hunk = Hunk {
-        old: vec!["x".to_owned(); 200].into_iter().chain(["y".to_owned()]).collect(),
+        old: vec!["x".to_owned(); 200]
+            .into_iter()
+            .chain(["y".to_owned()])
+            .collect(),
         ..Hunk::default()
     };
     assert!(apply(&mut file, std::slice::from_ref(&hunk)).is_err());

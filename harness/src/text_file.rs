@@ -89,10 +89,16 @@ impl TextFile {
         &self.text
     }
 
+    /// Its encoding, where that is not UTF-8, for people.
+    #[must_use]
+    pub fn other_encoding(&self) -> Option<&'static str> {
+        (self.encoding != Encoding::Utf8).then(|| self.encoding.name())
+    }
+
     /// What about it is not plain UTF-8 with line feeds, for people.
     #[must_use]
     pub fn form(&self) -> Option<String> {
-        let encoding = (self.encoding != Encoding::Utf8).then(|| self.encoding.name());
+        let encoding = self.other_encoding();
         let mark = (self.mark && self.encoding == Encoding::Utf8).then_some("byte-order mark");
         let endings = match (self.returns.len(), self.text.matches('\n').count()) {
             (0, _) => None,
@@ -178,8 +184,7 @@ impl TextFile {
         let returns = from.returns_within(&range).iter();
         self.returns
             .extend(returns.map(|at| at - range.start + moved));
-        self.text
-            .push_str(from.text.get(range).unwrap_or_default());
+        self.text.push_str(from.text.get(range).unwrap_or_default());
     }
 
     fn returns_within(&self, range: &Range<usize>) -> &[usize] {
@@ -263,22 +268,46 @@ mod tests {
         check(b"", "", None);
         check(b"a\nb", "a\nb", None);
         check(b"a\r\nb\r\n", "a\nb\n", Some("CRLF lines"));
-        check(b"a\r\nb\nc\rd\r\r\n", "a\nb\nc\rd\r\n", Some("some CRLF lines"));
-        check(b"\xef\xbb\xbfa\r\n", "a\n", Some("byte-order mark, CRLF lines"));
+        check(
+            b"a\r\nb\nc\rd\r\r\n",
+            "a\nb\nc\rd\r\n",
+            Some("some CRLF lines"),
+        );
+        check(
+            b"\xef\xbb\xbfa\r\n",
+            "a\n",
+            Some("byte-order mark, CRLF lines"),
+        );
         check(b"\xe9t\xe9\n", "\u{e9}t\u{e9}\n", Some("Latin-1"));
-        check(&utf16("\u{feff}a\r\n\u{1f600}", u16::to_le_bytes), "a\n\u{1f600}", Some("UTF-16, CRLF lines"));
-        check(&utf16("\u{feff}a\n", u16::to_be_bytes), "a\n", Some("UTF-16"));
+        check(
+            &utf16("\u{feff}a\r\n\u{1f600}", u16::to_le_bytes),
+            "a\n\u{1f600}",
+            Some("UTF-16, CRLF lines"),
+        );
+        check(
+            &utf16("\u{feff}a\n", u16::to_be_bytes),
+            "a\n",
+            Some("UTF-16"),
+        );
     }
 
     #[test]
     fn what_is_no_text_is_named() {
-        for bytes in [&b"a\0b"[..], b"\xff\xfea", b"\xff\xfe\x00\xd8a\0", b"\xff\xfe\0\0"] {
+        for bytes in [
+            &b"a\0b"[..],
+            b"\xff\xfea",
+            b"\xff\xfe\x00\xd8a\0",
+            b"\xff\xfe\0\0",
+        ] {
             assert_eq!(TextFile::read(bytes), Err(TextError::Binary), "{bytes:?}");
         }
         let mut file = TextFile::read(b"\xe9").unwrap();
         file.splice(&[(0..2, "\u{20ac}".to_owned())]);
         let error = file.bytes().unwrap_err().to_string();
-        assert_eq!(error, "is in Latin-1, which cannot express '\u{20ac}'; convert the file first");
+        assert_eq!(
+            error,
+            "is in Latin-1, which cannot express '\u{20ac}'; convert the file first"
+        );
     }
 
     #[test]
@@ -291,13 +320,32 @@ mod tests {
                 .collect();
             file.splice(&pieces);
             let got = file.bytes().unwrap();
-            assert_eq!(got.escape_ascii().to_string(), expected.escape_ascii().to_string());
+            assert_eq!(
+                got.escape_ascii().to_string(),
+                expected.escape_ascii().to_string()
+            );
         };
-        check(b"a\r\nb\r\nc\r\n", &[(2..3, "x\ny")], b"a\r\nx\r\ny\r\nc\r\n");
-        check(b"a\r\nb\r\nc\r\n", &[(2..4, "x\ny\n")], b"a\r\nx\r\ny\r\nc\r\n");
+        check(
+            b"a\r\nb\r\nc\r\n",
+            &[(2..3, "x\ny")],
+            b"a\r\nx\r\ny\r\nc\r\n",
+        );
+        check(
+            b"a\r\nb\r\nc\r\n",
+            &[(2..4, "x\ny\n")],
+            b"a\r\nx\r\ny\r\nc\r\n",
+        );
         // A line keeps its own ending among others.
-        check(b"a\nb\r\nc\nd\n", &[(0..1, "x"), (4..6, "y\nz\n")], b"x\nb\r\ny\nz\nd\n");
-        check(b"a\nb\r\nc\nd\n", &[(2..4, "y\nz\n")], b"a\ny\r\nz\r\nc\nd\n");
+        check(
+            b"a\nb\r\nc\nd\n",
+            &[(0..1, "x"), (4..6, "y\nz\n")],
+            b"x\nb\r\ny\nz\nd\n",
+        );
+        check(
+            b"a\nb\r\nc\nd\n",
+            &[(2..4, "y\nz\n")],
+            b"a\ny\r\nz\r\nc\nd\n",
+        );
         check(b"a\n", &[(0..1, "x\r\ny")], b"x\ny\n");
         check(b"a\r\nb", &[(1..2, "")], b"ab");
         check(b"\xef\xbb\xbfa", &[(0..1, "b")], b"\xef\xbb\xbfb");

@@ -79,7 +79,7 @@ impl PermissionMode {
 }
 
 /// Flags about what an agent may do.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct GuardArgs {
     /// What goes without asking; standard: ask where someone can be asked (acp), else full, which the sandbox bounds.
     #[arg(long, value_enum, value_name = "MODE", env = "SAM_PERMISSION_MODE")]

@@ -171,12 +171,12 @@ impl Sandbox {
         &self.level
     }
 
-    /// A shell command in the directory `root`, confined. One that may only
-    /// read writes nowhere; without isolation there is none such.
-    pub(crate) fn shell(
+    /// A program with its arguments in the directory `root`, confined. One that
+    /// may only read writes nowhere; without isolation there is none such.
+    pub(crate) fn command(
         &self,
         root: &Path,
-        command: &str,
+        program: &[&str],
         may_write: bool,
     ) -> Result<Command, String> {
         let mut writable = Vec::new();
@@ -190,23 +190,23 @@ impl Sandbox {
                     .to_owned(),
             );
         }
-        let shell = ["bash", "-c", command].map(OsString::from);
+        let (name, arguments) = program.split_first().ok_or("there is no program")?;
         let mut built = match self.level.isolation {
             Isolation::None => {
-                let mut built = Command::new("bash");
-                built.arg("-c").arg(command);
+                let mut built = Command::new(name);
+                built.args(arguments);
                 built
             }
             Isolation::Landlock => {
                 let mut built = Command::new(&self.executable);
                 built.args(confine::arguments(&writable, self.network, &self.level));
-                built.args(shell);
+                built.args(program);
                 built
             }
             Isolation::Bubblewrap => {
                 let mut built = Command::new(probe::BUBBLEWRAP);
                 built.args(bubblewrap_arguments(&writable, self.network));
-                built.arg("--").args(shell);
+                built.arg("--").args(program);
                 built
             }
         };

@@ -1,12 +1,15 @@
 //! Tests of `bash` with real processes.
 
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
+use rustix::process::Pid;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::guard::Guard;
+use crate::tools::{Jobs, ProcessGroups};
 use crate::workspace::Workspace;
 
 struct Fixture {
@@ -14,6 +17,7 @@ struct Fixture {
     workspace: Arc<Workspace>,
     groups: ProcessGroups,
     guard: Guard,
+    jobs: Jobs,
     cancel: CancellationToken,
     progress: Mutex<Vec<String>>,
 }
@@ -27,6 +31,7 @@ impl Fixture {
             workspace,
             groups: ProcessGroups::default(),
             guard: Guard::open(),
+            jobs: Jobs::default(),
             cancel: CancellationToken::new(),
             progress: Mutex::default(),
         }
@@ -37,12 +42,14 @@ impl Fixture {
             workspace: &self.workspace,
             groups: &self.groups,
             guard: &self.guard,
+            jobs: &self.jobs,
             cancel: &self.cancel,
             progress: &|text| self.progress.lock().unwrap().push(text.to_owned()),
         };
         let bash = Bash {
             command: command.to_owned(),
             timeout_seconds: Some(seconds),
+            background: false,
         };
         bash.run(&context).await
     }
@@ -179,6 +186,7 @@ fn titles_are_one_short_line() {
     let bash = Bash {
         command: format!("\nls {}\necho", "x".repeat(500)),
         timeout_seconds: None,
+        background: false,
     };
     let title = bash.describe().title;
     assert!(title.starts_with("Run ls x") && title.len() < 170 && !title.contains('\n'));

@@ -4,9 +4,15 @@
 //! and only then run. Whatever goes wrong is text for the model, never an
 //! error of the turn. Outputs are bounded.
 
+mod apply_patch;
 mod bash;
+mod disk;
 mod files;
+mod git;
+mod jobs;
 mod output;
+mod plan;
+mod process;
 mod search;
 
 use std::path::Path;
@@ -20,7 +26,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use bash::ProcessGroups;
+pub(crate) use jobs::Jobs;
+pub(crate) use process::ProcessGroups;
 
 use crate::guard::{Access, Guard};
 use crate::workspace::Workspace;
@@ -82,6 +89,7 @@ pub(crate) struct ToolContext<'a> {
     pub(crate) workspace: &'a Arc<Workspace>,
     pub(crate) groups: &'a ProcessGroups,
     pub(crate) guard: &'a Guard,
+    pub(crate) jobs: &'a Jobs,
     pub(crate) cancel: &'a CancellationToken,
     /// Hears the output so far of a tool that takes its time.
     pub(crate) progress: &'a (dyn Fn(&str) + Sync),
@@ -93,9 +101,13 @@ pub(crate) enum Call {
     ReadFile(files::ReadFile),
     WriteFile(files::WriteFile),
     EditFile(files::EditFile),
+    ApplyPatch(apply_patch::ApplyPatch),
     Bash(bash::Bash),
+    Job(jobs::JobCall),
     Glob(search::Glob),
     Grep(search::Grep),
+    Git(git::Git),
+    Plan(plan::Plan),
 }
 
 /// A call as people see it.
@@ -136,15 +148,26 @@ pub(crate) fn definitions() -> Vec<Tool> {
         ),
         Tool::function(
             "edit_file",
-            "Replaces one piece of a file. old_text must occur exactly once, without the line numbers of read_file; give enough lines around it.",
+            "Replaces pieces of a file, one after the other, all or none. Each old_text must occur exactly once, without the line numbers of read_file; give enough lines around it.",
             object(
                 json!({
                     "path": path,
-                    "old_text": {"type": "string", "description": "The exact text to replace."},
-                    "new_text": {"type": "string", "description": "The text to put there."},
+                    "edits": {"type": "array", "items": object(
+                        json!({
+                            "old_text": {"type": "string", "description": "The exact text to replace."},
+                            "new_text": {"type": "string", "description": "The text to put there."},
+                            "replace_all": {"type": "boolean", "description": "Every occurrence is meant."},
+                        }),
+                        &["old_text", "new_text"],
+                    )},
                 }),
-                &["path", "old_text", "new_text"],
+                &["path", "edits"],
             ),
+        ),
+        Tool::function(
+            "apply_patch",
+            "Adds, changes, moves and deletes files, all or none, by a patch: `*** Begin Patch`, then parts `*** Add File: path` (lines with +), `*** Delete File: path`, `*** Update File: path` (optional `*** Move to: path`, then hunks: an optional `@@ line above`, then lines with space, - or +), then `*** End Patch`.",
+            object(json!({"patch": {"type": "string"}}), &["patch"]),
         ),
         Tool::function(
             "bash",
@@ -153,8 +176,21 @@ pub(crate) fn definitions() -> Vec<Tool> {
                 json!({
                     "command": {"type": "string"},
                     "timeout_seconds": {"type": "integer", "description": "Time limit; default 120, at most 600."},
+                    "background": {"type": "boolean", "description": "Let it run and go on, for servers and long builds; look after it with job."},
                 }),
                 &["command"],
+            ),
+        ),
+        Tool::function(
+            "job",
+            "Looks after a command in the background: poll gives its new output and whether it still runs, kill ends it, list names all.",
+            object(
+                json!({
+                    "action": {"type": "string", "enum": ["poll", "kill", "list"]},
+                    "job": {"type": "integer"},
+                    "wait_seconds": {"type": "integer", "description": "With poll: how long to wait for its end; default 0, at most 120."},
+                }),
+                &["action"],
             ),
         ),
         Tool::function(
@@ -178,6 +214,34 @@ pub(crate) fn definitions() -> Vec<Tool> {
                 &["pattern"],
             ),
         ),
+        Tool::function(
+            "git",
+            "Shows the work tree's status, a diff, the log or one commit. To change anything use bash.",
+            object(
+                json!({
+                    "view": {"type": "string", "enum": ["status", "diff", "log", "show"]},
+                    "revision": {"type": "string", "description": "A commit, branch or range; not with status."},
+                    "path": {"type": "string", "description": "Only this file or directory."},
+                    "staged": {"type": "boolean", "description": "With diff: what is staged."},
+                    "limit": {"type": "integer", "description": "With log: commits; default 20."},
+                }),
+                &["view"],
+            ),
+        ),
+        Tool::function(
+            "plan",
+            "Keeps the plan of a task of several steps, for the person to see: all steps each time, one of them in progress.",
+            object(
+                json!({"steps": {"type": "array", "items": object(
+                    json!({
+                        "step": {"type": "string"},
+                        "status": {"type": "string", "enum": ["pending", "in_progress", "completed"]},
+                    }),
+                    &["step", "status"],
+                )}}),
+                &["steps"],
+            ),
+        ),
     ]
 }
 
@@ -188,9 +252,13 @@ impl Call {
             "read_file" => Self::ReadFile(read(arguments)?),
             "write_file" => Self::WriteFile(read(arguments)?),
             "edit_file" => Self::EditFile(read(arguments)?),
+            "apply_patch" => Self::ApplyPatch(read(arguments)?),
             "bash" => Self::Bash(read(arguments)?),
+            "job" => Self::Job(read(arguments)?),
             "glob" => Self::Glob(read(arguments)?),
             "grep" => Self::Grep(read(arguments)?),
+            "git" => Self::Git(read(arguments)?),
+            "plan" => Self::Plan(read(arguments)?),
             other => {
                 let known: Vec<_> = definitions().into_iter().map(|tool| tool.name).collect();
                 return Err(format!(
@@ -204,8 +272,13 @@ impl Call {
     /// What it would do, for the guard.
     pub(crate) fn access(&self) -> Access<'_> {
         match self {
-            Self::ReadFile(_) | Self::Glob(_) | Self::Grep(_) => Access::Read,
-            Self::WriteFile(_) | Self::EditFile(_) => Access::Edit,
+            Self::ReadFile(_)
+            | Self::Glob(_)
+            | Self::Grep(_)
+            | Self::Git(_)
+            | Self::Job(_)
+            | Self::Plan(_) => Access::Read,
+            Self::WriteFile(_) | Self::EditFile(_) | Self::ApplyPatch(_) => Access::Edit,
             Self::Bash(call) => Access::Command(call.command()),
         }
     }
@@ -216,9 +289,13 @@ impl Call {
             Self::ReadFile(call) => call.describe(workspace),
             Self::WriteFile(call) => call.describe(workspace),
             Self::EditFile(call) => call.describe(workspace),
+            Self::ApplyPatch(call) => call.describe(workspace),
             Self::Bash(call) => call.describe(),
+            Self::Job(call) => call.describe(),
             Self::Glob(call) => call.describe(),
             Self::Grep(call) => call.describe(),
+            Self::Git(call) => call.describe(),
+            Self::Plan(call) => call.describe(),
         }
     }
 
@@ -228,7 +305,11 @@ impl Call {
             Self::ReadFile(call) => call.run(context.workspace),
             Self::WriteFile(call) => call.run(context.workspace),
             Self::EditFile(call) => call.run(context.workspace),
+            Self::ApplyPatch(call) => call.run(context.workspace),
             Self::Bash(call) => call.run(context).await,
+            Self::Job(call) => call.run(context).await,
+            Self::Git(call) => call.run(context).await,
+            Self::Plan(call) => call.run(),
             Self::Glob(call) => search::in_background(context, move |w, s| call.run(w, s)).await,
             Self::Grep(call) => search::in_background(context, move |w, s| call.run(w, s)).await,
         }
@@ -296,6 +377,9 @@ fn shorten(text: &str, max: usize) -> String {
     }
     format!("{}…", text.get(..end).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod calls_tests;
 
 #[cfg(test)]
 mod tests {

@@ -113,9 +113,13 @@ fn an_answer_is_printed_and_the_request_is_what_it_should_be() {
             "read_file",
             "write_file",
             "edit_file",
+            "apply_patch",
             "bash",
+            "job",
             "glob",
-            "grep"
+            "grep",
+            "git",
+            "plan",
         ]
     );
     assert_eq!(
