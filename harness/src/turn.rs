@@ -327,10 +327,12 @@ impl Conversation {
         let write = |messages| model.request(&state.settings, &state.tools, messages);
         let before = write(&state.messages)?;
         let fixed = write(state.messages.get(..1).unwrap_or_default())?;
-        let room = self
-            .limits
-            .room(state.measured)
-            .saturating_sub(length(&fixed));
+        // Asked for, or refused by the model API, a compaction halves at least.
+        let room = match reason {
+            "full" => self.limits.room(state.measured),
+            _ => self.limits.room(state.measured).min(length(&before) / 2),
+        };
+        let room = room.saturating_sub(length(&fixed));
         let compacted = self.session.compacted(room);
         let after = write(&compacted.messages)?;
         let (before, after) = (length(&before), length(&after));

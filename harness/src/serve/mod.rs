@@ -371,6 +371,8 @@ fn refused(session: &AcpSessionId, error: &TranscriptError) -> RpcError {
         TranscriptError::Unknown(_) | TranscriptError::Ambiguous(_) => not_found(session),
         TranscriptError::Busy(_)
         | TranscriptError::Damaged { .. }
-        | TranscriptError::Io { .. } => RpcError::internal(error.to_string()),
+        | TranscriptError::Io { .. } => {
+            RpcError::new(RpcError::INTERNAL_ERROR, error.to_string())
+        }
     }
 }
