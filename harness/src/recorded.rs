@@ -224,6 +224,7 @@ pub(crate) async fn replay(args: ReplayArgs) -> Result<u8, String> {
     let cancel = CancellationToken::new();
     for step in recording.steps {
         match step {
+            Step::Event(Event::Tools { tools }) => conversation.offer(tools),
             Step::Event(event) => conversation.session().commit(event),
             Step::Prompt(prompt) => {
                 let ended = conversation.turn(&model, prompt, &printer, &cancel).await;
