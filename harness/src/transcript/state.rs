@@ -243,6 +243,19 @@ impl State {
     }
 }
 
+/// Ranges of lines in order, those that touch as one.
+fn joined(mut ranges: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
+    ranges.sort_unstable();
+    let mut joined: Vec<(u64, u64)> = Vec::with_capacity(ranges.len());
+    for (first, last) in ranges {
+        match joined.last_mut() {
+            Some(before) if first <= before.1.saturating_add(1) => before.1 = before.1.max(last),
+            _ => joined.push((first, last)),
+        }
+    }
+    joined
+}
+
 /// The first line of a prompt, shortened.
 pub fn title(parts: &[Part]) -> Option<String> {
     const MOST: usize = 80;
