@@ -508,7 +508,9 @@ fn read(method: &str, params: &Value, keeps_sessions: bool) -> Result<Wanted, Rp
     Ok(match method {
         "initialize" => Wanted::Initialize(abilities(params)),
         "session/new" => Wanted::New(wanted(params)?),
-        "session/load" if keeps_sessions => Wanted::Open(Opening::Load, session()?, wanted(params)?),
+        "session/load" if keeps_sessions => {
+            Wanted::Open(Opening::Load, session()?, wanted(params)?)
+        }
         "session/resume" if keeps_sessions => {
             Wanted::Open(Opening::Resume, session()?, wanted(params)?)
         }
@@ -553,12 +555,13 @@ fn wanted(params: &Value) -> Result<SessionWanted, RpcError> {
         .iter()
         .map(|path| absolute(path.as_str()?.to_owned()))
         .collect();
-    let additional_directories = further.ok_or_else(|| {
-        RpcError::invalid_params("additionalDirectories must be absolute paths")
-    })?;
+    let additional_directories = further
+        .ok_or_else(|| RpcError::invalid_params("additionalDirectories must be absolute paths"))?;
     Ok(SessionWanted {
         cwd,
         additional_directories,
-        mcp_servers: parse::list(params, "mcpServers").unwrap_or_default().to_vec(),
+        mcp_servers: parse::list(params, "mcpServers")
+            .unwrap_or_default()
+            .to_vec(),
     })
 }

@@ -90,12 +90,18 @@ fn options(settings: &SessionSettings) -> Vec<acp::SessionConfigOption> {
                 acp::SessionConfigSelectOption::new(value.value.clone(), value.name.clone())
             })
             .collect();
-        let (id, name, current) = (option.id.clone(), option.name.clone(), option.current.clone());
-        acp::SessionConfigOption::select(id, name, current, values).category(match option.category {
-            OptionCategory::Mode => acp::SessionConfigOptionCategory::Mode,
-            OptionCategory::Model => acp::SessionConfigOptionCategory::Model,
-            OptionCategory::ThoughtLevel => acp::SessionConfigOptionCategory::ThoughtLevel,
-        })
+        let (id, name, current) = (
+            option.id.clone(),
+            option.name.clone(),
+            option.current.clone(),
+        );
+        acp::SessionConfigOption::select(id, name, current, values).category(
+            match option.category {
+                OptionCategory::Mode => acp::SessionConfigOptionCategory::Mode,
+                OptionCategory::Model => acp::SessionConfigOptionCategory::Model,
+                OptionCategory::ThoughtLevel => acp::SessionConfigOptionCategory::ThoughtLevel,
+            },
+        )
     };
     settings.options.iter().map(option).collect()
 }

@@ -15,8 +15,8 @@ use proptest::prelude::*;
 use sam_acp::{
     AcpError, AcpSessionId, AgentDescription, AgentRequest, AgentServer, AgentUpdate, Block, Chunk,
     CloseReason, Host, HostEvent, HostEvents, HostOptions, Location, PermissionOption,
-    PermissionOptionKind, PermissionOutcome, PromptOutcome, Report, RpcError, SessionSettings, StopReason,
-    TokenUsage, ToolCall, ToolCallUpdate, ToolContent, ToolKind, ToolStatus,
+    PermissionOptionKind, PermissionOutcome, PromptOutcome, Report, RpcError, SessionSettings,
+    StopReason, TokenUsage, ToolCall, ToolCallUpdate, ToolContent, ToolKind, ToolStatus,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, ReadHalf, WriteHalf};

@@ -174,7 +174,11 @@ mod tests {
     #[test]
     fn a_request_is_too_long_by_what_the_upstream_counts() {
         let check = |bytes, measured, expected| {
-            assert_eq!(limits(1000).compacts_at(bytes, measured), expected, "{bytes} {measured:?}");
+            assert_eq!(
+                limits(1000).compacts_at(bytes, measured),
+                expected,
+                "{bytes} {measured:?}"
+            );
         };
         // Nobody has counted: 3.5 bytes a token.
         check(2800, None, false);

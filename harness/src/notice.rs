@@ -59,13 +59,26 @@ pub(crate) fn compacted(before: u64, after: u64, number: u64) -> Notice {
 }
 
 /// The record ended before the conversation.
+pub(crate) fn server(name: &str, why: &str) -> Notice {
+    Notice {
+        id: format!("mcp-{name}"),
+        level: NoticeLevel::Warning,
+        code: "mcp_server".to_owned(),
+        text: format!("The MCP server {name}: {why}"),
+        hint: Some("Its tools are missing; it is tried again with the next prompt.".to_owned()),
+    }
+}
+
+/// The record cannot be written.
 pub(crate) fn unrecorded(why: &str) -> Notice {
     Notice {
         id: "transcript".to_owned(),
         level: NoticeLevel::Warning,
         code: "transcript_lost".to_owned(),
         text: format!("This conversation is not recorded any more: {why}."),
-        hint: Some("Make room for transcripts, or name another place with --transcript-dir.".to_owned()),
+        hint: Some(
+            "Make room for transcripts, or name another place with --transcript-dir.".to_owned(),
+        ),
     }
 }
 

@@ -33,7 +33,11 @@ pub(crate) fn list(args: &ListArgs) -> Result<u8, String> {
         } else {
             let title = printable(session.title.as_deref().unwrap_or("(nothing said yet)"));
             let (updated, cwd) = (time(session.updated), session.cwd.display());
-            format!("{}  {updated}  {}  {title}", session.session, printable(&cwd.to_string()))
+            format!(
+                "{}  {updated}  {}  {title}",
+                session.session,
+                printable(&cwd.to_string())
+            )
         };
         // A reader that has left has seen enough.
         if writeln!(out, "{line}").is_err() {
@@ -46,8 +50,8 @@ pub(crate) fn list(args: &ListArgs) -> Result<u8, String> {
 /// Shows a session.
 pub(crate) fn show(args: &ShowArgs) -> Result<u8, String> {
     let records = Records::new(&args.record, None);
-    let (header, entries) = transcript::events(records.root()?, &args.session)
-        .map_err(|error| error.to_string())?;
+    let (header, entries) =
+        transcript::events(records.root()?, &args.session).map_err(|error| error.to_string())?;
     let mut out = io::stdout().lock();
     let first = if args.json {
         serde_json::to_string(&header).map_err(|error| error.to_string())?
@@ -96,7 +100,10 @@ fn readable(line: &Line) -> Option<String> {
             for part in parts {
                 match &part.body {
                     Body::Thinking(thinking) if !thinking.text.trim().is_empty() => {
-                        text.push_str(&format!("  (thinks) {}\n", indented(thinking.text.trim(), "  ")));
+                        text.push_str(&format!(
+                            "  (thinks) {}\n",
+                            indented(thinking.text.trim(), "  ")
+                        ));
                     }
                     Body::Text(said) | Body::Refusal(said) if !said.trim().is_empty() => {
                         text.push_str(&format!("{}\n", said.trim_end()));
@@ -105,7 +112,10 @@ fn readable(line: &Line) -> Option<String> {
                 }
             }
             if let Some(usage) = usage {
-                text.push_str(&format!("  [{} tokens in, {} out]", usage.input, usage.output));
+                text.push_str(&format!(
+                    "  [{} tokens in, {} out]",
+                    usage.input, usage.output
+                ));
             }
             text.trim_end().to_owned()
         }
@@ -113,16 +123,27 @@ fn readable(line: &Line) -> Option<String> {
             format!("{text}\n  [this reply broke off]")
         }
         Event::ToolCall { call } => format!("→ {}", call.title),
-        Event::ToolResult { parts, failed, update, .. } => {
+        Event::ToolResult {
+            parts,
+            failed,
+            update,
+            ..
+        } => {
             let mark = if *failed { "✗" } else { "✓" };
-            let diff = update.iter().flat_map(|update| update.content.iter().flatten());
+            let diff = update
+                .iter()
+                .flat_map(|update| update.content.iter().flatten());
             let diff: Vec<String> = diff
                 .filter_map(|content| match content {
                     ToolContent::Diff { path, .. } => Some(format!("  changed {path}")),
                     _ => None,
                 })
                 .collect();
-            let text = if diff.is_empty() { said(parts) } else { diff.join("\n") };
+            let text = if diff.is_empty() {
+                said(parts)
+            } else {
+                diff.join("\n")
+            };
             format!("  {mark} {}", indented(&bounded(&text), "    "))
         }
         Event::Plan { entries } => {
@@ -142,8 +163,16 @@ fn readable(line: &Line) -> Option<String> {
         Event::Notice { notice } => format!("! {}", notice.text),
         Event::Setting { name, value } => format!("  [{name} is {value}]"),
         Event::Fact { name, value } => format!("  [{name}: {value}]"),
-        Event::TurnEnd { end, error, requests, tool_calls, usage } => {
-            let why = error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
+        Event::TurnEnd {
+            end,
+            error,
+            requests,
+            tool_calls,
+            usage,
+        } => {
+            let why = error
+                .as_ref()
+                .map_or_else(String::new, |error| format!(": {error}"));
             format!(
                 "— {} — {end}{why}; {requests} requests, {tool_calls} calls, {} tokens",
                 time(line.at),
@@ -202,8 +231,8 @@ fn time(millis: u64) -> String {
 /// Goes through a session again.
 pub(crate) async fn replay(args: ReplayArgs) -> Result<u8, String> {
     let records = Records::new(&args.record, None);
-    let (header, entries) = transcript::events(records.root()?, &args.session)
-        .map_err(|error| error.to_string())?;
+    let (header, entries) =
+        transcript::events(records.root()?, &args.session).map_err(|error| error.to_string())?;
     let mut recording = Recording::default();
     for entry in entries {
         match entry {
@@ -236,11 +265,19 @@ pub(crate) async fn replay(args: ReplayArgs) -> Result<u8, String> {
     for difference in &differences {
         printer.step(&format!("sam-harness: {difference}"));
     }
-    Ok(if differences.is_empty() { COMPLETE } else { FAILED })
+    Ok(if differences.is_empty() {
+        COMPLETE
+    } else {
+        FAILED
+    })
 }
 
 /// The conversation at its beginning, unrecorded.
-fn conversation(header: &Header, model: &ModelArgs, begin: Vec<Event>) -> Result<Conversation, String> {
+fn conversation(
+    header: &Header,
+    model: &ModelArgs,
+    begin: Vec<Event>,
+) -> Result<Conversation, String> {
     let workspace = Workspace::open(&header.cwd)
         .or_else(|_| Workspace::open(Path::new(".")))
         .map_err(|error| format!("no directory can be opened: {error}"))?;
@@ -249,10 +286,15 @@ fn conversation(header: &Header, model: &ModelArgs, begin: Vec<Event>) -> Result
         session.commit(event);
     }
     let sandbox = Arc::new(Sandbox::new(&SandboxArgs::default())?);
-    let guard = Arc::new(Guard::new(&GuardArgs::default(), PermissionMode::ReadOnly, sandbox));
+    let guard = Arc::new(Guard::new(
+        &GuardArgs::default(),
+        PermissionMode::ReadOnly,
+        sandbox,
+    ));
     let groups = ProcessGroups::default();
     let tools = session.state().tools.clone();
-    let mut conversation = Conversation::new(workspace, groups, guard, session, Limits::from(model));
+    let mut conversation =
+        Conversation::new(workspace, groups, guard, session, Limits::from(model));
     conversation.offer(tools);
     Ok(conversation)
 }
@@ -334,7 +376,8 @@ impl Recording {
                     self.replies.push(RecordedReply { parts, ..reply });
                 }
                 Event::Compaction { reason, .. } if reason == "refused" => {
-                    self.replies.push(RecordedReply::without(0, Came::RefusedAsTooLong));
+                    self.replies
+                        .push(RecordedReply::without(0, Came::RefusedAsTooLong));
                 }
                 Event::ToolResult {
                     call,

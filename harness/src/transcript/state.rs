@@ -178,11 +178,8 @@ impl State {
             if known.shown.iter().any(covers) {
                 self.rereads += 1;
             } else {
-                known
-                    .shown
-                    .retain(|range| range.0 < first || last < range.1);
                 known.shown.push((first, last));
-                known.shown.sort_unstable();
+                known.shown = joined(std::mem::take(&mut known.shown));
             }
         }
     }

@@ -32,7 +32,13 @@ fn conversation(request: &Value) -> String {
 
 #[test]
 fn a_request_begins_with_the_bytes_of_the_one_before() {
-    let chat = |n: usize| calls(&format!("c{n}"), "glob", &json!({"pattern": format!("{n}*")}));
+    let chat = |n: usize| {
+        calls(
+            &format!("c{n}"),
+            "glob",
+            &json!({"pattern": format!("{n}*")}),
+        )
+    };
     let document = |body: Value| {
         let headers = "content-type: application/json\r\n";
         Reply::Answer(200, headers, body.to_string())
@@ -40,33 +46,51 @@ fn a_request_begins_with_the_bytes_of_the_one_before() {
     let responses = |n: usize| {
         let arguments = json!({"pattern": format!("{n}*")}).to_string();
         let id = format!("c{n}");
-        document(json!({"id": "r", "object": "response", "status": "completed", "output": [
+        document(
+            json!({"id": "r", "object": "response", "status": "completed", "output": [
             {"type": "reasoning", "id": format!("rs_{n}"), "summary": [], "encrypted_content": "AAAA"},
             {"type": "function_call", "id": format!("fc_{n}"), "call_id": id, "name": "glob", "arguments": arguments,
-             "status": "completed"}]}))
+             "status": "completed"}]}),
+        )
     };
     let messages = |n: usize| {
         let input = json!({"pattern": format!("{n}*")});
-        document(json!({"id": "m", "type": "message", "role": "assistant", "model": "m", "stop_reason": "tool_use",
+        document(
+            json!({"id": "m", "type": "message", "role": "assistant", "model": "m", "stop_reason": "tool_use",
             "content": [{"type": "thinking", "thinking": "hm", "signature": "AAAA"},
                         {"type": "tool_use", "id": format!("c{n}"), "name": "glob", "input": input}],
-            "usage": {"input_tokens": 9, "output_tokens": 1}}))
+            "usage": {"input_tokens": 9, "output_tokens": 1}}),
+        )
     };
     let check = |provider: &str, reply: &dyn Fn(usize) -> Reply| {
         let server = Server::start((0..4).map(reply).collect());
-        let run = Harness::new(&server).with(&["--provider", provider, "--max-turns", "4"]).run();
+        let run = Harness::new(&server)
+            .with(&["--provider", provider, "--max-turns", "4"])
+            .run();
         check_code(&run, 3);
         let bodies: Vec<String> = server
             .requests()
             .iter()
             // Markers for a cache are no part of what is cached.
-            .map(|request| request["_body"].as_str().unwrap().replace(r#","cache_control":{"type":"ephemeral"}"#, ""))
+            .map(|request| {
+                request["_body"]
+                    .as_str()
+                    .unwrap()
+                    .replace(r#","cache_control":{"type":"ephemeral"}"#, "")
+            })
             .collect();
         assert_eq!(bodies.len(), 4, "{provider}: {}", err(&run));
         for pair in bodies.windows(2) {
-            let same = pair[0].bytes().zip(pair[1].bytes()).take_while(|(a, b)| a == b).count();
+            let same = pair[0]
+                .bytes()
+                .zip(pair[1].bytes())
+                .take_while(|(a, b)| a == b)
+                .count();
             let rest = &pair[0][same..];
-            assert!(rest.starts_with(']') && !rest.contains("role"), "{provider}: {rest}");
+            assert!(
+                rest.starts_with(']') && !rest.contains("role"),
+                "{provider}: {rest}"
+            );
         }
     };
     check("chat", &chat);
@@ -85,7 +109,11 @@ fn diligent(files: usize) -> Server {
         let context = conversation(request);
         let shown = |number: usize| context.contains(&format!("file {number} line {LINES}:"));
         let read = |number: usize| {
-            calls(&format!("call-{steps}"), "read_file", &json!({"path": name(number)}))
+            calls(
+                &format!("call-{steps}"),
+                "read_file",
+                &json!({"path": name(number)}),
+            )
         };
         // The ledger tells what it has been through, and so do its own words.
         let next = (0..files).find(|number| !context.contains(&name(*number)));
@@ -110,11 +138,22 @@ fn three_compactions_cost_hardly_any_reading_again() {
     let result: Value = serde_json::from_str(&out(&run)).unwrap();
     let (reads, rereads) = (&result["reads"], &result["rereads"]);
     let (reads, rereads) = (reads.as_u64().unwrap(), rereads.as_u64().unwrap());
-    let compactions = harness.events().iter().filter(|e| e["type"] == "compaction").count();
+    let compactions = harness
+        .events()
+        .iter()
+        .filter(|e| e["type"] == "compaction")
+        .count();
     assert!(compactions >= 3, "{compactions}");
-    assert!(reads >= 60 && rereads * 10 < reads, "{rereads} of {reads}, {compactions} compactions");
+    assert!(
+        reads >= 60 && rereads * 10 < reads,
+        "{rereads} of {reads}, {compactions} compactions"
+    );
     // Nothing that was sent passed the context, at 3.5 bytes a token and more.
-    let longest = server.requests().iter().map(|r| r["_body"].as_str().unwrap().len()).max();
+    let longest = server
+        .requests()
+        .iter()
+        .map(|r| r["_body"].as_str().unwrap().len())
+        .max();
     assert!(longest.unwrap() < 12_000 * 8, "{longest:?}");
     let last = server.requests().pop().unwrap();
     let context = conversation(&last);
@@ -132,7 +171,12 @@ fn compaction_can_be_switched_off_and_a_refusal_compacts_once() {
     let harness = Harness::new(&server).with(&off);
     lay_out(&harness, files);
     check_code(&harness.run(), 0);
-    assert!(harness.events().iter().all(|event| event["type"] != "compaction"));
+    assert!(
+        harness
+            .events()
+            .iter()
+            .all(|event| event["type"] != "compaction")
+    );
     // A model API that knows its limit better than we do.
     let mut refused = 0;
     let server = Server::thinking(move |request| {
@@ -142,8 +186,11 @@ fn compaction_can_be_switched_off_and_a_refusal_compacts_once() {
             return Reply::Answer(400, "", body.to_string());
         }
         match refused {
-            0 => calls(&format!("c{}", request["messages"].as_array().unwrap().len()), "read_file",
-                       &json!({"path": name(request["messages"].as_array().unwrap().len() % 20)})),
+            0 => calls(
+                &format!("c{}", request["messages"].as_array().unwrap().len()),
+                "read_file",
+                &json!({"path": name(request["messages"].as_array().unwrap().len() % 20)}),
+            ),
             _ => answer("Now it fits."),
         }
     });
@@ -153,7 +200,10 @@ fn compaction_can_be_switched_off_and_a_refusal_compacts_once() {
     check_code(&run, 0);
     assert_eq!(out(&run), "Now it fits.\n");
     let events = again.events();
-    let compactions: Vec<_> = events.iter().filter(|e| e["type"] == "compaction").collect();
+    let compactions: Vec<_> = events
+        .iter()
+        .filter(|e| e["type"] == "compaction")
+        .collect();
     assert_eq!(compactions.len(), 1);
     assert_eq!(compactions[0]["reason"], "refused");
 }

@@ -22,7 +22,10 @@ fn segment(harness: &Harness) -> std::path::PathBuf {
 }
 
 fn of_type<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
-    events.iter().filter(|event| event["type"] == kind).collect()
+    events
+        .iter()
+        .filter(|event| event["type"] == kind)
+        .collect()
 }
 
 #[test]
@@ -40,11 +43,23 @@ fn a_session_is_resumed_and_its_conversation_goes_on() {
     assert!(id.starts_with("har_") && id.len() == 30, "{id}");
     let listed = harness.says(&["list", "--json"]);
     let listed: Value = serde_json::from_str(&listed).unwrap();
-    assert_eq!((&listed["session"], &listed["title"]), (&json!(id), &json!("do it")));
+    assert_eq!(
+        (&listed["session"], &listed["title"]),
+        (&json!(id), &json!("do it"))
+    );
     // By the beginning of its id, with a prompt from stdin.
     let mut again = harness.command(&["run", "--resume", &id[..28]]);
-    let mut again = again.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    again.stdin.take().unwrap().write_all(b"and now?\n").unwrap();
+    let mut again = again
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    again
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(b"and now?\n")
+        .unwrap();
     let again = again.wait_with_output().unwrap();
     check_code(&again, 0);
     assert_eq!(out(&again), "As I said.\n");
@@ -56,7 +71,13 @@ fn a_session_is_resumed_and_its_conversation_goes_on() {
     assert_eq!(after.last().unwrap()["content"], "and now?\n");
     // Everything that happened is shown, to people and to programs.
     let shown = harness.says(&["show", id]);
-    for words in ["> do it", "→ Run echo one > f; cat f", "✓ one", "It is one.", "> and now?"] {
+    for words in [
+        "> do it",
+        "→ Run echo one > f; cat f",
+        "✓ one",
+        "It is one.",
+        "> and now?",
+    ] {
         assert!(shown.contains(words), "{words}: {shown}");
     }
     let events = harness.events();
@@ -90,7 +111,10 @@ fn a_replay_sends_the_same_requests_and_runs_nothing() {
     check_code(&harness.run(), 0);
     harness.says(&["resume", "-p", "go on"]);
     assert_eq!(harness.read("f"), "ran\n");
-    let replayed = harness.command(&["replay", "--output", "stream-json"]).output().unwrap();
+    let replayed = harness
+        .command(&["replay", "--output", "stream-json"])
+        .output()
+        .unwrap();
     check_code(&replayed, 0);
     assert_eq!(server.requests().len(), 4, "the model is not asked");
     assert_eq!(harness.read("f"), "ran\n", "no tool runs");
@@ -100,11 +124,17 @@ fn a_replay_sends_the_same_requests_and_runs_nothing() {
     }
     // A transcript that was changed is found out.
     let path = segment(&harness);
-    let changed = std::fs::read_to_string(&path).unwrap().replace("     1\\tran", "     1\\tlay");
+    let changed = std::fs::read_to_string(&path)
+        .unwrap()
+        .replace("     1\\tran", "     1\\tlay");
     std::fs::write(&path, changed).unwrap();
     let differs = harness.command(&["replay"]).output().unwrap();
     check_code(&differs, 1);
-    assert!(err(&differs).contains("request 1 is not the one that was sent then"), "{}", err(&differs));
+    assert!(
+        err(&differs).contains("request 1 is not the one that was sent then"),
+        "{}",
+        err(&differs)
+    );
 }
 
 #[test]
@@ -119,14 +149,21 @@ fn a_process_that_was_killed_is_gone_on_from() {
     child.kill().unwrap();
     child.wait().unwrap();
     // It died while it wrote the next line.
-    let mut file = OpenOptions::new().append(true).open(segment(&harness)).unwrap();
-    file.write_all(b"{\"at\":1795180324000,\"type\":\"tool_res").unwrap();
+    let mut file = OpenOptions::new()
+        .append(true)
+        .open(segment(&harness))
+        .unwrap();
+    file.write_all(b"{\"at\":1795180324000,\"type\":\"tool_res")
+        .unwrap();
     drop(file);
     let said = harness.says(&["run", "--resume", "last", "-p", "go on"]);
     assert_eq!(said, "I looked again.\n");
     let request = &server.requests()[1];
     let result = result_of(request, "a");
-    assert!(result.contains("whether it had its effect is unknown"), "{result}");
+    assert!(
+        result.contains("whether it had its effect is unknown"),
+        "{result}"
+    );
     let events = harness.events();
     assert_eq!(of_type(&events, "torn")[0]["bytes"], 36);
     let results = of_type(&events, "tool_result");
@@ -139,18 +176,36 @@ fn a_process_that_was_killed_is_gone_on_from() {
 fn secrets_are_not_recorded() {
     let token = format!("ghp_{}", "a1B2".repeat(9));
     let server = Server::start(vec![
-        calls("a", "bash", &json!({"command": format!("echo {token} key-0123456789 $MY_TOKEN")})),
+        calls(
+            "a",
+            "bash",
+            &json!({"command": format!("echo {token} key-0123456789 $MY_TOKEN")}),
+        ),
         answer("header-0123456789"),
     ]);
     let harness = Harness::new(&server);
-    let words = ["run", "-p", "do", "--dir", "w", "--header", "x-team: header-0123456789"];
+    let words = [
+        "run",
+        "-p",
+        "do",
+        "--dir",
+        "w",
+        "--header",
+        "x-team: header-0123456789",
+    ];
     let mut run = harness.command(&words);
-    run.env("SAM_MODEL_KEY", "key-0123456789").env("MY_TOKEN", "value-0123456789");
+    run.env("SAM_MODEL_KEY", "key-0123456789")
+        .env("MY_TOKEN", "value-0123456789");
     check_code(&run.output().unwrap(), 0);
     let sent = server.requests()[1]["_body"].as_str().unwrap().to_owned();
     assert!(sent.contains(&token), "the model has seen it");
     let written = std::fs::read_to_string(segment(&harness)).unwrap();
-    for secret in [token.as_str(), "key-0123456789", "header-0123456789", "value-0123456789"] {
+    for secret in [
+        token.as_str(),
+        "key-0123456789",
+        "header-0123456789",
+        "value-0123456789",
+    ] {
         assert!(!written.contains(secret), "{secret}");
     }
     assert!(written.contains("[redacted]"));
@@ -184,8 +239,16 @@ fn a_prompt_comes_from_stdin_and_has_to_come() {
     let server = Server::start(vec![answer("ok")]);
     let harness = Harness::new(&server);
     let mut run = harness.command(&["run", "-p", "-", "--dir", "w"]);
-    let mut run = run.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    run.stdin.take().unwrap().write_all("ü".repeat(200_000).as_bytes()).unwrap();
+    let mut run = run
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    run.stdin
+        .take()
+        .unwrap()
+        .write_all("ü".repeat(200_000).as_bytes())
+        .unwrap();
     check_code(&run.wait_with_output().unwrap(), 0);
     let heard = &server.requests()[0]["messages"][1]["content"];
     assert_eq!(heard.as_str().unwrap().chars().count(), 200_000);
