@@ -27,6 +27,7 @@
 //! | [`access`] | principals, people, projects, tokens on the wire | – |
 //! | [`catalogue`] | agents and words | – |
 //! | [`settings`] | what an installation can be set to | – |
+//! | [`tool_profile`] | which of the platform's tools an agent is offered | – |
 //! | [`table`] | – | all of them as tables |
 
 pub mod access;
@@ -43,3 +44,4 @@ pub mod settings;
 pub mod table;
 pub mod task;
 pub mod time;
+pub mod tool_profile;

@@ -8,8 +8,10 @@ use sam_dialects::{Dialect, conversation};
 use sam_harness::transcript::Header;
 
 use crate::guard::GuardArgs;
-use crate::session::RecordArgs;
+use crate::mcp::McpArgs;
+use crate::prompt::PromptArgs;
 use crate::sandbox::ConfineArgs;
+use crate::session::RecordArgs;
 
 /// A coding agent that works in one directory with one model.
 #[derive(Debug, Parser)]
@@ -43,6 +45,10 @@ pub(crate) enum Command {
     Replay(ReplayArgs),
     /// Go on with a recorded session; the same as run --resume.
     Resume(ResumeArgs),
+    /// Print the system prompt that a session here would begin with.
+    Prompt(PromptCommand),
+    /// List the tools of the MCP servers, or call one.
+    Mcp(McpCommand),
     /// Confine this process and become a command.
     #[command(hide = true)]
     Confine(ConfineArgs),
@@ -55,7 +61,7 @@ pub(crate) struct AcpArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
     #[command(flatten)]
-    pub(crate) guard: GuardArgs,
+    pub(crate) agent: AgentArgs,
 }
 
 #[derive(Debug, Args)]
@@ -93,7 +99,39 @@ pub(crate) struct TaskArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
     #[command(flatten)]
+    pub(crate) agent: AgentArgs,
+}
+
+/// What an agent is told, may do, and is offered.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AgentArgs {
+    #[command(flatten)]
     pub(crate) guard: GuardArgs,
+    #[command(flatten)]
+    pub(crate) mcp: McpArgs,
+    #[command(flatten)]
+    pub(crate) prompt: PromptArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PromptCommand {
+    /// The workspace.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) agent: AgentArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct McpCommand {
+    /// The tool to call, as it is listed; without one all are listed.
+    #[arg(value_name = "TOOL")]
+    pub(crate) tool: Option<String>,
+    /// Its arguments, a JSON object.
+    #[arg(value_name = "ARGUMENTS", default_value = "{}")]
+    pub(crate) arguments: String,
+    #[command(flatten)]
+    pub(crate) mcp: McpArgs,
 }
 
 #[derive(Debug, Args)]
@@ -152,7 +190,14 @@ impl Cli {
     /// The settings that wrote a session's requests, as far as the requests
     /// show them. They name no server.
     pub(crate) fn model_of(header: &Header) -> Result<ModelArgs, String> {
-        let line = ["sam-harness", "run", "--base-url", "http://127.0.0.1/v1", "--model", &header.model];
+        let line = [
+            "sam-harness",
+            "run",
+            "--base-url",
+            "http://127.0.0.1/v1",
+            "--model",
+            &header.model,
+        ];
         let cli = Self::try_parse_from(line).map_err(|error| error.to_string())?;
         let Some(Command::Run(run)) = cli.command else {
             return Err("the session's settings cannot be read".to_owned());
@@ -164,9 +209,10 @@ impl Cli {
             Some(Dialect::Messages) => Provider::Messages,
             None => return Err(unknown(&header.provider)),
         };
-        let effort = header.effort.as_deref().map(|effort| {
-            Effort::from_str(effort, true).map_err(|_| unknown(effort))
-        });
+        let effort = header
+            .effort
+            .as_deref()
+            .map(|effort| Effort::from_str(effort, true).map_err(|_| unknown(effort)));
         Ok(ModelArgs {
             provider,
             effort: effort.transpose()?,
@@ -206,7 +252,12 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "ID", env = "SAM_MODEL")]
     pub(crate) model: String,
     /// A further model that a host may choose for a session; may be given more than once, in the environment with commas between.
-    #[arg(long = "further-model", value_name = "ID", env = "SAM_FURTHER_MODELS", value_delimiter = ',')]
+    #[arg(
+        long = "further-model",
+        value_name = "ID",
+        env = "SAM_FURTHER_MODELS",
+        value_delimiter = ','
+    )]
     pub(crate) further_models: Vec<String>,
     /// How the model API speaks.
     #[arg(long, value_enum, env = "SAM_MODEL_PROVIDER", default_value_t = Provider::Chat)]

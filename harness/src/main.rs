@@ -17,9 +17,12 @@
 //! It knows nothing of tasks, nodes or the control plane: a model endpoint and
 //! a directory are all it gets.
 
+mod about;
 mod cli;
 mod guard;
+mod host;
 mod limits;
+mod mcp;
 mod model;
 mod notice;
 mod prompt;
@@ -37,10 +40,9 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
 use crate::cli::{Cli, Command};
-use crate::sandbox::{Sandbox, SandboxArgs};
 
 /// The turn ended by itself.
 const COMPLETE: u8 = 0;
@@ -56,7 +58,7 @@ const CANCELLED: u8 = 130;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let command = match cli.command {
-        None => return about(cli.version, cli.verbose),
+        None => return ExitCode::from(about::version(cli.version, cli.verbose)),
         // Before there is a second thread: the kernel confines one by one.
         Some(Command::Confine(args)) => return fail(&sandbox::confine(&args)),
         Some(command) => command,
@@ -76,6 +78,8 @@ fn main() -> ExitCode {
             Command::List(args) => recorded::list(&args),
             Command::Show(args) => recorded::show(&args),
             Command::Replay(args) => recorded::replay(args).await,
+            Command::Prompt(args) => about::prompt(&args),
+            Command::Mcp(args) => about::mcp(args).await,
             Command::Confine(args) => Err(sandbox::confine(&args)),
         }
     });
@@ -85,22 +89,6 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(message) => fail(&message),
     }
-}
-
-/// The version, and what isolates commands here.
-fn about(version: bool, verbose: bool) -> ExitCode {
-    if !version {
-        eprintln!("{}", Cli::command().render_help());
-        return ExitCode::from(USAGE);
-    }
-    println!("sam-harness {}", env!("CARGO_PKG_VERSION"));
-    if verbose {
-        match Sandbox::new(&SandboxArgs::default()) {
-            Ok(sandbox) => println!("sandbox: {}", sandbox.level()),
-            Err(error) => return fail(&error),
-        }
-    }
-    ExitCode::from(COMPLETE)
 }
 
 fn fail(message: &str) -> ExitCode {

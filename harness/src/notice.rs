@@ -58,7 +58,7 @@ pub(crate) fn compacted(before: u64, after: u64, number: u64) -> Notice {
     }
 }
 
-/// The record ended before the conversation.
+/// A server that is not there, or not whole.
 pub(crate) fn server(name: &str, why: &str) -> Notice {
     Notice {
         id: format!("mcp-{name}"),
@@ -69,7 +69,7 @@ pub(crate) fn server(name: &str, why: &str) -> Notice {
     }
 }
 
-/// The record cannot be written.
+/// The record ended before the conversation.
 pub(crate) fn unrecorded(why: &str) -> Notice {
     Notice {
         id: "transcript".to_owned(),

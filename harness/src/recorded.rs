@@ -15,6 +15,7 @@ use crate::limits::Limits;
 use crate::model::{Came, ModelClient, Recorded, RecordedReply};
 use crate::notice;
 use crate::run::Printer;
+use crate::prompt::PromptOptions;
 use crate::sandbox::{Sandbox, SandboxArgs};
 use crate::session::{Records, Session};
 use crate::tools::{ProcessGroups, ToolOutput};
@@ -293,8 +294,9 @@ fn conversation(
     ));
     let groups = ProcessGroups::default();
     let tools = session.state().tools.clone();
+    let limits = Limits::from(model);
     let mut conversation =
-        Conversation::new(workspace, groups, guard, session, Limits::from(model));
+        Conversation::new(workspace, groups, guard, session, limits, &PromptOptions::default());
     conversation.offer(tools);
     Ok(conversation)
 }

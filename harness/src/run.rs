@@ -7,7 +7,9 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sam_acp::{Notice, PermissionOption, PlanEntry, PlanStatus, ToolCall, ToolCallUpdate, ToolStatus};
+use sam_acp::{
+    Notice, PermissionOption, PlanEntry, PlanStatus, ToolCall, ToolCallUpdate, ToolStatus,
+};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -15,7 +17,9 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{Output, ResumeArgs, RunArgs, TaskArgs};
 use crate::guard::{Asked, Guard, PermissionMode, Person};
 use crate::limits::{Limits, TurnEnd, TurnSummary};
+use crate::mcp::Servers;
 use crate::model::{ModelClient, ModelError, Step, Trouble};
+use crate::prompt::PromptOptions;
 use crate::sandbox::Sandbox;
 use crate::session::{Records, header};
 use crate::tools::ProcessGroups;
@@ -60,10 +64,15 @@ async fn work(args: TaskArgs, dir: Option<PathBuf>, resume: Option<String>) -> R
         }
     };
     let groups = ProcessGroups::default();
-    let sandbox = Arc::new(Sandbox::new(&args.guard.sandbox)?);
-    let guard = Arc::new(Guard::new(&args.guard, PermissionMode::Full, sandbox));
+    let sandbox = Arc::new(Sandbox::new(&args.agent.guard.sandbox)?);
+    let guard = Arc::new(Guard::new(&args.agent.guard, PermissionMode::Full, sandbox));
     let limits = Limits::from(&args.model);
-    let mut conversation = Conversation::new(workspace, groups.clone(), guard, session, limits);
+    let servers = Servers::new(&args.agent.mcp, &[])?;
+    let options = PromptOptions::new(&args.agent.prompt)?;
+    let groups_of = groups.clone();
+    let mut conversation =
+        Conversation::new(workspace, groups_of, guard, session, limits, &options);
+    conversation.add_servers(servers);
     let id = conversation.session().id().map(str::to_owned);
     printer.begin(id.as_deref());
     let cancel = CancellationToken::new();

@@ -86,7 +86,11 @@ impl Records {
     }
 
     /// Opens a session again, by its id, the beginning of it, or `last`.
-    pub(crate) fn resume(&self, session: &str, model: &ModelArgs) -> Result<Session, TranscriptError> {
+    pub(crate) fn resume(
+        &self,
+        session: &str,
+        model: &ModelArgs,
+    ) -> Result<Session, TranscriptError> {
         let root = self.root.as_deref();
         let root = root.ok_or_else(|| TranscriptError::Unknown(session.to_owned()))?;
         let Found {
@@ -133,7 +137,9 @@ pub(crate) fn header(cwd: &Path, further: Vec<std::path::PathBuf>, model: &Model
         model: model.model.clone(),
         max_output: model.max_output,
         effort: model.effort.map(|effort| {
-            sam_dialects::conversation::Effort::from(effort).name().to_owned()
+            sam_dialects::conversation::Effort::from(effort)
+                .name()
+                .to_owned()
         }),
         context_window: model.context_window,
         compaction: model.compaction.word().to_owned(),

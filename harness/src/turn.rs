@@ -26,8 +26,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::guard::{Guard, Person};
 use crate::limits::{Limits, TurnEnd, TurnSummary};
+use crate::mcp::Servers;
 use crate::model::{FaultKind, ModelClient, ModelError, Trouble};
 use crate::notice;
+use crate::prompt::PromptOptions;
 use crate::repeats::{MOST_UNREADABLE, Repeats, TELL_AT};
 use crate::session::Session;
 use crate::sink::Sink;
@@ -97,6 +99,7 @@ pub(crate) struct Conversation {
     groups: ProcessGroups,
     guard: Arc<Guard>,
     jobs: Jobs,
+    servers: Servers,
     tools: Vec<Tool>,
     session: Session,
     limits: Limits,
@@ -112,9 +115,10 @@ impl Conversation {
         guard: Arc<Guard>,
         mut session: Session,
         limits: Limits,
+        prompt: &PromptOptions,
     ) -> Self {
         if session.messages().is_empty() {
-            let text = crate::prompt::system(&workspace);
+            let text = crate::prompt::system(prompt, &workspace, &guard);
             session.commit(Event::Instructions { text });
         }
         session.fact("isolation", json!(guard.sandbox().level()));
@@ -123,6 +127,7 @@ impl Conversation {
             groups,
             guard,
             jobs: Jobs::default(),
+            servers: Servers::default(),
             tools: tools::definitions(),
             session,
             limits,
@@ -133,6 +138,26 @@ impl Conversation {
     /// Runs no tool, but gives what is remembered of it.
     pub(crate) fn remember(&mut self, results: Remembered) {
         self.remembered = Some(results);
+    }
+
+    /// Has these servers' tools, too.
+    pub(crate) fn add_servers(&mut self, servers: Servers) {
+        self.servers = servers;
+    }
+
+    /// Connects to the servers that are not connected, and offers what they
+    /// have.
+    async fn connect_servers(&mut self, observer: &dyn Observer, cancel: &CancellationToken) {
+        if self.servers.is_empty() {
+            return;
+        }
+        for (name, why) in self.servers.connect(cancel).await {
+            let notice = notice::server(&name, &why);
+            observer.notice(&notice);
+            self.session.commit(Event::Notice { notice });
+        }
+        self.tools = tools::definitions();
+        self.tools.extend(self.servers.definitions());
     }
 
     /// Offers these tools from here on.
@@ -156,6 +181,7 @@ impl Conversation {
         if prompt.is_compact() {
             return self.compact_now(model, observer);
         }
+        self.connect_servers(observer, cancel).await;
         let limits = self.limits;
         // Time that is up ends a turn as a cancellation does.
         let stop = cancel.child_token();
@@ -474,7 +500,7 @@ impl Conversation {
                 )
             } else {
                 summary.tool_calls += 1;
-                let call = Call::parse(&tool_use.name, &tool_use.arguments);
+                let call = Call::parse(&tool_use.name, &tool_use.arguments, &self.servers);
                 if repeats.read(call.is_ok()) {
                     let detail = format!("{MOST_UNREADABLE} in a row");
                     end = Some(Err(ModelError::failed(FaultKind::UnreadableCalls, detail)));
@@ -564,6 +590,7 @@ impl Conversation {
                         groups: &self.groups,
                         guard: &self.guard,
                         jobs: &self.jobs,
+                        call: &tool_use.id,
                         cancel,
                         progress: &progress,
                     };

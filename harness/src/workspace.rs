@@ -7,9 +7,12 @@
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+
+use crate::host::Host;
 
 /// An open workspace.
 #[derive(Debug)]
@@ -17,6 +20,8 @@ pub(crate) struct Workspace {
     root: PathBuf,
     given: PathBuf,
     dir: Dir,
+    /// Who else has its files open.
+    host: Option<Arc<dyn Host>>,
 }
 
 impl Workspace {
@@ -28,7 +33,19 @@ impl Workspace {
             root,
             given: path.to_owned(),
             dir,
+            host: None,
         })
+    }
+
+    /// The same, shared with a host.
+    pub(crate) fn with_host(mut self, host: Arc<dyn Host>) -> Self {
+        self.host = Some(host);
+        self
+    }
+
+    /// Who else has its files open.
+    pub(crate) fn host(&self) -> Option<&Arc<dyn Host>> {
+        self.host.as_ref()
     }
 
     /// The root without symlinks.

@@ -7,6 +7,7 @@
 //! host can list them, load one with all that happened in it, resume it
 //! without, and close it.
 
+mod host;
 mod prompt;
 mod replay;
 mod session;
@@ -23,14 +24,18 @@ use sam_acp::{
     SessionListed, SessionReply, SessionWanted,
 };
 use sam_harness::transcript::{self, TranscriptError};
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::cli::{AcpArgs, ModelArgs};
 use crate::guard::{Guard, GuardArgs, PermissionMode};
 use crate::limits::Limits;
+use crate::mcp::{McpArgs, Servers};
 use crate::model::ModelClient;
+use crate::prompt::PromptOptions;
 use crate::sandbox::Sandbox;
+use crate::serve::host::Lender;
 use crate::serve::session::Session;
 use crate::serve::watcher::Watcher;
 use crate::session::{Records, header};
@@ -46,26 +51,30 @@ const PAGE: usize = 100;
 
 /// Serves one host until it goes away; the exit code.
 pub(crate) async fn serve(args: AcpArgs) -> Result<u8, String> {
+    let records = Records::new(&args.record, Some(&args.model));
+    let description = AgentDescription {
+        name: "sam-harness".to_owned(),
+        title: "SAM Harness".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        keeps_sessions: records.root().is_ok(),
+        takes_images: true,
+    };
+    let (link, mut requests) =
+        AgentServer::connect(tokio::io::stdin(), tokio::io::stdout(), description);
     let mut server = Server {
+        link: link.clone(),
         model: Arc::new(ModelClient::new(&args.model)?),
-        records: Records::new(&args.record, Some(&args.model)),
+        records,
         args: args.model,
-        sandbox: Arc::new(Sandbox::new(&args.guard.sandbox)?),
-        guard: args.guard,
+        sandbox: Arc::new(Sandbox::new(&args.agent.guard.sandbox)?),
+        options: PromptOptions::new(&args.agent.prompt)?,
+        guard: args.agent.guard,
+        mcp: args.agent.mcp,
         host: HostAbilities::default(),
         unrecorded: 0,
         sessions: HashMap::new(),
         turns: JoinSet::new(),
     };
-    let description = AgentDescription {
-        name: "sam-harness".to_owned(),
-        title: "SAM Harness".to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        keeps_sessions: server.records.root().is_ok(),
-        takes_images: true,
-    };
-    let (link, mut requests) =
-        AgentServer::connect(tokio::io::stdin(), tokio::io::stdout(), description);
     let mut terminate = signal(SignalKind::terminate())
         .map_err(|error| format!("cannot listen for signals: {error}"))?;
     let code = loop {
@@ -84,10 +93,13 @@ pub(crate) async fn serve(args: AcpArgs) -> Result<u8, String> {
 }
 
 struct Server {
+    link: AgentLink,
     model: Arc<ModelClient>,
     args: ModelArgs,
     records: Records,
     guard: GuardArgs,
+    mcp: McpArgs,
+    options: PromptOptions,
     sandbox: Arc<Sandbox>,
     host: HostAbilities,
     /// Sessions without a record, which gives the others their ids.
@@ -180,6 +192,7 @@ impl Server {
     /// Begins a new session.
     fn begin(&mut self, wanted: &SessionWanted) -> Result<AcpSessionId, RpcError> {
         let workspace = workspace(&wanted.cwd)?;
+        let servers = self.servers(wanted)?;
         let header = header(workspace.root(), Vec::new(), &self.args);
         let begun = self.records.begin(header);
         let (recorded, unrecorded) = begun.map_err(RpcError::internal)?;
@@ -190,7 +203,7 @@ impl Server {
             self.unrecorded += 1;
             format!("unrecorded-{}-{}", std::process::id(), self.unrecorded)
         });
-        Ok(self.add(AcpSessionId(id), workspace, recorded))
+        Ok(self.add(AcpSessionId(id), workspace, recorded, servers))
     }
 
     /// Opens a session that existed before. One that is open stays as it is.
@@ -209,7 +222,8 @@ impl Server {
             if recorded.id() != Some(id.as_str()) {
                 return Err(not_found(&id));
             }
-            self.add(id.clone(), workspace, recorded);
+            let servers = self.servers(wanted)?;
+            self.add(id.clone(), workspace, recorded, servers);
         }
         if replay {
             let root = self.records.root().map_err(RpcError::internal)?;
@@ -219,24 +233,38 @@ impl Server {
         Ok(id)
     }
 
+    /// The servers of the command line, and those this session's host names.
+    fn servers(&self, wanted: &SessionWanted) -> Result<Servers, RpcError> {
+        Servers::new(&self.mcp, &wanted.mcp_servers).map_err(RpcError::invalid_params)
+    }
+
     fn add(
         &mut self,
         id: AcpSessionId,
         workspace: Workspace,
         recorded: crate::session::Session,
+        servers: Servers,
     ) -> AcpSessionId {
+        let workspace = workspace.with_host(Arc::new(Lender {
+            link: self.link.clone(),
+            session: id.clone(),
+            abilities: self.host,
+            runtime: Handle::current(),
+        }));
         let guard = Guard::new(&self.guard, PermissionMode::Ask, Arc::clone(&self.sandbox));
         let guard = Arc::new(guard);
         let chosen = recorded.state().settings.clone();
         let limits = Limits::from(&self.args);
         let groups = ProcessGroups::default();
-        let conversation = Conversation::new(
+        let mut conversation = Conversation::new(
             workspace,
             groups.clone(),
             Arc::clone(&guard),
             recorded,
             limits,
+            &self.options,
         );
+        conversation.add_servers(servers);
         // A mode given on the command line goes before one chosen earlier.
         let keep_mode = self.guard.permission_mode.is_some();
         let session = Session::new(conversation, guard, groups, &self.model, &self.args)
@@ -369,9 +397,7 @@ fn not_found(session: &AcpSessionId) -> RpcError {
 fn refused(session: &AcpSessionId, error: &TranscriptError) -> RpcError {
     match error {
         TranscriptError::Unknown(_) | TranscriptError::Ambiguous(_) => not_found(session),
-        TranscriptError::Busy(_)
-        | TranscriptError::Damaged { .. }
-        | TranscriptError::Io { .. } => {
+        TranscriptError::Busy(_) | TranscriptError::Damaged { .. } | TranscriptError::Io { .. } => {
             RpcError::new(RpcError::INTERNAL_ERROR, error.to_string())
         }
     }

@@ -106,7 +106,10 @@ impl Session {
             name: name.to_owned(),
         };
         let current = |name: &str, standard: &str| {
-            chosen.get(name).cloned().unwrap_or_else(|| standard.to_owned())
+            chosen
+                .get(name)
+                .cloned()
+                .unwrap_or_else(|| standard.to_owned())
         };
         let model = self.models.first().map_or(STANDARD, String::as_str);
         let options = vec![
@@ -125,7 +128,11 @@ impl Session {
                 name: "Model".to_owned(),
                 category: OptionCategory::Model,
                 current: current(MODEL, model),
-                values: self.models.iter().map(|model| named(model, model)).collect(),
+                values: self
+                    .models
+                    .iter()
+                    .map(|model| named(model, model))
+                    .collect(),
             },
             SessionOption {
                 id: EFFORT.to_owned(),
@@ -214,7 +221,9 @@ impl Turn {
                     raw: serde_json::Value::Null,
                 });
             }
-            conversation.turn(model, prompt, watcher, &self.cancel).await
+            conversation
+                .turn(model, prompt, watcher, &self.cancel)
+                .await
         };
         *lock(&self.running) = None;
         ended

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use sam_acp::ToolKind;
+use sam_acp::{ToolContent, ToolKind};
 use serde::Deserialize;
 
+use crate::host::TerminalCommand;
 use crate::tools::output::HeadTail;
-use crate::tools::process::{KEPT, Running, with_note};
+use crate::tools::process::{KEPT, Running, with_note, without_secrets};
 use crate::tools::{Description, ToolContext, ToolOutput, lenient_number, shorten};
 
 const DEFAULT_SECONDS: u64 = 120;
@@ -40,6 +41,9 @@ impl Bash {
 
     pub(crate) async fn run(&self, context: &ToolContext<'_>) -> ToolOutput {
         let program = ["bash", "-c", &self.command];
+        if let Some(output) = self.in_terminal(&program, context).await {
+            return output;
+        }
         let started = Running::start(context, &program, context.guard.may_write());
         let running = match started {
             Ok(running) => running,
@@ -55,6 +59,35 @@ impl Bash {
             failed: note.is_some(),
             ..ToolOutput::ok(with_note(output.text(), note))
         }
+    }
+
+    /// Runs it in a terminal of the host's, confined all the same; none where
+    /// the host lends no terminals.
+    async fn in_terminal(&self, program: &[&str], context: &ToolContext<'_>) -> Option<ToolOutput> {
+        let host = context.workspace.host().filter(|_| !self.background)?;
+        let (root, guard) = (context.workspace.root(), context.guard);
+        let confined = guard.sandbox().command(root, program, guard.may_write());
+        let confined = match confined {
+            Ok(confined) => confined,
+            Err(refused) => return Some(ToolOutput::failed(format!("not run: {refused}"))),
+        };
+        let command = TerminalCommand {
+            call: context.call,
+            program: without_secrets(confined.as_std())?,
+            cwd: root,
+            limit: self.limit(),
+            bytes: u64::try_from(2 * KEPT).unwrap_or(u64::MAX),
+        };
+        Some(match host.run(command, context.cancel)?.await {
+            Err(error) => ToolOutput::failed(error),
+            Ok(ran) => ToolOutput {
+                failed: ran.note.is_some(),
+                shown: Some(vec![ToolContent::Terminal {
+                    terminal_id: ran.terminal,
+                }]),
+                ..ToolOutput::ok(with_note(ran.text, ran.note))
+            },
+        })
     }
 
     fn limit(&self) -> Duration {

@@ -43,6 +43,7 @@ impl Fixture {
             groups: &self.groups,
             guard: &self.guard,
             jobs: &self.jobs,
+            call: "t",
             cancel: &self.cancel,
             progress: &|text| self.progress.lock().unwrap().push(text.to_owned()),
         };

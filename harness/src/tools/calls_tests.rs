@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Call, Jobs, ProcessGroups, ToolContext, ToolOutput};
 use crate::guard::Guard;
+use crate::mcp::Servers;
 use crate::workspace::Workspace;
 
 struct Fixture {
@@ -42,10 +43,11 @@ impl Fixture {
             groups: &self.groups,
             guard: &self.guard,
             jobs: &self.jobs,
+            call: "t",
             cancel: &self.cancel,
             progress: &|_| {},
         };
-        match Call::parse(name, &arguments.to_string()) {
+        match Call::parse(name, &arguments.to_string(), &Servers::default()) {
             Ok(call) => {
                 call.describe(&self.workspace);
                 call.run(&context).await

@@ -11,11 +11,13 @@
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use cap_std::fs::{File, OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
 use sam_harness::text_file::TextFile;
 
+use crate::host::Host;
 use crate::workspace::{Workspace, explain, shown};
 
 /// The largest file that is read.
@@ -31,6 +33,8 @@ pub(super) struct OpenFile {
     file: File,
     /// Whether opening made it.
     pub(super) created: bool,
+    /// Who else has it open.
+    host: Option<Arc<dyn Host>>,
 }
 
 impl OpenFile {
@@ -96,7 +100,13 @@ impl OpenFile {
             relative,
             file,
             created: false,
+            host: workspace.host().cloned(),
         })
+    }
+
+    /// Where the handle really leads, for a host.
+    fn real(&self) -> Option<PathBuf> {
+        std::fs::read_link(format!("/proc/self/fd/{}", self.file.as_raw_fd())).ok()
     }
 
     /// Refuses a handle that turned out to lie in `.git`.
@@ -111,6 +121,12 @@ impl OpenFile {
 
     /// What the file holds.
     pub(super) fn bytes(&mut self) -> Result<Vec<u8>, String> {
+        // A host may have what is not saved yet.
+        if let Some(host) = self.host.as_ref().filter(|_| !self.created)
+            && let Some(text) = self.real().and_then(|path| host.read(&path))
+        {
+            return Ok(text.into_bytes());
+        }
         let mut bytes = Vec::new();
         let read = (&mut self.file).take(MAX_FILE).read_to_end(&mut bytes);
         read.map_err(|error| explain(&self.path, &error))?;
@@ -133,6 +149,12 @@ impl OpenFile {
 
     /// Puts bytes in the place of what the file holds.
     pub(super) fn store_bytes(&mut self, bytes: &[u8]) -> Result<(), String> {
+        if let Some(host) = &self.host
+            && let (Some(path), Ok(text)) = (self.real(), std::str::from_utf8(bytes))
+            && let Some(written) = host.write(&path, text)
+        {
+            return written.map_err(|error| format!("{}: {error}", self.path));
+        }
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let written = self
             .file

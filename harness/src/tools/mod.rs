@@ -27,9 +27,11 @@ use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use jobs::Jobs;
-pub(crate) use process::ProcessGroups;
+pub(crate) use output::HeadTail;
+pub(crate) use process::{ProcessGroups, SECRETS};
 
 use crate::guard::{Access, Guard};
+use crate::mcp::{ServerCall, Servers};
 use crate::workspace::Workspace;
 
 /// What a tool gave back.
@@ -90,6 +92,8 @@ pub(crate) struct ToolContext<'a> {
     pub(crate) groups: &'a ProcessGroups,
     pub(crate) guard: &'a Guard,
     pub(crate) jobs: &'a Jobs,
+    /// The call's id.
+    pub(crate) call: &'a str,
     pub(crate) cancel: &'a CancellationToken,
     /// Hears the output so far of a tool that takes its time.
     pub(crate) progress: &'a (dyn Fn(&str) + Sync),
@@ -108,6 +112,7 @@ pub(crate) enum Call {
     Grep(search::Grep),
     Git(git::Git),
     Plan(plan::Plan),
+    Server(ServerCall),
 }
 
 /// A call as people see it.
@@ -246,8 +251,9 @@ pub(crate) fn definitions() -> Vec<Tool> {
 }
 
 impl Call {
-    /// Reads a call's arguments, given as JSON text.
-    pub(crate) fn parse(name: &str, arguments: &str) -> Result<Self, String> {
+    /// Reads a call's arguments, given as JSON text. What is no tool of ours may
+    /// be one of a server.
+    pub(crate) fn parse(name: &str, arguments: &str, servers: &Servers) -> Result<Self, String> {
         Ok(match name {
             "read_file" => Self::ReadFile(read(arguments)?),
             "write_file" => Self::WriteFile(read(arguments)?),
@@ -260,7 +266,14 @@ impl Call {
             "git" => Self::Git(read(arguments)?),
             "plan" => Self::Plan(read(arguments)?),
             other => {
-                let known: Vec<_> = definitions().into_iter().map(|tool| tool.name).collect();
+                if let Some(call) = servers.call(other) {
+                    return Ok(Self::Server(call.with(read(arguments)?)));
+                }
+                let known: Vec<_> = definitions()
+                    .into_iter()
+                    .chain(servers.definitions())
+                    .map(|tool| tool.name)
+                    .collect();
                 return Err(format!(
                     "there is no tool {other}; there are {}",
                     known.join(", ")
@@ -280,6 +293,7 @@ impl Call {
             | Self::Plan(_) => Access::Read,
             Self::WriteFile(_) | Self::EditFile(_) | Self::ApplyPatch(_) => Access::Edit,
             Self::Bash(call) => Access::Command(call.command()),
+            Self::Server(call) => Access::Server(&call.full),
         }
     }
 
@@ -296,24 +310,48 @@ impl Call {
             Self::Grep(call) => call.describe(),
             Self::Git(call) => call.describe(),
             Self::Plan(call) => call.describe(),
+            Self::Server(call) => Description {
+                title: shorten(&call.title(), 200),
+                kind: ToolKind::Other,
+                locations: Vec::new(),
+            },
         }
     }
 
     /// Runs the call.
     pub(crate) async fn run(self, context: &ToolContext<'_>) -> ToolOutput {
         match self {
-            Self::ReadFile(call) => call.run(context.workspace),
-            Self::WriteFile(call) => call.run(context.workspace),
-            Self::EditFile(call) => call.run(context.workspace),
-            Self::ApplyPatch(call) => call.run(context.workspace),
+            Self::ReadFile(call) => on_files(context, move |w| call.run(w)).await,
+            Self::WriteFile(call) => on_files(context, move |w| call.run(w)).await,
+            Self::EditFile(call) => on_files(context, move |w| call.run(w)).await,
+            Self::ApplyPatch(call) => on_files(context, move |w| call.run(w)).await,
             Self::Bash(call) => call.run(context).await,
             Self::Job(call) => call.run(context).await,
             Self::Git(call) => call.run(context).await,
             Self::Plan(call) => call.run(),
+            Self::Server(call) => call.run(context.cancel).await,
             Self::Glob(call) => search::in_background(context, move |w, s| call.run(w, s)).await,
             Self::Grep(call) => search::in_background(context, move |w, s| call.run(w, s)).await,
         }
     }
+}
+
+/// Works on files: at once on the disk's, on a thread of its own where a host
+/// has to be waited for.
+async fn on_files(
+    context: &ToolContext<'_>,
+    work: impl FnOnce(&Workspace) -> ToolOutput + Send + 'static,
+) -> ToolOutput {
+    if !context
+        .workspace
+        .host()
+        .is_some_and(|host| host.lends_files())
+    {
+        return work(context.workspace);
+    }
+    let workspace = Arc::clone(context.workspace);
+    let worked = tokio::task::spawn_blocking(move || work(&workspace)).await;
+    worked.unwrap_or_else(|error| ToolOutput::failed(format!("the tool failed: {error}")))
 }
 
 fn read<T: DeserializeOwned>(arguments: &str) -> Result<T, String> {
@@ -390,10 +428,11 @@ mod tests {
         let call = Call::parse(
             "read_file",
             r#"{"path":"a","offset":"3","limit":2.0,"x":1}"#,
+            &Servers::default(),
         );
         assert!(matches!(call, Ok(Call::ReadFile(_))));
         let check = |name: &str, arguments: &str, expected: &str| {
-            let error = Call::parse(name, arguments).unwrap_err();
+            let error = Call::parse(name, arguments, &Servers::default()).unwrap_err();
             assert!(error.contains(expected), "{error}");
         };
         check("read_file", "", "path");

@@ -33,13 +33,30 @@ const DRAIN: Duration = Duration::from_millis(200);
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 /// What commands are not told.
-const SECRETS: [&str; 5] = [
+pub(crate) const SECRETS: [&str; 5] = [
     "SAM_MODEL_URL",
     "SAM_MODEL_KEY",
     "SAM_MODEL_HEADERS",
     "SAM_MCP_URL",
     "SAM_MCP_TOKEN",
 ];
+
+/// A command's words, so that somebody else can run it without what commands
+/// are not told; none when a word is no text.
+pub(super) fn without_secrets(command: &std::process::Command) -> Option<Vec<String>> {
+    let unset = SECRETS
+        .iter()
+        .flat_map(|name| ["-u", name])
+        .map(str::to_owned);
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Option<Vec<String>> = words.map(|word| word.to_str().map(str::to_owned)).collect();
+    Some(
+        std::iter::once("env".to_owned())
+            .chain(unset)
+            .chain(words?)
+            .collect(),
+    )
+}
 
 /// Groups that outlived their command.
 #[derive(Debug, Clone, Default)]
