@@ -2,7 +2,8 @@
 // Protocol. The programs must be built: `cargo xtask build native`.
 
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
@@ -186,4 +187,65 @@ test("the SDK's own example client talks to it unchanged", async (t) => {
   assert.match(stdout, /Find \*\s+\(in_progress\)/);
   assert.match(stdout, /Hello, client!/);
   assert.match(stdout, /Agent completed with: end_turn/);
+});
+
+test("files and commands go through a client that offers them", async (t) => {
+  const [cwd, state] = [scratch(t), scratch(t)];
+  const scripted = await model([
+    calls(["t1", "read_file", { path: "a.txt" }]),
+    calls(["t2", "edit_file", { path: "a.txt", old_text: "unsaved", new_text: "edited" }]),
+    calls(["t3", "write_file", { path: "sub/b.txt", content: "new\n" }]),
+    calls(["t4", "bash", { command: "echo $((6 * 7)); exit 3" }]),
+    calls(["t5", "bash", { command: "sleep 1000", timeout_seconds: 1 }]),
+    calls(["t6", "read_file", { path: "../secret" }]),
+    says("Done."),
+  ]);
+  t.after(scripted.stop);
+  writeFileSync(path.join(cwd, "a.txt"), "saved\n");
+  const files = { "a.txt": "unsaved\n" };
+  const terminals = new Map();
+  const name = (file) => path.relative(cwd, file);
+  const client = {
+    readTextFile: async ({ path: file }) => ({ content: files[name(file)] }),
+    writeTextFile: async ({ path: file, content }) => ((files[name(file)] = content), {}),
+    createTerminal: async ({ command, args, cwd: place }) => {
+      const child = spawn(command, args, { cwd: place, stdio: ["ignore", "pipe", "pipe"], detached: true });
+      const terminal = { child, output: "", exited: once(child, "exit") };
+      child.stdout.on("data", (piece) => (terminal.output += piece));
+      child.stderr.on("data", (piece) => (terminal.output += piece));
+      const terminalId = `terminal-${terminals.size}`;
+      terminals.set(terminalId, terminal);
+      return { terminalId };
+    },
+    terminalOutput: async ({ terminalId }) => ({ output: terminals.get(terminalId).output, truncated: false }),
+    waitForTerminalExit: async ({ terminalId }) => {
+      const [exitCode, signal] = await terminals.get(terminalId).exited;
+      return { exitCode, signal };
+    },
+    killTerminal: async ({ terminalId }) => {
+      process.kill(-terminals.get(terminalId).child.pid, "SIGKILL");
+      await terminals.get(terminalId).exited;
+      return {};
+    },
+    releaseTerminal: async ({ terminalId }) => ((terminals.get(terminalId).released = true), {}),
+  };
+  const capabilities = { fs: { readTextFile: true, writeTextFile: true }, terminal: true };
+  const args = ["--permission-mode", "full"];
+  const agent = await start(t, { model: scripted, state, args, client, capabilities });
+  const { sessionId } = await agent.connection.newSession({ cwd, mcpServers: [] });
+  await ask(agent, sessionId, "work");
+  const results = scripted.requests.at(-1).messages.filter((message) => message.role === "tool");
+  const [read, edited, written, ran, stopped, outside] = results.map((message) => message.content);
+  assert.match(read, /unsaved/, "what the editor has not saved yet");
+  assert.match(edited, /a\.txt/);
+  assert.match(written, /created/);
+  assert.deepEqual(files, { "a.txt": "edited\n", "sub/b.txt": "new\n" });
+  assert.equal(readFileSync(path.join(cwd, "a.txt"), "utf8"), "saved\n", "saving is the editor's");
+  assert.equal(ran, "42\n[exit code 3]");
+  assert.match(stopped, /the time limit/);
+  assert.match(outside, /outside the workspace/);
+  assert.equal(terminals.size, 2);
+  assert.ok([...terminals.values()].every((terminal) => terminal.released));
+  const shown = agent.updates.filter((update) => update.toolCallId === "t4").flatMap((update) => update.content ?? []);
+  assert.ok(shown.every((content) => content.type === "terminal" && content.terminalId === "terminal-0"));
 });
