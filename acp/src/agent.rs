@@ -39,6 +39,8 @@ pub struct AgentDescription {
     pub keeps_sessions: bool,
     /// Whether a prompt may have pictures.
     pub takes_images: bool,
+    /// What isolates its commands, for hosts that show it.
+    pub isolation: Option<Value>,
 }
 
 /// What a host asks for.

@@ -34,6 +34,9 @@ pub(crate) fn initialize(name: &str, version: &str) -> Value {
     )
 }
 
+/// Where an agent says what isolates its commands.
+const ISOLATION: &str = "sam/isolation";
+
 pub(crate) fn initialized(agent: &AgentDescription) -> Value {
     let keeps = agent.keeps_sessions;
     let sessions = acp::SessionCapabilities::new()
@@ -44,15 +47,20 @@ pub(crate) fn initialized(agent: &AgentDescription) -> Value {
         .image(agent.takes_images)
         .embedded_context(true);
     let info = acp::Implementation::new(agent.name.clone(), agent.version.clone());
+    let isolation = agent.isolation.clone().map(|level| (ISOLATION.to_owned(), level));
+    let meta: acp::Meta = isolation.into_iter().collect();
+    let servers = acp::McpCapabilities::new().http(true);
     value(
         acp::InitializeResponse::new(ProtocolVersion::V1)
             .agent_capabilities(
                 acp::AgentCapabilities::new()
                     .load_session(keeps)
                     .prompt_capabilities(prompts)
+                    .mcp_capabilities(servers)
                     .session_capabilities(sessions),
             )
-            .agent_info(info.title(agent.title.clone())),
+            .agent_info(info.title(agent.title.clone()))
+            .meta((!meta.is_empty()).then_some(meta)),
     )
 }
 

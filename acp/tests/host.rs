@@ -373,6 +373,7 @@ async fn both_sides_together_speak_schema_v1() {
         version: "1".to_owned(),
         keeps_sessions: false,
         takes_images: false,
+        isolation: None,
     };
     let (link, mut requests) = AgentServer::connect(reader, writer, description);
     tokio::spawn(async move {

@@ -13,12 +13,29 @@ use crate::prompt::PromptArgs;
 use crate::sandbox::ConfineArgs;
 use crate::session::RecordArgs;
 
+/// How a person begins.
+const EXAMPLES: &str = "\
+Tell it where the model is, once:
+  export SAM_MODEL_URL=https://api.example.com/v1 SAM_MODEL_KEY=… SAM_MODEL=…
+Then let it work where you are; steps go to stderr, the answer to stdout:
+  sam-harness run -p \"The tests fail. Find the bug and fix it.\"
+  echo \"What does this program do?\" | sam-harness run --permission-mode read-only
+Look at what it did, and go on:
+  sam-harness show
+  sam-harness resume -p \"Now write a test for it.\"
+Or use it in an editor that speaks the Agent Client Protocol, as the command:
+  sam-harness acp
+
+`run` exits with 0 when the work is complete, 1 after an error, 2 when the command line is wrong,
+3 at a limit and 130 when it was cancelled.";
+
 /// A coding agent that works in one directory with one model.
 #[derive(Debug, Parser)]
 #[command(
     name = "sam-harness",
     disable_version_flag = true,
-    arg_required_else_help = true
+    arg_required_else_help = true,
+    after_help = EXAMPLES
 )]
 pub(crate) struct Cli {
     /// Print the version; with --verbose also what isolates commands on this machine.
@@ -66,14 +83,14 @@ pub(crate) struct AcpArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    #[command(flatten)]
-    pub(crate) task: TaskArgs,
     /// The workspace; nothing outside it is read or written by the file tools. Standard: the current directory, or the session's own.
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
     /// Go on with a recorded session: its id, the beginning of it, or "last".
     #[arg(long, value_name = "SESSION")]
     pub(crate) resume: Option<String>,
+    #[command(flatten)]
+    pub(crate) task: TaskArgs,
 }
 
 #[derive(Debug, Args)]
@@ -95,11 +112,11 @@ pub(crate) struct TaskArgs {
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub(crate) output: Output,
     #[command(flatten)]
-    pub(crate) record: RecordArgs,
-    #[command(flatten)]
     pub(crate) model: ModelArgs,
     #[command(flatten)]
     pub(crate) agent: AgentArgs,
+    #[command(flatten)]
+    pub(crate) record: RecordArgs,
 }
 
 /// What an agent is told, may do, and is offered.
@@ -236,6 +253,7 @@ pub(crate) enum Output {
 }
 
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Model")]
 pub(crate) struct ModelArgs {
     /// The model API, including its version path (…/v1).
     #[arg(long, value_name = "URL", env = "SAM_MODEL_URL")]
@@ -283,37 +301,47 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "TOKENS", env = "SAM_MODEL_MAX_OUTPUT", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_output: Option<u64>,
     /// The most model requests in one turn.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(help_heading = "Limits", long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_turns: u32,
     /// Seconds that one turn may take.
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(help_heading = "Limits", long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_seconds: Option<u64>,
     /// The most tokens, sent and received, of one turn; the reply that passes it is the last.
-    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(help_heading = "Limits", long, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_total_tokens: Option<u64>,
     /// How often the same calls with the same results may follow each other.
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..))]
+    #[arg(help_heading = "Limits", long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..))]
     pub(crate) max_repeats: u32,
     /// The model's context in tokens: reported to the host beside what is used, and compacted for.
-    #[arg(long, value_name = "TOKENS", env = "SAM_MODEL_CONTEXT", default_value_t = 128_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(help_heading = "Limits", long, value_name = "TOKENS", env = "SAM_MODEL_CONTEXT", default_value_t = 128_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) context_window: u64,
     /// Whether a conversation near the end of the model's context is compacted.
-    #[arg(long, value_enum, env = "SAM_COMPACTION", default_value_t = Compaction::Auto)]
+    #[arg(help_heading = "Limits", long, value_enum, env = "SAM_COMPACTION", default_value_t = Compaction::Auto)]
     pub(crate) compaction: Compaction,
     /// Seconds for which a model API that is unreachable, busy or silent is tried again when it names no reset.
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    #[arg(
+        help_heading = "Limits",
+        long,
+        value_name = "SECONDS",
+        default_value_t = 300
+    )]
     pub(crate) retry_for: u64,
     /// Seconds for which limits that name their reset are waited for in one request, all together.
-    #[arg(long, value_name = "SECONDS", default_value_t = 21_600)]
+    #[arg(
+        help_heading = "Limits",
+        long,
+        value_name = "SECONDS",
+        default_value_t = 21_600
+    )]
     pub(crate) wait_for_reset: u64,
     /// Seconds without a reply's first byte after which it counts as lost.
-    #[arg(long, value_name = "SECONDS", default_value_t = 630, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(help_heading = "Limits", long, value_name = "SECONDS", default_value_t = 630, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) first_byte_timeout: u64,
     /// Seconds without a further byte after which a reply counts as cut off.
-    #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(help_heading = "Limits", long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) idle_timeout: u64,
     /// Seconds that one reply may take as a whole.
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(help_heading = "Limits", long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) reply_timeout: u64,
 }
 

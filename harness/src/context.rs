@@ -10,6 +10,7 @@
 //! Invariant: no call is parted from its result, and no message of the
 //! person's is lost.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use sam_acp::PlanStatus;
@@ -60,13 +61,25 @@ pub fn compact(state: &State, room: u64) -> State {
 fn newest(messages: &[Message], begin: usize, room: u64) -> usize {
     let mut split = messages.len();
     let mut bytes = 0_u64;
+    // Calls whose results lie behind, as a rule of the step that is looked at.
+    let mut open: BTreeSet<&str> = BTreeSet::new();
     for (at, message) in messages.iter().enumerate().skip(begin).rev() {
         bytes = bytes.saturating_add(size(message));
         if bytes > room && split < messages.len() {
             break;
         }
-        // A step begins where the model speaks, or the person does.
-        if !message.parts.iter().any(is_result) {
+        for part in &message.parts {
+            match &part.body {
+                Body::Result(result) => {
+                    open.insert(&result.call);
+                }
+                Body::Call(call) => {
+                    open.remove(call.id.as_str());
+                }
+                _ => {}
+            }
+        }
+        if open.is_empty() {
             split = at;
         }
     }
@@ -251,4 +264,138 @@ fn shorten(text: &str, most: usize) -> String {
     }
     let end = (0..=most).rev().find(|end| text.is_char_boundary(*end));
     format!("{}…", text.get(..end.unwrap_or(0)).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use sam_acp::PlanEntry;
+    use sam_dialects::conversation::{ToolCall, ToolResult};
+
+    use super::*;
+    use crate::transcript::{Event, FileSeen};
+
+    fn said(role: Role, text: &str) -> Message {
+        Message::text(role, text)
+    }
+
+    fn step(state: &mut State, number: usize, size: usize) {
+        let id = format!("c{number}");
+        state.messages.push(Message {
+            role: Role::Assistant,
+            parts: vec![
+                Part::text(format!("Step {number}.")),
+                Body::Call(ToolCall {
+                    id: id.clone(),
+                    name: "bash".to_owned(),
+                    arguments: format!(r#"{{"command":"run {number}"}}"#),
+                    custom: false,
+                })
+                .into(),
+            ],
+        });
+        state.messages.push(Message {
+            role: Role::User,
+            parts: vec![
+                Body::Result(ToolResult {
+                    call: id,
+                    parts: vec![Part::text(format!("{}\nend {number}", "x".repeat(size)))],
+                    ..ToolResult::default()
+                })
+                .into(),
+            ],
+        });
+    }
+
+    fn long() -> State {
+        let mut state = State {
+            messages: vec![
+                said(Role::System, "Be good."),
+                said(Role::User, "First wish."),
+            ],
+            ..State::default()
+        };
+        for number in 0..10 {
+            step(&mut state, number, 1000);
+        }
+        state.messages.push(said(Role::User, "Second wish."));
+        for number in 10..20 {
+            step(&mut state, number, 1000);
+        }
+        state.apply(&Event::Plan {
+            entries: vec![PlanEntry {
+                content: "finish".to_owned(),
+                priority: sam_acp::PlanPriority::Medium,
+                status: PlanStatus::InProgress,
+            }],
+        });
+        state.apply(&Event::ToolResult {
+            call: "c19".to_owned(),
+            parts: Vec::new(),
+            failed: false,
+            custom: false,
+            update: None,
+            files: vec![FileSeen {
+                path: "src/a.rs".to_owned(),
+                sha256: "0123456789abcdef".repeat(4),
+                lines: 9,
+                shown: Some((1, 9)),
+                written: false,
+            }],
+        });
+        state.messages.pop();
+        state
+    }
+
+    fn text(state: &State) -> Vec<String> {
+        let texts = state.messages.iter().map(|message| {
+            message
+                .parts
+                .iter()
+                .filter_map(Part::as_text)
+                .collect::<String>()
+        });
+        texts.collect()
+    }
+
+    #[test]
+    fn what_stays_of_a_long_conversation() {
+        let state = long();
+        let compacted = compact(&state, 8000);
+        let texts = text(&compacted);
+        assert_eq!(&texts[..3], ["Be good.", "First wish.", "Second wish."]);
+        let account = &texts[3];
+        for words in [
+            "- you said: Step 9.",
+            r#"- you called bash {"command":"run 9"}: gave 2 lines, the last: end 9"#,
+            "- [~] finish",
+            "- src/a.rs 0123456789ab, 9 lines, read 1-9",
+        ] {
+            assert!(account.contains(words), "{words}: {account}");
+        }
+        // The newest turns are as they were, calls with their results.
+        let kept = compacted.messages.len() - 4;
+        assert!((2..20).contains(&kept), "{kept}");
+        assert_eq!(
+            compacted.messages[4..],
+            state.messages[state.messages.len() - kept..]
+        );
+        assert!(compacted.messages[4].role == Role::Assistant);
+        // Again, and what the first account says goes into the second.
+        let mut grown = compacted.clone();
+        for number in 20..40 {
+            step(&mut grown, number, 1000);
+        }
+        let again = compact(&grown, 8000);
+        let texts = text(&again);
+        assert_eq!(&texts[..3], ["Be good.", "First wish.", "Second wish."]);
+        assert!(texts[3].contains("run 35") && texts[3].matches(ACCOUNT_BEGINS).count() == 1);
+        assert_eq!((again.compactions, again.files.len()), (2, 1));
+    }
+
+    #[test]
+    fn what_is_short_stays_as_it_is() {
+        let mut state = State::default();
+        state.messages.push(said(Role::User, "Hello."));
+        assert_eq!(compact(&state, 100_000).messages, state.messages);
+    }
 }

@@ -21,6 +21,7 @@ use crate::cli::ModelArgs;
 
 /// Where and whether conversations are recorded.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Transcript")]
 pub(crate) struct RecordArgs {
     /// Where transcripts lie; standard: sam-harness/sessions below $XDG_STATE_HOME or ~/.local/state.
     #[arg(long, value_name = "DIR", env = "SAM_TRANSCRIPT_DIR")]

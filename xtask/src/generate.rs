@@ -112,6 +112,10 @@ fn settings(paths: &Paths) -> Result<String> {
         ("sam-vm-agent", "run"),
         ("sam-harness", "acp"),
         ("sam-harness", "run"),
+        ("sam-harness", "resume"),
+        ("sam-harness", "list"),
+        ("sam-harness", "show"),
+        ("sam-harness", "replay"),
         ("sam-sims", "gateway"),
     ] {
         let mut program = native(paths, name)?;

@@ -7,6 +7,7 @@
 //! - [`agents`]: the Agent Client Protocol, in recorded conversations.
 //! - [`models`]: server-sent events, chat chunks and requests.
 //! - [`tokens`]: signed claims, headers, cookies.
+//! - [`transcripts`]: sessions of the harness on disk.
 //! - [`markdown`]: agents' text as HTML.
 
 #![expect(
@@ -20,6 +21,7 @@ mod frames;
 mod markdown;
 mod models;
 mod tokens;
+mod transcripts;
 
 /// Most bytes that reading `length` bytes may hold: a value in memory is larger than its text.
 fn bound(length: usize) -> usize {

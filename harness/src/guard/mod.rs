@@ -80,6 +80,7 @@ impl PermissionMode {
 
 /// Flags about what an agent may do.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Permission")]
 pub(crate) struct GuardArgs {
     /// What goes without asking; standard: ask where someone can be asked (acp), else full, which the sandbox bounds.
     #[arg(long, value_enum, value_name = "MODE", env = "SAM_PERMISSION_MODE")]

@@ -12,6 +12,7 @@ pub(crate) const PLATFORM: &str = "sam";
 
 /// Flags about MCP servers.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "MCP servers")]
 pub(crate) struct McpArgs {
     /// The platform's MCP server.
     #[arg(long, value_name = "URL", env = "SAM_MCP_URL")]

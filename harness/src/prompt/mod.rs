@@ -33,6 +33,7 @@ pub(crate) enum Preset {
 
 /// Flags about the system prompt.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Instructions")]
 pub(crate) struct PromptArgs {
     /// Who the agent is told to be.
     #[arg(

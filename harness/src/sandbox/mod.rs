@@ -44,6 +44,7 @@ pub(crate) enum SandboxChoice {
 
 /// Flags of the sandbox.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Sandbox")]
 pub(crate) struct SandboxArgs {
     /// What isolates commands from the machine; `--version --verbose` tells what is found here.
     #[arg(

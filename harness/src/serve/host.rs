@@ -36,7 +36,9 @@ impl Lender {
         let answer = async {
             let answer = tokio::time::timeout(FILE, asked).await;
             let silent = || format!("the editor gave no answer in {} s", FILE.as_secs());
-            answer.map_err(|_| silent())?.map_err(|error| error.to_string())
+            answer
+                .map_err(|_| silent())?
+                .map_err(|error| error.to_string())
         };
         self.runtime.block_on(answer)
     }
@@ -49,8 +51,7 @@ impl Lender {
         let (link, session) = (&self.link, &self.session);
         let refused = |error: RpcError| format!("the host's terminal: {error}");
         let (program, arguments) = command.program.split_first().ok_or("there is no program")?;
-        let created =
-            link.create_terminal(session, program, arguments, command.cwd, command.bytes);
+        let created = link.create_terminal(session, program, arguments, command.cwd, command.bytes);
         let terminal = created.await.map_err(refused)?;
         let update = ToolCallUpdate {
             id: command.call.to_owned(),
@@ -101,7 +102,8 @@ impl Host for Lender {
             return None;
         }
         // What the host has not, or does not take for text, lies on the disk.
-        self.wait(self.link.read_text_file(&self.session, path)).ok()
+        self.wait(self.link.read_text_file(&self.session, path))
+            .ok()
     }
 
     fn write(&self, path: &Path, text: &str) -> Option<Result<(), String>> {

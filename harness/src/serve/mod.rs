@@ -52,12 +52,14 @@ const PAGE: usize = 100;
 /// Serves one host until it goes away; the exit code.
 pub(crate) async fn serve(args: AcpArgs) -> Result<u8, String> {
     let records = Records::new(&args.record, Some(&args.model));
+    let sandbox = Arc::new(Sandbox::new(&args.agent.guard.sandbox)?);
     let description = AgentDescription {
         name: "sam-harness".to_owned(),
         title: "SAM Harness".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         keeps_sessions: records.root().is_ok(),
         takes_images: true,
+        isolation: serde_json::to_value(sandbox.level()).ok(),
     };
     let (link, mut requests) =
         AgentServer::connect(tokio::io::stdin(), tokio::io::stdout(), description);
@@ -66,7 +68,7 @@ pub(crate) async fn serve(args: AcpArgs) -> Result<u8, String> {
         model: Arc::new(ModelClient::new(&args.model)?),
         records,
         args: args.model,
-        sandbox: Arc::new(Sandbox::new(&args.agent.guard.sandbox)?),
+        sandbox,
         options: PromptOptions::new(&args.agent.prompt)?,
         guard: args.agent.guard,
         mcp: args.agent.mcp,
@@ -217,11 +219,11 @@ impl Server {
         if !self.sessions.contains_key(&id) {
             let workspace = workspace(&wanted.cwd)?;
             // A prefix would do for a person; a host has the whole id.
-            let resumed = self.records.resume(id.as_str(), &self.args);
-            let recorded = resumed.map_err(|error| refused(&id, &error))?;
-            if recorded.id() != Some(id.as_str()) {
+            if !transcript::is_id(id.as_str()) {
                 return Err(not_found(&id));
             }
+            let resumed = self.records.resume(id.as_str(), &self.args);
+            let recorded = resumed.map_err(|error| refused(&id, &error))?;
             let servers = self.servers(wanted)?;
             self.add(id.clone(), workspace, recorded, servers);
         }

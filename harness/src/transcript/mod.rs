@@ -24,7 +24,7 @@ pub use event::{Digest, Event, FileSeen, Header, Line};
 pub use read::{Entry, Reader};
 pub use redact::Redactor;
 pub use state::{FileKnown, State, title};
-pub use store::{Found, Summary, Transcript, TranscriptError, default_root, events, list};
+pub use store::{Found, Summary, Transcript, TranscriptError, default_root, events, is_id, list};
 
 /// What a header names as its format.
 pub const FORMAT: &str = "sam-transcript";

@@ -368,7 +368,8 @@ fn segments(dir: &Path) -> Result<Vec<(u32, PathBuf)>, TranscriptError> {
     Ok(found)
 }
 
-fn is_id(name: &str) -> bool {
+/// Whether this is a session's whole id.
+pub fn is_id(name: &str) -> bool {
     let letters = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric());
     name.strip_prefix(PREFIX)
         .is_some_and(|rest| rest.len() == 26 && letters(rest))

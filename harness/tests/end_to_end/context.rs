@@ -207,3 +207,11 @@ fn compaction_can_be_switched_off_and_a_refusal_compacts_once() {
     assert_eq!(compactions.len(), 1);
     assert_eq!(compactions[0]["reason"], "refused");
 }
+
+#[test]
+fn the_first_request_is_small() {
+    let server = Server::start(vec![answer("ok")]);
+    check_code(&Harness::new(&server).run(), 0);
+    let bytes = server.requests()[0]["_body"].as_str().unwrap().len();
+    assert!(bytes < 10 * 1024, "{bytes}");
+}
