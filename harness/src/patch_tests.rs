@@ -1,3 +1,5 @@
+//! Patches: what is read, made and refused.
+
 use super::*;
 
 fn updated(hunks: &str) -> Vec<Hunk> {

@@ -1,3 +1,5 @@
+//! The guard: which calls run, are asked about, or are refused.
+
 use super::*;
 use crate::sandbox::SandboxChoice;
 
