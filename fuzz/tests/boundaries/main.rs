@@ -6,6 +6,7 @@
 //!   that take what was read.
 //! - [`agents`]: the Agent Client Protocol, in recorded conversations.
 //! - [`models`]: server-sent events, chat chunks and requests.
+//! - [`patches`]: patches and edits of the harness, and the files they change.
 //! - [`tokens`]: signed claims, headers, cookies.
 //! - [`transcripts`]: sessions of the harness on disk.
 //! - [`markdown`]: agents' text as HTML.
@@ -20,6 +21,7 @@ mod agents;
 mod frames;
 mod markdown;
 mod models;
+mod patches;
 mod tokens;
 mod transcripts;
 

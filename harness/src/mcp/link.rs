@@ -8,7 +8,7 @@ use std::time::Duration;
 use rmcp::ServiceExt;
 use rmcp::model::{
     CallToolRequestParams, CallToolResult, ClientCapabilities, Implementation,
-    InitializeRequestParams, Tool,
+    InitializeRequestParams, ProtocolVersion, Tool,
 };
 use rmcp::service::{RoleClient, RunningService};
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
@@ -84,7 +84,9 @@ impl Link {
 async fn connect(endpoint: &Endpoint) -> Result<Service, String> {
     let us = Implementation::new("sam-harness", env!("CARGO_PKG_VERSION"));
     // No sampling, elicitation or roots: a server gets to ask nothing of us.
-    let client = InitializeRequestParams::new(ClientCapabilities::default(), us);
+    let mut client = InitializeRequestParams::new(ClientCapabilities::default(), us);
+    // The newest revision that begins with `initialize`.
+    client.protocol_version = ProtocolVersion::V_2025_11_25;
     let service = match endpoint {
         Endpoint::Http { url, headers } => client.serve(http(url, headers)?).await,
         Endpoint::Stdio {
