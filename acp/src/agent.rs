@@ -425,24 +425,22 @@ impl Pump {
                     peer: Arc::clone(&self.peer),
                     id: Some(id),
                 };
-                match self.request(&method, &params, reply) {
-                    Ok(request) => Some(request),
-                    Err((reply, error)) => {
-                        reply.send(Err(error));
-                        None
-                    }
-                }
+                self.request(&method, &params, reply)
             }
         }
     }
 
-    /// What a request asks for; its answer is owed to the reply within.
-    fn request(&self, method: &str, params: &Value, reply: Reply) -> Result<AgentRequest, Refused> {
+    /// What a request asks for; its answer is owed to the reply within. None
+    /// when it was refused.
+    fn request(&self, method: &str, params: &Value, reply: Reply) -> Option<AgentRequest> {
         let read = match read(method, params, self.description.keeps_sessions) {
             Ok(read) => read,
-            Err(error) => return Err((reply, error)),
+            Err(error) => {
+                reply.send(Err(error));
+                return None;
+            }
         };
-        Ok(match read {
+        Some(match read {
             Wanted::Initialize(abilities) => {
                 reply.send(Ok(wire::initialized(&self.description)));
                 AgentRequest::Initialized(abilities)
@@ -488,9 +486,6 @@ impl Pump {
         })
     }
 }
-
-/// A request that is refused, with whom it is owed to.
-type Refused = (Reply, RpcError);
 
 enum Wanted {
     Initialize(HostAbilities),

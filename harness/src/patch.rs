@@ -400,7 +400,7 @@ impl<'a> Lines<'a> {
         if open && start == self.text.len() && !new.is_empty() {
             // After a last line without an end.
             text.insert(0, '\n');
-        } else if !new.is_empty() && !(open && end == self.text.len()) {
+        } else if !(new.is_empty() || open && end == self.text.len()) {
             text.push('\n');
         }
         (start..end, text)
