@@ -31,7 +31,7 @@ pub(super) fn of(workspace: &Workspace) -> Vec<String> {
             .trim()
             .strip_prefix('@')
             .is_some_and(|to| NAMES.contains(&to.trim()));
-        if !texts.contains(&text) && !(points && !texts.is_empty()) {
+        if !texts.contains(&text) && (!points || texts.is_empty()) {
             parts.push(format!(
                 "The project's own instructions for agents ({name}):\n\n{}",
                 text.trim_end()
