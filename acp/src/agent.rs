@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::error::{CloseReason, RpcError};
 use crate::parse;
 use crate::rpc::{Line, LineReader, Message, Peer, Pending};
+use crate::session::{HostAbilities, SessionListed, SessionSettings, SessionWanted};
 use crate::update::{
     AcpSessionId, AgentUpdate, Block, PermissionOption, PermissionOutcome, PromptOutcome,
     ToolCallUpdate,
@@ -33,28 +34,74 @@ pub struct AgentDescription {
     pub title: String,
     /// Its version.
     pub version: String,
-    /// Whether it can load a session.
-    pub load_session: bool,
+    /// Whether it keeps sessions: it can then load, resume, list and close
+    /// them.
+    pub keeps_sessions: bool,
+    /// Whether a prompt may have pictures.
+    pub takes_images: bool,
+    /// What isolates its commands, for hosts that show it.
+    pub isolation: Option<Value>,
 }
 
 /// What a host asks for.
 #[derive(Debug)]
 pub enum AgentRequest {
+    /// The host has said what it offers; the first request of a host that
+    /// keeps to the protocol.
+    Initialized(HostAbilities),
     /// Open a session.
     NewSession {
-        /// The absolute working directory.
-        cwd: PathBuf,
+        /// What the host wants.
+        wanted: SessionWanted,
         /// The answer.
         reply: SessionReply,
     },
-    /// Open a session that existed before, replaying it as updates first.
-    LoadSession {
+    /// Open a session that existed before.
+    OpenSession {
         /// Its id.
         session: AcpSessionId,
-        /// The absolute working directory.
-        cwd: PathBuf,
+        /// What the host wants.
+        wanted: SessionWanted,
+        /// Whether it wants to be told all that happened, as updates, first.
+        replay: bool,
         /// The answer.
         reply: SessionReply,
+    },
+    /// Name the sessions that can be opened.
+    ListSessions {
+        /// Only those of this directory.
+        cwd: Option<PathBuf>,
+        /// Where an earlier list ended.
+        cursor: Option<String>,
+        /// The answer.
+        reply: ListReply,
+    },
+    /// End whatever the session does, and forget it; it can be opened again.
+    CloseSession {
+        /// The session.
+        session: AcpSessionId,
+        /// The answer.
+        reply: CloseReply,
+    },
+    /// Set the session's mode.
+    SetMode {
+        /// The session.
+        session: AcpSessionId,
+        /// The mode's id.
+        mode: String,
+        /// The answer.
+        reply: ModeReply,
+    },
+    /// Set an option of the session.
+    SetOption {
+        /// The session.
+        session: AcpSessionId,
+        /// The option's id.
+        option: String,
+        /// The value.
+        value: String,
+        /// The answer.
+        reply: OptionReply,
     },
     /// Work on a prompt.
     Prompt {
@@ -122,6 +169,10 @@ pub struct AgentLink {
 }
 
 impl AgentLink {
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
     /// Sends a `session/update`. An update that schema v1 cannot express is
     /// not sent.
     pub fn update(&self, session: &AcpSessionId, update: &AgentUpdate) {
@@ -200,22 +251,103 @@ impl std::fmt::Debug for Reply {
     }
 }
 
+/// What a request for a session asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Opening {
+    New,
+    Load,
+    Resume,
+}
+
 /// The answer to a request for a session.
 #[derive(Debug)]
 pub struct SessionReply {
     reply: Reply,
-    load: bool,
+    opening: Opening,
 }
 
 impl SessionReply {
     /// The session is open.
-    pub fn opened(self, session: &AcpSessionId) {
-        let result = if self.load {
-            wire::load_session_response()
-        } else {
-            wire::new_session_response(session)
+    pub fn opened(self, session: &AcpSessionId, settings: &SessionSettings) {
+        let result = match self.opening {
+            Opening::New => wire::new_session_response(session, settings),
+            Opening::Load => wire::load_session_response(settings),
+            Opening::Resume => wire::resume_session_response(settings),
         };
         self.reply.send(Ok(result));
+    }
+
+    /// It is not.
+    pub fn failed(self, error: RpcError) {
+        self.reply.send(Err(error));
+    }
+}
+
+/// The answer to a request for a list of sessions.
+#[derive(Debug)]
+pub struct ListReply {
+    reply: Reply,
+}
+
+impl ListReply {
+    /// The sessions, and where the next list begins if there are more.
+    pub fn listed(self, sessions: &[SessionListed], next: Option<String>) {
+        let result = wire::list_sessions_response(sessions, next);
+        self.reply.send(Ok(result));
+    }
+
+    /// They cannot be named.
+    pub fn failed(self, error: RpcError) {
+        self.reply.send(Err(error));
+    }
+}
+
+/// The answer to a request to close a session.
+#[derive(Debug)]
+pub struct CloseReply {
+    reply: Reply,
+}
+
+impl CloseReply {
+    /// It is closed.
+    pub fn closed(self) {
+        self.reply.send(Ok(wire::close_session_response()));
+    }
+
+    /// It cannot be closed.
+    pub fn failed(self, error: RpcError) {
+        self.reply.send(Err(error));
+    }
+}
+
+/// The answer to a request for another mode.
+#[derive(Debug)]
+pub struct ModeReply {
+    reply: Reply,
+}
+
+impl ModeReply {
+    /// The session is in that mode.
+    pub fn set(self) {
+        self.reply.send(Ok(wire::set_mode_response()));
+    }
+
+    /// It is not.
+    pub fn failed(self, error: RpcError) {
+        self.reply.send(Err(error));
+    }
+}
+
+/// The answer to a request to set an option.
+#[derive(Debug)]
+pub struct OptionReply {
+    reply: Reply,
+}
+
+impl OptionReply {
+    /// It is set; here are all settings.
+    pub fn set(self, settings: &SessionSettings) {
+        self.reply.send(Ok(wire::set_option_response(settings)));
     }
 
     /// It is not.
@@ -293,73 +425,140 @@ impl Pump {
                     peer: Arc::clone(&self.peer),
                     id: Some(id),
                 };
-                match self.request(&method, &params) {
-                    Ok(Wanted::Answer(result)) => {
-                        reply.send(Ok(result));
-                        None
-                    }
-                    Ok(Wanted::NewSession(cwd)) => Some(AgentRequest::NewSession {
-                        cwd,
-                        reply: SessionReply { reply, load: false },
-                    }),
-                    Ok(Wanted::LoadSession(session, cwd)) => Some(AgentRequest::LoadSession {
-                        session,
-                        cwd,
-                        reply: SessionReply { reply, load: true },
-                    }),
-                    Ok(Wanted::Prompt(session, blocks)) => Some(AgentRequest::Prompt {
-                        session,
-                        blocks,
-                        reply: PromptReply { reply },
-                    }),
-                    Err(error) => {
-                        reply.send(Err(error));
-                        None
-                    }
-                }
+                self.request(&method, &params, reply)
             }
         }
     }
 
-    fn request(&self, method: &str, params: &Value) -> Result<Wanted, RpcError> {
-        let session = || {
-            parse::text(params, "sessionId")
-                .map(AcpSessionId)
-                .ok_or_else(|| RpcError::invalid_params("sessionId is missing"))
+    /// What a request asks for; its answer is owed to the reply within. None
+    /// when it was refused.
+    fn request(&self, method: &str, params: &Value, reply: Reply) -> Option<AgentRequest> {
+        let read = match read(method, params, self.description.keeps_sessions) {
+            Ok(read) => read,
+            Err(error) => {
+                reply.send(Err(error));
+                return None;
+            }
         };
-        let cwd = || {
-            parse::text(params, "cwd")
-                .map(PathBuf::from)
-                .filter(|cwd| cwd.is_absolute())
-                .ok_or_else(|| RpcError::invalid_params("cwd must be an absolute path"))
-        };
-        Ok(match method {
-            "initialize" => {
-                let AgentDescription {
-                    name,
-                    title,
-                    version,
-                    load_session,
-                } = &self.description;
-                Wanted::Answer(wire::initialized(name, title, version, *load_session))
+        Some(match read {
+            Wanted::Initialize(abilities) => {
+                reply.send(Ok(wire::initialized(&self.description)));
+                AgentRequest::Initialized(abilities)
             }
-            "session/new" => Wanted::NewSession(cwd()?),
-            "session/load" if self.description.load_session => {
-                Wanted::LoadSession(session()?, cwd()?)
-            }
-            "session/prompt" => {
-                let blocks = parse::list(params, "prompt")
-                    .ok_or_else(|| RpcError::invalid_params("prompt must be a list"))?;
-                Wanted::Prompt(session()?, blocks.iter().map(parse::block).collect())
-            }
-            _ => return Err(RpcError::method_not_found(method)),
+            Wanted::New(wanted) => AgentRequest::NewSession {
+                wanted,
+                reply: SessionReply {
+                    reply,
+                    opening: Opening::New,
+                },
+            },
+            Wanted::Open(opening, session, wanted) => AgentRequest::OpenSession {
+                session,
+                wanted,
+                replay: opening == Opening::Load,
+                reply: SessionReply { reply, opening },
+            },
+            Wanted::List(cwd, cursor) => AgentRequest::ListSessions {
+                cwd,
+                cursor,
+                reply: ListReply { reply },
+            },
+            Wanted::Close(session) => AgentRequest::CloseSession {
+                session,
+                reply: CloseReply { reply },
+            },
+            Wanted::Mode(session, mode) => AgentRequest::SetMode {
+                session,
+                mode,
+                reply: ModeReply { reply },
+            },
+            Wanted::Option(session, option, value) => AgentRequest::SetOption {
+                session,
+                option,
+                value,
+                reply: OptionReply { reply },
+            },
+            Wanted::Prompt(session, blocks) => AgentRequest::Prompt {
+                session,
+                blocks,
+                reply: PromptReply { reply },
+            },
         })
     }
 }
 
 enum Wanted {
-    Answer(Value),
-    NewSession(PathBuf),
-    LoadSession(AcpSessionId, PathBuf),
+    Initialize(HostAbilities),
+    New(SessionWanted),
+    Open(Opening, AcpSessionId, SessionWanted),
+    List(Option<PathBuf>, Option<String>),
+    Close(AcpSessionId),
+    Mode(AcpSessionId, String),
+    Option(AcpSessionId, String, String),
     Prompt(AcpSessionId, Vec<Block>),
+}
+
+fn read(method: &str, params: &Value, keeps_sessions: bool) -> Result<Wanted, RpcError> {
+    let missing = |key: &str| RpcError::invalid_params(format!("{key} is missing"));
+    let text = |key: &str| parse::text(params, key).ok_or_else(|| missing(key));
+    let session = || text("sessionId").map(AcpSessionId);
+    Ok(match method {
+        "initialize" => Wanted::Initialize(abilities(params)),
+        "session/new" => Wanted::New(wanted(params)?),
+        "session/load" if keeps_sessions => {
+            Wanted::Open(Opening::Load, session()?, wanted(params)?)
+        }
+        "session/resume" if keeps_sessions => {
+            Wanted::Open(Opening::Resume, session()?, wanted(params)?)
+        }
+        "session/list" if keeps_sessions => {
+            let cwd = parse::text(params, "cwd").map(PathBuf::from);
+            Wanted::List(cwd, parse::text(params, "cursor"))
+        }
+        "session/close" if keeps_sessions => Wanted::Close(session()?),
+        "session/set_mode" => Wanted::Mode(session()?, text("modeId")?),
+        "session/set_config_option" => {
+            Wanted::Option(session()?, text("configId")?, text("value")?)
+        }
+        "session/prompt" => {
+            let blocks = parse::list(params, "prompt")
+                .ok_or_else(|| RpcError::invalid_params("prompt must be a list"))?;
+            Wanted::Prompt(session()?, blocks.iter().map(parse::block).collect())
+        }
+        "authenticate" => {
+            let detail = "this agent needs no sign-in and offers no method for one";
+            return Err(RpcError::invalid_params(detail));
+        }
+        _ => return Err(RpcError::method_not_found(method)),
+    })
+}
+
+fn abilities(params: &Value) -> HostAbilities {
+    let offers = |pointer: &str| params.pointer(pointer).and_then(Value::as_bool) == Some(true);
+    HostAbilities {
+        read_text_file: offers("/clientCapabilities/fs/readTextFile"),
+        write_text_file: offers("/clientCapabilities/fs/writeTextFile"),
+        terminal: offers("/clientCapabilities/terminal"),
+    }
+}
+
+fn wanted(params: &Value) -> Result<SessionWanted, RpcError> {
+    let absolute = |path: String| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
+    let cwd = parse::text(params, "cwd")
+        .and_then(absolute)
+        .ok_or_else(|| RpcError::invalid_params("cwd must be an absolute path"))?;
+    let further = parse::list(params, "additionalDirectories").unwrap_or_default();
+    let further: Option<Vec<PathBuf>> = further
+        .iter()
+        .map(|path| absolute(path.as_str()?.to_owned()))
+        .collect();
+    let additional_directories = further
+        .ok_or_else(|| RpcError::invalid_params("additionalDirectories must be absolute paths"))?;
+    Ok(SessionWanted {
+        cwd,
+        additional_directories,
+        mcp_servers: parse::list(params, "mcpServers")
+            .unwrap_or_default()
+            .to_vec(),
+    })
 }

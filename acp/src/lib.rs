@@ -26,22 +26,28 @@
 //! "method not found" and reported.
 
 mod agent;
+mod client;
 mod error;
 mod host;
 mod parse;
 mod repair;
 mod rpc;
+mod session;
 mod update;
 mod wire;
 
 pub use agent::{
-    AgentDescription, AgentLink, AgentRequest, AgentRequests, AgentServer, PromptReply,
-    SessionReply,
+    AgentDescription, AgentLink, AgentRequest, AgentRequests, AgentServer, CloseReply, ListReply,
+    ModeReply, OptionReply, PromptReply, SessionReply,
 };
 pub use error::{AcpError, CloseReason, PromptFault, RpcError};
 pub use host::{
     AgentInfo, AuthMethod, Host, HostEvent, HostEvents, HostOptions, Modes, PermissionRequest,
     PermissionResponder, Report, SessionOpened, TurnId,
+};
+pub use session::{
+    HostAbilities, OptionCategory, OptionValue, SessionListed, SessionMode, SessionOption,
+    SessionSettings, SessionWanted, TerminalExit, TerminalOutput,
 };
 pub use update::{
     AcpSessionId, AgentUpdate, Block, Chunk, Command, ContextUsage, Cost, Location, Notice,

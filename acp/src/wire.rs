@@ -8,7 +8,9 @@ use agent_client_protocol::v1::schema as acp;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::agent::AgentDescription;
 use crate::parse::NOTICE;
+use crate::session::{OptionCategory, SessionListed, SessionOption, SessionSettings};
 use crate::update::{
     AcpSessionId, AgentUpdate, Block, Chunk, Location, PermissionOption, PermissionOptionKind,
     PermissionOutcome, PlanEntry, PlanPriority, PlanStatus, PromptOutcome, StopReason, TokenUsage,
@@ -32,11 +34,36 @@ pub(crate) fn initialize(name: &str, version: &str) -> Value {
     )
 }
 
-pub(crate) fn initialized(name: &str, title: &str, version: &str, load_session: bool) -> Value {
+/// Where an agent says what isolates its commands.
+const ISOLATION: &str = "sam/isolation";
+
+pub(crate) fn initialized(agent: &AgentDescription) -> Value {
+    let keeps = agent.keeps_sessions;
+    let sessions = acp::SessionCapabilities::new()
+        .list(keeps.then(acp::SessionListCapabilities::new))
+        .resume(keeps.then(acp::SessionResumeCapabilities::new))
+        .close(keeps.then(acp::SessionCloseCapabilities::new));
+    let prompts = acp::PromptCapabilities::new()
+        .image(agent.takes_images)
+        .embedded_context(true);
+    let info = acp::Implementation::new(agent.name.clone(), agent.version.clone());
+    let isolation = agent
+        .isolation
+        .clone()
+        .map(|level| (ISOLATION.to_owned(), level));
+    let meta: acp::Meta = isolation.into_iter().collect();
+    let servers = acp::McpCapabilities::new().http(true);
     value(
         acp::InitializeResponse::new(ProtocolVersion::V1)
-            .agent_capabilities(acp::AgentCapabilities::new().load_session(load_session))
-            .agent_info(acp::Implementation::new(name, version).title(title.to_owned())),
+            .agent_capabilities(
+                acp::AgentCapabilities::new()
+                    .load_session(keeps)
+                    .prompt_capabilities(prompts)
+                    .mcp_capabilities(servers)
+                    .session_capabilities(sessions),
+            )
+            .agent_info(info.title(agent.title.clone()))
+            .meta((!meta.is_empty()).then_some(meta)),
     )
 }
 
@@ -44,16 +71,122 @@ pub(crate) fn new_session(cwd: &Path) -> Value {
     value(acp::NewSessionRequest::new(cwd))
 }
 
-pub(crate) fn new_session_response(session: &AcpSessionId) -> Value {
-    value(acp::NewSessionResponse::new(session_id(session)))
+pub(crate) fn new_session_response(session: &AcpSessionId, settings: &SessionSettings) -> Value {
+    value(
+        acp::NewSessionResponse::new(session_id(session))
+            .modes(modes(settings))
+            .config_options(some_options(settings)),
+    )
+}
+
+fn modes(settings: &SessionSettings) -> Option<acp::SessionModeState> {
+    let all = settings.modes.iter().map(|mode| {
+        acp::SessionMode::new(mode.id.clone(), mode.name.clone())
+            .description(mode.description.clone())
+    });
+    let all: Vec<_> = all.collect();
+    (!all.is_empty()).then(|| acp::SessionModeState::new(settings.mode.clone(), all))
+}
+
+fn some_options(settings: &SessionSettings) -> Option<Vec<acp::SessionConfigOption>> {
+    Some(options(settings)).filter(|options| !options.is_empty())
+}
+
+fn options(settings: &SessionSettings) -> Vec<acp::SessionConfigOption> {
+    let option = |option: &SessionOption| {
+        let values: Vec<acp::SessionConfigSelectOption> = option
+            .values
+            .iter()
+            .map(|value| {
+                acp::SessionConfigSelectOption::new(value.value.clone(), value.name.clone())
+            })
+            .collect();
+        let (id, name, current) = (
+            option.id.clone(),
+            option.name.clone(),
+            option.current.clone(),
+        );
+        acp::SessionConfigOption::select(id, name, current, values).category(
+            match option.category {
+                OptionCategory::Mode => acp::SessionConfigOptionCategory::Mode,
+                OptionCategory::Model => acp::SessionConfigOptionCategory::Model,
+                OptionCategory::ThoughtLevel => acp::SessionConfigOptionCategory::ThoughtLevel,
+            },
+        )
+    };
+    settings.options.iter().map(option).collect()
+}
+
+/// The options as [`AgentUpdate::ConfigOptions`] has them.
+pub(crate) fn options_value(settings: &SessionSettings) -> Value {
+    value(options(settings))
+}
+
+pub(crate) fn resume_session_response(settings: &SessionSettings) -> Value {
+    value(
+        acp::ResumeSessionResponse::new()
+            .modes(modes(settings))
+            .config_options(some_options(settings)),
+    )
+}
+
+pub(crate) fn close_session_response() -> Value {
+    value(acp::CloseSessionResponse::new())
+}
+
+pub(crate) fn set_mode_response() -> Value {
+    value(acp::SetSessionModeResponse::new())
+}
+
+pub(crate) fn set_option_response(settings: &SessionSettings) -> Value {
+    value(acp::SetSessionConfigOptionResponse::new(options(settings)))
+}
+
+pub(crate) fn list_sessions_response(sessions: &[SessionListed], next: Option<String>) -> Value {
+    let session = |listed: &SessionListed| {
+        acp::SessionInfo::new(session_id(&listed.session), listed.cwd.clone())
+            .additional_directories(listed.additional_directories.clone())
+            .title(listed.title.clone())
+            .updated_at(listed.updated_at.clone())
+    };
+    let sessions = sessions.iter().map(session).collect();
+    value(acp::ListSessionsResponse::new(sessions).next_cursor(next))
+}
+
+pub(crate) fn read_text_file(session: &AcpSessionId, path: &Path) -> Value {
+    value(acp::ReadTextFileRequest::new(session_id(session), path))
+}
+
+pub(crate) fn write_text_file(session: &AcpSessionId, path: &Path, content: &str) -> Value {
+    let id = session_id(session);
+    value(acp::WriteTextFileRequest::new(id, path, content))
+}
+
+pub(crate) fn create_terminal(
+    session: &AcpSessionId,
+    command: &str,
+    arguments: &[String],
+    cwd: &Path,
+    limit: u64,
+) -> Value {
+    value(
+        acp::CreateTerminalRequest::new(session_id(session), command)
+            .args(arguments.to_vec())
+            .cwd(cwd.to_owned())
+            .output_byte_limit(limit),
+    )
 }
 
 pub(crate) fn load_session(session: &AcpSessionId, cwd: &Path) -> Value {
     value(acp::LoadSessionRequest::new(session_id(session), cwd))
 }
 
-pub(crate) fn load_session_response() -> Value {
-    value(acp::LoadSessionResponse::new())
+pub(crate) fn load_session_response(settings: &SessionSettings) -> Value {
+    value(
+        acp::LoadSessionResponse::new()
+            .modes(modes(settings))
+            .config_options(some_options(settings)),
+    )
 }
 
 pub(crate) fn prompt(session: &AcpSessionId, blocks: &[Block]) -> Value {

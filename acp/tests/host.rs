@@ -15,8 +15,8 @@ use proptest::prelude::*;
 use sam_acp::{
     AcpError, AcpSessionId, AgentDescription, AgentRequest, AgentServer, AgentUpdate, Block, Chunk,
     CloseReason, Host, HostEvent, HostEvents, HostOptions, Location, PermissionOption,
-    PermissionOptionKind, PermissionOutcome, PromptOutcome, Report, RpcError, StopReason,
-    TokenUsage, ToolCall, ToolCallUpdate, ToolContent, ToolKind, ToolStatus,
+    PermissionOptionKind, PermissionOutcome, PromptOutcome, Report, RpcError, SessionSettings,
+    StopReason, TokenUsage, ToolCall, ToolCallUpdate, ToolContent, ToolKind, ToolStatus,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, ReadHalf, WriteHalf};
@@ -371,13 +371,17 @@ async fn both_sides_together_speak_schema_v1() {
         name: "test-agent".to_owned(),
         title: "Test".to_owned(),
         version: "1".to_owned(),
-        load_session: false,
+        keeps_sessions: false,
+        takes_images: false,
+        isolation: None,
     };
     let (link, mut requests) = AgentServer::connect(reader, writer, description);
     tokio::spawn(async move {
         while let Some(request) = requests.recv().await {
             match request {
-                AgentRequest::NewSession { reply, .. } => reply.opened(&session()),
+                AgentRequest::NewSession { reply, .. } => {
+                    reply.opened(&session(), &SessionSettings::default());
+                }
                 AgentRequest::Prompt {
                     session,
                     blocks,
@@ -419,7 +423,12 @@ async fn both_sides_together_speak_schema_v1() {
                         });
                     });
                 }
-                AgentRequest::LoadSession { .. }
+                AgentRequest::Initialized(_)
+                | AgentRequest::OpenSession { .. }
+                | AgentRequest::ListSessions { .. }
+                | AgentRequest::CloseSession { .. }
+                | AgentRequest::SetMode { .. }
+                | AgentRequest::SetOption { .. }
                 | AgentRequest::Cancel { .. }
                 | AgentRequest::Closed(_) => {}
             }

@@ -30,6 +30,7 @@
 //! | [`catalogue`] | agents, models and words | – |
 //! | [`budget`] | limits, what is spent and reserved of them, usage | [`budget::ledger`] |
 //! | [`settings`] | what an installation can be set to | – |
+//! | [`tool_profile`] | which of the platform's tools an agent is offered | – |
 //! | [`table`] | – | all of them as tables |
 
 pub mod access;
@@ -51,3 +52,4 @@ pub mod settings;
 pub mod table;
 pub mod task;
 pub mod time;
+pub mod tool_profile;

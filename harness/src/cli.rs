@@ -5,12 +5,47 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sam_dialects::{Dialect, conversation};
 
+use sam_harness::transcript::Header;
+
+use crate::guard::GuardArgs;
+use crate::mcp::McpArgs;
+use crate::prompt::PromptArgs;
+use crate::sandbox::ConfineArgs;
+use crate::session::RecordArgs;
+
+/// How a person begins.
+const EXAMPLES: &str = "\
+Tell it where the model is, once:
+  export SAM_MODEL_URL=https://api.example.com/v1 SAM_MODEL_KEY=… SAM_MODEL=…
+Then let it work where you are; steps go to stderr, the answer to stdout:
+  sam-harness run -p \"The tests fail. Find the bug and fix it.\"
+  echo \"What does this program do?\" | sam-harness run --permission-mode read-only
+Look at what it did, and go on:
+  sam-harness show
+  sam-harness resume -p \"Now write a test for it.\"
+Or use it in an editor that speaks the Agent Client Protocol, as the command:
+  sam-harness acp
+
+`run` exits with 0 when the work is complete, 1 after an error, 2 when the command line is wrong,
+3 at a limit and 130 when it was cancelled.";
+
 /// A coding agent that works in one directory with one model.
 #[derive(Debug, Parser)]
-#[command(name = "sam-harness", version)]
+#[command(
+    name = "sam-harness",
+    disable_version_flag = true,
+    arg_required_else_help = true,
+    after_help = EXAMPLES
+)]
 pub(crate) struct Cli {
+    /// Print the version; with --verbose also what isolates commands on this machine.
+    #[arg(short = 'V', long)]
+    pub(crate) version: bool,
+    /// Say more of the version.
+    #[arg(long, requires = "version")]
+    pub(crate) verbose: bool,
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -19,27 +54,192 @@ pub(crate) enum Command {
     Acp(AcpArgs),
     /// Work on one prompt and exit: 0 complete, 1 error, 2 usage, 3 limit, 130 cancelled.
     Run(RunArgs),
+    /// List the sessions that are recorded, the one written last first.
+    List(ListArgs),
+    /// Show what happened in a session.
+    Show(ShowArgs),
+    /// Go through a recorded session again, with its replies as the model and its results as the tools: exits with 1 when a request differs from the one sent then.
+    Replay(ReplayArgs),
+    /// Go on with a recorded session; the same as run --resume.
+    Resume(ResumeArgs),
+    /// Print the system prompt that a session here would begin with.
+    Prompt(PromptCommand),
+    /// List the tools of the MCP servers, or call one.
+    Mcp(McpCommand),
+    /// Confine this process and become a command.
+    #[command(hide = true)]
+    Confine(ConfineArgs),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct AcpArgs {
     #[command(flatten)]
+    pub(crate) record: RecordArgs,
+    #[command(flatten)]
     pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) agent: AgentArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// What to do.
+    /// The workspace; nothing outside it is read or written by the file tools. Standard: the current directory, or the session's own.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Go on with a recorded session: its id, the beginning of it, or "last".
+    #[arg(long, value_name = "SESSION")]
+    pub(crate) resume: Option<String>,
+    #[command(flatten)]
+    pub(crate) task: TaskArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    /// The session: its id, the beginning of it, or "last".
+    #[arg(value_name = "SESSION", default_value = "last")]
+    pub(crate) session: String,
+    #[command(flatten)]
+    pub(crate) task: TaskArgs,
+}
+
+/// What `run` and `resume` have in common.
+#[derive(Debug, Args)]
+pub(crate) struct TaskArgs {
+    /// What to do; "-", or nothing where stdin is no terminal, reads it from stdin.
     #[arg(short, long, value_name = "TEXT")]
-    pub(crate) prompt: String,
-    /// The workspace; nothing outside it is read or written by the file tools.
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    pub(crate) dir: PathBuf,
+    pub(crate) prompt: Option<String>,
     /// What stdout gets; steps always go to stderr.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) agent: AgentArgs,
+    #[command(flatten)]
+    pub(crate) record: RecordArgs,
+}
+
+/// What an agent is told, may do, and is offered.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AgentArgs {
+    #[command(flatten)]
+    pub(crate) guard: GuardArgs,
+    #[command(flatten)]
+    pub(crate) mcp: McpArgs,
+    #[command(flatten)]
+    pub(crate) prompt: PromptArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PromptCommand {
+    /// The workspace.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) agent: AgentArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct McpCommand {
+    /// The tool to call, as it is listed; without one all are listed.
+    #[arg(value_name = "TOOL")]
+    pub(crate) tool: Option<String>,
+    /// Its arguments, a JSON object.
+    #[arg(value_name = "ARGUMENTS", default_value = "{}")]
+    pub(crate) arguments: String,
+    #[command(flatten)]
+    pub(crate) mcp: McpArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// One JSON object a line for each session.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) record: RecordArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// The session: its id, the beginning of it, or "last".
+    #[arg(value_name = "SESSION", default_value = "last")]
+    pub(crate) session: String,
+    /// The events as they are recorded, one JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) record: RecordArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// The session: its id, the beginning of it, or "last".
+    #[arg(value_name = "SESSION", default_value = "last")]
+    pub(crate) session: String,
+    /// What stdout gets; steps always go to stderr.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) record: RecordArgs,
+}
+
+/// Whether long conversations are compacted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Compaction {
+    /// Before they no longer fit the model's context.
+    Auto,
+    /// Only when the person says /compact.
+    Off,
+}
+
+impl Compaction {
+    /// Its word.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Off => "off",
+        }
+    }
+}
+
+impl Cli {
+    /// The settings that wrote a session's requests, as far as the requests
+    /// show them. They name no server.
+    pub(crate) fn model_of(header: &Header) -> Result<ModelArgs, String> {
+        let line = [
+            "sam-harness",
+            "run",
+            "--base-url",
+            "http://127.0.0.1/v1",
+            "--model",
+            &header.model,
+        ];
+        let cli = Self::try_parse_from(line).map_err(|error| error.to_string())?;
+        let Some(Command::Run(run)) = cli.command else {
+            return Err("the session's settings cannot be read".to_owned());
+        };
+        let unknown = |what: &str| format!("{what} is not known here");
+        let provider = match Dialect::parse(&header.provider) {
+            Some(Dialect::Chat) => Provider::Chat,
+            Some(Dialect::Responses) => Provider::Responses,
+            Some(Dialect::Messages) => Provider::Messages,
+            None => return Err(unknown(&header.provider)),
+        };
+        let effort = header
+            .effort
+            .as_deref()
+            .map(|effort| Effort::from_str(effort, true).map_err(|_| unknown(effort)));
+        Ok(ModelArgs {
+            provider,
+            effort: effort.transpose()?,
+            max_output: header.max_output,
+            context_window: header.context_window,
+            compaction: Compaction::from_str(&header.compaction, true)?,
+            headers: Vec::new(),
+            ..run.task.model
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -53,6 +253,7 @@ pub(crate) enum Output {
 }
 
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Model")]
 pub(crate) struct ModelArgs {
     /// The model API, including its version path (…/v1).
     #[arg(long, value_name = "URL", env = "SAM_MODEL_URL")]
@@ -68,6 +269,14 @@ pub(crate) struct ModelArgs {
     /// The model's id.
     #[arg(long, value_name = "ID", env = "SAM_MODEL")]
     pub(crate) model: String,
+    /// A further model that a host may choose for a session; may be given more than once, in the environment with commas between.
+    #[arg(
+        long = "further-model",
+        value_name = "ID",
+        env = "SAM_FURTHER_MODELS",
+        value_delimiter = ','
+    )]
+    pub(crate) further_models: Vec<String>,
     /// How the model API speaks.
     #[arg(long, value_enum, env = "SAM_MODEL_PROVIDER", default_value_t = Provider::Chat)]
     pub(crate) provider: Provider,
@@ -92,34 +301,47 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "TOKENS", env = "SAM_MODEL_MAX_OUTPUT", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_output: Option<u64>,
     /// The most model requests in one turn.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(help_heading = "Limits", long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_turns: u32,
     /// Seconds that one turn may take.
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(help_heading = "Limits", long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_seconds: Option<u64>,
     /// The most tokens, sent and received, of one turn; the reply that passes it is the last.
-    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(help_heading = "Limits", long, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_total_tokens: Option<u64>,
     /// How often the same calls with the same results may follow each other.
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..))]
+    #[arg(help_heading = "Limits", long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..))]
     pub(crate) max_repeats: u32,
-    /// The model's context in tokens, reported to the host beside what is used.
-    #[arg(long, value_name = "TOKENS", default_value_t = 128_000)]
+    /// The model's context in tokens: reported to the host beside what is used, and compacted for.
+    #[arg(help_heading = "Limits", long, value_name = "TOKENS", env = "SAM_MODEL_CONTEXT", default_value_t = 128_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) context_window: u64,
+    /// Whether a conversation near the end of the model's context is compacted.
+    #[arg(help_heading = "Limits", long, value_enum, env = "SAM_COMPACTION", default_value_t = Compaction::Auto)]
+    pub(crate) compaction: Compaction,
     /// Seconds for which a model API that is unreachable, busy or silent is tried again when it names no reset.
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    #[arg(
+        help_heading = "Limits",
+        long,
+        value_name = "SECONDS",
+        default_value_t = 300
+    )]
     pub(crate) retry_for: u64,
     /// Seconds for which limits that name their reset are waited for in one request, all together.
-    #[arg(long, value_name = "SECONDS", default_value_t = 21_600)]
+    #[arg(
+        help_heading = "Limits",
+        long,
+        value_name = "SECONDS",
+        default_value_t = 21_600
+    )]
     pub(crate) wait_for_reset: u64,
     /// Seconds without a reply's first byte after which it counts as lost.
-    #[arg(long, value_name = "SECONDS", default_value_t = 630, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(help_heading = "Limits", long, value_name = "SECONDS", default_value_t = 630, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) first_byte_timeout: u64,
     /// Seconds without a further byte after which a reply counts as cut off.
-    #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(help_heading = "Limits", long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) idle_timeout: u64,
     /// Seconds that one reply may take as a whole.
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(help_heading = "Limits", long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) reply_timeout: u64,
 }
 

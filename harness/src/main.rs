@@ -11,17 +11,28 @@
 //! process group ends with its time limit, the turn's cancellation or the
 //! agent's end; every call in the conversation has its result, so that it can
 //! always be continued; no fault of the model API and no habit of the model's
-//! keeps a turn for ever.
+//! keeps a turn for ever; no call runs that the session's permission mode does
+//! not admit, and no command with less isolation than was claimed.
 //!
 //! It knows nothing of tasks, nodes or the control plane: a model endpoint and
 //! a directory are all it gets.
 
+mod about;
 mod cli;
+mod guard;
+mod host;
+mod limits;
+mod mcp;
 mod model;
+mod notice;
 mod prompt;
+mod recorded;
 mod repeats;
 mod run;
+mod sandbox;
 mod serve;
+mod session;
+mod sink;
 mod tools;
 mod turn;
 mod visible;
@@ -37,6 +48,8 @@ use crate::cli::{Cli, Command};
 const COMPLETE: u8 = 0;
 /// Something failed.
 const FAILED: u8 = 1;
+/// The command line cannot be understood.
+const USAGE: u8 = 2;
 /// A limit of the turn was reached.
 const LIMIT: u8 = 3;
 /// Cancelled by a signal.
@@ -44,6 +57,12 @@ const CANCELLED: u8 = 130;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    let command = match cli.command {
+        None => return ExitCode::from(about::version(cli.version, cli.verbose)),
+        // Before there is a second thread: the kernel confines one by one.
+        Some(Command::Confine(args)) => return fail(&sandbox::confine(&args)),
+        Some(command) => command,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -52,9 +71,16 @@ fn main() -> ExitCode {
         Err(error) => return fail(&format!("cannot start: {error}")),
     };
     let code = runtime.block_on(async {
-        match cli.command {
+        match command {
             Command::Acp(args) => serve::serve(args).await,
             Command::Run(args) => run::run(args).await,
+            Command::Resume(args) => run::resume(args).await,
+            Command::List(args) => recorded::list(&args),
+            Command::Show(args) => recorded::show(&args),
+            Command::Replay(args) => recorded::replay(args).await,
+            Command::Prompt(args) => about::prompt(&args),
+            Command::Mcp(args) => about::mcp(args).await,
+            Command::Confine(args) => Err(sandbox::confine(&args)),
         }
     });
     // A blocking read of stdin must not keep the process.

@@ -3,40 +3,116 @@
 //! Stdout carries the result in the form asked for, stderr the steps. An
 //! interrupt cancels the turn; a second one ends the process at once.
 
-use std::io::{self, IsTerminal, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sam_acp::{ToolCall, ToolCallUpdate, ToolStatus};
+use sam_acp::{
+    Notice, PermissionOption, PlanEntry, PlanStatus, ToolCall, ToolCallUpdate, ToolStatus,
+};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{Output, RunArgs};
+use crate::cli::{Output, ResumeArgs, RunArgs, TaskArgs};
+use crate::guard::{Asked, Guard, PermissionMode, Person};
+use crate::limits::{Limits, TurnEnd, TurnSummary};
+use crate::mcp::Servers;
 use crate::model::{ModelClient, ModelError, Step, Trouble};
+use crate::prompt::PromptOptions;
+use crate::sandbox::Sandbox;
+use crate::session::{Records, header};
 use crate::tools::ProcessGroups;
-use crate::turn::{Conversation, Limits, Observer, TurnEnd, TurnSummary};
+use crate::turn::{Conversation, Observer, Prompt};
 use crate::workspace::Workspace;
 use crate::{CANCELLED, COMPLETE, FAILED, LIMIT};
 
-/// Works on the prompt; the exit code.
+/// The longest prompt that is read from stdin.
+const MAX_PROMPT: u64 = 16 * 1024 * 1024;
+
+/// Works on a prompt; the exit code.
 pub(crate) async fn run(args: RunArgs) -> Result<u8, String> {
+    work(args.task, args.dir, args.resume).await
+}
+
+/// Goes on with a session; the exit code.
+pub(crate) async fn resume(args: ResumeArgs) -> Result<u8, String> {
+    work(args.task, None, Some(args.session)).await
+}
+
+async fn work(args: TaskArgs, dir: Option<PathBuf>, resume: Option<String>) -> Result<u8, String> {
     let model = ModelClient::new(&args.model)?;
-    let workspace = Workspace::open(&args.dir)
-        .map_err(|error| format!("{} cannot be opened: {error}", args.dir.display()))?;
+    let prompt = prompt(args.prompt)?;
+    let records = Records::new(&args.record, Some(&args.model));
+    let printer = Printer::new(args.output);
+    let (session, workspace) = match resume {
+        None => {
+            let workspace = open(&dir.unwrap_or_else(|| PathBuf::from(".")))?;
+            let header = header(workspace.root(), Vec::new(), &args.model);
+            let (session, unrecorded) = records.begin(header)?;
+            if let Some(why) = unrecorded {
+                printer.step(&format!("  {why}"));
+            }
+            (session, workspace)
+        }
+        Some(wanted) => {
+            let session = records.resume(&wanted, &args.model);
+            let session = session.map_err(|error| error.to_string())?;
+            let own = session.header().map(|header| header.cwd.clone());
+            let dir = dir.or(own).unwrap_or_else(|| PathBuf::from("."));
+            (session, open(&dir)?)
+        }
+    };
     let groups = ProcessGroups::default();
-    let mut conversation = Conversation::new(workspace, groups.clone(), Limits::from(&args.model));
+    let sandbox = Arc::new(Sandbox::new(&args.agent.guard.sandbox)?);
+    let guard = Arc::new(Guard::new(&args.agent.guard, PermissionMode::Full, sandbox));
+    let limits = Limits::from(&args.model);
+    let servers = Servers::new(&args.agent.mcp, &[])?;
+    let options = PromptOptions::new(&args.agent.prompt)?;
+    let groups_of = groups.clone();
+    let mut conversation =
+        Conversation::new(workspace, groups_of, guard, session, limits, &options);
+    conversation.add_servers(servers);
+    let id = conversation.session().id().map(str::to_owned);
+    printer.begin(id.as_deref());
     let cancel = CancellationToken::new();
     cancel_on_signal(cancel.clone())?;
-    let printer = Printer {
-        output: args.output,
-        terminal: io::stdout().is_terminal(),
-        open_line: Mutex::default(),
-    };
-    let ended = conversation
-        .turn(&model, args.prompt, &printer, &cancel)
-        .await;
+    let turn = conversation.turn(&model, prompt, &printer, &cancel);
+    let ended = turn.await;
     groups.kill();
-    let code = match &ended {
+    printer.end(id.as_deref(), &ended);
+    Ok(exit_code(&ended))
+}
+
+fn open(dir: &Path) -> Result<Workspace, String> {
+    Workspace::open(dir).map_err(|error| format!("{} cannot be opened: {error}", dir.display()))
+}
+
+/// The prompt given, or stdin's.
+fn prompt(given: Option<String>) -> Result<Prompt, String> {
+    let stdin = io::stdin();
+    match given {
+        Some(text) if text != "-" => return Ok(text.into()),
+        None if stdin.is_terminal() => {
+            return Err("there is no prompt; give one with -p TEXT, or on stdin".to_owned());
+        }
+        Some(_) | None => {}
+    }
+    let mut text = String::new();
+    let read = stdin.lock().take(MAX_PROMPT + 1).read_to_string(&mut text);
+    read.map_err(|error| format!("the prompt cannot be read from stdin: {error}"))?;
+    if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_PROMPT {
+        return Err(format!("the prompt is longer than {MAX_PROMPT} bytes"));
+    }
+    if text.trim().is_empty() {
+        return Err("the prompt on stdin is empty".to_owned());
+    }
+    Ok(text.into())
+}
+
+/// The exit code of a turn that ended so.
+pub(crate) fn exit_code(ended: &Result<TurnSummary, ModelError>) -> u8 {
+    match ended {
         Ok(summary) => match summary.end {
             TurnEnd::Complete => COMPLETE,
             TurnEnd::MaxTokens
@@ -48,9 +124,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<u8, String> {
             TurnEnd::Cancelled => CANCELLED,
         },
         Err(_) => FAILED,
-    };
-    printer.end(&ended);
-    Ok(code)
+    }
 }
 
 fn cancel_on_signal(cancel: CancellationToken) -> Result<(), String> {
@@ -73,7 +147,7 @@ fn cancel_on_signal(cancel: CancellationToken) -> Result<(), String> {
 }
 
 /// Prints a turn.
-struct Printer {
+pub(crate) struct Printer {
     output: Output,
     /// Whether stdout is where a person also sees the steps.
     terminal: bool,
@@ -83,6 +157,20 @@ struct Printer {
 }
 
 impl Printer {
+    /// Nothing printed yet.
+    pub(crate) fn new(output: Output) -> Self {
+        Self {
+            output,
+            terminal: io::stdout().is_terminal(),
+            open_line: Mutex::default(),
+        }
+    }
+
+    /// Says which session this is.
+    pub(crate) fn begin(&self, session: Option<&str>) {
+        self.event(&json!({"type": "session", "session": session}));
+    }
+
     /// A reader that has left must not end the work.
     fn stdout(&self, text: &str) {
         let mut stdout = io::stdout().lock();
@@ -96,7 +184,8 @@ impl Printer {
         }
     }
 
-    fn step(&self, text: &str) {
+    /// A line for people.
+    pub(crate) fn step(&self, text: &str) {
         if self.terminal {
             self.end_line(&mut self.open_line());
         }
@@ -114,16 +203,20 @@ impl Printer {
         }
     }
 
-    fn end(&self, ended: &Result<TurnSummary, ModelError>) {
+    /// Prints how it ended.
+    pub(crate) fn end(&self, session: Option<&str>, ended: &Result<TurnSummary, ModelError>) {
         self.end_line(&mut self.open_line());
         let result = match ended {
             Ok(summary) => json!({
                 "type": "result",
+                "session": session,
                 "stop_reason": summary.end.word(),
                 "text": summary.text,
                 "model_requests": summary.requests,
                 "tool_calls": summary.tool_calls,
                 "usage": summary.usage,
+                "reads": summary.reads,
+                "rereads": summary.rereads,
             }),
             Err(error) => {
                 let code = match error {
@@ -131,7 +224,13 @@ impl Printer {
                     ModelError::Cancelled => None,
                 };
                 let said = error.to_string();
-                json!({"type": "result", "stop_reason": "error", "code": code, "error": said})
+                json!({
+                    "type": "result",
+                    "session": session,
+                    "stop_reason": "error",
+                    "code": code,
+                    "error": said,
+                })
             }
         };
         match self.output {
@@ -150,6 +249,13 @@ impl Printer {
                 }
             }
         }
+    }
+}
+
+/// There is nobody at a headless run.
+impl Person for Printer {
+    fn ask<'a>(&'a self, _: &'a ToolCallUpdate, _: &'a [PermissionOption]) -> Asked<'a> {
+        Box::pin(async { None })
     }
 }
 
@@ -206,5 +312,26 @@ impl Observer for Printer {
     fn stopped(&self, end: TurnEnd, why: &str) {
         self.event(&json!({"type": "stopped", "stop_reason": end.word(), "why": why}));
         self.step(&format!("  {why}"));
+    }
+
+    fn plan(&self, entries: &[PlanEntry]) {
+        self.event(&json!({"type": "plan", "entries": entries}));
+        for entry in entries {
+            let mark = match entry.status {
+                PlanStatus::Pending => " ",
+                PlanStatus::InProgress => "~",
+                PlanStatus::Completed => "x",
+            };
+            self.step(&format!("  [{mark}] {}", entry.content));
+        }
+    }
+
+    fn context(&self, used: u64) {
+        self.event(&json!({"type": "context", "used": used}));
+    }
+
+    fn notice(&self, notice: &Notice) {
+        self.event(&json!({"type": "notice", "notice": notice}));
+        self.step(&format!("  {}", notice.text));
     }
 }

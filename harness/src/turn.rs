@@ -3,37 +3,47 @@
 //!
 //! A call that cannot be read is answered with what is wrong with it; a call
 //! that gives the same result again and again, with a word that it does. Both
-//! are bounded.
+//! are bounded. A conversation that comes near the model's limit is compacted
+//! before the next request.
 //!
-//! Invariant: after every turn, however it ended, each call in the
-//! conversation is followed by its result, so the next prompt can follow.
+//! Invariants: after every turn, however it ended, each call in the
+//! conversation is followed by its result, so the next prompt can follow; a
+//! request begins with the bytes of the request before it, unless the
+//! conversation was compacted between them.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sam_acp::{ToolCall, ToolCallUpdate, ToolContent, ToolStatus};
+use sam_acp::{Block, Notice, PlanEntry, ToolCall, ToolCallUpdate, ToolContent, ToolStatus};
 use sam_dialects::Usage;
-use sam_dialects::conversation::{
-    Body, Message, Part, Reply, ReplyEvent, Role, StopReason, Tool, ToolCall as ToolUse, ToolResult,
-};
-use serde_json::{Map, Value};
+use sam_dialects::conversation::{Body, Part, Reply, StopReason, Tool, ToolCall as ToolUse};
+use sam_harness::transcript::{Digest, Event};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::ModelArgs;
-use crate::model::{FaultKind, ModelClient, ModelError, ReplySink, Step, Trouble};
+use crate::guard::{Guard, Person};
+use crate::limits::{Limits, TurnEnd, TurnSummary};
+use crate::mcp::Servers;
+use crate::model::{FaultKind, ModelClient, ModelError, Trouble};
+use crate::notice;
+use crate::prompt::PromptOptions;
 use crate::repeats::{MOST_UNREADABLE, Repeats, TELL_AT};
-use crate::tools::{self, Call, ProcessGroups, ToolContext, ToolOutput};
-use crate::visible::Visible;
+use crate::session::Session;
+use crate::sink::Sink;
+use crate::tools::{self, Call, Jobs, ProcessGroups, ToolContext, ToolOutput};
 use crate::workspace::Workspace;
 
 /// What is said of an answer whose text looks like a call.
 const CALL_IN_TEXT: &str =
     "the model wrote what looks like a tool call into its text; it was not run";
+/// The command that compacts a conversation.
+pub(crate) const COMPACT: &str = "/compact";
 
 /// Who watches a turn. Called in order, and never waits.
-pub(crate) trait Observer: Send + Sync {
+pub(crate) trait Observer: Person + Send + Sync {
     /// More of the answer; pieces with one id are one message.
     fn text(&self, message: &str, text: &str);
     /// More of the reasoning.
@@ -42,213 +52,237 @@ pub(crate) trait Observer: Send + Sync {
     fn tool_started(&self, call: &ToolCall);
     /// It shows something new, or has ended.
     fn tool_changed(&self, update: &ToolCallUpdate);
+    /// The plan changed; here is all of it.
+    fn plan(&self, entries: &[PlanEntry]);
+    /// A reply came; so many tokens the conversation has by now.
+    fn context(&self, used: u64);
     /// A reply did not come at the first attempt; troubles with one id are one
     /// reply's.
     fn trouble(&self, id: &str, trouble: &Trouble<'_>);
     /// A limit ended the turn.
     fn stopped(&self, end: TurnEnd, why: &str);
+    /// Something else worth knowing of the agent's condition.
+    fn notice(&self, notice: &Notice);
 }
 
-/// Why a turn ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TurnEnd {
-    /// The model called no more tools.
-    Complete,
-    /// The model ran out of output.
-    MaxTokens,
-    /// The limit on model requests was reached.
-    MaxTurns,
-    /// The time was up.
-    MaxSeconds,
-    /// The limit on tokens was reached.
-    MaxTotalTokens,
-    /// The same calls gave the same results too often.
-    Repeating,
-    /// The model's answer was withheld.
-    Refused,
-    /// Cancelled.
-    Cancelled,
+/// What a person says.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Prompt {
+    /// As the model is given it.
+    pub(crate) parts: Vec<Part>,
+    /// As a host gave it, when that is more than one text.
+    pub(crate) blocks: Vec<Block>,
 }
 
-impl TurnEnd {
-    /// The end as a word for programs.
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::Complete => "end_turn",
-            Self::MaxTokens => "max_tokens",
-            Self::MaxTurns => "max_turns",
-            Self::MaxSeconds => "max_seconds",
-            Self::MaxTotalTokens => "max_total_tokens",
-            Self::Repeating => "repeating",
-            Self::Refused => "refusal",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
-
-/// What bounds a turn.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    /// Model requests.
-    requests: u32,
-    time: Option<Duration>,
-    tokens: Option<u64>,
-    repeats: u32,
-}
-
-impl From<&ModelArgs> for Limits {
-    fn from(args: &ModelArgs) -> Self {
+impl From<String> for Prompt {
+    fn from(text: String) -> Self {
         Self {
-            requests: args.max_turns,
-            time: args.max_seconds.map(Duration::from_secs),
-            tokens: args.max_total_tokens,
-            repeats: args.max_repeats,
+            parts: vec![Part::text(text)],
+            blocks: Vec::new(),
         }
     }
 }
 
-impl Limits {
-    /// Why a turn ended, in words; nothing for an end that is no limit of ours.
-    fn words(&self, end: TurnEnd) -> Option<String> {
-        Some(match end {
-            TurnEnd::MaxTurns => format!("the limit of {} model requests", self.requests),
-            TurnEnd::MaxSeconds => {
-                format!("the limit of {} s", self.time.unwrap_or_default().as_secs())
-            }
-            TurnEnd::MaxTotalTokens => {
-                format!("the limit of {} tokens", self.tokens.unwrap_or_default())
-            }
-            TurnEnd::Repeating => format!(
-                "the same calls gave the same results {} times in a row",
-                self.repeats
-            ),
-            TurnEnd::Complete | TurnEnd::MaxTokens | TurnEnd::Refused | TurnEnd::Cancelled => {
-                return None;
-            }
-        })
+impl Prompt {
+    /// Whether it is the command that compacts.
+    fn is_compact(&self) -> bool {
+        matches!(self.parts.as_slice(), [part] if part.as_text().is_some_and(|text| text.trim() == COMPACT))
     }
 }
 
-/// A turn that ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TurnSummary {
-    pub(crate) end: TurnEnd,
-    /// The last message.
-    pub(crate) text: String,
-    /// Model requests that gave a reply.
-    pub(crate) requests: u32,
-    /// Tools run.
-    pub(crate) tool_calls: u32,
-    /// Over all replies.
-    pub(crate) usage: Usage,
-    /// Tokens of the conversation at its end, when the upstream tells.
-    pub(crate) context: Option<u64>,
-}
+/// Results of tools that are not run but remembered.
+pub(crate) type Remembered = HashMap<String, ToolOutput>;
 
 /// A conversation and what it needs to go on.
 pub(crate) struct Conversation {
     workspace: Arc<Workspace>,
     groups: ProcessGroups,
+    guard: Arc<Guard>,
+    jobs: Jobs,
+    servers: Servers,
     tools: Vec<Tool>,
-    messages: Vec<Message>,
+    session: Session,
     limits: Limits,
-    replies: u64,
-    call_ids: HashSet<String>,
+    remembered: Option<Remembered>,
 }
 
 impl Conversation {
-    /// A conversation that has only its instructions.
-    pub(crate) fn new(workspace: Workspace, groups: ProcessGroups, limits: Limits) -> Self {
-        let content = crate::prompt::system(&workspace);
+    /// A conversation that goes on where its session stands; a new one gets
+    /// its instructions.
+    pub(crate) fn new(
+        workspace: Workspace,
+        groups: ProcessGroups,
+        guard: Arc<Guard>,
+        mut session: Session,
+        limits: Limits,
+        prompt: &PromptOptions,
+    ) -> Self {
+        if session.messages().is_empty() {
+            let text = crate::prompt::system(prompt, &workspace, &guard);
+            session.commit(Event::Instructions { text });
+        }
+        session.fact("isolation", json!(guard.sandbox().level()));
         Self {
             workspace: Arc::new(workspace),
             groups,
+            guard,
+            jobs: Jobs::default(),
+            servers: Servers::default(),
             tools: tools::definitions(),
-            messages: vec![Message::text(Role::System, content)],
+            session,
             limits,
-            replies: 0,
-            call_ids: HashSet::new(),
+            remembered: None,
         }
+    }
+
+    /// Runs no tool, but gives what is remembered of it.
+    pub(crate) fn remember(&mut self, results: Remembered) {
+        self.remembered = Some(results);
+    }
+
+    /// Has these servers' tools, too.
+    pub(crate) fn add_servers(&mut self, servers: Servers) {
+        self.servers = servers;
+    }
+
+    /// Connects to the servers that are not connected, and offers what they
+    /// have.
+    async fn connect_servers(&mut self, observer: &dyn Observer, cancel: &CancellationToken) {
+        if self.servers.is_empty() {
+            return;
+        }
+        for (name, why) in self.servers.connect(cancel).await {
+            let notice = notice::server(&name, &why);
+            observer.notice(&notice);
+            self.session.commit(Event::Notice { notice });
+        }
+        self.tools = tools::definitions();
+        self.tools.extend(self.servers.definitions());
+    }
+
+    /// Offers these tools from here on.
+    pub(crate) fn offer(&mut self, tools: Vec<Tool>) {
+        self.tools = tools;
+    }
+
+    /// The conversation's record.
+    pub(crate) fn session(&mut self) -> &mut Session {
+        &mut self.session
     }
 
     /// Works on a prompt to the end of the turn.
     pub(crate) async fn turn(
         &mut self,
         model: &ModelClient,
-        prompt: String,
+        prompt: Prompt,
         observer: &dyn Observer,
         cancel: &CancellationToken,
     ) -> Result<TurnSummary, ModelError> {
+        if prompt.is_compact() {
+            return self.compact_now(model, observer);
+        }
+        self.connect_servers(observer, cancel).await;
         let limits = self.limits;
         // Time that is up ends a turn as a cancellation does.
         let stop = cancel.child_token();
         let time = limits.time.unwrap_or(Duration::MAX);
-        let mut work = pin!(self.work(model, prompt, observer, &stop));
-        let mut ended = match tokio::time::timeout(time, &mut work).await {
-            Ok(ended) => ended,
-            Err(_) => {
-                stop.cancel();
-                work.await
+        let ended = {
+            let mut work = pin!(self.work(model, prompt, observer, &stop));
+            match tokio::time::timeout(time, &mut work).await {
+                Ok(ended) => ended,
+                Err(_) => {
+                    stop.cancel();
+                    work.await
+                }
             }
         };
-        if let Ok(summary) = &mut ended {
+        let ended = ended.map(|mut summary| {
             if summary.end == TurnEnd::Cancelled && !cancel.is_cancelled() {
                 summary.end = TurnEnd::MaxSeconds;
             }
             if let Some(why) = limits.words(summary.end) {
-                observer.stopped(summary.end, &why);
+                self.stopped(summary.end, &why, observer);
             }
-        }
+            summary
+        });
+        self.end_turn(&ended, observer);
         ended
+    }
+
+    /// Records a turn's end.
+    fn end_turn(&mut self, ended: &Result<TurnSummary, ModelError>, observer: &dyn Observer) {
+        let event = match ended {
+            Ok(summary) => Event::TurnEnd {
+                end: summary.end.word().to_owned(),
+                error: None,
+                requests: summary.requests,
+                tool_calls: summary.tool_calls,
+                usage: summary.usage,
+            },
+            Err(error) => Event::TurnEnd {
+                end: "error".to_owned(),
+                error: Some(error.to_string()),
+                requests: 0,
+                tool_calls: 0,
+                usage: Usage::default(),
+            },
+        };
+        self.session.commit(event);
+        self.session.sync();
+        if let Some(why) = self.session.take_failure() {
+            observer.notice(&notice::unrecorded(&why));
+        }
+    }
+
+    fn stopped(&mut self, end: TurnEnd, why: &str, observer: &dyn Observer) {
+        let notice = notice::stopped(end, why);
+        self.session.commit(Event::Notice { notice });
+        observer.stopped(end, why);
     }
 
     async fn work(
         &mut self,
         model: &ModelClient,
-        prompt: String,
+        prompt: Prompt,
         observer: &dyn Observer,
         cancel: &CancellationToken,
     ) -> Result<TurnSummary, ModelError> {
-        self.messages.push(Message::text(Role::User, prompt));
+        self.session.offer(self.tools.clone());
+        self.session.commit(Event::Prompt {
+            parts: prompt.parts,
+            blocks: prompt.blocks,
+        });
+        let before = self.reads();
         let mut repeats = Repeats::new(self.limits.repeats);
-        let mut summary = TurnSummary {
-            end: TurnEnd::Complete,
-            text: String::new(),
-            requests: 0,
-            tool_calls: 0,
-            usage: Usage::default(),
-            context: None,
-        };
+        let mut summary = TurnSummary::default();
+        let mut refused_as_too_long = false;
         loop {
-            let limit = if summary.requests == self.limits.requests {
-                Some(TurnEnd::MaxTurns)
-            } else if self
-                .limits
-                .tokens
-                .is_some_and(|most| summary.usage.total >= most)
-            {
-                Some(TurnEnd::MaxTotalTokens)
-            } else {
-                None
-            };
-            if let Some(end) = limit {
+            if let Some(end) = self.limits.reached(&summary) {
                 summary.end = end;
-                return Ok(summary);
+                break;
             }
-            let mut sink = Sink::new(self.replies, observer);
-            self.replies += 1;
-            let prefix = format!("call_{}_", self.replies);
-            let asked = model.complete(&self.tools, &self.messages, &prefix, &mut sink, cancel);
-            let reply = match asked.await {
+            let body = self.request(model, observer)?;
+            let digest = digest(&body);
+            let number = self.session.state().replies;
+            let prefix = format!("call_{}_", number + 1);
+            let mut sink = Sink::new(number, &mut self.session, observer);
+            let asked = model.complete(body, &prefix, &mut sink, cancel).await;
+            let said = sink.said();
+            let reply = match asked {
                 Ok(reply) => reply,
+                Err(ModelError::Failed {
+                    kind: FaultKind::ContextFull,
+                    ..
+                }) if !refused_as_too_long && self.compact(model, "refused", observer)? => {
+                    refused_as_too_long = true;
+                    continue;
+                }
                 Err(error) => {
                     // What was shown was said.
-                    let said = sink.text.text().to_owned();
                     if !said.is_empty() {
-                        self.messages
-                            .push(Message::text(Role::Assistant, said.clone()));
-                        summary.text = said;
+                        summary.text.clone_from(&said);
                     }
+                    self.session.commit(Event::Broken { number, text: said });
                     match error {
                         ModelError::Cancelled => summary.end = TurnEnd::Cancelled,
                         // Some models end their work without a word.
@@ -258,33 +292,129 @@ impl Conversation {
                         } if summary.tool_calls > 0 => {}
                         ModelError::Failed { .. } => return Err(error),
                     }
-                    return Ok(summary);
+                    break;
                 }
             };
             summary.requests += 1;
             if let Some(usage) = reply.usage {
                 summary.usage = summary.usage.plus(usage);
                 summary.context = Some(usage.total);
+                observer.context(usage.total);
             }
-            let end = self.take(reply, observer, cancel, &mut summary, &mut repeats);
-            if let Some(end) = end.await? {
+            let taken = self.take(
+                number,
+                reply,
+                digest,
+                observer,
+                cancel,
+                &mut summary,
+                &mut repeats,
+            );
+            if let Some(end) = taken.await? {
                 summary.end = end;
-                return Ok(summary);
+                break;
             }
         }
+        let after = self.reads();
+        (summary.reads, summary.rereads) = (after.0 - before.0, after.1 - before.1);
+        Ok(summary)
+    }
+
+    fn reads(&self) -> (u64, u64) {
+        let state = self.session.state();
+        (state.reads, state.rereads)
+    }
+
+    /// The next request, after a compaction if it would be too long.
+    fn request(
+        &mut self,
+        model: &ModelClient,
+        observer: &dyn Observer,
+    ) -> Result<Vec<u8>, ModelError> {
+        let state = self.session.state();
+        let body = model.request(&state.settings, &state.tools, &state.messages)?;
+        if self.limits.compacts_at(length(&body), state.measured)
+            && self.compact(model, "full", observer)?
+        {
+            let state = self.session.state();
+            return model.request(&state.settings, &state.tools, &state.messages);
+        }
+        Ok(body)
+    }
+
+    /// Compacts the conversation; whether it has become shorter.
+    fn compact(
+        &mut self,
+        model: &ModelClient,
+        reason: &str,
+        observer: &dyn Observer,
+    ) -> Result<bool, ModelError> {
+        let state = self.session.state();
+        let write = |messages| model.request(&state.settings, &state.tools, messages);
+        let before = write(&state.messages)?;
+        let fixed = write(state.messages.get(..1).unwrap_or_default())?;
+        // Asked for, or refused by the model API, a compaction halves at least.
+        let room = match reason {
+            "full" => self.limits.room(state.measured),
+            _ => self.limits.room(state.measured).min(length(&before) / 2),
+        };
+        let room = room.saturating_sub(length(&fixed));
+        let compacted = self.session.compacted(room);
+        let after = write(&compacted.messages)?;
+        let (before, after) = (length(&before), length(&after));
+        // What saves less than a tenth is not worth the loss.
+        if after.saturating_mul(10) > before.saturating_mul(9) {
+            return Ok(false);
+        }
+        let messages = |of: usize| u64::try_from(of).unwrap_or(u64::MAX);
+        let event = Event::Compaction {
+            reason: reason.to_owned(),
+            bytes_before: before,
+            bytes_after: after,
+            messages_before: messages(state.messages.len()),
+            messages_after: messages(compacted.messages.len()),
+        };
+        let told = notice::compacted(before, after, compacted.compactions);
+        self.session.commit(Event::Notice {
+            notice: told.clone(),
+        });
+        self.session.replace(compacted, event);
+        observer.notice(&told);
+        Ok(true)
+    }
+
+    /// Compacts because the person asked.
+    fn compact_now(
+        &mut self,
+        model: &ModelClient,
+        observer: &dyn Observer,
+    ) -> Result<TurnSummary, ModelError> {
+        self.session.offer(self.tools.clone());
+        let text = match self.compact(model, "asked", observer)? {
+            true => "The conversation is compacted.",
+            false => "There is nothing to compact yet.",
+        };
+        observer.text(
+            &format!("compact-{}", self.session.state().compactions),
+            text,
+        );
+        let summary = TurnSummary {
+            text: text.to_owned(),
+            ..TurnSummary::default()
+        };
+        Ok(summary)
     }
 
     /// Adds a reply to the conversation, its calls under the ids they have by
     /// now. What it thought stays as it came.
-    fn say(&mut self, reply: Reply, calls: &[ToolUse]) {
-        let mut message = reply.into_message();
-        let said = message
-            .parts
-            .iter_mut()
-            .filter_map(|part| match &mut part.body {
-                Body::Call(call) => Some(call),
-                _ => None,
-            });
+    fn say(&mut self, number: u64, reply: Reply, calls: &[ToolUse], request: Digest) {
+        let (model, usage) = (reply.model.clone(), reply.usage);
+        let stop = reply.stop.as_ref().map(notice::stop_word);
+        let mut parts = reply.into_message().parts;
+        let said = parts.iter_mut().filter_map(|part| match &mut part.body {
+            Body::Call(call) => Some(call),
+            _ => None,
+        });
         for (call, made) in said.zip(calls) {
             call.id.clone_from(&made.id);
             // Some servers refuse a history whose arguments are no JSON object.
@@ -292,20 +422,29 @@ impl Conversation {
                 call.arguments = "{}".to_owned();
             }
         }
-        if message.parts.is_empty() {
+        if parts.is_empty() {
             // Some servers refuse an answer that is neither text nor calls.
-            message.parts.push(Part::text(""));
+            parts.push(Part::text(""));
         }
-        self.messages.push(message);
+        self.session.commit(Event::Reply {
+            number,
+            parts,
+            model,
+            usage,
+            stop,
+            request: Some(request),
+        });
     }
 
     /// Some servers number the calls of each reply anew; here an id is unique
     /// in the conversation.
-    fn make_ids_unique(&mut self, tool_uses: &mut [ToolUse]) {
+    fn make_ids_unique(&self, tool_uses: &mut [ToolUse]) {
+        let known = &self.session.state().call_ids;
+        let mut new = std::collections::HashSet::new();
         for tool_use in tool_uses {
             let given = tool_use.id.clone();
             let mut number = 2_u32;
-            while !self.call_ids.insert(tool_use.id.clone()) {
+            while known.contains(&tool_use.id) || !new.insert(tool_use.id.clone()) {
                 tool_use.id = format!("{given}-{number}");
                 number += 1;
             }
@@ -313,9 +452,15 @@ impl Conversation {
     }
 
     /// Takes a whole reply; the turn's end, if it is one.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the turn's own state, lent for one reply"
+    )]
     async fn take(
         &mut self,
+        number: u64,
         reply: Reply,
+        request: Digest,
         observer: &dyn Observer,
         cancel: &CancellationToken,
         summary: &mut TurnSummary,
@@ -333,15 +478,16 @@ impl Conversation {
                 Some(StopReason::Refusal) => TurnEnd::Refused,
                 _ => TurnEnd::Complete,
             };
-            if reply.call_in_text() {
-                observer.stopped(end, CALL_IN_TEXT);
+            let call_in_text = reply.call_in_text();
+            self.say(number, reply, &[], request);
+            if call_in_text {
+                self.stopped(end, CALL_IN_TEXT, observer);
             }
-            self.say(reply, &[]);
             return Ok(Some(end));
         }
         let mut end = None;
         self.make_ids_unique(&mut tool_uses);
-        self.say(reply, &tool_uses);
+        self.say(number, reply, &tool_uses, request);
         for tool_use in tool_uses {
             let mut output = if cancel.is_cancelled() {
                 ToolOutput::failed("not run: the turn was cancelled")
@@ -354,7 +500,7 @@ impl Conversation {
                 )
             } else {
                 summary.tool_calls += 1;
-                let call = Call::parse(&tool_use.name, &tool_use.arguments);
+                let call = Call::parse(&tool_use.name, &tool_use.arguments, &self.servers);
                 if repeats.read(call.is_ok()) {
                     let detail = format!("{MOST_UNREADABLE} in a row");
                     end = Some(Err(ModelError::failed(FaultKind::UnreadableCalls, detail)));
@@ -366,22 +512,10 @@ impl Conversation {
                 if repeats.too_many(times) {
                     end = Some(Ok(TurnEnd::Repeating));
                 } else if times >= TELL_AT {
-                    output.text.push_str(&format!(
-                        "\n[The same calls have now given the same results {times} times in a row. Try something \
-                         else, or say what stands in the way.]"
-                    ));
+                    output.text.push_str(&notice::repeated(times));
                 }
             }
-            let result = ToolResult {
-                call: tool_use.id,
-                parts: vec![Part::text(output.text)],
-                failed: output.failed,
-                custom: tool_use.custom,
-            };
-            self.messages.push(Message {
-                role: Role::User,
-                parts: vec![Body::Result(result).into()],
-            });
+            self.take_result(tool_use, output, observer);
         }
         if cancel.is_cancelled() {
             return Ok(Some(TurnEnd::Cancelled));
@@ -389,8 +523,26 @@ impl Conversation {
         end.transpose()
     }
 
+    /// Records what a tool gave, and what it changed of the conversation.
+    fn take_result(&mut self, tool_use: ToolUse, output: ToolOutput, observer: &dyn Observer) {
+        let update = ended(&tool_use.id, &output);
+        let plan = output.plan;
+        self.session.commit(Event::ToolResult {
+            call: tool_use.id,
+            parts: vec![Part::text(output.text)],
+            failed: output.failed,
+            custom: tool_use.custom,
+            update: Some(update),
+            files: output.files,
+        });
+        if let Some(entries) = plan {
+            observer.plan(&entries);
+            self.session.commit(Event::Plan { entries });
+        }
+    }
+
     async fn run_tool(
-        &self,
+        &mut self,
         tool_use: &ToolUse,
         call: Result<Call, String>,
         observer: &dyn Observer,
@@ -413,83 +565,79 @@ impl Conversation {
             shown.locations = description.locations;
         }
         observer.tool_started(&shown);
-        let output = match call {
-            Err(reason) => ToolOutput::failed(reason),
-            Ok(call) => {
-                let progress = |text: &str| {
-                    observer.tool_changed(&ToolCallUpdate {
-                        id: tool_use.id.clone(),
-                        content: Some(vec![ToolContent::Text {
-                            text: text.to_owned(),
-                        }]),
-                        ..ToolCallUpdate::default()
-                    });
-                };
-                let context = ToolContext {
-                    workspace: &self.workspace,
-                    groups: &self.groups,
-                    cancel,
-                    progress: &progress,
-                };
-                call.run(&context).await
-            }
-        };
-        observer.tool_changed(&ToolCallUpdate {
-            id: tool_use.id.clone(),
-            status: Some(if output.failed {
-                ToolStatus::Failed
-            } else {
-                ToolStatus::Completed
-            }),
-            content: Some(output.content()),
-            ..ToolCallUpdate::default()
+        self.session.commit(Event::ToolCall {
+            call: shown.clone(),
         });
+        let output = match (&mut self.remembered, call) {
+            (Some(results), _) => results
+                .remove(&tool_use.id)
+                .unwrap_or_else(|| ToolOutput::failed("not run: there is no record of it")),
+            (None, Err(reason)) => ToolOutput::failed(reason),
+            (None, Ok(call)) => match self.admit(&call, &shown, observer, cancel).await {
+                Err(why) => ToolOutput::failed(why),
+                Ok(()) => {
+                    let progress = |text: &str| {
+                        observer.tool_changed(&ToolCallUpdate {
+                            id: tool_use.id.clone(),
+                            content: Some(vec![ToolContent::Text {
+                                text: text.to_owned(),
+                            }]),
+                            ..ToolCallUpdate::default()
+                        });
+                    };
+                    let context = ToolContext {
+                        workspace: &self.workspace,
+                        groups: &self.groups,
+                        guard: &self.guard,
+                        jobs: &self.jobs,
+                        call: &tool_use.id,
+                        cancel,
+                        progress: &progress,
+                    };
+                    call.run(&context).await
+                }
+            },
+        };
+        observer.tool_changed(&ended(&tool_use.id, &output));
         output
     }
-}
 
-/// Passes on what is new of a reply that may be asked for more than once.
-struct Sink<'a> {
-    id: String,
-    observer: &'a dyn Observer,
-    text: Visible,
-    thought: Visible,
-}
-
-impl<'a> Sink<'a> {
-    fn new(reply: u64, observer: &'a dyn Observer) -> Self {
-        Self {
-            id: format!("reply-{reply}"),
-            observer,
-            text: Visible::new(format!("message-{reply}")),
-            thought: Visible::new(format!("thought-{reply}")),
+    /// Whether a call may run; a cancelled turn waits for no answer.
+    async fn admit(
+        &self,
+        call: &Call,
+        shown: &ToolCall,
+        observer: &dyn Observer,
+        cancel: &CancellationToken,
+    ) -> Result<(), String> {
+        tokio::select! {
+            admitted = self.guard.admit(call.access(), shown, observer) => admitted,
+            () = cancel.cancelled() => Err("not run: the turn was cancelled".to_owned()),
         }
     }
 }
 
-impl ReplySink for Sink<'_> {
-    fn delta(&mut self, event: &ReplyEvent) {
-        match event {
-            ReplyEvent::Text(text) | ReplyEvent::Refusal(text) => {
-                if let Some(new) = self.text.piece(text) {
-                    self.observer.text(&self.text.message(), &new);
-                }
-            }
-            ReplyEvent::Thinking(text) => {
-                if let Some(new) = self.thought.piece(text) {
-                    self.observer.thought(&self.thought.message(), &new);
-                }
-            }
-            // Calls are announced when they run: a cut reply's never do.
-            _ => {}
-        }
+/// What hosts see of a tool's end.
+fn ended(id: &str, output: &ToolOutput) -> ToolCallUpdate {
+    ToolCallUpdate {
+        id: id.to_owned(),
+        status: Some(if output.failed {
+            ToolStatus::Failed
+        } else {
+            ToolStatus::Completed
+        }),
+        content: Some(output.content()),
+        ..ToolCallUpdate::default()
     }
+}
 
-    fn trouble(&mut self, trouble: &Trouble<'_>) {
-        if let Step::Wait(_) = trouble.step {
-            self.text.restart();
-            self.thought.restart();
-        }
-        self.observer.trouble(&self.id, trouble);
+fn length(body: &[u8]) -> u64 {
+    u64::try_from(body.len()).unwrap_or(u64::MAX)
+}
+
+fn digest(body: &[u8]) -> Digest {
+    Digest {
+        sha256: tools::hexadecimal(&Sha256::digest(body)),
+        bytes: length(body),
     }
 }

@@ -12,6 +12,7 @@ pub(crate) struct Visible {
     shown: String,
     /// How many bytes of `shown` the current attempt has repeated.
     matched: usize,
+    withdrawn: Option<String>,
 }
 
 impl Visible {
@@ -22,7 +23,14 @@ impl Visible {
             version: 1,
             shown: String::new(),
             matched: 0,
+            withdrawn: None,
         }
+    }
+
+    /// What was shown under the id before, when the last piece began another
+    /// message.
+    pub(crate) fn take_withdrawn(&mut self) -> Option<String> {
+        self.withdrawn.take()
     }
 
     /// The id under which the text is shown.
@@ -56,6 +64,7 @@ impl Visible {
             self.matched = self.shown.len();
             return Some(new).filter(|new| !new.is_empty());
         }
+        self.withdrawn = Some(self.shown.clone());
         self.shown.truncate(self.matched);
         self.shown.push_str(text);
         self.matched = self.shown.len();

@@ -7,9 +7,12 @@
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+
+use crate::host::Host;
 
 /// An open workspace.
 #[derive(Debug)]
@@ -17,6 +20,8 @@ pub(crate) struct Workspace {
     root: PathBuf,
     given: PathBuf,
     dir: Dir,
+    /// Who else has its files open.
+    host: Option<Arc<dyn Host>>,
 }
 
 impl Workspace {
@@ -28,7 +33,19 @@ impl Workspace {
             root,
             given: path.to_owned(),
             dir,
+            host: None,
         })
+    }
+
+    /// The same, shared with a host.
+    pub(crate) fn with_host(mut self, host: Arc<dyn Host>) -> Self {
+        self.host = Some(host);
+        self
+    }
+
+    /// Who else has its files open.
+    pub(crate) fn host(&self) -> Option<&Arc<dyn Host>> {
+        self.host.as_ref()
     }
 
     /// The root without symlinks.
@@ -96,8 +113,25 @@ impl Workspace {
     }
 }
 
+/// The longest path that is repeated in an error.
+const MAX_SHOWN: usize = 300;
+
+/// A path for people and models: one line, whatever the name holds. A name with
+/// control characters, or one that is no UTF-8, is quoted.
+pub(crate) fn shown(path: &Path) -> String {
+    match path.to_str() {
+        Some(text) if !text.contains(char::is_control) => text.to_owned(),
+        _ => format!("\"{}\"", path.as_os_str().as_encoded_bytes().escape_ascii()),
+    }
+}
+
 /// What went wrong with a path, in words a model can act on.
 pub(crate) fn explain(path: &str, error: &io::Error) -> String {
+    let path = match path.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{}\u{2026}", path.get(..end).unwrap_or_default()),
+        None => path.to_owned(),
+    };
+    let path = shown(Path::new(&path));
     match error.kind() {
         io::ErrorKind::NotFound => format!("{path} does not exist"),
         io::ErrorKind::IsADirectory => format!("{path} is a directory"),

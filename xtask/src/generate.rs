@@ -121,6 +121,10 @@ fn settings(paths: &Paths) -> Result<String> {
         ("sam-vm-agent", "conformance"),
         ("sam-harness", "acp"),
         ("sam-harness", "run"),
+        ("sam-harness", "resume"),
+        ("sam-harness", "list"),
+        ("sam-harness", "show"),
+        ("sam-harness", "replay"),
         ("sam-sims", "gateway"),
         ("sam-sims", "github"),
     ] {

@@ -56,7 +56,16 @@ pub const AGENTS: &[Agent] = &[
         name: "SAM harness",
         executable: "sam-harness",
         package: None,
-        arguments: &["acp"],
+        // Nobody sits beside it, and what it builds needs the network; the rest of the machine stays
+        // closed to its commands.
+        arguments: &[
+            "acp",
+            "--permission-mode",
+            "full",
+            "--network",
+            "--allow-write",
+            "~",
+        ],
         dialect: Dialect::ChatCompletions,
         env: &[
             ("SAM_MODEL_URL", "$ORIGIN/v1"),

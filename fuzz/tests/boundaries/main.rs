@@ -6,7 +6,9 @@
 //!   that take what was read.
 //! - [`agents`]: the Agent Client Protocol, in recorded conversations.
 //! - [`models`]: server-sent events, chat chunks and requests.
+//! - [`patches`]: patches and edits of the harness, and the files they change.
 //! - [`tokens`]: signed claims, headers, cookies.
+//! - [`transcripts`]: sessions of the harness on disk.
 //! - [`markdown`]: agents' text as HTML.
 
 #![expect(
@@ -19,7 +21,9 @@ mod agents;
 mod frames;
 mod markdown;
 mod models;
+mod patches;
 mod tokens;
+mod transcripts;
 
 /// Most bytes that reading `length` bytes may hold: a value in memory is larger than its text.
 fn bound(length: usize) -> usize {

@@ -34,6 +34,8 @@ pub(crate) enum FaultKind {
     NotFound,
     /// The request is not accepted.
     RequestRefused,
+    /// The conversation is longer than the model's context.
+    ContextFull,
     /// What answers is not a model API.
     NotAReply,
     /// The reply is longer than can be held.
@@ -120,9 +122,15 @@ impl FaultKind {
                 false,
                 "What the model API says tells why; another model may accept it.",
             ),
+            Self::ContextFull => facts(
+                "model_context_full",
+                "Conversation too long",
+                false,
+                "Name the model's context with --context-window, so that the conversation is compacted in time.",
+            ),
             Self::NotAReply => facts(
                 "model_not_a_reply",
-                "Not a chat completion",
+                "Not a model's reply",
                 false,
                 "Check SAM_MODEL_URL: something else answers there.",
             ),
@@ -159,6 +167,9 @@ impl FaultKind {
     /// What an error answer means: by its code where that is known, else by
     /// its status. An error within a stream has no status.
     fn of(error: &ApiError) -> Self {
+        if is_too_long(error) {
+            return Self::ContextFull;
+        }
         match error.code.as_deref().unwrap_or_default() {
             "insufficient_quota" | "billing_hard_limit_reached" => return Self::QuotaExhausted,
             "rate_limit_exceeded" | "rate_limit_error" => return Self::RateLimited,
@@ -185,6 +196,22 @@ impl FaultKind {
             Some(_) => Self::RequestRefused,
         }
     }
+}
+
+/// Whether a request was refused because the conversation is too long. Only
+/// some APIs have a code for it.
+fn is_too_long(error: &ApiError) -> bool {
+    if error.code.as_deref() == Some("context_length_exceeded") {
+        return true;
+    }
+    let message = error.message.to_ascii_lowercase();
+    let words = [
+        "prompt is too long",
+        "maximum context length",
+        "exceeds the context",
+        "context window",
+    ];
+    matches!(error.status, Some(400 | 413)) && words.iter().any(|words| message.contains(words))
 }
 
 /// One failed attempt to get a reply.

@@ -9,16 +9,19 @@
 
 mod attempt;
 mod fault;
+mod recorded;
 mod retry;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use sam_dialects::conversation::{Message, Reasoning, Reply, ReplyEvent, Request, Tool};
+use sam_dialects::conversation::{Effort, Message, Reasoning, Reply, ReplyEvent, Request, Tool};
 use sam_dialects::{Dialect, Target, write_request};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use fault::{Fault, FaultKind};
+pub(crate) use recorded::{Came, Recorded, RecordedReply};
 
 use crate::cli::ModelArgs;
 use crate::model::retry::{Patience, Retry};
@@ -29,6 +32,13 @@ const STANDARD_OUTPUT: u64 = 16_384;
 const MESSAGES_VERSION: &str = "2023-06-01";
 /// From here on a pause is told by its end.
 const LONG: Duration = Duration::from_secs(60);
+
+/// What a session has chosen, by name.
+pub(crate) type Settings = BTreeMap<String, String>;
+/// The setting that names the model.
+pub(crate) const MODEL: &str = "model";
+/// The setting that says how hard it thinks.
+pub(crate) const EFFORT: &str = "effort";
 
 /// What a caller hears while a reply arrives.
 pub(crate) trait ReplySink: Send {
@@ -133,6 +143,8 @@ pub(crate) struct ModelClient {
     max_output: Option<u64>,
     clocks: Clocks,
     patience: Patience,
+    /// Replies that are repeated instead of asked for.
+    recorded: Option<Recorded>,
 }
 
 impl ModelClient {
@@ -182,23 +194,59 @@ impl ModelClient {
                 idle: Duration::from_secs(args.retry_for),
                 resets: Duration::from_secs(args.wait_for_reset),
             },
+            recorded: None,
         })
     }
 
-    /// Asks for a reply until it arrives whole. `id_prefix` names calls the
-    /// upstream left without an id.
-    pub(crate) async fn complete(
+    /// The same without a network: it gives these replies, one after the other.
+    pub(crate) fn recorded(mut self, replies: Recorded) -> Self {
+        self.recorded = Some(replies);
+        self
+    }
+
+    /// How the recorded replies went, if it gives some.
+    pub(crate) fn differences(&self) -> Vec<String> {
+        self.recorded
+            .as_ref()
+            .map_or_else(Vec::new, Recorded::differences)
+    }
+
+    /// The model asked when a session has not chosen another.
+    pub(crate) fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// How hard it is told to think when a session has not chosen otherwise.
+    pub(crate) fn effort(&self) -> Option<Effort> {
+        self.reasoning.effort
+    }
+
+    /// The bytes that ask for the next reply. Settings of the session go
+    /// before what the client was made with.
+    pub(crate) fn request(
         &self,
+        settings: &Settings,
         tools: &[Tool],
         messages: &[Message],
+    ) -> Result<Vec<u8>, ModelError> {
+        self.body(settings, tools, messages).map_err(|error| {
+            let detail = format!("it cannot be written: {error}");
+            ModelError::failed(FaultKind::RequestRefused, detail)
+        })
+    }
+
+    /// Asks with a [`Self::request`] until the reply arrives whole.
+    /// `id_prefix` names calls the upstream left without an id.
+    pub(crate) async fn complete(
+        &self,
+        body: Vec<u8>,
         id_prefix: &str,
         sink: &mut dyn ReplySink,
         cancel: &CancellationToken,
     ) -> Result<Reply, ModelError> {
-        let body = self.body(tools, messages).map_err(|error| {
-            let detail = format!("it cannot be written: {error}");
-            ModelError::failed(FaultKind::RequestRefused, detail)
-        })?;
+        if let Some(recorded) = &self.recorded {
+            return recorded.reply(&body, sink);
+        }
         let mut retry = Retry::new(self.patience);
         let mut before: Option<Fault> = None;
         loop {
@@ -249,16 +297,22 @@ impl ModelClient {
 impl ModelClient {
     fn body(
         &self,
+        settings: &Settings,
         tools: &[Tool],
         messages: &[Message],
     ) -> Result<Vec<u8>, sam_dialects::RequestError> {
+        let model = settings.get(MODEL).unwrap_or(&self.model);
+        let mut reasoning = self.reasoning.clone();
+        if let Some(effort) = settings.get(EFFORT) {
+            reasoning.effort = Effort::parse(effort);
+        }
         let mut request = Request {
-            model: self.model.clone(),
+            model: model.clone(),
             stream: true,
             messages: messages.to_vec(),
             tools: tools.to_vec(),
             max_output: self.max_output,
-            reasoning: self.reasoning.clone(),
+            reasoning,
             ..Request::default()
         };
         if self.target.dialect == Dialect::Messages {

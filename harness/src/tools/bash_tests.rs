@@ -1,17 +1,23 @@
 //! Tests of `bash` with real processes.
 
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
+use rustix::process::Pid;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::guard::Guard;
+use crate::tools::{Jobs, ProcessGroups};
 use crate::workspace::Workspace;
 
 struct Fixture {
     dir: tempfile::TempDir,
     workspace: Arc<Workspace>,
     groups: ProcessGroups,
+    guard: Guard,
+    jobs: Jobs,
     cancel: CancellationToken,
     progress: Mutex<Vec<String>>,
 }
@@ -24,6 +30,8 @@ impl Fixture {
             dir,
             workspace,
             groups: ProcessGroups::default(),
+            guard: Guard::open(),
+            jobs: Jobs::default(),
             cancel: CancellationToken::new(),
             progress: Mutex::default(),
         }
@@ -33,12 +41,16 @@ impl Fixture {
         let context = ToolContext {
             workspace: &self.workspace,
             groups: &self.groups,
+            guard: &self.guard,
+            jobs: &self.jobs,
+            call: "t",
             cancel: &self.cancel,
             progress: &|text| self.progress.lock().unwrap().push(text.to_owned()),
         };
         let bash = Bash {
             command: command.to_owned(),
             timeout_seconds: Some(seconds),
+            background: false,
         };
         bash.run(&context).await
     }
@@ -175,6 +187,7 @@ fn titles_are_one_short_line() {
     let bash = Bash {
         command: format!("\nls {}\necho", "x".repeat(500)),
         timeout_seconds: None,
+        background: false,
     };
     let title = bash.describe().title;
     assert!(title.starts_with("Run ls x") && title.len() < 170 && !title.contains('\n'));

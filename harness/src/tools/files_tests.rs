@@ -43,7 +43,8 @@ impl Fixture {
             offset,
             limit,
         }
-        .run(&self.workspace)
+        .read(&self.workspace)
+        .map(|output| output.text)
     }
 
     fn write(&self, path: &str, content: &str) -> ToolOutput {
@@ -54,8 +55,10 @@ impl Fixture {
     fn edit(&self, path: &str, old: &str, new: &str) -> ToolOutput {
         EditFile {
             path: path.to_owned(),
-            old_text: old.to_owned(),
-            new_text: new.to_owned(),
+            edits: Vec::new(),
+            old_text: Some(old.to_owned()),
+            new_text: Some(new.to_owned()),
+            replace_all: false,
         }
         .run(&self.workspace)
     }
@@ -257,6 +260,6 @@ fn an_edit_keeps_the_mode_and_shows_the_whole_change() {
         new: "#!/bin/sh\necho b\n".to_owned(),
     };
     assert_eq!(output.content(), [expected]);
-    std::fs::write(&file, b"\xff\xfe").unwrap();
-    assert!(f.edit("run.sh", "a", "b").text.contains("UTF-8"));
+    std::fs::write(&file, b"\xff\xfea").unwrap();
+    assert!(f.edit("run.sh", "a", "b").text.contains("binary"));
 }

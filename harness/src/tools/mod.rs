@@ -4,21 +4,34 @@
 //! and only then run. Whatever goes wrong is text for the model, never an
 //! error of the turn. Outputs are bounded.
 
+mod apply_patch;
 mod bash;
+mod disk;
 mod files;
+mod git;
+mod jobs;
 mod output;
+mod plan;
+mod process;
 mod search;
 
+use std::path::Path;
 use std::sync::Arc;
 
-use sam_acp::{Location, ToolContent, ToolKind};
+use sam_acp::{Location, PlanEntry, ToolContent, ToolKind};
 use sam_dialects::conversation::Tool;
+use sam_harness::transcript::FileSeen;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use bash::ProcessGroups;
+pub(crate) use jobs::Jobs;
+pub(crate) use output::HeadTail;
+pub(crate) use process::{ProcessGroups, SECRETS};
 
+use crate::guard::{Access, Guard};
+use crate::mcp::{ServerCall, Servers};
 use crate::workspace::Workspace;
 
 /// What a tool gave back.
@@ -30,6 +43,10 @@ pub(crate) struct ToolOutput {
     pub(crate) shown: Option<Vec<ToolContent>>,
     /// Whether it failed.
     pub(crate) failed: bool,
+    /// The files it read and wrote.
+    pub(crate) files: Vec<FileSeen>,
+    /// The plan, if it changed it.
+    pub(crate) plan: Option<Vec<PlanEntry>>,
 }
 
 impl ToolOutput {
@@ -44,8 +61,8 @@ impl ToolOutput {
     pub(crate) fn failed(message: impl AsRef<str>) -> Self {
         Self {
             text: format!("error: {}", message.as_ref()),
-            shown: None,
             failed: true,
+            ..Self::default()
         }
     }
 
@@ -73,6 +90,10 @@ impl From<Result<String, String>> for ToolOutput {
 pub(crate) struct ToolContext<'a> {
     pub(crate) workspace: &'a Arc<Workspace>,
     pub(crate) groups: &'a ProcessGroups,
+    pub(crate) guard: &'a Guard,
+    pub(crate) jobs: &'a Jobs,
+    /// The call's id.
+    pub(crate) call: &'a str,
     pub(crate) cancel: &'a CancellationToken,
     /// Hears the output so far of a tool that takes its time.
     pub(crate) progress: &'a (dyn Fn(&str) + Sync),
@@ -84,9 +105,14 @@ pub(crate) enum Call {
     ReadFile(files::ReadFile),
     WriteFile(files::WriteFile),
     EditFile(files::EditFile),
+    ApplyPatch(apply_patch::ApplyPatch),
     Bash(bash::Bash),
+    Job(jobs::JobCall),
     Glob(search::Glob),
     Grep(search::Grep),
+    Git(git::Git),
+    Plan(plan::Plan),
+    Server(ServerCall),
 }
 
 /// A call as people see it.
@@ -127,15 +153,26 @@ pub(crate) fn definitions() -> Vec<Tool> {
         ),
         Tool::function(
             "edit_file",
-            "Replaces one piece of a file. old_text must occur exactly once, without the line numbers of read_file; give enough lines around it.",
+            "Replaces pieces of a file, one after the other, all or none. Each old_text must occur exactly once, without the line numbers of read_file; give enough lines around it.",
             object(
                 json!({
                     "path": path,
-                    "old_text": {"type": "string", "description": "The exact text to replace."},
-                    "new_text": {"type": "string", "description": "The text to put there."},
+                    "edits": {"type": "array", "items": object(
+                        json!({
+                            "old_text": {"type": "string", "description": "The exact text to replace."},
+                            "new_text": {"type": "string", "description": "The text to put there."},
+                            "replace_all": {"type": "boolean", "description": "Every occurrence is meant."},
+                        }),
+                        &["old_text", "new_text"],
+                    )},
                 }),
-                &["path", "old_text", "new_text"],
+                &["path", "edits"],
             ),
+        ),
+        Tool::function(
+            "apply_patch",
+            "Adds, changes, moves and deletes files, all or none, by a patch: `*** Begin Patch`, then parts `*** Add File: path` (lines with +), `*** Delete File: path`, `*** Update File: path` (optional `*** Move to: path`, then hunks: an optional `@@ line above`, then lines with space, - or +), then `*** End Patch`.",
+            object(json!({"patch": {"type": "string"}}), &["patch"]),
         ),
         Tool::function(
             "bash",
@@ -144,8 +181,21 @@ pub(crate) fn definitions() -> Vec<Tool> {
                 json!({
                     "command": {"type": "string"},
                     "timeout_seconds": {"type": "integer", "description": "Time limit; default 120, at most 600."},
+                    "background": {"type": "boolean", "description": "Let it run and go on, for servers and long builds; look after it with job."},
                 }),
                 &["command"],
+            ),
+        ),
+        Tool::function(
+            "job",
+            "Looks after a command in the background: poll gives its new output and whether it still runs, kill ends it, list names all.",
+            object(
+                json!({
+                    "action": {"type": "string", "enum": ["poll", "kill", "list"]},
+                    "job": {"type": "integer"},
+                    "wait_seconds": {"type": "integer", "description": "With poll: how long to wait for its end; default 0, at most 120."},
+                }),
+                &["action"],
             ),
         ),
         Tool::function(
@@ -169,21 +219,61 @@ pub(crate) fn definitions() -> Vec<Tool> {
                 &["pattern"],
             ),
         ),
+        Tool::function(
+            "git",
+            "Shows the work tree's status, a diff, the log or one commit. To change anything use bash.",
+            object(
+                json!({
+                    "view": {"type": "string", "enum": ["status", "diff", "log", "show"]},
+                    "revision": {"type": "string", "description": "A commit, branch or range; not with status."},
+                    "path": {"type": "string", "description": "Only this file or directory."},
+                    "staged": {"type": "boolean", "description": "With diff: what is staged."},
+                    "limit": {"type": "integer", "description": "With log: commits; default 20."},
+                }),
+                &["view"],
+            ),
+        ),
+        Tool::function(
+            "plan",
+            "Keeps the plan of a task of several steps, for the person to see: all steps each time, one of them in progress.",
+            object(
+                json!({"steps": {"type": "array", "items": object(
+                    json!({
+                        "step": {"type": "string"},
+                        "status": {"type": "string", "enum": ["pending", "in_progress", "completed"]},
+                    }),
+                    &["step", "status"],
+                )}}),
+                &["steps"],
+            ),
+        ),
     ]
 }
 
 impl Call {
-    /// Reads a call's arguments, given as JSON text.
-    pub(crate) fn parse(name: &str, arguments: &str) -> Result<Self, String> {
+    /// Reads a call's arguments, given as JSON text. What is no tool of ours may
+    /// be one of a server.
+    pub(crate) fn parse(name: &str, arguments: &str, servers: &Servers) -> Result<Self, String> {
         Ok(match name {
             "read_file" => Self::ReadFile(read(arguments)?),
             "write_file" => Self::WriteFile(read(arguments)?),
             "edit_file" => Self::EditFile(read(arguments)?),
+            "apply_patch" => Self::ApplyPatch(read(arguments)?),
             "bash" => Self::Bash(read(arguments)?),
+            "job" => Self::Job(read(arguments)?),
             "glob" => Self::Glob(read(arguments)?),
             "grep" => Self::Grep(read(arguments)?),
+            "git" => Self::Git(read(arguments)?),
+            "plan" => Self::Plan(read(arguments)?),
             other => {
-                let known: Vec<_> = definitions().into_iter().map(|tool| tool.name).collect();
+                if let Some(call) = servers.call(other) {
+                    return Ok(Self::Server(call.with(read(arguments)?)));
+                }
+                let known: Vec<_> = definitions()
+                    .into_iter()
+                    .chain(servers.definitions())
+                    .map(|tool| tool.name)
+                    .collect();
                 return Err(format!(
                     "there is no tool {other}; there are {}",
                     known.join(", ")
@@ -192,29 +282,76 @@ impl Call {
         })
     }
 
+    /// What it would do, for the guard.
+    pub(crate) fn access(&self) -> Access<'_> {
+        match self {
+            Self::ReadFile(_)
+            | Self::Glob(_)
+            | Self::Grep(_)
+            | Self::Git(_)
+            | Self::Job(_)
+            | Self::Plan(_) => Access::Read,
+            Self::WriteFile(_) | Self::EditFile(_) | Self::ApplyPatch(_) => Access::Edit,
+            Self::Bash(call) => Access::Command(call.command()),
+            Self::Server(call) => Access::Server(&call.full),
+        }
+    }
+
     /// The call for people.
     pub(crate) fn describe(&self, workspace: &Workspace) -> Description {
         match self {
             Self::ReadFile(call) => call.describe(workspace),
             Self::WriteFile(call) => call.describe(workspace),
             Self::EditFile(call) => call.describe(workspace),
+            Self::ApplyPatch(call) => call.describe(workspace),
             Self::Bash(call) => call.describe(),
+            Self::Job(call) => call.describe(),
             Self::Glob(call) => call.describe(),
             Self::Grep(call) => call.describe(),
+            Self::Git(call) => call.describe(),
+            Self::Plan(call) => call.describe(),
+            Self::Server(call) => Description {
+                title: shorten(&call.title(), 200),
+                kind: ToolKind::Other,
+                locations: Vec::new(),
+            },
         }
     }
 
     /// Runs the call.
     pub(crate) async fn run(self, context: &ToolContext<'_>) -> ToolOutput {
         match self {
-            Self::ReadFile(call) => call.run(context.workspace).into(),
-            Self::WriteFile(call) => call.run(context.workspace),
-            Self::EditFile(call) => call.run(context.workspace),
+            Self::ReadFile(call) => on_files(context, move |w| call.run(w)).await,
+            Self::WriteFile(call) => on_files(context, move |w| call.run(w)).await,
+            Self::EditFile(call) => on_files(context, move |w| call.run(w)).await,
+            Self::ApplyPatch(call) => on_files(context, move |w| call.run(w)).await,
             Self::Bash(call) => call.run(context).await,
+            Self::Job(call) => call.run(context).await,
+            Self::Git(call) => call.run(context).await,
+            Self::Plan(call) => call.run(),
+            Self::Server(call) => call.run(context.cancel).await,
             Self::Glob(call) => search::in_background(context, move |w, s| call.run(w, s)).await,
             Self::Grep(call) => search::in_background(context, move |w, s| call.run(w, s)).await,
         }
     }
+}
+
+/// Works on files: at once on the disk's, on a thread of its own where a host
+/// has to be waited for.
+async fn on_files(
+    context: &ToolContext<'_>,
+    work: impl FnOnce(&Workspace) -> ToolOutput + Send + 'static,
+) -> ToolOutput {
+    if !context
+        .workspace
+        .host()
+        .is_some_and(|host| host.lends_files())
+    {
+        return work(context.workspace);
+    }
+    let workspace = Arc::clone(context.workspace);
+    let worked = tokio::task::spawn_blocking(move || work(&workspace)).await;
+    worked.unwrap_or_else(|error| ToolOutput::failed(format!("the tool failed: {error}")))
 }
 
 fn read<T: DeserializeOwned>(arguments: &str) -> Result<T, String> {
@@ -244,6 +381,29 @@ fn lenient_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u
         .map_err(|_| serde::de::Error::custom(format!("{text} is not a whole number from 0")))
 }
 
+/// What a tool saw of a file, or left of it: `shown` are the lines it showed,
+/// none when it wrote the file.
+fn file_seen(path: &Path, bytes: &[u8], shown: Option<(u64, u64)>) -> FileSeen {
+    let lines = String::from_utf8_lossy(bytes).lines().count();
+    FileSeen {
+        path: path.display().to_string(),
+        sha256: hexadecimal(&Sha256::digest(bytes)),
+        lines: u64::try_from(lines).unwrap_or(u64::MAX),
+        shown,
+        written: shown.is_none(),
+    }
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
 /// At most `max` bytes of a title or line, cut at a character.
 fn shorten(text: &str, max: usize) -> String {
     if text.len() <= max {
@@ -257,6 +417,9 @@ fn shorten(text: &str, max: usize) -> String {
 }
 
 #[cfg(test)]
+mod calls_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -265,10 +428,11 @@ mod tests {
         let call = Call::parse(
             "read_file",
             r#"{"path":"a","offset":"3","limit":2.0,"x":1}"#,
+            &Servers::default(),
         );
         assert!(matches!(call, Ok(Call::ReadFile(_))));
         let check = |name: &str, arguments: &str, expected: &str| {
-            let error = Call::parse(name, arguments).unwrap_err();
+            let error = Call::parse(name, arguments, &Servers::default()).unwrap_err();
             assert!(error.contains(expected), "{error}");
         };
         check("read_file", "", "path");

@@ -16,7 +16,7 @@ use sam_acp::ToolKind;
 use serde::Deserialize;
 
 use crate::tools::{Description, ToolContext, ToolOutput, shorten};
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, shown};
 
 const MAX_PATHS: usize = 500;
 const MAX_HITS: usize = 200;
@@ -90,7 +90,7 @@ impl Glob {
                     more = true;
                     break;
                 }
-                found.push(file.display().to_string());
+                found.push(shown(&file));
             }
         }
         if found.is_empty() {
@@ -245,7 +245,7 @@ fn search_file(workspace: &Workspace, file: &Path, regex: &Regex, hits: &mut Vec
     for (number, line) in (1_u64..).zip(text.lines()) {
         if regex.is_match(line) {
             let line = shorten(line, MAX_LINE);
-            hits.push(format!("{}:{number}:{line}", file.display()));
+            hits.push(format!("{}:{number}:{line}", shown(file)));
             if hits.len() > MAX_HITS {
                 return;
             }

@@ -116,7 +116,7 @@ fn what_will_not_mend_is_not_tried_again() {
     let output = Harness::new(&server).run();
     check_code(&output, 1);
     assert!(
-        err(&output).contains("Not a chat completion: <html>hi"),
+        err(&output).contains("Not a model's reply: <html>hi"),
         "{}",
         err(&output)
     );

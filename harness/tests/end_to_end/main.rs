@@ -9,7 +9,10 @@
 )]
 
 mod acp;
+mod context;
 mod faults;
 mod limits;
 mod run;
+mod sandbox;
 mod server;
+mod sessions;

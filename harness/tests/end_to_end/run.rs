@@ -9,7 +9,7 @@ use crate::server::{
 use serde_json::{Value, json};
 
 pub(crate) struct Harness {
-    dir: tempfile::TempDir,
+    pub(crate) dir: tempfile::TempDir,
     url: String,
     arguments: Vec<String>,
 }
@@ -51,6 +51,7 @@ impl Harness {
             .env("SAM_MODEL_URL", &self.url)
             .env("SAM_MODEL_KEY", "k-123")
             .env("SAM_MODEL", "m")
+            .env("XDG_STATE_HOME", self.dir.path().join("state"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -60,6 +61,34 @@ impl Harness {
 
     pub(crate) fn run(&self) -> Output {
         self.start().wait_with_output().unwrap()
+    }
+
+    /// Another command about the same sessions.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sam-harness"));
+        command
+            .args(words)
+            .current_dir(self.dir.path())
+            .env("SAM_MODEL_URL", &self.url)
+            .env("SAM_MODEL_KEY", "k-123")
+            .env("SAM_MODEL", "m")
+            .env("XDG_STATE_HOME", self.dir.path().join("state"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Its output, when it has succeeded.
+    pub(crate) fn says(&self, words: &[&str]) -> String {
+        let output = self.command(words).output().unwrap();
+        check_code(&output, 0);
+        out(&output)
+    }
+
+    /// What is recorded of the last session, line by line.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        let said = self.says(&["show", "--json"]);
+        let lines = said.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.collect()
     }
 }
 
@@ -112,9 +141,13 @@ fn an_answer_is_printed_and_the_request_is_what_it_should_be() {
             "read_file",
             "write_file",
             "edit_file",
+            "apply_patch",
             "bash",
+            "job",
             "glob",
-            "grep"
+            "grep",
+            "git",
+            "plan",
         ]
     );
     assert_eq!(

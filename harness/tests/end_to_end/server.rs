@@ -36,10 +36,12 @@ pub(crate) enum Step {
     HalfEvent,
 }
 
-#[derive(Default)]
+/// What is answered to a request; none for a request nobody expects.
+type Model = Box<dyn FnMut(&Value) -> Option<Reply> + Send>;
+
 struct State {
     requests: Vec<Value>,
-    script: Vec<Reply>,
+    model: Model,
     released: u32,
     holding: u32,
     client_left: u32,
@@ -58,10 +60,24 @@ impl Server {
     }
 
     pub(crate) fn on(listener: TcpListener, script: Vec<Reply>) -> Self {
+        let mut script = script.into_iter();
+        Self::with(listener, Box::new(move |_| script.next()))
+    }
+
+    /// A server that answers what it is asked.
+    pub(crate) fn thinking(mut model: impl FnMut(&Value) -> Reply + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::with(listener, Box::new(move |request| Some(model(request))))
+    }
+
+    fn with(listener: TcpListener, model: Model) -> Self {
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
         let state = State {
-            script: script.into_iter().rev().collect(),
-            ..State::default()
+            requests: Vec::new(),
+            model,
+            released: 0,
+            holding: 0,
+            client_left: 0,
         };
         let server = Self {
             url,
@@ -129,11 +145,13 @@ impl Server {
         reader.read_exact(&mut body)?;
         let mut request: Value = serde_json::from_slice(&body).unwrap();
         request["_head"] = json!(head);
+        request["_body"] = json!(String::from_utf8(body).unwrap());
         let reply = {
             let mut state = self.state.0.lock().unwrap();
+            let reply = (state.model)(&request);
             state.requests.push(request);
             self.state.1.notify_all();
-            state.script.pop()
+            reply
         };
         match reply {
             None => panic!("an unexpected request: {head}"),

@@ -120,6 +120,17 @@ impl<'a> Tool<'a> {
             .find(|name| self.properties.contains_key(*name))
     }
 
+    /// A property that lists edits, with the names an edit has for the old and the new text.
+    fn list_of_edits(&self) -> Option<(&'a str, &'static str, &'static str)> {
+        self.properties.iter().find_map(|(list, schema)| {
+            let edit = schema.pointer("/items/properties")?.as_object()?;
+            let one_of = |names: &[&'static str]| {
+                names.iter().copied().find(|name| edit.contains_key(*name))
+            };
+            Some((list.as_str(), one_of(OLD)?, one_of(NEW)?))
+        })
+    }
+
     /// The name without the prefix of an extension, as in `developer__shell`, in lower case.
     fn plain_name(&self) -> String {
         self.name
@@ -219,7 +230,7 @@ impl<'a> Toolbox<'a> {
             let (old, new) = (tool.one_of(OLD).is_some(), tool.one_of(NEW).is_some());
             let content = tool.one_of(CONTENT).is_some();
             let pattern = tool.one_of(PATTERN).is_some();
-            let slot = if path && old && new {
+            let slot = if path && (old && new || tool.list_of_edits().is_some()) {
                 &mut toolbox.edit
             } else if path && content && tool.named(&["write", "create", "save"]) {
                 &mut toolbox.write
@@ -300,6 +311,14 @@ impl<'a> Toolbox<'a> {
 
     fn edit_call(&self, path: &str, old: &str, new: &str, whole: &str) -> Option<Call> {
         if let Some(tool) = &self.edit {
+            if let Some((list, before, after)) = tool.list_of_edits() {
+                let mut call = tool.call(&[(tool.one_of(PATHS)?, path)]);
+                let edits = json!([{ before: old, after: new }]);
+                call.arguments
+                    .as_object_mut()?
+                    .insert(list.to_owned(), edits);
+                return Some(call);
+            }
             let mut call = tool.call(&[
                 (tool.one_of(PATHS)?, path),
                 (tool.one_of(OLD)?, old),

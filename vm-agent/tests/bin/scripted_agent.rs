@@ -10,7 +10,8 @@
 use sam_acp::{
     AcpSessionId, AgentDescription, AgentLink, AgentRequest, AgentServer, AgentUpdate, Block,
     Chunk, PermissionOption, PermissionOptionKind, PlanPriority, PromptOutcome, PromptReply,
-    RpcError, StopReason, TokenUsage, ToolCall, ToolCallUpdate, ToolContent, ToolStatus,
+    RpcError, SessionSettings, StopReason, TokenUsage, ToolCall, ToolCallUpdate, ToolContent,
+    ToolStatus,
 };
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -63,16 +64,17 @@ async fn main() {
         name: "scripted".into(),
         title: "Scripted".into(),
         version: "1".into(),
-        load_session: false,
+        keeps_sessions: false,
+        takes_images: false,
+        isolation: None,
     };
     let (link, mut requests) =
         AgentServer::connect(tokio::io::stdin(), tokio::io::stdout(), description);
     let cancelled = Arc::new(AtomicBool::new(false));
     while let Some(request) = requests.recv().await {
         match request {
-            AgentRequest::NewSession { reply, .. } => reply.opened(&AcpSessionId("s1".into())),
-            AgentRequest::LoadSession { reply, .. } => {
-                reply.failed(RpcError::method_not_found("session/load"));
+            AgentRequest::NewSession { reply, .. } => {
+                reply.opened(&AcpSessionId("s1".into()), &SessionSettings::default());
             }
             AgentRequest::Prompt {
                 session,
@@ -90,6 +92,9 @@ async fn main() {
             }
             AgentRequest::Cancel { .. } => cancelled.store(true, Ordering::Relaxed),
             AgentRequest::Closed(_) => break,
+            // It keeps no sessions and has no modes; a reply that is dropped
+            // answers with an error.
+            _ => {}
         }
     }
 }

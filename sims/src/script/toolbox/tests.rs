@@ -80,6 +80,19 @@ fn tools_are_recognised_by_their_schemas() {
 }
 
 #[test]
+fn an_edit_may_be_one_of_a_list() {
+    let item = tool("", &["old_text", "new_text"], &[]).parameters;
+    let mut edit_file = tool("edit_file", &["path", "edits"], &["path", "edits"]);
+    edit_file.parameters["properties"]["edits"] = json!({ "type": "array", "items": item });
+    check(
+        &[edit_file],
+        &edit(),
+        "edit_file",
+        json!({ "path": "a.js", "edits": [{ "old_text": "<", "new_text": "<=" }] }),
+    );
+}
+
+#[test]
 fn goose_reads_through_its_shell() {
     let goose = [
         tool("apps__create_app", &["prd"], &[]),
