@@ -163,9 +163,10 @@ impl Live {
     /// that slept) shows itself.
     pub(crate) fn probe(self) {
         self.retry_now();
-        let frame = self
-            .inner
-            .with_value(|inner| inner.project.as_ref().map(ProjectState::follow));
+        let mut frame = None;
+        self.inner.update_value(|inner| {
+            frame = inner.project.as_mut().map(ProjectState::follow);
+        });
         if let Some(frame) = frame {
             self.send(&frame);
         }
@@ -213,7 +214,7 @@ impl Live {
             inner.rows.clear();
             inner.dirty_rows.clear();
             inner.open = session.cloned().map(Conversation::new);
-            frames.extend(inner.open.as_ref().map(Conversation::follow));
+            frames.extend(inner.open.as_mut().map(Conversation::follow));
         });
         self.forget_open();
         for frame in &frames {
@@ -261,10 +262,10 @@ impl Live {
 
     fn opened(self, generation: u64) {
         let mut frames = Vec::new();
-        self.inner.with_value(|inner| {
+        self.inner.update_value(|inner| {
             if inner.generation == generation {
-                frames.extend(inner.project.as_ref().map(ProjectState::follow));
-                frames.extend(inner.open.as_ref().map(Conversation::follow));
+                frames.extend(inner.project.as_mut().map(ProjectState::follow));
+                frames.extend(inner.open.as_mut().map(Conversation::follow));
             }
         });
         for frame in &frames {
