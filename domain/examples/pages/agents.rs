@@ -104,7 +104,9 @@ pub(super) fn page(results: &Path) -> Result<String, Box<dyn std::error::Error>>
     }
     page.push_str(
         "\n## Conformance\n\n`sam-vm-agent conformance` drives each agent through what SAM needs of it, against the scripted gateway, and keeps the\n\
-        results in `docs/conformance.json`. `verified` above means that every step passed with the pinned version.\n\n",
+        results in `docs/conformance.json`. `verified` above means that no step\n\
+        failed with the pinned version. Where an agent is *held back unasked*, its own sandbox refuses in mode `ask` what it may not\n\
+        do, and it asks only when the model asks for more.\n\n",
     );
     page.push_str(&format!(
         "| agent | {} | version, day |\n",
