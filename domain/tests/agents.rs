@@ -11,9 +11,9 @@ fn an_agent_is_verified_by_a_run_with_its_version_alone() {
         let report = &results[agent.id];
         let passed = report["steps"].as_object().is_some_and(|steps| {
             !steps.is_empty()
-                && steps
-                    .values()
-                    .all(|came| came == "passed" || came == "not offered")
+                && steps.values().all(|came| {
+                    came == "passed" || came == "not offered" || came == "held back unasked"
+                })
         });
         let pinned = agent
             .package

@@ -121,8 +121,9 @@ fn at_work() -> Task {
                 base_commit: "c".to_owned(),
             },
             "agent" => {
-                let AgentBinding::Starting { agent_session } = task.agent.clone() else {
-                    panic!("no agent starts: {task:?}");
+                let agent_session = match task.agent.clone() {
+                    AgentBinding::Starting { agent_session } => agent_session,
+                    AgentBinding::None | AgentBinding::Ready { .. } => id(99),
                 };
                 Event::AgentState {
                     agent_session,

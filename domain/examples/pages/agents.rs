@@ -104,7 +104,9 @@ pub(super) fn page(results: &Path) -> Result<String, Box<dyn std::error::Error>>
     }
     page.push_str(
         "\n## Conformance\n\n`sam-vm-agent conformance` drives each agent through what SAM needs of it, against the scripted gateway, and keeps the\n\
-        results in `docs/conformance.json`. `verified` above means that every step passed with the pinned version.\n\n",
+        results in `docs/conformance.json`. `verified` above means that no step\n\
+        failed with the pinned version. Where an agent is *held back unasked*, its own sandbox refuses in mode `ask` what it may not\n\
+        do, and it asks only when the model asks for more.\n\n",
     );
     page.push_str(&format!(
         "| agent | {} | version, day |\n",
@@ -112,18 +114,20 @@ pub(super) fn page(results: &Path) -> Result<String, Box<dyn std::error::Error>>
     ));
     page.push_str(&format!("|---|{}---|\n", "---|".repeat(STEPS.len())));
     for agent in AGENTS {
-        let report = &results[agent.id];
+        let told = |of: &str| {
+            let report = results.get(agent.id)?;
+            report.pointer(of)?.as_str()
+        };
         let came: Vec<&str> = STEPS
             .iter()
-            .map(|step| report["steps"][*step].as_str().unwrap_or("not driven"))
+            .map(|step| told(&format!("/steps/{step}")).unwrap_or("not driven"))
             .collect();
-        let text = |field: &str| report[field].as_str().unwrap_or("–").to_owned();
         page.push_str(&format!(
             "| {} | {} | {}, {} |\n",
             agent.name,
             came.join(" | "),
-            text("version"),
-            text("on")
+            told("/version").unwrap_or("–"),
+            told("/on").unwrap_or("–")
         ));
     }
     page.push_str(TAIL);

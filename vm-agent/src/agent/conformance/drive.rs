@@ -46,9 +46,13 @@ const FILES: [(&str, &str); 3] = [
     ),
 ];
 
+/// A step in which the agent's own sandbox refused what it may not do unasked, and nobody was asked.
+pub(super) const HELD_BACK: &str = "held back unasked";
+
 /// Why a step did not pass.
 enum Short {
     NotOffered,
+    HeldBack,
     Failed(String),
 }
 
@@ -86,6 +90,7 @@ impl Bench<'_> {
             let came = match came {
                 Ok(()) => PASSED.to_owned(),
                 Err(Short::NotOffered) => NOT_OFFERED.to_owned(),
+                Err(Short::HeldBack) => HELD_BACK.to_owned(),
                 Err(Short::Failed(why)) => {
                     let line = why.split_whitespace().collect::<Vec<_>>().join(" ");
                     format!("failed: {line}")
@@ -212,11 +217,12 @@ impl Bench<'_> {
         let session = open(&running, &layout).await?;
         let turn = self.turn(&mut running, &session, TASK).await?;
         ended(&turn.stop)?;
-        if turn.asked == 0 && repaired(&layout).is_ok() {
-            return Err(failed("it changed files and asked nothing"));
+        end(&mut running).await?;
+        match (turn.asked, repaired(&layout)) {
+            (0, Ok(())) => Err(failed("it changed files and asked nothing")),
+            (0, Err(_)) => Err(Short::HeldBack),
+            (_, repaired) => repaired,
         }
-        // One whose sandbox refuses, and that asks nothing, did as it was told.
-        end(&mut running).await
     }
 
     /// Stops in mid-turn, and hears the next words.
