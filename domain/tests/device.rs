@@ -166,7 +166,9 @@ proptest! {
             let cause = if to == "expired" { "deadline" } else { name };
             prop_assert!(DEVICE_CODE.allows(from, cause, to), "{from} {cause} {to}");
             if from != to {
-                MADE.lock().unwrap().insert((from, cause, to));
+                MADE.lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner)
+                    .insert((from, cause, to));
             }
             prop_assert_eq!(flow.expires_at, BEGIN.plus(LIFETIME));
             if input == poll() {

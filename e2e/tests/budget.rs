@@ -275,12 +275,13 @@ async fn a_refusal_is_told_in_each_dialect_and_leaves_no_trace() -> Result {
 fn refused(reply: &Reply, told: (u16, &str), holder: &str, limit: &str) -> Result<Value> {
     let said: Value = serde_json::from_slice(&reply.body)?;
     let budget = said.pointer("/error/budget").cloned().unwrap_or_default();
+    let text = |path: &str| said.pointer(path).and_then(Value::as_str);
     ensure(
         reply.status == told.0
-            && said["error"]["type"] == told.1
-            && budget["holder"] == holder
-            && budget["limit"] == limit
-            && budget["resets_at"].is_u64(),
+            && text("/error/type") == Some(told.1)
+            && text("/error/budget/holder") == Some(holder)
+            && text("/error/budget/limit") == Some(limit)
+            && budget.get("resets_at").is_some_and(Value::is_u64),
         || format!("{} {said}", reply.status),
     )?;
     Ok(budget)

@@ -47,10 +47,6 @@ pub trait Machine {
 }
 
 /// What a machine can be told.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "lives on the stack for one step; a box would only cost"
-)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input<L> {
     /// Another machine's message, taken in exactly once.

@@ -29,8 +29,9 @@ impl Scene {
             .env("SAM_SIMS_GITHUB_SECRET", SECRET);
         let mut process = Process::start("github", command, logs.path())?;
         let said = process.listening(PATIENCE)?;
-        let url = said["listening"]
-            .as_str()
+        let url = said
+            .get("listening")
+            .and_then(|url| url.as_str())
             .ok_or_else(|| failure("the stand-in does not say where it listens"))?
             .to_owned();
         let settings = [

@@ -87,10 +87,6 @@ pub struct FileSeen {
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "events are handled one at a time, and lists of them are read from disk"
-)]
 pub enum Event {
     /// The whole state, at the beginning of a segment. Not something that
     /// happened: what comes before it in the order of segments adds up to it.

@@ -13,10 +13,6 @@ pub(super) const MAX_LINE: usize = 128 * 1024 * 1024;
 
 /// One line of a segment.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "entries are handled one at a time"
-)]
 pub enum Entry {
     /// The first line.
     Header(Header),

@@ -113,7 +113,7 @@ fn escapes(outside: &Outside) -> Vec<(&'static str, String)> {
         ("write", format!("echo x > {dir}/written && echo out")),
         (
             "link",
-            format!("ln -s .. up && echo x > up/linked && echo out"),
+            "ln -s .. up && echo x > up/linked && echo out".to_owned(),
         ),
         ("truncate", format!(": > {dir}/kept && echo out")),
         ("move", format!("mv {dir}/kept {dir}/moved && echo out")),
