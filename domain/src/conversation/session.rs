@@ -14,8 +14,10 @@
 //!   cancelled, visibly: what they built on did not happen.
 //! - A task's rows are taken from its newest attempt's workspace only.
 
+mod naming;
 mod state;
 
+pub use naming::{branch, title};
 pub use state::{Answer, AwaitedRows, Begun, BoundWorkspace, LiveTask, Prompt, Session, Utterance};
 
 use super::row::{AnswerBody, Author, BodyRef, NoticeBody, RowBody, TextBody};
@@ -44,9 +46,6 @@ pub const QUEUED_PROMPTS: usize = 50;
 /// Most bytes of words that wait their turn. The conversation is stored as one
 /// value, which holds 2 MB.
 pub const QUEUED_BYTES: usize = 512 * 1024;
-/// Longest title, in characters.
-const TITLE_LIMIT: usize = 80;
-
 /// What ProjectData tells a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionLocal {
@@ -657,44 +656,6 @@ impl Prompt {
         self.stop_reason = Some(stop_reason.word().to_owned());
         self.text = String::new();
     }
-}
-
-/// The title of a piece of work: the first line of its words, bounded.
-#[must_use]
-pub fn title(text: &str) -> String {
-    let line = text
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty())
-        .unwrap_or("Untitled");
-    let mut title: String = line
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(TITLE_LIMIT)
-        .collect();
-    if line.chars().count() > TITLE_LIMIT {
-        title.push('…');
-    }
-    title
-}
-
-/// The branch a conversation works on: `sam/<slug>-<short id>`.
-#[must_use]
-pub fn branch(title: &str, session: &SessionId) -> String {
-    let mut slug = String::new();
-    for c in title.chars() {
-        if slug.len() >= 32 {
-            break;
-        }
-        if c.is_ascii_alphanumeric() {
-            slug.push(c.to_ascii_lowercase());
-        } else if !slug.is_empty() && !slug.ends_with('-') {
-            slug.push('-');
-        }
-    }
-    let slug = slug.trim_matches('-');
-    let slug = if slug.is_empty() { "work" } else { slug };
-    format!("sam/{slug}-{}", session.short())
 }
 
 /// The address of a conversation.
