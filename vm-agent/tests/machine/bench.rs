@@ -67,6 +67,8 @@ impl Machine {
             .arg("--agent-path")
             .arg(self.dir.path().join("bin"))
             .env("SAM_JOIN_TOKEN", JOIN_TOKEN)
+            // What nobody here answers is over soon.
+            .env("SAM_PERMISSION_WAIT", "1")
             .env("CANARY_OF_THE_HOST", "canary-of-the-host")
             .stdin(Stdio::null());
         command

@@ -152,11 +152,16 @@ fn Form() -> impl IntoView {
                     </label>
                     <label class="choice">
                         <span>"Permissions"</span>
-                        <PermissionChoice
-                            agent
-                            default_agent=Signal::derive(default_agent)
-                            permissions
-                        />
+                        <select on:change=move |event| {
+                            let word = event_target_value(&event);
+                            let mode = PermissionMode::ALL.into_iter().find(|m| m.word() == word);
+                            permissions.set(mode.unwrap_or_default());
+                        }>
+                            <option value="full">"full"</option>
+                            <option value="accept_edits">"edit, ask before running"</option>
+                            <option value="ask">"ask before each step"</option>
+                            <option value="plan">"plan only"</option>
+                        </select>
                     </label>
                     <span class="gap"></span>
                     <button
@@ -220,64 +225,6 @@ fn AgentChoice(
                     .collect_view()
             }}
         </select>
-    }
-}
-
-/// What the chosen agent can be made to ask; everything it does is its own affair by default.
-#[component]
-fn PermissionChoice(
-    agent: RwSignal<Option<String>>,
-    default_agent: Signal<Option<String>>,
-    permissions: RwSignal<PermissionMode>,
-) -> impl IntoView {
-    let app = app();
-    let modes = Memo::new(move |_| {
-        let chosen = agent.get().or_else(|| default_agent.get());
-        app.catalog.with(|catalog| {
-            catalog
-                .iter()
-                .flat_map(|catalog| catalog.agents.iter())
-                .find(|agent| chosen.as_deref() == Some(agent.id.as_str()))
-                .map(|agent| agent.permission_modes.clone())
-                .unwrap_or_else(|| vec![PermissionMode::Full])
-        })
-    });
-    // Another agent may not have the mode that was chosen for this one.
-    Effect::new(move |_| {
-        if modes.with(|modes| !modes.contains(&permissions.get_untracked())) {
-            permissions.set(PermissionMode::Full);
-        }
-    });
-    view! {
-        <select on:change=move |event| {
-            let word = event_target_value(&event);
-            let mode = PermissionMode::ALL.into_iter().find(|mode| mode.word() == word);
-            permissions.set(mode.unwrap_or_default());
-        }>
-            {move || {
-                modes
-                    .get()
-                    .into_iter()
-                    .rev()
-                    .map(|mode| {
-                        view! {
-                            <option value=mode.word() selected=mode == permissions.get_untracked()>
-                                {permission_words(mode)}
-                            </option>
-                        }
-                    })
-                    .collect_view()
-            }}
-        </select>
-    }
-}
-
-const fn permission_words(mode: PermissionMode) -> &'static str {
-    match mode {
-        PermissionMode::Ask => "ask before each step",
-        PermissionMode::AcceptEdits => "edit, ask before running",
-        PermissionMode::Plan => "plan only",
-        PermissionMode::Full => "full",
     }
 }
 

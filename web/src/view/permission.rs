@@ -1,4 +1,4 @@
-//! What an agent asks, as a card with the answers it offers; and the answer.
+//! What an agent asks, as a card with the answers it offers.
 
 use crate::api;
 use crate::state::{App, app};
@@ -119,22 +119,5 @@ fn button(
         >
             {label}
         </button>
-    }
-}
-
-/// A person's answer.
-#[component]
-pub(crate) fn Answered(id: RowId, row: RwSignal<Arc<Row>>) -> impl IntoView {
-    let label = move || {
-        row.with(|row| match &row.body {
-            RowBody::Answer(answer) => answer.label.clone(),
-            _ => String::new(),
-        })
-    };
-    view! {
-        <p class="row usage" id=id.to_string()>
-            "Answered: "
-            {label}
-        </p>
     }
 }

@@ -5,7 +5,7 @@ use crate::state::{App, app};
 use crate::text::words;
 use crate::view::icon::{self, icon};
 use crate::view::part::{Markdown, moment, trouble_note};
-use crate::view::permission::{Answered, Permission};
+use crate::view::permission::Permission;
 use crate::view::tool::ToolCard;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -35,7 +35,6 @@ pub(crate) fn RowView(id: RowId) -> impl IntoView {
         Notice,
         Usage,
         Permission,
-        Answer,
     }
     let kind = row.with_untracked(|row| match &row.body {
         RowBody::Text(_) if row.author == Author::Person => Kind::Prompt,
@@ -44,9 +43,8 @@ pub(crate) fn RowView(id: RowId) -> impl IntoView {
         RowBody::Tool(_) => Kind::Tool,
         RowBody::Plan(_) => Kind::Plan,
         RowBody::Notice(_) => Kind::Notice,
-        RowBody::Usage(_) => Kind::Usage,
+        RowBody::Usage(_) | RowBody::Answer(_) => Kind::Usage,
         RowBody::Permission(_) => Kind::Permission,
-        RowBody::Answer(_) => Kind::Answer,
     });
     match kind {
         Kind::Prompt => view! { <Prompt id row /> }.into_any(),
@@ -57,7 +55,6 @@ pub(crate) fn RowView(id: RowId) -> impl IntoView {
         Kind::Notice => view! { <Notice id row /> }.into_any(),
         Kind::Usage => view! { <Usage id row /> }.into_any(),
         Kind::Permission => view! { <Permission id row /> }.into_any(),
-        Kind::Answer => view! { <Answered id row /> }.into_any(),
     }
 }
 
@@ -390,6 +387,7 @@ fn Usage(id: RowId, row: RwSignal<Arc<Row>>) -> impl IntoView {
                 parts.extend(usage.took.map(words::took));
                 parts.join(" \u{b7} ")
             }
+            RowBody::Answer(answer) => format!("Answered: {}", answer.label),
             _ => String::new(),
         })
     };
