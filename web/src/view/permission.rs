@@ -1,123 +1,82 @@
-//! What an agent asks, as a card with the answers it offers.
+//! What an agent asks: the notice that says so, with the answers it offers below it.
 
 use crate::api;
 use crate::state::{App, app};
-use crate::view::icon::{self, icon};
-use crate::view::part::trouble_note;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use sam_domain::conversation::call::Done;
 use sam_domain::conversation::row::{
-    PermissionBody, PermissionChoice, PermissionState, Row, RowBody,
+    NoticeBody, NoticeLevel, PermissionBody, PermissionState, Row, RowBody,
 };
-use sam_domain::conversation::wire::{AnswerAccepted, AnswerPermission};
+use sam_domain::conversation::wire::AnswerPermission;
 use sam_domain::id::RowId;
 use std::sync::Arc;
 
-/// A question of the agent's.
-#[component]
-pub(crate) fn Permission(id: RowId, row: RwSignal<Arc<Row>>) -> impl IntoView {
-    let app = app();
-    let asked = Memo::new(move |_| {
-        row.with(|row| match &row.body {
-            RowBody::Permission(body) => Some((**body).clone()),
-            _ => None,
-        })
-    });
-    let trouble = RwSignal::new(None::<api::Trouble>);
-    let sent = RwSignal::new(false);
-    let row_id = id.clone();
-    let answer = Callback::new(move |option: String| {
-        let Some(path) = path(app, &row_id) else {
-            return;
-        };
-        trouble.set(None);
-        sent.set(true);
-        spawn_local(async move {
-            let body = AnswerPermission { option };
-            let answered: Result<AnswerAccepted, _> = api::post(&path, &body).await;
-            if let Err(refused) = answered {
-                sent.set(false);
-                trouble.set(Some(refused));
-            }
-        });
-    });
-    view! {
-        <section class="row notice" id=id.to_string()>
-            {move || asked.get().map(|asked| card(asked, sent, answer))}
-            {move || trouble.get().map(|trouble| trouble_note(&trouble))}
-        </section>
+/// A question as a notice: what it is about, or how it ended.
+pub(crate) fn as_notice(asked: &PermissionBody) -> NoticeBody {
+    let open = asked.state == PermissionState::Open;
+    let chosen = asked
+        .choices
+        .iter()
+        .find(|choice| asked.chosen.as_ref() == Some(&choice.id))
+        .map_or("", |choice| choice.label.as_str());
+    NoticeBody {
+        level: if open {
+            NoticeLevel::Question
+        } else {
+            NoticeLevel::Info
+        },
+        code: asked.name.clone(),
+        text: asked.title.clone(),
+        hint: Some(if open {
+            asked.arguments.clone()
+        } else {
+            format!("{} {chosen}", asked.state.word())
+        }),
     }
 }
 
-fn path(app: App, row: &RowId) -> Option<String> {
-    let project = app.route.with_untracked(|route| route.project().cloned())?;
-    let session = app
-        .live
-        .row(row)
-        .map(|held| RwSignal::from(held).with_untracked(|row: &Arc<Row>| row.session.clone()))?;
-    Some(format!(
-        "/api/projects/{project}/sessions/{session}/permissions/{row}"
-    ))
+/// The answers that an open question offers.
+#[component]
+pub(crate) fn Choices(id: RowId, row: RwSignal<Arc<Row>>) -> impl IntoView {
+    let app = app();
+    move || {
+        row.with(|row| match &row.body {
+            RowBody::Permission(asked) if asked.state == PermissionState::Open => asked
+                .choices
+                .iter()
+                .map(|choice| {
+                    let (row, option) = (id.clone(), choice.id.clone());
+                    view! {
+                        <button type="button" on:click=move |_| answer(app, &row, &option)>
+                            {choice.label.clone()}
+                        </button>
+                    }
+                    .into_any()
+                })
+                .collect::<Vec<_>>(),
+            _ => Vec::new(),
+        })
+    }
 }
 
-fn card(asked: PermissionBody, sent: RwSignal<bool>, answer: Callback<String>) -> impl IntoView {
-    let open = asked.state == PermissionState::Open;
-    let class = if open { "note question" } else { "note" };
-    let outcome = (!open).then(|| {
-        let label = asked
-            .choices
-            .iter()
-            .find(|choice| asked.chosen.as_deref() == Some(&choice.id));
-        match label {
-            Some(choice) => format!("{}: {}", asked.state.word(), choice.label),
-            None => asked.state.word().to_owned(),
+/// Answers; the row says what counted, whoever was first.
+fn answer(app: App, row: &RowId, option: &str) {
+    use crate::route::Route;
+    let Some(path) = app.route.with_untracked(|route| match route {
+        Route::Session(project, session) => Some(format!(
+            "/api/projects/{project}/sessions/{session}/permissions/{row}"
+        )),
+        _ => None,
+    }) else {
+        return;
+    };
+    let body = AnswerPermission {
+        option: option.to_owned(),
+    };
+    spawn_local(async move {
+        if let Err(refused) = api::post::<_, Done>(&path, &body).await {
+            app.failed(refused);
         }
     });
-    let choices = open.then(|| {
-        asked
-            .choices
-            .iter()
-            .map(|choice| button(choice, sent, answer))
-            .collect_view()
-    });
-    view! {
-        <div class=class>
-            {icon(icon::HELP)}
-            <div>
-                <p>
-                    <span class="sr-only">"The agent asks: "</span>
-                    {asked.title.clone()}
-                </p>
-                {(!asked.arguments.is_empty())
-                    .then(|| {
-                        view! {
-                            <pre class="muted">
-                                <code>{asked.arguments.clone()}</code>
-                            </pre>
-                        }
-                    })}
-                {choices.map(|choices| view! { <p class="buttons">{choices}</p> })}
-                {outcome.map(|outcome| view! { <p class="muted">{outcome}</p> })}
-            </div>
-        </div>
-    }
-}
-
-fn button(
-    choice: &PermissionChoice,
-    sent: RwSignal<bool>,
-    answer: Callback<String>,
-) -> impl IntoView + use<> {
-    let (id, label) = (choice.id.clone(), choice.label.clone());
-    let class = if choice.means.allows() { "primary" } else { "" };
-    view! {
-        <button
-            type="button"
-            class=class
-            disabled=move || sent.get()
-            on:click=move |_| answer.run(id.clone())
-        >
-            {label}
-        </button>
-    }
 }

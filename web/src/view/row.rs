@@ -5,7 +5,7 @@ use crate::state::{App, app};
 use crate::text::words;
 use crate::view::icon::{self, icon};
 use crate::view::part::{Markdown, moment, trouble_note};
-use crate::view::permission::Permission;
+use crate::view::permission::{Choices, as_notice};
 use crate::view::tool::ToolCard;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -54,7 +54,13 @@ pub(crate) fn RowView(id: RowId) -> impl IntoView {
         Kind::Plan => view! { <Plan id row /> }.into_any(),
         Kind::Notice => view! { <Notice id row /> }.into_any(),
         Kind::Usage => view! { <Usage id row /> }.into_any(),
-        Kind::Permission => view! { <Permission id row /> }.into_any(),
+        Kind::Permission => view! {
+            <Notice id=id.clone() row />
+            <p class="buttons">
+                <Choices id row />
+            </p>
+        }
+        .into_any(),
     }
 }
 
@@ -342,6 +348,7 @@ fn Notice(id: RowId, row: RwSignal<Arc<Row>>) -> impl IntoView {
     let notice = Memo::new(move |_| {
         row.with(|row| match &row.body {
             RowBody::Notice(notice) => Some(notice.clone()),
+            RowBody::Permission(asked) => Some(as_notice(asked)),
             _ => None,
         })
     });
