@@ -644,6 +644,13 @@ async fn usage_is_a_table_or_csv() {
         "total": line("total"), "monthly_forecast": 90_000,
     });
     server.on("GET", "/api/usage", 200, &report);
+    server.on_text(
+        "GET",
+        "/api/usage",
+        200,
+        "day,calls\r\n2026-11-20,2\r\n",
+        &[],
+    );
     let ran = program.run(&["usage"]).await;
     ran.expect(
         0,
@@ -652,13 +659,6 @@ async fn usage_is_a_table_or_csv() {
          total       2      12,000  1,000   500     $0.034567\n",
     );
     assert!(ran.stderr.contains("this month costs $0.09"), "{ran:?}");
-    server.on_text(
-        "GET",
-        "/api/usage",
-        200,
-        "day,calls\r\n2026-11-20,2\r\n",
-        &[],
-    );
     program
         .run(&["usage", "--csv"])
         .await

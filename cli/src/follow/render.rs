@@ -73,6 +73,11 @@ pub(super) fn text_lines(
             .map(|line| format!("{} {line}", style.paint(Paint::Warn, "▌")))
             .collect(),
     };
+    // A line that is over ends the same, whether what follows it is known yet or not.
+    let over = lines.len().saturating_sub(usize::from(growing));
+    for line in lines.iter_mut().take(over) {
+        line.truncate(line.trim_end().len());
+    }
     if !growing {
         let left_out = body
             .body_ref
