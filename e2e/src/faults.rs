@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{Client, Result};
 
-/// The classes of objects, as the Worker exports them.
+/// The classes of objects that work costs something in, as the Worker exports them.
 pub const CLASSES: [&str; 5] = [
     "ProjectData",
     "TaskRunner",
@@ -17,6 +17,8 @@ pub const CLASSES: [&str; 5] = [
     "NodePool",
     "Budget",
 ];
+/// Those of them that are actors, with mail.
+pub const ACTORS: [&str; 4] = ["ProjectData", "TaskRunner", "NodeLifecycle", "NodePool"];
 /// Stands for the next object of a class that is made.
 pub const NEXT: &str = "next";
 

@@ -75,7 +75,7 @@ pub(crate) fn unrecorded(why: &str) -> Notice {
         id: "transcript".to_owned(),
         level: NoticeLevel::Warning,
         code: "transcript_lost".to_owned(),
-        text: format!("This conversation is not recorded any more: {why}."),
+        text: format!("The transcript is not written any more: {why}."),
         hint: Some(
             "Make room for transcripts, or name another place with --transcript-dir.".to_owned(),
         ),

@@ -7,7 +7,7 @@
 // the same port with the same state. Whatever ends this process ends the
 // runtime too.
 
-import { createRequire, enableCompileCache, flushCompileCache } from "node:module";
+import * as modules from "node:module";
 import { createServer } from "node:net";
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import path from "node:path";
@@ -125,14 +125,14 @@ async function serve(options) {
   process.env.TMPDIR = scratch;
 
   // miniflare looks for its runtime when it is loaded.
-  const require = createRequire(import.meta.url);
+  const require = modules.createRequire(import.meta.url);
   const pidFile = path.join(options.stateDir, "workerd.pid");
   process.env.SAM_SERVER_PID = String(process.pid);
   process.env.SAM_WORKERD_PID_FILE = pidFile;
-  process.env.SAM_WORKERD = createRequire(require.resolve("miniflare"))("workerd").default;
+  process.env.SAM_WORKERD = modules.createRequire(require.resolve("miniflare"))("workerd").default;
   process.env.MINIFLARE_WORKERD_PATH = path.join(HERE, "workerd.sh");
   // miniflare is megabytes of JavaScript; compiled once, it starts quicker ever after.
-  enableCompileCache(path.join(ROOT, "node_modules/.cache/sam-server"));
+  modules.enableCompileCache?.(path.join(ROOT, "node_modules/.cache/sam-server"));
   const library = await import("miniflare");
 
   const dismissGuard = guardRuntime(pidFile);
@@ -192,7 +192,7 @@ async function serve(options) {
     process.stdout.write(
       `${JSON.stringify({ listening: url.origin, claim_token_file: claimTokenFile, pid: process.pid })}\n`,
     );
-    flushCompileCache();
+    modules.flushCompileCache?.();
   } catch (error) {
     await stop("it did not start");
     throw error;

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::{join_all, try_join_all};
-use sam_e2e::faults::{CLASSES, Faults, NEXT};
+use sam_e2e::faults::{ACTORS, Faults, NEXT};
 use sam_e2e::{Client, Person, Result, Stack, StackOptions, ensure, failure, wait_until};
 use serde_json::Value;
 
@@ -116,7 +116,7 @@ async fn an_eviction_at_any_point_changes_no_end() -> Result {
     let faults = Faults::of(&anyone);
     let first = Person::invited(&stack, "undisturbed").await?;
     let undisturbed = Run::begin(&first, &anyone).await?.play().await?;
-    let counting = CLASSES.map(|class| {
+    let counting = ACTORS.map(|class| {
         let (faults, undisturbed) = (&faults, &undisturbed);
         async move {
             let passed = faults.passed(class, undisturbed.name(class)?).await?;

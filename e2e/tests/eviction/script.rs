@@ -7,7 +7,7 @@ use sam_domain::access::wire::ProjectView;
 use sam_domain::conversation::wire::{MessagePage, PromptState, Submitted};
 use sam_domain::id::{Id as _, SessionId, TaskId};
 use sam_domain::task::TaskState;
-use sam_e2e::faults::{CLASSES, Faults, Stored};
+use sam_e2e::faults::{ACTORS, Faults, Stored};
 use sam_e2e::follower::{Follower, Held};
 use sam_e2e::insist::insist;
 use sam_e2e::normal::Names;
@@ -177,7 +177,7 @@ impl Run {
 
     /// Waits until nobody owes anybody anything, and reads what is stored.
     async fn settled(&self, session: &SessionId, tasks: &[&TaskId]) -> Result<End> {
-        let mut names: Vec<_> = CLASSES
+        let mut names: Vec<_> = ACTORS
             .iter()
             .filter_map(|class| Some((*class, self.object(class)?)))
             .collect();
