@@ -127,9 +127,10 @@ describe("programs", { timeout: 120_000 }, () => {
     await page.goto(`${stack.url}/settings`);
     const sessions = page.getByRole("region", { name: "Where you are signed in" });
     await sessions.getByText("this one", { exact: true }).waitFor();
-    await sessions.getByText("a-program").waitFor();
+    const program = sessions.getByRole("paragraph").filter({ hasText: "a-program" });
+    await program.waitFor();
     await sessions.getByRole("button", { name: "End all but this one" }).click();
-    await sessions.getByText("a-program").waitFor({ state: "detached" });
+    await program.waitFor({ state: "detached" });
     assert.equal(await sessions.getByRole("listitem").count(), 1);
     await page.reload();
     await sessions.getByText("this one", { exact: true }).waitFor();

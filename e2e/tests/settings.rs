@@ -42,13 +42,16 @@ fn help(mut command: Command) -> Result<String> {
 fn every_setting_is_documented() -> Result {
     let page = std::fs::read_to_string(programs::root().join("docs/settings.md"))?;
     let mut said = String::new();
-    for (program, commands) in [
-        ("sam-vm-agent", vec!["run"]),
-        ("sam-harness", vec!["run"]),
-        ("sam-sims", vec!["gateway"]),
+    for (program, subcommand) in [
+        ("sam-vm-agent", "run"),
+        ("sam-vm-agent", "conformance"),
+        ("sam-harness", "run"),
+        ("sam-harness", "list"),
+        ("sam-sims", "gateway"),
+        ("sam-sims", "github"),
     ] {
         let mut command = Command::new(programs::native(program)?);
-        command.args(&commands);
+        command.arg(subcommand);
         said += &help(command)?;
     }
     let mut server = Command::new(programs::node());
