@@ -140,23 +140,26 @@ impl Scene {
         Ok(scene)
     }
 
+    /// Fails when an object has anything to do within a while, those of one class aside. What counts
+    /// tries rests when nobody tries.
+    async fn resting(&self, counters: &Counters, aside: Option<&str>) -> Result {
+        let classes = CLASSES.into_iter().filter(|class| Some(*class) != aside);
+        for (class, objects) in classes.filter_map(|class| counters.objects.get_key_value(class)) {
+            for name in objects.keys() {
+                let stored = self.faults.look(class, name).await?;
+                if let Some(due) = stored.due_within(Duration::from_secs(30)) {
+                    return Err(failure(format!("{class} {name}: {due}")));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Waits until no object has anything to do for a while.
     async fn at_rest(&self) -> Result {
         wait_until("everything is at rest", PATIENCE, || async {
-            let all = self.faults.counters().await?.objects;
-            // What counts tries rests when nobody tries.
-            for (class, objects) in all
-                .iter()
-                .filter(|(class, _)| CLASSES.contains(&class.as_str()))
-            {
-                for name in objects.keys() {
-                    let stored = self.faults.look(class, name).await?;
-                    if let Some(due) = stored.due_within(Duration::from_secs(30)) {
-                        return Err(failure(format!("{class} {name}: {due}")));
-                    }
-                }
-            }
-            Ok(Some(()))
+            let counters = self.faults.counters().await?;
+            self.resting(&counters, None).await.map(Some)
         })
         .await
     }
@@ -341,14 +344,7 @@ async fn an_idle_link_costs_nothing_and_a_busy_one_little() -> Result {
     // What the beginning of the task left for alarms is done once every other object sleeps.
     wait_until("only the lease is kept", PATIENCE, || async {
         let counters = scene.faults.counters().await?;
-        for (class, objects) in &counters.objects {
-            for name in objects.keys().filter(|_| class != "NodeLifecycle") {
-                let stored = scene.faults.look(class, name).await?;
-                if let Some(due) = stored.due_within(Duration::from_secs(30)) {
-                    return Err(failure(format!("{class} {name}: {due}")));
-                }
-            }
-        }
+        scene.resting(&counters, Some("NodeLifecycle")).await?;
         Ok((of_node(&counters, &before).alarms >= 3).then_some(()))
     })
     .await?;
