@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
-import { conversation, Stack, until } from "./harness.mjs";
+import { axe, conversation, sideways, Stack, until } from "./harness.mjs";
 import { ScriptedNode } from "./scripted-node.mjs";
 
 describe("a running task", { timeout: 180_000 }, () => {
@@ -174,6 +174,41 @@ describe("a running task", { timeout: 180_000 }, () => {
   });
 
   test("nothing was complained about in the console", () => {
+    assert.deepEqual(page.complaints, []);
+  });
+
+  test("what an agent asks is shown with its answers, and the one that is chosen reaches it", async () => {
+    const { run } = await open("Ask me first");
+    const asked = {
+      kind: "permission",
+      body: {
+        title: "rm -rf build",
+        name: "bash",
+        tool_kind: "execute",
+        arguments: '{"command":"rm -rf build"}',
+        choices: [
+          { id: "yes", label: "Allow once", means: "allow_once" },
+          { id: "no", label: "Reject", means: "reject_once" },
+        ],
+        wait: 1_800_000,
+        default: "no",
+        state: "open",
+      },
+    };
+    const [row] = await node.rows(run, [asked]);
+    const card = page.locator(".log");
+    await card.getByRole("button", { name: "Reject" }).waitFor();
+    assert.deepEqual(await axe(page), []);
+    await page.setViewportSize({ width: 375, height: 740 });
+    assert.deepEqual(await sideways(page), []);
+    await page.setViewportSize({ width: 1280, height: 860 });
+    await card.getByRole("button", { name: "Allow once" }).click();
+    const answer = await node.command("answer_permission");
+    assert.deepEqual([answer.do.permission, answer.do.option], [row.id, "yes"]);
+    node.report(answer, { event: "command_done", command: answer.id });
+    await node.rows(run, [{ ...asked, id: row.id, rev: 2, body: { ...asked.body, state: "answered", chosen: "yes" } }]);
+    await card.getByText("answered Allow once").waitFor();
+    assert.equal(await card.getByRole("button").count(), 0);
     assert.deepEqual(page.complaints, []);
   });
 });

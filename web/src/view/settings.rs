@@ -15,7 +15,7 @@ use sam_domain::access::tokens::{
     Scope,
 };
 use sam_domain::id::Id;
-use sam_domain::time::Timestamp;
+use sam_domain::time::{Millis, Timestamp};
 
 /// The page at `/settings`.
 #[component]
@@ -101,7 +101,7 @@ fn token_card<Revoke: Fn(ApiTokenView) + Copy + Send + 'static>(
     let whole = token.clone();
     let used = token.last_used_at;
     let used = move || match used {
-        Some(at) => format!("used {} ago", words::ago(now.get().since(at))),
+        Some(at) => format!("used {}", since(now.get().since(at))),
         None => "never used".to_owned(),
     };
     let ends = match token.expires_at {
@@ -332,11 +332,19 @@ fn session_card<End: Fn(String) + Copy + Send + 'static>(
                 <p class="name">{session.client.clone()}</p>
                 <p class="muted small">{session.user_agent.clone()}</p>
                 <p class="muted small">
-                    {may} "opened " {move || words::ago(now.get().since(opened))} " ago \u{b7} ends "
+                    {may} "opened " {move || since(now.get().since(opened))} " \u{b7} ends "
                     {browser::exact(session.expires_at)}
                 </p>
             </div>
             {action}
         </li>
+    }
+}
+
+/// How long ago something was, as a phrase.
+fn since(time: Millis) -> String {
+    match words::ago(time) {
+        ago if ago == "now" => "just now".to_owned(),
+        ago => format!("{ago} ago"),
     }
 }
