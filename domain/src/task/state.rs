@@ -233,8 +233,9 @@ impl Task {
             }
             _ => None,
         };
-        // Both are gone in every state that does not wait for them.
-        let moments = [self.step_deadline, grace, self.waits_until, self.resumes_at];
+        // While an end is settling nothing is to be done when the limit resets.
+        let waits = self.waits_until.filter(|_| self.settling.is_none());
+        let moments = [self.step_deadline, grace, waits, self.resumes_at];
         moments.into_iter().flatten().min()
     }
 }

@@ -105,15 +105,18 @@ impl Step<'_> {
 
     /// Passes an answer on to the agent that asked. One that is gone asked nothing any more.
     pub(super) fn answer_permission(&mut self, permission: RowId, option: String) {
-        let at_work = self
-            .task
-            .prompt
-            .as_ref()
-            .is_some_and(|held| held.stage != PromptStage::Waiting);
-        if at_work && self.task.state == TaskState::Running {
+        if self.is_at_work() {
             let action = Action::AnswerPermission { permission, option };
             self.command(action, ANSWER_LIMIT, None);
         }
+    }
+
+    /// Whether the agent has a prompt of which it has not said yet how it ended.
+    fn is_at_work(&self) -> bool {
+        let held = self.task.prompt.as_ref();
+        self.task.state == TaskState::Running
+            && self.task.settling.is_none()
+            && held.is_some_and(|held| held.stage != PromptStage::Waiting)
     }
 
     pub(super) fn end_prompt(&mut self, stop_reason: StopReason) {
@@ -235,8 +238,7 @@ impl Step<'_> {
     /// The model told the agent to wait; it asks again by itself.
     pub(super) fn model_waits(&mut self, attempt: u32, until: Timestamp) {
         let now = self.turn.now;
-        let at_work = self.task.state == TaskState::Running && attempt == self.task.attempt;
-        if at_work && until > now {
+        if self.is_at_work() && attempt == self.task.attempt && until > now {
             self.task.waits_until = Some(until.min(now.plus(WAIT_LIMIT)));
         }
     }
@@ -244,7 +246,10 @@ impl Step<'_> {
     /// The moment has come until which the agent waited, or at which SAM goes on by itself.
     pub(super) fn wait_over(&mut self) {
         let now = self.turn.now;
-        self.task.waits_until = self.task.waits_until.filter(|until| *until > now);
+        // While an end is settling it is still to be told that the agent was waiting.
+        if self.task.settling.is_none() {
+            self.task.waits_until = self.task.waits_until.filter(|until| *until > now);
+        }
         if self.task.resumes_at.is_some_and(|at| at <= now) {
             self.task.resumes_at = None;
             self.tell_session(Message::ContinuationDue);

@@ -2,10 +2,10 @@
 //! is the one that first broke a promise, in the simulator of that day.
 
 use sam_domain::actor::message::TaskIntent;
-use sam_domain::actor::{Address, Input, Machine, Message, Outbox, Transition};
+use sam_domain::actor::{Address, Input, Message, Outbox, Transition};
 use sam_domain::conversation::session::{QUEUED_PROMPTS, Session, SessionLocal, SessionMachine};
 use sam_domain::conversation::wire::PromptState;
-use sam_domain::id::{CommandId, Id, NodeId, ProjectId, PromptId, RowId, SessionId, TaskId};
+use sam_domain::id::{CommandId, NodeId, ProjectId, PromptId, RowId, SessionId, TaskId};
 use sam_domain::id::{UserId, WorkspaceId};
 use sam_domain::link::agent_end::{AgentEnd, Identity, Stored};
 use sam_domain::link::frame::{Action, AgentFrame, Command, Event, NodeFacts, PROTOCOL};
@@ -15,40 +15,12 @@ use sam_domain::node::wire::NodeState;
 use sam_domain::task::state::{Finishing, Task};
 use sam_domain::task::step::{TaskLocal, TaskMachine};
 use sam_domain::task::{TaskMode, TaskState};
-use sam_domain::time::{Millis, Timestamp, Turn};
+use sam_domain::time::{Millis, Timestamp};
 
-fn id<I: Id>(n: u64) -> I {
-    I::mint(Timestamp(n), n.into())
-}
+use crate::scene::{self, from, id, step};
 
 fn intent(task: TaskId) -> TaskIntent {
-    TaskIntent {
-        task,
-        project: id(1),
-        session: id(1),
-        user: id(1),
-        pool: None,
-        created_at: Timestamp(1),
-        title: "work".to_owned(),
-        repository: "/r".to_owned(),
-        base: None,
-        branch: "sam/work".to_owned(),
-        agent: "sam-harness".to_owned(),
-        mode: TaskMode::Task,
-        permission_mode: Default::default(),
-    }
-}
-
-fn step<M: Machine>(
-    state: &mut M::State,
-    now: u64,
-    input: Input<M::Local>,
-) -> Transition<M::Output> {
-    M::step(state, &mut Turn::new(Timestamp(now), now), input)
-}
-
-fn from<L>(from: Address, message: Message) -> Input<L> {
-    Input::Message { from, message }
+    scene::intent(task, TaskMode::Task)
 }
 
 fn hello(store: &str, boot: &str, boots: &[&str]) -> AgentFrame {

@@ -1,0 +1,6 @@
+//! Single steps of the machines, each in the fewest that show what is promised.
+
+mod answers;
+mod found;
+mod scene;
+mod settling;
