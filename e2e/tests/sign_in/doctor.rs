@@ -34,6 +34,8 @@ async fn the_doctor_says_what_works_and_what_does_not() -> Result {
         let (health, message) = health(&stack, name).await?;
         ensure(health == Health::Ok, || format!("{name}: {message}"))?;
     }
+    let (_, default) = health(&stack, "default_model").await?;
+    ensure(default.contains("scripted"), || default)?;
     ensure(health(&stack, "github").await?.0 == Health::Off, || {
         "GitHub is not set up".to_owned()
     })?;

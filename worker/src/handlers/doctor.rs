@@ -18,7 +18,7 @@ use url::{Host, Url};
 
 use super::{github, model_doctor};
 use crate::call::Call;
-use crate::errors::Answer;
+use crate::errors::{Answer, Failed};
 use crate::limits;
 use crate::principal::Admin;
 
@@ -42,7 +42,15 @@ pub(crate) async fn examine(call: &Call, admin: Admin) -> Answer {
         address(call),
         sender(call),
     ];
-    checks.extend(models?);
+    match models {
+        Ok(models) => checks.extend(models),
+        Err(Failed(error)) => checks.push(Check::not(
+            "model",
+            Health::Failed,
+            error.message,
+            "Mend what else is wrong first: models and keys are in the database.",
+        )),
+    }
     checks.push(github);
     Ok(http::json(200, &Diagnosis { checks }))
 }

@@ -97,15 +97,17 @@ async fn access(
             ));
         }
     }
-    findings.push(match held.models.default_for(Role::Agent) {
-        Some(model) => good(
-            "default_model",
-            format!("The default model is {}.", model.id),
-        ),
+    // In the order in which a call without a model finds one.
+    let default = installation.model.clone().or_else(|| {
+        let model = held.models.default_for(Role::Agent)?;
+        Some(model.id.into_owned())
+    });
+    findings.push(match default {
+        Some(model) => good("default_model", format!("The default model is {model}.")),
         None => bad(
             "no_default_model",
             "No model is enabled that could be a default.",
-            "Enable one with `sam model enable`.",
+            "Enable one with `sam model set ID --enable`, or set SAM_MODEL.",
         ),
     });
     Ok(())
