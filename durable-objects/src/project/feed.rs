@@ -23,6 +23,8 @@ use crate::shell::ShellError;
 const TAG: &str = "feed";
 /// Close code: the authorisation has run out; connect again.
 pub(super) const REAUTHORISE: CloseCode = CloseCode::Application(4001);
+/// Close code: something failed here; connect again.
+pub(super) const FAILED: CloseCode = CloseCode::Application(4000);
 
 const _: () = assert!(MEMORY_LIMIT <= MAX_ATTACHMENT_BYTES);
 
@@ -70,10 +72,7 @@ impl<'a> Feed<'a> {
         }
         if let Err(error) = socket.attach(&follower) {
             worker::console_error!("feed: {error}");
-            let _ = socket.close(
-                CloseCode::Application(4000),
-                "the follower could not be stored",
-            );
+            let _ = socket.close(FAILED, "the follower could not be stored");
         }
         Ok(())
     }

@@ -119,8 +119,11 @@ impl DurableObject for ProjectData {
         };
         if let Ok(inner) = &self.inner {
             let taken_in = async {
-                if let Err(error) = inner.received(&Socket::from(socket), &text) {
+                let socket = Socket::from(socket);
+                if let Err(error) = inner.received(&socket, &text) {
                     worker::console_error!("socket: {error}");
+                    // Who is owed an answer that cannot be given comes back and asks again.
+                    let _ = socket.close(feed::FAILED, "what was asked for could not be read");
                 }
             };
             inner.shell.probe.event(Event::Frame, taken_in).await;
