@@ -331,6 +331,15 @@ async fn background_jobs_are_bounded_and_end_with_their_conversation() {
         refused += u32::from(f.call("bash", start()).await.failed);
     }
     assert_eq!(refused, 1);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let written = || {
+        f.get("pids")
+            .map_or(0, |pids| pids.split(|b| *b == b'\n').count() - 1)
+    };
+    while written() < 8 {
+        assert!(Instant::now() < deadline, "{} jobs began", written());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let pids = f.text("pids");
     let running = || {
         let alive = |pid: &str| match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
@@ -341,7 +350,6 @@ async fn background_jobs_are_bounded_and_end_with_their_conversation() {
     };
     assert!(running() >= 8);
     f.jobs = Jobs::default();
-    let deadline = Instant::now() + Duration::from_secs(30);
     while running() > 0 {
         assert!(Instant::now() < deadline, "{} jobs are left", running());
         tokio::time::sleep(Duration::from_millis(10)).await;
