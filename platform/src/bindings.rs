@@ -18,6 +18,8 @@ use crate::js::{self, JsFailure};
 pub const DB: &str = "DB";
 /// KV namespace of what may be stale.
 pub const CACHE: &str = "CACHE";
+/// The files deployed beside the Worker.
+pub const ASSETS: &str = "ASSETS";
 /// R2 bucket of bodies.
 pub const BODIES: &str = "BODIES";
 

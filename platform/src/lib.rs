@@ -20,6 +20,7 @@
 //! tests cover the parts that do not: tokens, claims, cookies, values, bounds.
 
 pub mod alarm;
+pub mod assets;
 pub mod background;
 pub mod bindings;
 pub mod clock;
@@ -33,6 +34,7 @@ pub mod kv;
 pub mod objects;
 pub mod probe;
 pub mod r2;
+pub mod row;
 pub mod sockets;
 pub mod sql;
 pub mod streams;

@@ -57,11 +57,13 @@ pub(crate) fn build(paths: &Paths, variant: Variant) -> Result<()> {
 /// Bundles a compiled Worker with the entry; skipped when neither changed.
 pub(crate) fn bundle(paths: &Paths, library: &Path, out: &Path, size: wasm::Size) -> Result<()> {
     let entry = paths.root.join("worker/entry");
-    let mut inputs = Inputs::new("worker 2");
+    let mut inputs = Inputs::new("worker 3");
     inputs.add(library)?;
     inputs.add(&entry)?;
     inputs.add(&paths.root.join("package-lock.json"))?;
     inputs.add(&paths.root.join("Cargo.lock"))?;
+    let document = paths.root.join("docs/openapi.json");
+    inputs.add(&document)?;
     let inputs = inputs.finish();
     let stamp = out.join(".stamp");
     let (script, module) = (out.join("index.js"), out.join("index_bg.wasm"));
@@ -95,6 +97,10 @@ pub(crate) fn bundle(paths: &Paths, library: &Path, out: &Path, size: wasm::Size
             .arg(format!("--outfile={}", script.display())),
     )?;
     paths::copy(&bound.module, &module)?;
+    // What the Worker is asked for and does not hold itself; `dist/web` has it too.
+    let assets = out.join("assets");
+    paths::fresh_directory(&assets)?;
+    paths::copy(&document, &assets.join("openapi.json"))?;
     stamp::remember(&stamp, &inputs)?;
     wasm::report(&out.display().to_string(), &[script, module]);
     Ok(())

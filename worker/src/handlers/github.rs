@@ -347,7 +347,7 @@ async fn ask<T: DeserializeOwned>(outgoing: &Outgoing<'_>) -> Result<T, String> 
     if !(200..300).contains(&status) {
         return Err(format!("it answered {status}"));
     }
-    serde_json::from_slice(&bytes).map_err(|error| format!("an answer of another shape: {error}"))
+    http::parse_json(&bytes).map_err(|error| format!("an answer of another shape: {error}"))
 }
 
 /// The person of an account: known, the one whose browser this is, or new where new people may come.
