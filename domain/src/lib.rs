@@ -29,6 +29,7 @@
 //! | [`access`] | principals, people, projects, tokens on the wire | – |
 //! | [`catalogue`] | agents, models and words | – |
 //! | [`budget`] | limits, what is spent and reserved of them, usage | [`budget::ledger`] |
+//! | [`collect`] | few things in order | – |
 //! | [`settings`] | what an installation can be set to | – |
 //! | [`tool_profile`] | which of the platform's tools an agent is offered | – |
 //! | [`table`] | – | all of them as tables |
@@ -38,6 +39,7 @@ pub mod actor;
 pub mod agents;
 pub mod budget;
 pub mod catalogue;
+pub mod collect;
 pub mod conversation;
 pub mod device;
 pub mod error;

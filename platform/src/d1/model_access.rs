@@ -5,6 +5,7 @@
 //! person (see [`super::recent`]); also where nobody chose anything yet.
 
 use sam_domain::catalogue::changes::{Models, Role};
+use sam_domain::collect;
 use sam_domain::id::{ProjectId, UserId};
 use sam_domain::provider::Mode;
 use serde::Deserialize;
@@ -82,7 +83,7 @@ pub async fn read(
     Ok(ModelAccess {
         models: Models::new(
             changes.filter_map(Result::ok).collect(),
-            Role::ALL.into_iter().filter_map(named).collect(),
+            collect::map(Role::ALL.into_iter().filter_map(named)),
         ),
         person: chosen(found.person),
         administrator: chosen(found.administrator),

@@ -1,6 +1,7 @@
 //! What administrators say of models.
 
 use sam_domain::catalogue::changes::{ModelChange, Models, Role};
+use sam_domain::collect;
 use sam_domain::id::UserId;
 use sam_domain::time::Timestamp;
 use serde_json::Value;
@@ -40,10 +41,7 @@ impl ModelChanges<'_> {
                 .iter()
                 .filter_map(|row| serde_json::from_str(&row.change).ok())
                 .collect(),
-            defaults
-                .into_iter()
-                .map(|row| (row.role, row.model_id))
-                .collect(),
+            collect::map(defaults.into_iter().map(|row| (row.role, row.model_id))),
         ))
     }
 
