@@ -32,6 +32,7 @@
 //! | [`collect`] | few things in order | – |
 //! | [`settings`] | what an installation can be set to | – |
 //! | [`tool_profile`] | which of the platform's tools an agent is offered | – |
+//! | [`tagged`] | enums whose variant is named by a field | – |
 //! | [`table`] | – | all of them as tables |
 
 pub mod access;
@@ -52,6 +53,7 @@ pub mod pool;
 pub mod provider;
 pub mod settings;
 pub mod table;
+pub mod tagged;
 pub mod task;
 pub mod time;
 pub mod tool_profile;
