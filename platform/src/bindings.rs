@@ -53,6 +53,11 @@ pub fn setting(env: &Env, name: &'static str) -> Option<String> {
         .filter(|text| !text.is_empty())
 }
 
+/// A setting that is a URL, with its host in ASCII; `None` when it is unset or empty.
+pub fn url_setting(env: &Env, name: &'static str) -> Option<String> {
+    setting(env, name).map(|text| crate::address::plain(&text).into_owned())
+}
+
 /// A secret setting; `None` when it is unset or empty.
 pub fn secret(env: &Env, name: &'static str) -> Option<Secret> {
     setting(env, name).map(Secret::new)

@@ -19,6 +19,7 @@
 //! Everything compiles natively as well; what calls JavaScript fails at run time there, so the unit
 //! tests cover the parts that do not: tokens, claims, cookies, values, bounds.
 
+pub mod address;
 pub mod alarm;
 pub mod assets;
 pub mod background;

@@ -58,6 +58,11 @@ pub(crate) fn all<T: FromRow>(rows: &str) -> Result<Vec<T>, RowError> {
     split(rows)?.iter().map(T::from_row).collect()
 }
 
+/// The first row of a result, if there is one.
+pub(crate) fn first<T: FromRow>(rows: &str) -> Result<Option<T>, RowError> {
+    split(rows)?.first().map(T::from_row).transpose()
+}
+
 /// The rows of a result that can be read.
 pub(crate) fn readable<T: FromRow>(rows: &str) -> Vec<T> {
     let rows = split(rows).unwrap_or_default();

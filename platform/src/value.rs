@@ -159,11 +159,31 @@ impl<T: Into<SqlValue>> From<Option<T>> for SqlValue {
     }
 }
 
+/// Parameters under construction. A list rather than an array: it lives across the wait for its
+/// statement, which for an array would be written out at every place that asks something.
+#[derive(Debug, Clone, Default)]
+pub struct Params(Vec<SqlValue>);
+
+impl Params {
+    /// With one more.
+    #[must_use]
+    pub fn with(mut self, value: impl Into<SqlValue>) -> Self {
+        self.0.push(value.into());
+        self
+    }
+
+    /// All of them, in order.
+    #[must_use]
+    pub fn as_slice(&self) -> &[SqlValue] {
+        &self.0
+    }
+}
+
 /// Parameters of a statement: `params![id, now, name.as_deref()]`.
 #[macro_export]
 macro_rules! params {
     ($($value:expr),* $(,)?) => {
-        &[$($crate::value::SqlValue::from($value)),*][..] as &[$crate::value::SqlValue]
+        $crate::value::Params::default()$(.with($value))*.as_slice()
     };
 }
 

@@ -57,7 +57,7 @@ pub(crate) fn build(paths: &Paths, variant: Variant) -> Result<()> {
 /// Bundles a compiled Worker with the entry; skipped when neither changed.
 pub(crate) fn bundle(paths: &Paths, library: &Path, out: &Path, size: wasm::Size) -> Result<()> {
     let entry = paths.root.join("worker/entry");
-    let mut inputs = Inputs::new("worker 3");
+    let mut inputs = Inputs::new("worker 4");
     inputs.add(library)?;
     inputs.add(&entry)?;
     inputs.add(&paths.root.join("package-lock.json"))?;
@@ -92,6 +92,8 @@ pub(crate) fn bundle(paths: &Paths, library: &Path, out: &Path, size: wasm::Size
             .arg(entry.join("index.mjs"))
             .args(["--bundle", "--format=esm", "--platform=neutral"])
             .args(["--external:./index_bg.wasm", "--external:cloudflare:*"])
+            // Names stay, for whoever reads a stack.
+            .args(["--minify-whitespace", "--minify-syntax"])
             .arg("--log-level=warning")
             .arg(format!("--alias:sam:glue={}", glue.display()))
             .arg(format!("--outfile={}", script.display())),

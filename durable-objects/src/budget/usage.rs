@@ -1,6 +1,5 @@
 //! What was used, read from the record of calls.
 
-
 use sam_domain::budget::call::{UsageRows, UsageSummary};
 use sam_domain::budget::period::Day;
 use sam_domain::budget::wire::{UsageBy, UsageLine};

@@ -220,7 +220,7 @@ impl D1 {
         query: &'static str,
         params: &[SqlValue],
     ) -> Result<Option<T>, D1Error> {
-        Ok(self.all(query, params).await?.into_iter().next())
+        Ok(row::first(&self.answer(query, params).await?)?)
     }
 
     /// Runs a statement and returns how many rows it changed.
