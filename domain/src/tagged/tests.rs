@@ -1,3 +1,5 @@
+//! A tagged enum beside the same by serde's own tag.
+
 use serde::{Deserialize, Serialize};
 use serde_json::{from_str, from_value, json, to_string};
 

@@ -1,3 +1,6 @@
+//! The adapter over the tables of ICU4X: `idna_adapter` 1.2.2 as published, whose interface
+//! `ascii` has too.
+
 // Copyright The rust-url developers.
 //
 // Licensed under the Apache License, Version 2.0 <LICENSE-APACHE or
@@ -5,9 +8,6 @@
 // <LICENSE-MIT or http://opensource.org/licenses/MIT>, at your
 // option. This file may not be copied, modified, or distributed
 // except according to those terms.
-
-//! The adapter over the tables of ICU4X: `idna_adapter` 1.2.2 as published, whose interface
-//! [`ascii`](../ascii.rs) has too.
 
 use icu_normalizer::uts46::Uts46MapperBorrowed;
 use icu_properties::CodePointMapDataBorrowed;
