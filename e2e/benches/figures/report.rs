@@ -40,6 +40,8 @@ pub(crate) struct Figure {
     /// The bare peer: what it is, in the same unit.
     peer: Option<(&'static str, Samples)>,
     aim: Option<Aim>,
+    /// What it should be of the peer's.
+    ratio_aim: Option<Aim>,
 }
 
 impl Figure {
@@ -50,6 +52,7 @@ impl Figure {
             samples: Samples::of(samples),
             peer: None,
             aim: None,
+            ratio_aim: None,
         }
     }
 
@@ -62,6 +65,22 @@ impl Figure {
     pub(crate) fn aim(mut self, aim: Aim) -> Self {
         self.aim = Some(aim);
         self
+    }
+
+    /// An aim for the ratio to the peer.
+    pub(crate) fn ratio_aim(mut self, aim: Aim) -> Self {
+        self.ratio_aim = Some(aim);
+        self
+    }
+
+    /// The aims, and whether they are met.
+    fn aims(&self) -> impl Iterator<Item = (String, bool)> {
+        let median = self
+            .aim
+            .map(|aim| (aim.to_string(), aim.is_met(self.samples.at(0.5))));
+        let ratio = self.ratio_aim.zip(self.ratio());
+        let ratio = ratio.map(|(aim, ratio)| (format!("ratio {aim}"), aim.is_met(ratio)));
+        median.into_iter().chain(ratio)
     }
 
     fn ratio(&self) -> Option<f64> {
@@ -121,8 +140,8 @@ impl Report {
                             json!({"name": name, "samples": samples.json()})
                         }),
                         "ratio": figure.ratio(),
-                        "aim": figure.aim.map(|aim| aim.to_string()),
-                        "met": figure.aim.map(|aim| aim.is_met(figure.samples.at(0.5))),
+                        "aims": figure.aims().map(|(aim, _)| aim).collect::<Vec<_>>(),
+                        "met": figure.aims().all(|(_, met)| met),
                     })
                 })
                 .collect()
@@ -187,14 +206,10 @@ fn line(group: &str, figure: &Figure) -> [String; 7] {
     } else {
         String::new()
     };
-    let aim = figure.aim.map(|aim| {
-        let mark = if aim.is_met(samples.at(0.5)) {
-            ""
-        } else {
-            "  missed"
-        };
-        format!("{aim}{mark}")
-    });
+    let aims: Vec<String> = figure
+        .aims()
+        .map(|(aim, met)| format!("{aim}{}", if met { "" } else { "  missed" }))
+        .collect();
     [
         format!("{group}: {}", figure.name),
         format!("{} {}", number(samples.at(0.5)), figure.unit),
@@ -206,6 +221,6 @@ fn line(group: &str, figure: &Figure) -> [String; 7] {
             .map(|(name, peer)| format!("{name}: {}", number(peer.at(0.5))))
             .unwrap_or_default(),
         figure.ratio().map(number).unwrap_or_default(),
-        aim.unwrap_or_default(),
+        aims.join("; "),
     ]
 }

@@ -48,6 +48,7 @@ pub(crate) enum SandboxChoice {
 pub(crate) struct SandboxArgs {
     /// What isolates commands from the machine; `--version --verbose` tells what is found here.
     #[arg(
+        hide_short_help = true,
         long,
         value_enum,
         env = "SAM_SANDBOX",
@@ -59,7 +60,7 @@ pub(crate) struct SandboxArgs {
     #[arg(long)]
     pub(crate) network: bool,
     /// A further folder that commands may write to, beside the workspace, its git folder and the temporary folders; ~ is the home folder. May be given more than once.
-    #[arg(long, value_name = "DIR")]
+    #[arg(hide_short_help = true, long, value_name = "DIR")]
     pub(crate) allow_write: Vec<PathBuf>,
 }
 
@@ -172,18 +173,21 @@ impl Sandbox {
         &self.level
     }
 
-    /// A program with its arguments in the directory `root`, confined. One that
-    /// may only read writes nowhere; without isolation there is none such.
-    pub(crate) fn command(
+    /// A program with its arguments in the first of the directories `roots`,
+    /// confined to writing in them. One that may only read writes nowhere;
+    /// without isolation there is none such.
+    pub(crate) fn command<'a>(
         &self,
-        root: &Path,
+        roots: impl Iterator<Item = &'a Path>,
         program: &[&str],
         may_write: bool,
     ) -> Result<Command, String> {
+        let roots: Vec<&Path> = roots.collect();
+        let root = roots.first().ok_or("there is no directory")?;
         let mut writable = Vec::new();
         if may_write {
-            writable.push(root.to_owned());
-            writable.extend(git_folders(root));
+            writable.extend(roots.iter().map(|&root| root.to_owned()));
+            writable.extend(roots.iter().flat_map(|root| git_folders(root)));
             writable.extend(self.writable.iter().cloned());
         } else if !self.level.guarantees.writes {
             return Err(

@@ -11,6 +11,7 @@
 mod acp;
 mod context;
 mod faults;
+mod headless;
 mod limits;
 mod run;
 mod sandbox;
