@@ -105,7 +105,7 @@ pub(crate) struct AcpArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// The workspace; nothing outside it is read or written by the file tools. Standard: the current directory, or the session's own.
+    /// The workspace; the file tools read and write nothing outside it and --add-dir. Standard: the current directory, or the session's own.
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
     /// Go on with a recorded session: its id, the beginning of it, or "last".
