@@ -19,8 +19,8 @@ fn what_is_shipped_stays_small() -> Result {
 #[test]
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn the_harness_needs_nothing_of_the_system() -> Result {
-    ensure(
-        is_static("sam-harness")?,
-        || "target/release/sam-harness is not static; `cargo xtask build native` makes it so",
-    )
+    ensure(is_static("sam-harness")?, || {
+        "target/release/sam-harness is not static; `cargo xtask build native` makes it so"
+            .to_owned()
+    })
 }
