@@ -119,6 +119,7 @@ pub(crate) fn exit_code(ended: &Result<TurnSummary, ModelError>) -> u8 {
             | TurnEnd::MaxTurns
             | TurnEnd::MaxSeconds
             | TurnEnd::MaxTotalTokens
+            | TurnEnd::MaxCost
             | TurnEnd::Repeating => LIMIT,
             TurnEnd::Refused => FAILED,
             TurnEnd::Cancelled => CANCELLED,
@@ -215,6 +216,7 @@ impl Printer {
                 "model_requests": summary.requests,
                 "tool_calls": summary.tool_calls,
                 "usage": summary.usage,
+                "cost_micro_dollars": summary.cost,
                 "reads": summary.reads,
                 "rereads": summary.rereads,
             }),

@@ -37,6 +37,7 @@ pub(super) fn outcome(summary: &TurnSummary) -> PromptOutcome {
             TurnEnd::MaxTurns
             | TurnEnd::MaxSeconds
             | TurnEnd::MaxTotalTokens
+            | TurnEnd::MaxCost
             | TurnEnd::Repeating => StopReason::MaxTurnRequests,
             TurnEnd::Refused => StopReason::Refusal,
             TurnEnd::Cancelled => StopReason::Cancelled,
