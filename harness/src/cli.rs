@@ -13,7 +13,7 @@ use crate::guard::GuardArgs;
 use crate::mcp::McpArgs;
 use crate::price;
 use crate::prompt::PromptArgs;
-use crate::sandbox::ConfineArgs;
+use crate::sandbox::{ConfineArgs, SandboxArgs};
 use crate::session::RecordArgs;
 
 /// How a person begins.
@@ -237,6 +237,15 @@ impl Cli {
                 .exit();
         }
         cli
+    }
+
+    /// The sandbox as the environment alone asks for it.
+    pub(crate) fn sandbox_of_environment() -> SandboxArgs {
+        let prompt = Self::try_parse_from(["sam-harness", "prompt"]);
+        match prompt.ok().and_then(|cli| cli.command) {
+            Some(Command::Prompt(prompt)) => prompt.agent.guard.sandbox,
+            _ => SandboxArgs::default(),
+        }
     }
 
     /// The settings that wrote a session's requests, as far as the requests

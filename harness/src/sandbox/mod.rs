@@ -277,7 +277,9 @@ fn bubblewrap_arguments(open: &Open, network: bool) -> Vec<OsString> {
     for path in &open.writable {
         bind("--bind-try", path);
     }
-    arguments.extend(["--dev", "/dev", "--proc", "/proc"].map(OsString::from));
+    // The folders on the way to these are made anew, and hold nothing else.
+    let last = ["--dev", "/dev", "--proc", "/proc", "--remount-ro", "/"];
+    arguments.extend(last.map(OsString::from));
     arguments
 }
 
