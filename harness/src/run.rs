@@ -43,7 +43,8 @@ pub(crate) async fn resume(args: ResumeArgs) -> Result<u8, String> {
 async fn work(args: TaskArgs, dir: Option<PathBuf>, resume: Option<String>) -> Result<u8, String> {
     let model = ModelClient::new(&args.model)?;
     let prompt = prompt(args.prompt)?;
-    let records = Records::new(&args.record, Some(&args.model));
+    let servers = Servers::new(&args.agent.mcp, &[])?;
+    let records = Records::new(&args.record, Some(&args.model)).without(servers.secrets());
     let printer = Printer::new(args.output);
     let (session, workspace) = match resume {
         None => {
@@ -67,7 +68,6 @@ async fn work(args: TaskArgs, dir: Option<PathBuf>, resume: Option<String>) -> R
     let sandbox = Arc::new(Sandbox::new(&args.agent.guard.sandbox)?);
     let guard = Arc::new(Guard::new(&args.agent.guard, PermissionMode::Full, sandbox));
     let limits = Limits::from(&args.model);
-    let servers = Servers::new(&args.agent.mcp, &[])?;
     let options = PromptOptions::new(&args.agent.prompt)?;
     let groups_of = groups.clone();
     let mut conversation =

@@ -218,6 +218,9 @@ fn check(quirk: Quirk, wire: Wire) {
             "{cell}: {head}"
         );
         assert_eq!(request["tool_choice"], wire.free_choice(), "{cell}");
+        // Markers for caches, where the dialect has them.
+        let marked = request["_body"].as_str().unwrap().contains("cache_control");
+        assert_eq!(marked, wire == Wire::Messages, "{cell}");
     }
     let last = requests.last().unwrap();
     // One result for each call, each what was seen then.
