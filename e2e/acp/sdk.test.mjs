@@ -41,7 +41,8 @@ test("a session is worked in, listed, closed, loaded as it was, and gone on with
     says("As before."),
   ]);
   t.after(scripted.stop);
-  const first = await start(t, { model: scripted, state, args: ["--permission-mode", "full"] });
+  const args = ["--permission-mode", "full", "--price", "1,10"];
+  const first = await start(t, { model: scripted, state, args });
   assert.equal(first.info.agentInfo.name, "sam-harness");
   assert.deepEqual(first.info.agentCapabilities.promptCapabilities.image, true);
   const opened = await first.connection.newSession({ cwd, mcpServers: [] });
@@ -58,6 +59,9 @@ test("a session is worked in, listed, closed, loaded as it was, and gone on with
     ],
   });
   assert.equal(ended.stopReason, "end_turn");
+  // Three replies of 100 tokens in and 10 out.
+  const usage = first.updates.filter((update) => update.sessionUpdate === "usage_update").at(-1);
+  assert.deepEqual(usage.cost, { amount: 0.0006, currency: "USD" });
   assert.equal(ended.usage.totalTokens, 330);
   assert.equal(readFileSync(path.join(cwd, "a.txt"), "utf8"), "two\n");
   const prompted = scripted.requests[0].messages[1].content;

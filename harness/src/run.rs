@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sam_acp::{
     Notice, PermissionOption, PlanEntry, PlanStatus, ToolCall, ToolCallUpdate, ToolStatus,
 };
+use sam_domain::catalogue::price::MicroDollars;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -328,8 +329,8 @@ impl Observer for Printer {
         }
     }
 
-    fn context(&self, used: u64) {
-        self.event(&json!({"type": "context", "used": used}));
+    fn context(&self, used: u64, cost: Option<MicroDollars>) {
+        self.event(&json!({"type": "context", "used": used, "cost_micro_dollars": cost}));
     }
 
     fn notice(&self, notice: &Notice) {

@@ -21,6 +21,7 @@ use std::time::Duration;
 use sam_acp::{Block, Notice, PlanEntry, ToolCall, ToolCallUpdate};
 use sam_dialects::Usage;
 use sam_dialects::conversation::{Body, Part, Reply, Tool, ToolCall as ToolUse};
+use sam_domain::catalogue::price::MicroDollars;
 use sam_harness::transcript::{Digest, Event};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -57,8 +58,9 @@ pub(crate) trait Observer: Person + Send + Sync {
     fn tool_changed(&self, update: &ToolCallUpdate);
     /// The plan changed; here is all of it.
     fn plan(&self, entries: &[PlanEntry]);
-    /// A reply came; so many tokens the conversation has by now.
-    fn context(&self, used: u64);
+    /// A reply came; so many tokens the conversation has by now, and has cost
+    /// so many millionths of a dollar, where that is known.
+    fn context(&self, used: u64, cost: Option<MicroDollars>);
     /// A reply did not come at the first attempt; troubles with one id are one
     /// reply's.
     fn trouble(&self, id: &str, trouble: &Trouble<'_>);
@@ -299,12 +301,15 @@ impl Conversation {
                 }
             };
             summary.requests += 1;
-            self.count(&reply, digest.bytes, model, &mut summary);
+            let cost = self.count(&reply, digest.bytes, model, &mut summary);
             if let Some(usage) = reply.usage {
                 summary.context = Some(usage.total);
-                observer.context(usage.total);
+                let before = self.session.state().cost.unwrap_or(0);
+                let cost = cost.map(|cost| cost.saturating_add(before));
+                observer.context(usage.total, cost);
             }
             let turn = Taking {
+                cost,
                 observer,
                 cancel,
                 summary: &mut summary,
@@ -321,8 +326,14 @@ impl Conversation {
         Ok(summary)
     }
 
-    /// Counts what a reply took, against the limits.
-    fn count(&self, reply: &Reply, sent: u64, model: &ModelClient, summary: &mut TurnSummary) {
+    /// Counts what a reply took, against the limits; what it cost.
+    fn count(
+        &self,
+        reply: &Reply,
+        sent: u64,
+        model: &ModelClient,
+        summary: &mut TurnSummary,
+    ) -> Option<MicroDollars> {
         let received = reply.parts.iter().map(|part| match &part.body {
             Body::Call(call) => call.arguments.len(),
             Body::Thinking(thinking) => thinking.text.len(),
@@ -339,6 +350,7 @@ impl Conversation {
         }
         let cost = model.cost(&self.session.state().settings, usage);
         summary.cost = cost.map(|cost| cost.saturating_add(summary.cost.unwrap_or(0)));
+        cost
     }
 
     fn reads(&self) -> (u64, u64) {
@@ -428,7 +440,14 @@ impl Conversation {
 
     /// Adds a reply to the conversation, its calls under the ids they have by
     /// now. What it thought stays as it came.
-    fn say(&mut self, number: u64, reply: Reply, calls: &[ToolUse], request: Digest) {
+    fn say(
+        &mut self,
+        number: u64,
+        reply: Reply,
+        calls: &[ToolUse],
+        request: Digest,
+        cost: Option<MicroDollars>,
+    ) {
         let (model, usage) = (reply.model.clone(), reply.usage);
         let stop = reply.stop.as_ref().map(notice::stop_word);
         let mut parts = reply.into_message().parts;
@@ -452,6 +471,7 @@ impl Conversation {
             parts,
             model,
             usage,
+            cost,
             stop,
             request: Some(request),
         });

@@ -10,6 +10,7 @@ use std::collections::{HashSet, VecDeque};
 use futures::future::join_all;
 use sam_acp::{ToolCall, ToolCallUpdate, ToolContent, ToolStatus};
 use sam_dialects::conversation::{Part, Reply, StopReason, ToolCall as ToolUse};
+use sam_domain::catalogue::price::MicroDollars;
 use sam_harness::transcript::{Digest, Event};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,8 @@ const MOST_AT_ONCE: usize = 8;
 
 /// What a turn lends for one reply.
 pub(super) struct Taking<'a> {
+    /// What the reply cost, where that is known.
+    pub(super) cost: Option<MicroDollars>,
     pub(super) observer: &'a dyn Observer,
     pub(super) cancel: &'a CancellationToken,
     pub(super) summary: &'a mut TurnSummary,
@@ -57,14 +60,14 @@ impl Conversation {
                 _ => TurnEnd::Complete,
             };
             let call_in_text = reply.call_in_text();
-            self.say(number, reply, &[], request);
+            self.say(number, reply, &[], request, turn.cost);
             if call_in_text {
                 self.stopped(end, CALL_IN_TEXT, turn.observer);
             }
             return Ok(Some(end));
         }
         self.make_ids_unique(&mut tool_uses);
-        self.say(number, reply, &tool_uses, request);
+        self.say(number, reply, &tool_uses, request, turn.cost);
         self.make_calls(tool_uses, cut, turn).await
     }
 
