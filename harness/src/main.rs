@@ -25,6 +25,7 @@ mod limits;
 mod mcp;
 mod model;
 mod notice;
+mod price;
 mod prompt;
 mod recorded;
 mod repeats;
@@ -40,7 +41,6 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::cli::{Cli, Command};
@@ -57,7 +57,7 @@ const LIMIT: u8 = 3;
 const CANCELLED: u8 = 130;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };

@@ -138,6 +138,9 @@ fn facts(workspace: &Workspace, guard: &Guard) -> String {
             "commands can write only below {these} and in temporary folders"
         ));
     }
+    if kept.reads {
+        fact("commands can read only there, the system and its tools".to_owned());
+    }
     if kept.network {
         fact("commands have no network, not even loopback".to_owned());
     }

@@ -10,6 +10,7 @@
 
 mod acp;
 mod context;
+mod dialects;
 mod faults;
 mod headless;
 mod limits;
@@ -17,3 +18,4 @@ mod run;
 mod sandbox;
 mod server;
 mod sessions;
+mod wire;
