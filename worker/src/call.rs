@@ -60,6 +60,20 @@ impl Call {
         })
     }
 
+    /// A call of our own that goes on after the reply to this one.
+    pub(crate) fn apart(&self) -> Result<Self, Failed> {
+        Ok(Self {
+            request: Request::new(self.url.as_str(), worker::Method::Get)?,
+            id: self.mint()?,
+            env: self.env.clone(),
+            url: self.url.clone(),
+            now: self.now,
+            background: self.background.clone(),
+            segments: Vec::new(),
+            retry_after: Cell::new(None),
+        })
+    }
+
     /// A request header.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         http::header(&self.request, name)
