@@ -278,10 +278,14 @@ pub(crate) async fn count_tokens(call: &Call, token: ModelToken) -> Answer {
     check(incoming.status, &upstream)?;
     let (status, headers) = (incoming.status, passed_headers(&incoming));
     let body = whole(incoming).await?;
-    Ok(worker::ResponseBuilder::new()
+    let mut response = worker::ResponseBuilder::new()
         .with_status(status)
-        .with_headers(safe(&headers))
-        .from_bytes(body)?)
+        .from_bytes(body)?;
+    // After the body, for which the builder sets a type of its own.
+    for (name, value) in safe(&headers).entries() {
+        let _ = response.headers_mut().set(&name, &value);
+    }
+    Ok(response)
 }
 
 /// About as many tokens as a request has, for clients that decide by it when a conversation is too
