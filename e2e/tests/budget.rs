@@ -61,7 +61,11 @@ impl Scene {
         // A model that its endpoint does not list: nobody names tasks here, and so each call is the test's.
         let nobody = json!({"defaults": {"task_title": "scripted"}});
         let said = admin
-            .send(admin.request(Method::PUT, "/api/models/defaults").json(&nobody))
+            .send(
+                admin
+                    .request(Method::PUT, "/api/models/defaults")
+                    .json(&nobody),
+            )
             .await?;
         ensure(said.status == 200, || said.text())?;
         let mut node = ScriptedNode::join(&stack, "budget").await?;

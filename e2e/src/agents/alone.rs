@@ -235,7 +235,9 @@ impl Scene {
     ) -> Result<Run> {
         let modules = installed("claude-code").await?;
         let of = |arch| format!("@anthropic-ai/claude-agent-sdk-linux-{arch}/claude");
-        let mut programs = ["x64", "arm64"].map(|arch| modules.join(of(arch))).into_iter();
+        let mut programs = ["x64", "arm64"]
+            .map(|arch| modules.join(of(arch)))
+            .into_iter();
         let program = programs
             .find(|path| path.exists())
             .ok_or_else(|| failure("the package has no program for this platform"))?;
@@ -275,7 +277,13 @@ impl Scene {
         model: &'static str,
         path: &'static str,
     ) -> Result<Run> {
-        let arguments = ["run", "--no-session", "--with-builtin", "developer", "--text"];
+        let arguments = [
+            "run",
+            "--no-session",
+            "--with-builtin",
+            "developer",
+            "--text",
+        ];
         Ok(Run {
             name,
             program: programs::goose()?.join("goose"),
@@ -317,7 +325,11 @@ impl Scene {
         Ok(Run {
             name,
             program: installed("opencode").await?.join(program),
-            arguments: vec!["run".to_owned(), "--model".to_owned(), format!("sam/{model}")],
+            arguments: vec![
+                "run".to_owned(),
+                "--model".to_owned(),
+                format!("sam/{model}"),
+            ],
             env: vec![
                 ("OPENCODE_CONFIG_CONTENT", config.to_string()),
                 ("OPENCODE_DISABLE_AUTOUPDATE", "1".to_owned()),

@@ -12,8 +12,12 @@ const ANTHROPIC: &str = "anthropic/v1/messages";
 #[tokio::test]
 async fn official_programs_work_with_a_model_token_alone_also_across_dialects() -> Result {
     let scene = Scene::open().await?;
-    let codex = scene.codex("codex", "gpt-5.3-codex", "openai/responses").await?;
-    let claude = scene.claude("claude", "claude-sonnet-4-5", ANTHROPIC).await?;
+    let codex = scene
+        .codex("codex", "gpt-5.3-codex", "openai/responses")
+        .await?;
+    let claude = scene
+        .claude("claude", "claude-sonnet-4-5", ANTHROPIC)
+        .await?;
     tokio::try_join!(scene.repairs(&codex), scene.repairs(&claude))?;
     let codex = scene.codex("codex-on-chat", LLAMA, WORKERS_AI).await?;
     let claude = scene.claude("claude-on-chat", GEMMA, WORKERS_AI).await?;

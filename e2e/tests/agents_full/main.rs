@@ -24,7 +24,11 @@ async fn opencode_run_works_with_a_model_token_alone_also_on_claude() -> Result 
         .await?;
     scene.repairs(&own).await?;
     let crossed = scene
-        .opencode("opencode-on-claude", "claude-haiku-4-5", "anthropic/v1/messages")
+        .opencode(
+            "opencode-on-claude",
+            "claude-haiku-4-5",
+            "anthropic/v1/messages",
+        )
         .await?;
     scene.repairs(&crossed).await?;
     scene.every_call_is_recorded().await
