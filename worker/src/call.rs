@@ -62,12 +62,14 @@ impl Call {
 
     /// A call of our own that goes on after the reply to this one.
     pub(crate) fn apart(&self) -> Result<Self, Failed> {
+        // Later than whatever it is about: its records are looked for from there on.
+        let now = clock::now();
         Ok(Self {
             request: Request::new(self.url.as_str(), worker::Method::Get)?,
-            id: self.mint()?,
+            id: RequestId::mint(now, entropy::for_id()?),
             env: self.env.clone(),
             url: self.url.clone(),
-            now: self.now,
+            now,
             background: self.background.clone(),
             segments: Vec::new(),
             retry_after: Cell::new(None),
