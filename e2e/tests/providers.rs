@@ -542,15 +542,13 @@ async fn the_key_is_moved_to_a_new_one(scene: &mut Scene) -> Result {
 async fn a_model_names_a_task_and_its_first_line_stays_where_none_can() -> Result {
     const LINE: &str = "Please repair the late fee in this library";
     const NAME: &str = "Repair late fee library";
-    let scene = Scene::set().await?;
-    let watcher = Follower::start(&scene.admin, &scene.project);
+    let scene = &Scene::set().await?;
+    let watcher = &Follower::start(&scene.admin, &scene.project);
     let submit = |key: &'static str| async move {
-        let task =
-            json!({"prompt": format!("{LINE}\nIt is wrong by a day."), "agent": "sam-harness"});
+        let prompt = format!("{LINE}\nIt is wrong by a day.");
+        let task = json!({"prompt": prompt, "agent": "sam-harness"});
         scene.stack.submit(&scene.project, key, &task).await
     };
-    let scene = &scene;
-    let watcher = &watcher;
     let called = |task: TaskId, title: &'static str| async move {
         let holds = |held: &Held| {
             let shown = held.tasks.get(&task)?;

@@ -21,15 +21,15 @@ const DIALECTS: [(&str, &str); 3] = [
 ];
 
 const HEAD: &str = "\
-<!-- Written by `cargo xtask generate`; not edited by hand. -->
 # Dialects
 
 A client speaks one of three model APIs, and so does whoever runs the model. Where both speak the same, bytes pass. Where
-they differ, the request and the streamed reply are translated, and the reply's `x-sam-translated` names what the other side has no
-word for. `dialects/src/translate.rs` says what becomes of each thing.
+they differ, the request and the streamed reply are translated, and the reply's `x-sam-translated` names what the other
+side has no word for; `dialects/src/translate.rs` says what becomes of each thing. This page is generated (`cargo xtask
+generate`).
 
-A translation is proven by a request that a real agent sent, with what it has to become and what the agent has to be told of the reply
-beside it. A pair without one is unproven.
+A translation is proven by a request that a real agent sent, with what it has to become, and what the agent has to be told
+of the reply, beside it. A pair without one is unproven.
 
 | the client speaks ↓, the model → | chat completions | Responses | Messages |
 |---|---|---|---|
