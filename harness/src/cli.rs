@@ -387,7 +387,7 @@ pub(crate) struct ModelArgs {
     #[arg(help_heading = "Limits", long, value_name = "DOLLARS", env = "SAM_MAX_COST", value_parser = price::amount)]
     pub(crate) max_cost: Option<MicroDollars>,
     /// What a million of the model's tokens cost in US dollars: input, output and, where they differ, input read from and written to a cache. Standard: what SAM knows of the model.
-    #[arg(help_heading = "Limits", long, value_name = "IN,OUT[,READ[,WRITTEN]]", env = "SAM_MODEL_PRICE", value_parser = price::prices)]
+    #[arg(hide_short_help = true, help_heading = "Limits", long, value_name = "IN,OUT[,READ[,WRITTEN]]", env = "SAM_MODEL_PRICE", value_parser = price::prices)]
     pub(crate) price: Option<Prices>,
     /// How often the same calls with the same results may follow each other.
     #[arg(hide_short_help = true, help_heading = "Limits", long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..))]

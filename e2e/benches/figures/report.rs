@@ -83,6 +83,13 @@ impl Figure {
         median.into_iter().chain(ratio)
     }
 
+    /// Whether it is as it should be, where something is said of that.
+    fn is_met(&self) -> Option<bool> {
+        self.aims()
+            .map(|(_, met)| met)
+            .reduce(|all, met| all && met)
+    }
+
     fn ratio(&self) -> Option<f64> {
         let (_, peer) = self.peer.as_ref()?;
         Some(self.samples.at(0.5) / peer.at(0.5))
@@ -141,7 +148,7 @@ impl Report {
                         }),
                         "ratio": figure.ratio(),
                         "aims": figure.aims().map(|(aim, _)| aim).collect::<Vec<_>>(),
-                        "met": figure.aims().all(|(_, met)| met),
+                        "met": figure.is_met(),
                     })
                 })
                 .collect()
@@ -194,6 +201,26 @@ impl Display for Report {
                 .map(|(cell, width)| format!("{cell:<width$}"))
                 .collect();
             writeln!(out, "{}", cells.join("  ").trim_end())?;
+        }
+        self.write_verdict(out)
+    }
+}
+
+impl Report {
+    /// Which aims are met and which are missed.
+    fn write_verdict(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        for (verdict, wanted) in [("met", true), ("missed", false)] {
+            let names: Vec<String> = self
+                .groups
+                .iter()
+                .flat_map(|(group, figures)| figures.iter().map(move |figure| (group, figure)))
+                .filter(|(_, figure)| figure.is_met() == Some(wanted))
+                .map(|(group, figure)| format!("{group}: {}", figure.name))
+                .collect();
+            writeln!(out, "\naims {verdict}: {}", names.len())?;
+            for name in names {
+                writeln!(out, "  {name}")?;
+            }
         }
         Ok(())
     }
