@@ -121,7 +121,8 @@ fn shell(folder: &Path) -> Result {
     Ok(())
 }
 
-#[tokio::test]
+// The model answers while a thread waits for Docker.
+#[tokio::test(flavor = "multi_thread")]
 async fn the_harness_works_in_an_empty_container_through_the_proxy() -> Result {
     if let Some(why) = missing() {
         let required = std::env::var_os("SAM_E2E_CONTAINER").is_some();
@@ -151,7 +152,10 @@ async fn the_harness_works_in_an_empty_container_through_the_proxy() -> Result {
     println!("image built in {:.2} s", begun.elapsed().as_secs_f64());
     shell(&folder.join("bin"))?;
     let files = [("greeting.txt", "Good morning, world\n")];
-    let work = repository::create(&folder, "repository", &files)?;
+    let origin = repository::create(&folder, "repository", &files)?;
+    let work = folder.join("work");
+    let (from, to) = (origin.to_string_lossy(), work.to_string_lossy());
+    repository::git(&folder, &["clone", "--quiet", &from, &to])?;
     let records = folder.join("records");
     std::fs::create_dir(&records)?;
     let mount = |from: &Path, to: &str| format!("{}:{to}", from.display());
@@ -180,7 +184,7 @@ async fn the_harness_works_in_an_empty_container_through_the_proxy() -> Result {
     println!("run in {:.2} s: {said}", begun.elapsed().as_secs_f64());
     let result: Value = serde_json::from_str(&said)?;
     ensure(
-        result["text"] == "It has 3 words." && result["stop_reason"] == "complete",
+        result["text"] == "It has 3 words." && result["stop_reason"] == "end_turn",
         || said.clone(),
     )?;
     let written = std::fs::read_to_string(work.join("loud.txt"))?;
