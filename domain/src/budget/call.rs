@@ -139,10 +139,10 @@ pub enum BudgetCall {
         /// The model call.
         request: RequestId,
     },
-    /// The call ended. Reply: [`Settled`].
+    /// Calls ended. Reply: [`Settled`].
     Settle {
-        /// Its record.
-        record: ModelCall,
+        /// Their records.
+        records: Vec<ModelCall>,
     },
     /// Reply: [`BudgetView`](super::wire::BudgetView).
     View,

@@ -96,25 +96,31 @@ pub(super) fn reserve(
     }
 }
 
-/// Counts and records a call that ended.
-pub(super) fn settle(sql: &Sql, now: Timestamp, record: &ModelCall) -> Result<Settled, ShellError> {
+/// Counts and records calls that ended.
+pub(super) fn settle(
+    sql: &Sql,
+    now: Timestamp,
+    records: &[ModelCall],
+) -> Result<Settled, ShellError> {
     let mut ledger: Ledger = load(sql, LEDGER)?;
     let was_kept = is_kept(&ledger);
-    let by_log = match &record.log {
-        Some(log) => by_log(sql, log)?,
-        None => None,
-    };
-    // A record of the provider may have come before ours.
-    let previous = match by_log {
-        Some(found) => Some(found.counted),
-        None => by_request(sql, &record.request)?,
-    };
-    let counted = ledger.settle(now, &record.request, record.outcome(), previous.as_ref());
+    for record in records {
+        let by_log = match &record.log {
+            Some(log) => by_log(sql, log)?,
+            None => None,
+        };
+        // A record of the provider may have come before ours.
+        let previous = match by_log {
+            Some(found) => Some(found.counted),
+            None => by_request(sql, &record.request)?,
+        };
+        let counted = ledger.settle(now, &record.request, record.outcome(), previous.as_ref());
+        if let Some(counted) = counted {
+            write(sql, &Entry::of(record), &counted)?;
+        }
+    }
     if was_kept {
         store(sql, LEDGER, &ledger)?;
-    }
-    if let Some(counted) = counted {
-        write(sql, &Entry::of(record), &counted)?;
     }
     Ok(Settled {
         limited: ledger.limits().is_limited(),

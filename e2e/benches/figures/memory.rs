@@ -65,7 +65,7 @@ fn figure(name: &str, megabytes: f64) -> Figure {
 }
 
 /// What a process holds, what it shares with others included.
-fn megabytes(process: u32) -> Result<f64> {
+pub(crate) fn megabytes(process: u32) -> Result<f64> {
     field(&format!("/proc/{process}/status"), "VmRSS:")
 }
 

@@ -11,14 +11,13 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::time::Duration;
 
 use futures::future::join;
 use sam_dialects::scan::{InputScan, RequestScan, ScanError};
 use sam_dialects::{ApiError as Told, Dialect};
 use sam_domain::access::claims::Claims;
 use sam_domain::budget::Charge;
-use sam_domain::budget::call::{BudgetCall, CallScope, ModelCall, Reserved, Settled};
+use sam_domain::budget::call::{BudgetCall, CallScope, Reserved};
 use sam_domain::budget::ledger::Warning;
 use sam_domain::budget::refusal::{Clears, HolderKind, LimitName, Refusal};
 use sam_domain::catalogue::model::Model;
@@ -40,10 +39,6 @@ use crate::errors::{Failed, log};
 const MEMORY: Millis = Millis::seconds(5);
 /// Most holders that are remembered.
 const REMEMBERED: usize = 1_000;
-/// How often a settlement is tried.
-const TRIES: u32 = 4;
-/// How long to wait before the second try; each later one waits twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Waits longer than this are not for a client's own retries.
 const PATIENCE: Millis = Millis::minutes(1);
 
@@ -56,7 +51,8 @@ fn is_unlimited(holder: &str, now: Timestamp) -> bool {
     UNLIMITED.with_borrow(|known| known.get(holder).is_some_and(|until| now < *until))
 }
 
-fn remember(holder: &str, limited: bool, now: Timestamp) {
+/// Whether anything is limited for a holder, as its budget just said.
+pub(super) fn remember(holder: &str, limited: bool, now: Timestamp) {
     if limited {
         return forget(holder);
     }
@@ -237,7 +233,8 @@ fn unreadable(error: ScanError) -> ApiError {
     ApiError::new(400, "malformed_body", format!("Refused: {error}."))
 }
 
-async fn ask<R: DeserializeOwned>(
+/// Asks the budget of a holder.
+pub(super) async fn ask<R: DeserializeOwned>(
     env: &Env,
     holder: &str,
     call: &BudgetCall,
@@ -315,35 +312,5 @@ pub(super) async fn renew(env: &Env, scope: &CallScope, request: &RequestId) {
     .await;
     for error in [person.err(), project.err()].into_iter().flatten() {
         log(&format!("a reservation was not renewed: {error}"));
-    }
-}
-
-/// Hands the record of a call that ended to both budgets. Repeating it is harmless: it is known by
-/// its request.
-pub(super) async fn settle(env: &Env, record: ModelCall) {
-    let (user, project) = (record.scope.user.clone(), record.scope.project.clone());
-    let call = BudgetCall::Settle { record };
-    join(
-        settle_one(env, user.as_str(), &call),
-        settle_one(env, project.as_str(), &call),
-    )
-    .await;
-}
-
-async fn settle_one(env: &Env, holder: &str, call: &BudgetCall) {
-    let mut pause = FIRST_PAUSE;
-    for attempt in 1..=TRIES {
-        match ask::<Settled>(env, holder, call).await {
-            Ok(Settled { limited }) => {
-                return remember(holder, limited, sam_platform::clock::now());
-            }
-            Err(error) if attempt == TRIES => {
-                log(&format!("the record of a model call was lost: {error}"));
-            }
-            Err(_) => {
-                worker::Delay::from(pause).await;
-                pause = pause.saturating_mul(2);
-            }
-        }
     }
 }
