@@ -368,6 +368,10 @@ mod tests {
             let stream = format!("data: {{\"x\":\"{}\"}}\n\ndata: {{\"choices\":[],\"usage\":\
                 {{\"prompt_tokens\":9,\"completion_tokens\":8}}}}\n\ndata: [DONE]\n\n", "z".repeat(before));
             prop_assert_eq!(scan(stream.as_bytes().chunks(chunk)), usage(9, 8));
+            let (head, rest) = stream.as_bytes().split_at(stream.len().min(KEPT));
+            let tail = &rest[rest.len().saturating_sub(KEPT)..];
+            let ends = UsageScan::of_ends(head, tail, length(stream.as_bytes()));
+            prop_assert_eq!(ends.usage(), usage(9, 8));
         }
     }
 }

@@ -46,6 +46,7 @@ fn scope(task: u128) -> CallScope {
         task: id(task),
         attempt: 1,
         model: "scripted".to_owned(),
+        own_key: false,
     }
 }
 

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
 use reqwest::{Method, Response};
-use sam_e2e::node::ScriptedNode;
+use sam_e2e::caller::Caller;
 use sam_e2e::stack::MODEL_KEY;
-use sam_e2e::{Client, Result, Stack, StackOptions, ensure, failure, wait_until};
+use sam_e2e::{Client, Result, StackOptions, ensure, failure, wait_until};
 use serde_json::{Value, json};
 
 use crate::load::CONNECTIONS;
@@ -74,39 +74,38 @@ impl Way {
 }
 
 struct Scene {
-    stack: Stack,
-    _node: ScriptedNode,
+    caller: Caller,
     proxied: Way,
     direct: Way,
 }
 
 impl Scene {
     async fn set() -> Result<Self> {
-        let stack = Stack::start_with(StackOptions {
+        let caller = Caller::start(StackOptions {
             web: true,
             ..StackOptions::default()
         })
         .await?;
-        let mut node = ScriptedNode::join(&stack, "proxy").await?;
-        let project = stack.create_project("/nowhere").await?;
-        stack
-            .submit(&project.id, "proxy", &json!({"prompt": "hello"}))
-            .await?;
-        let prompt = node.play_to_prompt().await?;
-        let token = node.tokens(&prompt.workspace).await?.model_token;
-        let gateway = stack.gateway().model_url();
+        let gateway = caller.stack.gateway().model_url();
         Ok(Self {
             proxied: Way {
-                client: stack.anyone()?.with_token(&token),
-                path: "/ai/v1/chat/completions",
+                client: caller.agent.clone(),
+                path: Caller::CHAT,
             },
             direct: Way {
                 client: Client::new(&gateway)?.with_token(MODEL_KEY),
                 path: "/chat/completions",
             },
-            stack,
-            _node: node,
+            caller,
         })
+    }
+
+    /// Has the model answer at once, in a few pieces.
+    async fn answers_at_once(&self) -> Result {
+        let gateway = self.caller.stack.gateway();
+        gateway.reset().await?;
+        let short = json!({"kind": "long", "pieces": 20, "bytes": 20, "times": u32::MAX});
+        gateway.fault(&short).await
     }
 
     fn ways(&self) -> [&Way; 2] {
@@ -129,10 +128,12 @@ fn question(bytes: usize) -> String {
 
 pub(crate) async fn measure() -> Result<Vec<Figure>> {
     let scene = Scene::set().await?;
+    scene.answers_at_once().await?;
     let mut figures = Vec::new();
     figures.extend(first_bytes(&scene).await?);
     figures.push(short_streams(&scene).await?);
     figures.extend(long_streams(&scene).await?);
+    scene.answers_at_once().await?;
     for (name, bytes, most) in [
         ("CPU of a turn of 50 KB", 50_000, 3.0),
         ("CPU of a turn of 1 MB", 1_000_000, 10.0),
@@ -210,8 +211,9 @@ async fn long_streams(scene: &Scene) -> Result<Vec<Figure>> {
     for round in 0..=ROUNDS {
         let mut of_round = vec![];
         for (way, rates) in scene.ways().into_iter().zip(&mut rates) {
-            scene.stack.gateway().reset().await?;
-            scene.stack.gateway().fault(&long).await?;
+            let gateway = scene.caller.stack.gateway();
+            gateway.reset().await?;
+            gateway.fault(&long).await?;
             let begun = Instant::now();
             let (_, bytes) = way.whole(&body).await?;
             ensure(bytes >= LONG, || format!("{bytes} bytes of a long stream"))?;
@@ -234,7 +236,7 @@ async fn long_streams(scene: &Scene) -> Result<Vec<Figure>> {
 
 /// What workerd spends on one call with a body of so many bytes, in milliseconds.
 async fn processor_time(scene: &Scene, bytes: usize) -> Result<Vec<f64>> {
-    let workerd = scene.stack.workerd_id()?;
+    let workerd = scene.caller.stack.workerd_id()?;
     let body = question(bytes);
     let calls = (4_000_000 / bytes).clamp(20, 80);
     let mut spent = vec![];
@@ -264,8 +266,8 @@ fn processor_seconds(process: u32) -> Result<f64> {
 
 /// What workerd holds for each of many streams that wait for their upstream, in kilobytes.
 async fn held_streams(scene: &Scene) -> Result<Figure> {
-    let workerd = scene.stack.workerd_id()?;
-    let gateway = scene.stack.gateway();
+    let workerd = scene.caller.stack.workerd_id()?;
+    let gateway = scene.caller.stack.gateway();
     let body = question(1_000);
     let mut each = vec![];
     // The first round leaves behind what is kept for ever.

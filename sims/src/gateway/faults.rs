@@ -88,7 +88,7 @@ pub enum FaultKind {
         pieces: usize,
         /// The length of each, in bytes.
         bytes: usize,
-        /// Pause between two of them, in milliseconds.
+        /// Pause between two chunks of the answer, in milliseconds, whatever the gateway's own is.
         #[serde(default)]
         pause_ms: u64,
     },

@@ -62,10 +62,7 @@ pub(super) fn play(
     let (repeats, delay) = match fault {
         Some(FaultKind::Long {
             pieces, pause_ms, ..
-        }) => (
-            pieces.saturating_sub(1),
-            delay.max(Duration::from_millis(pause_ms)),
-        ),
+        }) => (pieces.saturating_sub(1), Duration::from_millis(pause_ms)),
         _ => (0, delay),
     };
     let playback = Playback {

@@ -47,8 +47,19 @@ thread_local! {
     static UNLIMITED: RefCell<HashMap<String, Timestamp>> = RefCell::default();
 }
 
-fn is_unlimited(holder: &str, now: Timestamp) -> bool {
-    UNLIMITED.with_borrow(|known| known.get(holder).is_some_and(|until| now < *until))
+fn is_unlimited(holder: &str, own_key: bool, now: Timestamp) -> bool {
+    let holds = |known: &HashMap<String, Timestamp>, name: &str| {
+        known.get(name).is_some_and(|until| now < *until)
+    };
+    UNLIMITED.with_borrow(|known| {
+        holds(known, holder) || (own_key && holds(known, &with_own_key(holder)))
+    })
+}
+
+/// The name under which a holder's calls with a key of their own are remembered: the cost that an
+/// administrator allows does not limit those.
+fn with_own_key(holder: &str) -> String {
+    format!("{holder} with a key of their own")
 }
 
 /// Whether anything is limited for a holder, as its budget just said.
@@ -66,7 +77,10 @@ pub(super) fn remember(holder: &str, limited: bool, now: Timestamp) {
 
 /// A holder's limits were changed.
 pub(crate) fn forget(holder: &str) {
-    UNLIMITED.with_borrow_mut(|known| known.remove(holder));
+    UNLIMITED.with_borrow_mut(|known| {
+        known.remove(holder);
+        known.remove(&with_own_key(holder));
+    });
 }
 
 /// A model call that may be made.
@@ -112,6 +126,8 @@ pub(super) struct Wanted<'a> {
     pub(super) dialect: Dialect,
     /// The model.
     pub(super) model: &'a Model,
+    /// Whether a key of the person's or the project's own pays.
+    pub(super) own_key: bool,
 }
 
 /// Reserves what a call may use, and caps the request to it. The inner error is the refusal, as the
@@ -130,6 +146,7 @@ pub(super) async fn admit(
             task: claims.tsk.clone(),
             attempt: claims.attempt,
             model: wanted.model.id.to_string(),
+            own_key: wanted.own_key,
         },
         held: [false, false],
         charge: Charge::default(),
@@ -141,7 +158,7 @@ pub(super) async fn admit(
     ];
     if holders
         .iter()
-        .all(|(_, holder)| is_unlimited(holder, call.now))
+        .all(|(_, holder)| is_unlimited(holder, wanted.own_key, call.now))
     {
         return Ok(Ok(admission));
     }
@@ -157,6 +174,9 @@ pub(super) async fn admit(
         };
         // A call whose reservation is not known is not made; what it may have reserved expires.
         match ask::<Reserved>(&call.env, holder, &reserve).await? {
+            Reserved::Unlimited if wanted.own_key => {
+                remember(&with_own_key(holder), false, call.now);
+            }
             Reserved::Unlimited => remember(holder, false, call.now),
             Reserved::Granted { warnings } => {
                 *held = true;

@@ -109,6 +109,7 @@ async fn exchange(call: &Call, token: &ModelToken, client: Dialect) -> Answer {
         client,
         dialect: upstream.dialect,
         model: &upstream.catalogued,
+        own_key: upstream.payer != Scope::Platform,
     };
     let admission = match budget::admit(call, &wanted, &mut prepared.body).await? {
         Ok(admission) => admission,

@@ -189,6 +189,7 @@ mod tests {
                 task: id(),
                 attempt: 1,
                 model: "m".to_owned(),
+                own_key: false,
             },
             at: Timestamp(1),
             status: 200,
