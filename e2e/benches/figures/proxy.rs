@@ -160,7 +160,11 @@ async fn first_bytes(scene: &Scene) -> Result<Vec<Figure>> {
         for took in &mut took {
             took.sort_by(f64::total_cmp);
         }
-        let at = |share: usize| took.each_ref().map(|took| took[CALLS * share / 100]);
+        let of = |took: &Vec<f64>, share: usize| took.get(CALLS * share / 100).copied();
+        let at = |share| {
+            took.each_ref()
+                .map(|took| of(took, share).unwrap_or(f64::NAN))
+        };
         let ([half, half_direct], [most, most_direct]) = (at(50), at(99));
         if round > 0 {
             p50.push(half - half_direct);
