@@ -131,7 +131,7 @@ async fn answer_compressed(listener: TcpListener) -> Result<String> {
     let body = loop {
         let mut buffer = [0; 4096];
         let read = socket.read(&mut buffer).await?;
-        request.extend_from_slice(&buffer[..read]);
+        request.extend_from_slice(buffer.get(..read).unwrap_or_default());
         let text = String::from_utf8_lossy(&request).into_owned();
         if let Some((_, body)) = text.split_once("\r\n\r\n")
             && (read == 0 || serde_json::from_str::<Value>(body).is_ok())
