@@ -14,12 +14,12 @@ const STATEMENTS: [&str; 3] = [
        attempt INTEGER NOT NULL, model TEXT NOT NULL, status INTEGER NOT NULL, \
        ended TEXT NOT NULL, input INTEGER, cached_input INTEGER, cache_write INTEGER, \
        output INTEGER, tokens INTEGER NOT NULL, cost INTEGER NOT NULL, basis TEXT NOT NULL, \
-       log TEXT) WITHOUT ROWID",
+       log TEXT, own_key INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID",
     // Only behind an AI Gateway have calls a log.
     "CREATE UNIQUE INDEX IF NOT EXISTS calls_by_log ON calls (log) WHERE log IS NOT NULL",
 ];
 
-/// Whether the installation did not pay, which came later than the table.
+/// Whether the installation did not pay: added where the table is older than that.
 const OWN_KEY: &str = "ALTER TABLE calls ADD COLUMN own_key INTEGER NOT NULL DEFAULT 0";
 const HAS_OWN_KEY: &str = "SELECT name FROM pragma_table_info('calls') WHERE name = 'own_key'";
 
