@@ -7,6 +7,7 @@ use sam_dialects::{Dialect, conversation};
 
 use sam_harness::transcript::Header;
 
+use crate::eval::EvalArgs;
 use crate::guard::GuardArgs;
 use crate::mcp::McpArgs;
 use crate::prompt::PromptArgs;
@@ -66,6 +67,8 @@ pub(crate) enum Command {
     Prompt(PromptCommand),
     /// List the tools of the MCP servers, or call one.
     Mcp(McpCommand),
+    /// Let agents work on tasks with hidden checks, and tell what each model passes and costs.
+    Eval(Box<EvalArgs>),
     /// Confine this process and become a command.
     #[command(hide = true)]
     Confine(ConfineArgs),
