@@ -12,6 +12,7 @@ pub mod agents;
 pub mod client;
 pub mod conversation;
 pub mod disk;
+pub mod evals;
 pub mod faults;
 pub mod follower;
 pub mod gateway;

@@ -16,7 +16,7 @@ const PROMPT: &str =
     "A test of this repository fails. Find the cause, fix the code and not the test.";
 
 /// What a machine installed for an agent; it is made to, where none did.
-async fn installed(agent: &str) -> Result<PathBuf> {
+pub(crate) async fn installed(agent: &str) -> Result<PathBuf> {
     let found = || {
         let entries = std::fs::read_dir(directory()).ok()?;
         let mut folders = entries.flatten().map(|entry| entry.path());

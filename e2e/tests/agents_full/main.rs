@@ -1,9 +1,11 @@
 //! What takes too long for every run: `scripts/test --full`.
 //!
 //! - here: further agents do the main job;
-//! - [`alone`]: the official programs by themselves, with nothing but a model token.
+//! - [`alone`]: the official programs by themselves, with nothing but a model token;
+//! - [`evals`]: other agents on the tasks of an evaluation.
 
 mod alone;
+mod evals;
 
 use sam_e2e::Result;
 use sam_e2e::agents::hosted;

@@ -104,7 +104,10 @@ impl Contestant {
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .ok_or_else(|| format!("--agent-env {pair}: NAME=VALUE is wanted"))
         });
-        let rest = words.iter().skip(1).take_while(|word| !word.starts_with('-'));
+        let rest = words
+            .iter()
+            .skip(1)
+            .take_while(|word| !word.starts_with('-'));
         let name: Vec<&str> = std::iter::once(file.as_str())
             .chain(rest.map(String::as_str))
             .collect();
@@ -208,7 +211,9 @@ async fn own(
     drop(running);
     Ok(Work {
         ended,
-        why: (ended == Ended::Failed).then(|| place.told("agent")).flatten(),
+        why: (ended == Ended::Failed)
+            .then(|| place.told("agent"))
+            .flatten(),
         reads: reads(&place.records()),
         ..Work::default()
     })

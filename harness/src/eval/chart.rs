@@ -26,7 +26,13 @@ pub(super) fn bars(title: &str, bars: &[Bar], full: Option<f64>) -> String {
     let most = bars.iter().map(|bar| bar.range.1.max(bar.value));
     let most = full.unwrap_or_else(|| most.fold(0.0, f64::max));
     // Room for the words behind the longest bar.
-    let scale = |value: f64| if most > 0.0 { value / most * (WIDTH - 130.0) } else { 0.0 };
+    let scale = |value: f64| {
+        if most > 0.0 {
+            value / most * (WIDTH - 130.0)
+        } else {
+            0.0
+        }
+    };
     let height = STEP * bars.len() as f64;
     let mut svg = open(title, height);
     for (at, bar) in bars.iter().enumerate() {
@@ -54,7 +60,11 @@ pub(super) fn bars(title: &str, bars: &[Bar], full: Option<f64>) -> String {
                 middle - 4.0
             ));
         }
-        let end = if full.is_some() { scale(most) } else { length.max(greatest) };
+        let end = if full.is_some() {
+            scale(most)
+        } else {
+            length.max(greatest)
+        };
         svg.push_str(&format!(
             "<text class=\"value\" x=\"{:.1}\" y=\"{:.1}\">{words}</text>",
             end + 8.0,

@@ -91,7 +91,9 @@ impl Comparison {
             pairs.push((one, other));
         }
         let left = |rows: &[Row], paired: &[&Row]| {
-            let alone = rows.iter().filter(|row| !paired.iter().any(|other| std::ptr::eq(*other, *row)));
+            let alone = rows
+                .iter()
+                .filter(|row| !paired.iter().any(|other| std::ptr::eq(*other, *row)));
             alone.map(|row| row.key.clone()).collect()
         };
         let firsts: Vec<&Row> = pairs.iter().map(|(one, _)| *one).collect();
@@ -129,7 +131,10 @@ impl Comparison {
         let mut remarks = vec![format!("{} tasks in both runs", self.tasks.len())];
         let alone = [("first", &self.only_before), ("second", &self.only_after)];
         for (which, keys) in alone {
-            remarks.extend(keys.iter().map(|key| format!("only in the {which} run: {key}")));
+            remarks.extend(
+                keys.iter()
+                    .map(|key| format!("only in the {which} run: {key}")),
+            );
         }
         remarks
     }
@@ -165,18 +170,21 @@ impl Pair {
             }
         };
         let changed = tasks.iter().filter_map(|task| {
-            let (one, other): (Vec<_>, Vec<_>) = (before.on(task).collect(), after.on(task).collect());
+            let (one, other): (Vec<_>, Vec<_>) =
+                (before.on(task).collect(), after.on(task).collect());
             let share = |attempts: &[&super::report::Attempt]| {
                 let passed = attempts.iter().filter(|a| a.outcome == Outcome::Passed);
                 passed.count() as f64 / (attempts.len() as f64).max(1.0)
             };
             let words = [outcome(&one), outcome(&other)];
-            (words.first().map(|cell| &cell.text) != words.last().map(|cell| &cell.text)).then(|| Changed {
-                task: task.clone(),
-                before: share(&one),
-                after: share(&other),
-                words,
-            })
+            (words.first().map(|cell| &cell.text) != words.last().map(|cell| &cell.text)).then(
+                || Changed {
+                    task: task.clone(),
+                    before: share(&one),
+                    after: share(&other),
+                    words,
+                },
+            )
         });
         Self {
             before: common(before),
@@ -195,14 +203,24 @@ impl Pair {
             "cost" => mean(|s| Some(s.cost?.mean)),
             "time" => mean(|s| Some(s.seconds.mean)),
             "cost per success" => mean(|s| s.cost_per_success),
-            _ => mean(|s| s.reads.map(|reads| reads.again as f64 / f64::from(s.rounds.max(1)))),
+            _ => mean(|s| {
+                s.reads
+                    .map(|reads| reads.again as f64 / f64::from(s.rounds.max(1)))
+            }),
         };
         let rows = figures(one).into_iter().zip(figures(other));
         let rows = rows.map(|((name, one), (_, other))| {
-            vec![name.into(), one, other, of(name).map_or_else(|| "".into(), |pair| change(name, pair))]
+            vec![
+                name.into(),
+                one,
+                other,
+                of(name).map_or_else(|| "".into(), |pair| change(name, pair)),
+            ]
         });
         Table {
-            head: ["", "before", "after", "change"].map(str::to_owned).to_vec(),
+            head: ["", "before", "after", "change"]
+                .map(str::to_owned)
+                .to_vec(),
             names: 1,
             rows: rows.collect(),
         }
@@ -254,21 +272,41 @@ mod tests {
     #[test]
     fn only_what_both_worked_on_is_compared() {
         let before = report(vec![
-            row("m", vec![attempt("a", 1, Failed), attempt("b", 1, Passed), attempt("old", 1, Passed)]),
+            row(
+                "m",
+                vec![
+                    attempt("a", 1, Failed),
+                    attempt("b", 1, Passed),
+                    attempt("old", 1, Passed),
+                ],
+            ),
             row("gone", vec![attempt("a", 1, Passed)]),
         ]);
         let mut quick = attempt("a", 1, Passed);
         quick.usage.total = 500;
         let after = report(vec![
-            row("m", vec![quick, attempt("b", 1, Passed), attempt("new", 1, Failed)]),
+            row(
+                "m",
+                vec![quick, attempt("b", 1, Passed), attempt("new", 1, Failed)],
+            ),
             row("come", vec![attempt("a", 1, Passed)]),
         ]);
         let comparison = Comparison::new(&before, &after);
         assert_eq!(comparison.tasks, ["a", "b"]);
         let text = comparison.text();
-        assert!(text.contains("only in the first run: sam-harness · chat · gone"), "{text}");
-        assert!(text.contains("only in the second run: sam-harness · chat · come"), "{text}");
-        let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+        assert!(
+            text.contains("only in the first run: sam-harness · chat · gone"),
+            "{text}"
+        );
+        assert!(
+            text.contains("only in the second run: sam-harness · chat · come"),
+            "{text}"
+        );
+        let line = |name: &str| {
+            text.lines()
+                .find(|line| line.starts_with(name))
+                .unwrap_or_default()
+        };
         assert!(line("passed").contains("+1.0 (+100 %)"), "{text}");
         assert!(line("tokens").contains("−500 (−25 %)"), "{text}");
         assert!(line("turns").ends_with('='), "{text}");
@@ -283,7 +321,14 @@ mod tests {
         let one = report(vec![row("small", vec![attempt("a", 1, Failed)])]);
         let other = report(vec![row("large", vec![attempt("a", 1, Passed)])]);
         let comparison = Comparison::new(&one, &other);
-        assert_eq!((comparison.pairs.len(), comparison.only_before.len()), (1, 0));
-        assert!(comparison.text().contains("small → sam-harness · chat · large"));
+        assert_eq!(
+            (comparison.pairs.len(), comparison.only_before.len()),
+            (1, 0)
+        );
+        assert!(
+            comparison
+                .text()
+                .contains("small → sam-harness · chat · large")
+        );
     }
 }

@@ -172,8 +172,7 @@ impl Meter {
         prices: Option<Prices>,
     ) -> std::io::Result<Self> {
         let mut entropy = [0_u8; 16];
-        getrandom::fill(&mut entropy)
-            .map_err(|error| std::io::Error::other(error.to_string()))?;
+        getrandom::fill(&mut entropy).map_err(|error| std::io::Error::other(error.to_string()))?;
         let shared = Arc::new(Shared {
             upstream: Arc::clone(upstream),
             model: model.to_owned(),
@@ -440,13 +439,18 @@ mod tests {
         );
         let (body, renamed) = asked(r#"{"model":"m","stream":true}"#, Dialect::Chat).unwrap();
         assert!(body.contains("include_usage") && !renamed);
-        assert_eq!(asked(r#"{"model":"m","stream":true}"#, Dialect::Responses), None);
+        assert_eq!(
+            asked(r#"{"model":"m","stream":true}"#, Dialect::Responses),
+            None
+        );
         assert_eq!(asked("no JSON", Dialect::Chat), None);
     }
 
     #[test]
     fn paths_lead_only_down() {
         assert!(is_plain("chat/completions") && is_plain("models/a@b"));
-        assert!(!is_plain("../admin") && !is_plain("a//b") && !is_plain("%2e%2e/x") && !is_plain(""));
+        assert!(
+            !is_plain("../admin") && !is_plain("a//b") && !is_plain("%2e%2e/x") && !is_plain("")
+        );
     }
 }

@@ -102,7 +102,9 @@ fn list(tasks: &[Task]) -> Result<u8, String> {
         ]
     });
     let table = Table {
-        head: ["task", "language", "title", ""].map(str::to_owned).to_vec(),
+        head: ["task", "language", "title", ""]
+            .map(str::to_owned)
+            .to_vec(),
         names: 4,
         rows: rows.collect(),
     };
@@ -216,7 +218,10 @@ async fn run(args: &EvalArgs, tasks: &[Task]) -> Result<u8, String> {
         let spoken = own.iter().find_map(|attempted| attempted.dialect);
         let key = Key {
             agent: entrant.contestant.name().to_owned(),
-            provider: spoken.unwrap_or(entrant.provider.dialect()).name().to_owned(),
+            provider: spoken
+                .unwrap_or(entrant.provider.dialect())
+                .name()
+                .to_owned(),
             model: entrant.model.clone(),
         };
         let scripted = own.iter().any(|attempted| attempted.scripted);
@@ -235,7 +240,11 @@ async fn run(args: &EvalArgs, tasks: &[Task]) -> Result<u8, String> {
         rows: rows.collect(),
     };
     let json = serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?;
-    let text = format!("{}\n{}", table::tasks(&report).text(), table::rows(&report).text());
+    let text = format!(
+        "{}\n{}",
+        table::tasks(&report).text(),
+        table::rows(&report).text()
+    );
     publish(args, &json, &page::report(&report), &text)?;
     let broken = |row: &Row| row.attempts.iter().any(|a| a.outcome == Outcome::Error);
     Ok(match report.rows.iter().any(broken) {

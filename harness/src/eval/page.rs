@@ -31,9 +31,7 @@ pub(super) fn page(title: &str, facts: &[String], sections: &[(String, String)])
         .collect();
     let sections: Vec<String> = sections
         .iter()
-        .map(|(title, body)| {
-            format!("<section><h2>{}</h2>\n{body}\n</section>", escape(title))
-        })
+        .map(|(title, body)| format!("<section><h2>{}</h2>\n{body}\n</section>", escape(title)))
         .collect();
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n<ul class=\"facts\">{}</ul>\n{}\n</main>\n</body>\n</html>\n",
@@ -44,7 +42,13 @@ pub(super) fn page(title: &str, facts: &[String], sections: &[(String, String)])
 
 /// A table as HTML, in a box that scrolls by itself.
 pub(super) fn table(table: &Table) -> String {
-    let class = |column: usize| if column < table.names { "" } else { " class=\"figure\"" };
+    let class = |column: usize| {
+        if column < table.names {
+            ""
+        } else {
+            " class=\"figure\""
+        }
+    };
     let head: Vec<String> = table
         .head
         .iter()
@@ -61,9 +65,10 @@ pub(super) fn table(table: &Table) -> String {
                 Tone::Bad => "bad",
                 Tone::Muted => "muted",
             };
-            let hint = cell.hint.as_deref().map_or_else(String::new, |hint| {
-                format!(" title=\"{}\"", escape(hint))
-            });
+            let hint = cell
+                .hint
+                .as_deref()
+                .map_or_else(String::new, |hint| format!(" title=\"{}\"", escape(hint)));
             let text = escape(&cell.text);
             body.push_str(&format!(
                 "<td{}{hint}><span class=\"{tone}\">{text}</span></td>",
@@ -95,26 +100,25 @@ pub(super) fn report(report: &Report) -> String {
     if report.rows.iter().any(|row| row.scripted) {
         facts.push("a scripted model answered where it says so".to_owned());
     }
-    let bars = |title: &str, full: Option<f64>, figure: &dyn Fn(&Row) -> Option<Spread>, at: usize| {
-        let bars: Vec<Bar> = report
-            .rows
-            .iter()
-            .filter_map(|row| {
-                let spread = figure(row)?;
-                let figures = table::figures(&row.summary);
-                Some(Bar {
-                    label: row.key.to_string(),
-                    value: spread.mean,
-                    range: (spread.least, spread.most),
-                    words: figures.get(at).map(|(_, cell)| cell.text.clone())?,
+    let bars =
+        |title: &str, full: Option<f64>, figure: &dyn Fn(&Row) -> Option<Spread>, at: usize| {
+            let bars: Vec<Bar> = report
+                .rows
+                .iter()
+                .filter_map(|row| {
+                    let spread = figure(row)?;
+                    let figures = table::figures(&row.summary);
+                    Some(Bar {
+                        label: row.key.to_string(),
+                        value: spread.mean,
+                        range: (spread.least, spread.most),
+                        words: figures.get(at).map(|(_, cell)| cell.text.clone())?,
+                    })
                 })
-            })
-            .collect();
-        (!bars.is_empty()).then(|| (title.to_owned(), chart::bars(title, &bars, full)))
-    };
-    let each = |row: &Row| {
-        row.summary.cost_per_success.map(|each| Spread::of(&[each]))
-    };
+                .collect();
+            (!bars.is_empty()).then(|| (title.to_owned(), chart::bars(title, &bars, full)))
+        };
+    let each = |row: &Row| row.summary.cost_per_success.map(|each| Spread::of(&[each]));
     let points: Vec<Point> = report
         .rows
         .iter()
@@ -131,8 +135,7 @@ pub(super) fn report(report: &Report) -> String {
     sections.extend(
         [
             bars("Passed", Some(tasks), &|row| Some(row.summary.passed), 0),
-            (!points.is_empty())
-                .then(|| (worth.to_owned(), chart::plane(worth, &points, tasks))),
+            (!points.is_empty()).then(|| (worth.to_owned(), chart::plane(worth, &points, tasks))),
             bars("Cost per success", None, &each, 5),
             bars("Tokens", None, &|row| Some(row.summary.tokens), 2),
             bars("Time", None, &|row| Some(row.summary.seconds), 4),
@@ -153,8 +156,17 @@ mod tests {
     #[test]
     fn a_page_stands_alone_and_names_do_nothing_in_it() {
         let rows = vec![
-            row("<script>alert(1)</script>", vec![attempt("a", 1, Outcome::Passed)]),
-            row("m", vec![attempt("a", 1, Outcome::Failed), attempt("a", 2, Outcome::Passed)]),
+            row(
+                "<script>alert(1)</script>",
+                vec![attempt("a", 1, Outcome::Passed)],
+            ),
+            row(
+                "m",
+                vec![
+                    attempt("a", 1, Outcome::Failed),
+                    attempt("a", 2, Outcome::Passed),
+                ],
+            ),
         ];
         let page = report(&some_report(rows));
         assert!(!page.contains("<script") && page.contains("&lt;script&gt;"));

@@ -35,7 +35,9 @@ impl Prices {
                 return Err(format!("{dollars} is no price"));
             }
             // Rounded and within bounds.
-            format!("{micro:.0}").parse().map_err(|_| format!("{dollars} is no price"))
+            format!("{micro:.0}")
+                .parse()
+                .map_err(|_| format!("{dollars} is no price"))
         };
         let input = micro(dollars.input)?;
         let or_input = |dollars: Option<f64>| dollars.map_or(Ok(input), micro);

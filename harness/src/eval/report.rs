@@ -224,7 +224,10 @@ impl Summary {
             let figures: Vec<f64> = rounds.iter().map(of_round).collect();
             Spread::of(&figures)
         };
-        let passes = attempts.iter().filter(|a| a.outcome == Outcome::Passed).count();
+        let passes = attempts
+            .iter()
+            .filter(|a| a.outcome == Outcome::Passed)
+            .count();
         let micro: Option<u64> = attempts.iter().map(|attempt| attempt.cost).sum();
         let micro = micro.filter(|_| !attempts.is_empty());
         let dollars = |attempt: &Attempt| attempt.cost.unwrap_or(0) as f64 / MILLION;

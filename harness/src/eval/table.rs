@@ -211,7 +211,10 @@ fn number(value: f64, decimals: usize) -> String {
     let digits: Vec<char> = whole.chars().collect();
     let mut grouped = String::new();
     for (at, digit) in digits.iter().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 && digits.get(at - 1).is_some_and(char::is_ascii_digit) {
+        if at > 0
+            && (digits.len() - at) % 3 == 0
+            && digits.get(at - 1).is_some_and(char::is_ascii_digit)
+        {
             grouped.push(',');
         }
         grouped.push(*digit);
@@ -277,7 +280,13 @@ mod tests {
     #[test]
     fn figures_are_read_at_a_glance() {
         let rows_of = vec![
-            row("small", vec![attempt("a", 1, Outcome::Passed), attempt("b", 1, Outcome::Failed)]),
+            row(
+                "small",
+                vec![
+                    attempt("a", 1, Outcome::Passed),
+                    attempt("b", 1, Outcome::Failed),
+                ],
+            ),
             row(
                 "large\u{1b}[2J",
                 vec![
@@ -292,15 +301,39 @@ mod tests {
         let text = rows(&report).text();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
-            lines[0].split("  ").map(str::trim).filter(|word| !word.is_empty()).collect::<Vec<_>>(),
-            ["agent", "provider", "model", "passed", "turns", "tokens", "cost", "time", "cost per success", "re-reads"]
+            lines[0]
+                .split("  ")
+                .map(str::trim)
+                .filter(|word| !word.is_empty())
+                .collect::<Vec<_>>(),
+            [
+                "agent",
+                "provider",
+                "model",
+                "passed",
+                "turns",
+                "tokens",
+                "cost",
+                "time",
+                "cost per success",
+                "re-reads"
+            ]
         );
-        assert!(lines[1].contains(" 1/2 ") && lines[1].contains(" 2,000 "), "{text}");
+        assert!(
+            lines[1].contains(" 1/2 ") && lines[1].contains(" 2,000 "),
+            "{text}"
+        );
         assert!(lines[1].ends_with("2 of 8 (25 %)"), "{text}");
-        assert!(lines[2].contains("1.5 ± 0.7/2") && lines[2].contains("$0.0027"), "{text}");
+        assert!(
+            lines[2].contains("1.5 ± 0.7/2") && lines[2].contains("$0.0027"),
+            "{text}"
+        );
         assert!(!text.contains('\u{1b}'));
         let text = tasks(&report).text();
-        assert!(text.contains("✗ failed") && text.contains("~ 1 of 2"), "{text}");
+        assert!(
+            text.contains("✗ failed") && text.contains("~ 1 of 2"),
+            "{text}"
+        );
         assert!(text.contains("– skipped: go is missing"), "{text}");
     }
 
@@ -309,6 +342,9 @@ mod tests {
         assert_eq!(number(1_234_567.0, 0), "1,234,567");
         assert_eq!(number(-123.45, 1), "-123.5");
         assert_eq!(number(-1123.0, 0), "-1,123");
-        assert_eq!((dollars(0.01234), dollars(12.5)), ("$0.0123".to_owned(), "$12.50".to_owned()));
+        assert_eq!(
+            (dollars(0.01234), dollars(12.5)),
+            ("$0.0123".to_owned(), "$12.50".to_owned())
+        );
     }
 }
