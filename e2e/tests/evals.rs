@@ -149,7 +149,7 @@ async fn an_agent_over_acp_is_counted_by_the_same_rule_and_runs_are_compared() -
     let acp = format!("{} acp", harness.display());
     let common = [
         "--only",
-        "merge-conflict,shell-quoting",
+        "flaky-test,shell-quoting",
         "--repeats",
         "2",
         "--jobs",

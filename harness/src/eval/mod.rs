@@ -333,7 +333,7 @@ impl Run<'_> {
             _ => String::new(),
         };
         say(&format!(
-            "[{done}/{}] {} {} {}: {}, {} turns, {:.1} s{why}",
+            "[{done}/{}] {} {} {}: {} (turns: {}, time: {:.1} s){why}",
             self.all,
             entrant.contestant.name(),
             entrant.model,

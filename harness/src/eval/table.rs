@@ -161,12 +161,17 @@ pub(super) fn figures(summary: &Summary) -> [(&'static str, Cell); 7] {
         let decimals = decimals(cost.mean);
         Cell::from(format!("${}{more}", spread(cost, decimals)))
     });
-    let each = summary
-        .cost_per_success
-        .map(|each| Cell::from(format!("{}{more}", dollars(each))));
+    let each = match (summary.cost_per_success, summary.cost) {
+        (Some(each), _) => format!("{}{more}", dollars(each)).into(),
+        (None, Some(_)) => Cell::toned("none passed", Tone::Muted),
+        (None, None) => unknown(),
+    };
     let reads = summary.reads.map(|reads| {
         let share = 100 * reads.again / reads.all.max(1);
-        Cell::from(format!("{} of {} ({share} %)", reads.again, reads.all))
+        Cell::from(match reads.all {
+            0 => "no reads".to_owned(),
+            all => format!("{} of {all} ({share} %)", reads.again),
+        })
     });
     [
         ("passed", Cell::toned(passed, tone)),
@@ -177,7 +182,7 @@ pub(super) fn figures(summary: &Summary) -> [(&'static str, Cell); 7] {
         ),
         ("cost", cost.unwrap_or_else(unknown)),
         ("time", format!("{} s", spread(&summary.seconds, 1)).into()),
-        ("cost per success", each.unwrap_or_else(unknown)),
+        ("cost per success", each),
         (
             "re-reads",
             reads.unwrap_or_else(|| Cell::toned("not told", Tone::Muted)),
@@ -187,6 +192,9 @@ pub(super) fn figures(summary: &Summary) -> [(&'static str, Cell); 7] {
 
 /// Dollars, with as many places as they need.
 pub(super) fn dollars(amount: f64) -> String {
+    if amount == 0.0 {
+        return "$0".to_owned();
+    }
     format!("${amount:.*}", decimals(amount))
 }
 
