@@ -13,9 +13,7 @@ use crate::relay::Relay;
 use crate::secret;
 use crate::store::Store;
 use sam_acp::{AcpSessionId, Host, HostEvents, HostOptions};
-use sam_domain::agents::{
-    self, Agent, Mode, PASSED_ON, PermissionMode, TOOLCHAINS, Values,
-};
+use sam_domain::agents::{self, Agent, Mode, PASSED_ON, PermissionMode, TOOLCHAINS, Values};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
