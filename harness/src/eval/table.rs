@@ -220,7 +220,7 @@ fn number(value: f64, decimals: usize) -> String {
     let mut grouped = String::new();
     for (at, digit) in digits.iter().enumerate() {
         if at > 0
-            && (digits.len() - at) % 3 == 0
+            && (digits.len() - at).is_multiple_of(3)
             && digits.get(at - 1).is_some_and(char::is_ascii_digit)
         {
             grouped.push(',');
