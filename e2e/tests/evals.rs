@@ -42,16 +42,7 @@ async fn the_suite_tells_a_solver_an_idler_and_a_bungler_apart() -> Result {
         "--model",
         "messages:clumsy/scripted",
     ];
-    let further = [
-        "--jobs",
-        "3",
-        "--html",
-        &page,
-        "--price-in",
-        "1",
-        "--price-out",
-        "10",
-    ];
+    let further = ["--jobs", "3", "--html", &page, "--price", "1,10"];
     let (said, report) = evaluation
         .report("all.json", &[&models[..], &further].concat())
         .await?;

@@ -1,10 +1,13 @@
 //! What can be set for an evaluation.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
+use sam_domain::catalogue::price::Prices;
 
 use crate::cli::Provider;
+use crate::price;
 
 /// How a person begins.
 const EXAMPLES: &str = "\
@@ -118,18 +121,75 @@ pub(super) struct ModelArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Prices, in US dollars for a million tokens")]
+#[command(next_help_heading = "Prices")]
 pub(super) struct PriceArgs {
-    /// Of input. Standard: the list price, for models that SAM knows.
-    #[arg(long, value_name = "PRICE", requires = "price_out")]
-    pub(super) price_in: Option<f64>,
-    /// Of output.
-    #[arg(long, value_name = "PRICE", requires = "price_in")]
-    pub(super) price_out: Option<f64>,
-    /// Of input that was read from the provider's cache. Standard: as other input.
-    #[arg(long, value_name = "PRICE", requires = "price_in")]
-    pub(super) price_cached: Option<f64>,
-    /// Prices by model: {"MODEL": {"input": 2.5, "output": 10, "cached_input": 0.25}}.
-    #[arg(long, value_name = "FILE", conflicts_with = "price_in")]
+    /// What a million tokens cost in dollars, of every model: input, output, and input read from and written to a cache. Standard: what SAM knows of the model.
+    #[arg(long, value_name = "IN,OUT[,READ[,WRITTEN]]", value_parser = price::prices, conflicts_with = "prices")]
+    pub(super) price: Option<Prices>,
+    /// The same by model, as JSON: {"MODEL": "2.50,10,0.25"}.
+    #[arg(long, value_name = "FILE")]
     pub(super) prices: Option<PathBuf>,
+}
+
+impl PriceArgs {
+    /// What was said of each model.
+    pub(super) fn list(&self) -> Result<PriceList, String> {
+        let Some(path) = &self.prices else {
+            return Ok(PriceList::Same(self.price));
+        };
+        let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+        let text = std::fs::read(path).map_err(|error| failed(&error))?;
+        let said: BTreeMap<String, String> =
+            serde_json::from_slice(&text).map_err(|error| failed(&error))?;
+        let read = said
+            .into_iter()
+            .map(|(model, text)| Ok((model, price::prices(&text)?)))
+            .collect::<Result<_, String>>();
+        read.map(PriceList::ByModel).map_err(|error| failed(&error))
+    }
+}
+
+/// Prices that were given.
+#[derive(Debug)]
+pub(super) enum PriceList {
+    /// For every model, or none.
+    Same(Option<Prices>),
+    /// For these models.
+    ByModel(BTreeMap<String, Prices>),
+}
+
+impl PriceList {
+    /// What was said of a model.
+    pub(super) fn of(&self, model: &str) -> Option<Prices> {
+        match self {
+            Self::Same(prices) => *prices,
+            Self::ByModel(prices) => prices.get(model).copied(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_are_for_every_model_or_by_model() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("prices.json");
+        let list = |price: Option<&str>, file: Option<&str>| {
+            if let Some(text) = file {
+                std::fs::write(&path, text).unwrap();
+            }
+            let args = PriceArgs {
+                price: price.map(|text| price::prices(text).unwrap()),
+                prices: file.map(|_| path.clone()),
+            };
+            args.list()
+        };
+        let given = price::prices("2.5,10").ok();
+        assert_eq!(list(Some("2.5,10"), None).unwrap().of("any"), given);
+        let by_model = list(None, Some(r#"{"m": "2.5,10"}"#)).unwrap();
+        assert_eq!((by_model.of("m"), by_model.of("n")), (given, None));
+        assert!(list(None, Some(r#"{"m": "dear"}"#)).is_err());
+    }
 }

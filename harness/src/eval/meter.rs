@@ -26,13 +26,14 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use sam_dialects::scan::RequestScan;
 use sam_dialects::{Dialect, Usage, UsageScan};
+use sam_domain::catalogue::price::Prices;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use super::price::Prices;
 use crate::model::{further_headers, key_header};
+use crate::price;
 
 /// Largest request that is forwarded.
 const REQUEST_LIMIT: usize = 64 * 1024 * 1024;
@@ -144,6 +145,7 @@ pub(super) struct Count {
 struct Shared {
     upstream: Arc<Upstream>,
     model: String,
+    /// What was said of its prices.
     prices: Option<Prices>,
     secret: String,
     count: Mutex<Count>,
@@ -382,8 +384,9 @@ impl Drop for Passing {
         match self.scan.usage() {
             Some(usage) => {
                 count.usage = count.usage.plus(usage);
-                let cost = self.shared.prices.map_or(0, |prices| prices.cost(&usage));
-                count.cost = count.cost.saturating_add(cost);
+                let shared = &self.shared;
+                let cost = price::cost(&shared.model, shared.prices.as_ref(), usage);
+                count.cost = count.cost.saturating_add(cost.unwrap_or(0));
             }
             None => count.unmetered += 1,
         }

@@ -22,7 +22,6 @@ mod compare;
 mod meter;
 mod page;
 mod place;
-mod price;
 mod reads;
 mod report;
 mod suite;
@@ -35,6 +34,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use futures::{StreamExt, stream};
+use sam_dialects::Usage;
+use sam_domain::catalogue::price::Prices;
 use tokio::signal::unix::{SignalKind, signal};
 
 pub(crate) use args::EvalArgs;
@@ -43,12 +44,11 @@ use self::agent::{Contestant, Ended, OWN, Order};
 use self::compare::Comparison;
 use self::meter::{Meter, Upstream};
 use self::place::Place;
-use self::price::{PriceList, Prices};
 use self::report::{Attempt, FORMAT, Key, Outcome, Report, Row, TaskTold, VERSION};
 use self::suite::Task;
 use self::table::{Cell, Table, Tone};
 use crate::cli::Provider;
-use crate::{CANCELLED, COMPLETE, FAILED, USAGE};
+use crate::{CANCELLED, COMPLETE, FAILED, USAGE, price};
 
 /// Does what the flags say; the exit code.
 pub(crate) async fn eval(args: EvalArgs) -> Result<u8, String> {
@@ -161,7 +161,10 @@ struct Entrant {
     contestant: Contestant,
     model: String,
     provider: Provider,
+    /// What was said of its prices.
     prices: Option<Prices>,
+    /// Whether its cost is known.
+    priced: bool,
 }
 
 /// What all attempts of a run have in common.
@@ -264,7 +267,7 @@ fn told(task: &Task) -> TaskTold {
 
 /// Every agent with every model.
 fn entrants(args: &EvalArgs) -> Result<Vec<Entrant>, String> {
-    let prices = PriceList::new(&args.prices)?;
+    let prices = args.prices.list()?;
     let own = [OWN.to_owned()];
     let agents = match args.agent.is_empty() {
         true => &own[..],
@@ -275,9 +278,11 @@ fn entrants(args: &EvalArgs) -> Result<Vec<Entrant>, String> {
         let contestant = Contestant::new(command, &args.agent_env, &args.run)?;
         for named in &args.model.model {
             let (provider, model) = spoken(named, args.model.provider);
+            let said = prices.of(model);
             entrants.push(Entrant {
                 contestant: contestant.clone(),
-                prices: prices.of(model),
+                priced: price::cost(model, said.as_ref(), Usage::default()).is_some(),
+                prices: said,
                 model: model.to_owned(),
                 provider,
             });
@@ -317,8 +322,8 @@ impl Run<'_> {
                     refused: 0,
                     unmetered: 0,
                     renamed: 0,
-                    usage: sam_dialects::Usage::default(),
-                    cost: entrant.prices.map(|_| 0),
+                    usage: Usage::default(),
+                    cost: entrant.priced.then_some(0),
                     seconds: 0.0,
                     reads: None,
                 },
@@ -390,7 +395,7 @@ impl Run<'_> {
                 unmetered: count.unmetered,
                 renamed: count.renamed,
                 usage: count.usage,
-                cost: entrant.prices.map(|_| count.cost),
+                cost: entrant.priced.then_some(count.cost),
                 seconds: work.time.as_secs_f64(),
                 reads: work.reads,
             },
