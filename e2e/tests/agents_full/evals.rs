@@ -1,9 +1,8 @@
 //! Agents of other makers on a task of the evaluation, with the model held fixed.
 
+use sam_e2e::agents::alone::installed;
 use sam_e2e::evals::{Evaluation, number, rows, suite, text};
 use sam_e2e::{Result, ensure, failure};
-
-use crate::alone::installed;
 
 /// Runs an installed agent's program beside our own on one task, which both solve.
 async fn compete(agent: &str, program: &str, dialect: &str) -> Result {
