@@ -9,9 +9,11 @@
 //! missing fails and says so.
 
 pub mod agents;
+pub mod caller;
 pub mod client;
 pub mod conversation;
 pub mod disk;
+pub mod evals;
 pub mod faults;
 pub mod follower;
 pub mod gateway;

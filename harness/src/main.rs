@@ -19,12 +19,14 @@
 
 mod about;
 mod cli;
+mod eval;
 mod guard;
 mod host;
 mod limits;
 mod mcp;
 mod model;
 mod notice;
+mod price;
 mod prompt;
 mod recorded;
 mod repeats;
@@ -40,7 +42,7 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::error::ErrorKind;
 
 use crate::cli::{Cli, Command};
 
@@ -56,7 +58,10 @@ const LIMIT: u8 = 3;
 const CANCELLED: u8 = 130;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::read() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
     let command = match cli.command {
         None => return ExitCode::from(about::version(cli.version, cli.verbose)),
         // Before there is a second thread: the kernel confines one by one.
@@ -80,6 +85,7 @@ fn main() -> ExitCode {
             Command::Replay(args) => recorded::replay(args).await,
             Command::Prompt(args) => about::prompt(&args),
             Command::Mcp(args) => about::mcp(args).await,
+            Command::Eval(args) => eval::eval(*args).await,
             Command::Confine(args) => Err(sandbox::confine(&args)),
         }
     });
@@ -89,6 +95,17 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(message) => fail(&message),
     }
+}
+
+/// Says what is wrong with the command line, or prints the help asked for.
+fn refuse(error: &clap::Error) -> ExitCode {
+    // A terminal that has gone away need not be told.
+    let _ = error.print();
+    let missing = error.kind() == ErrorKind::MissingRequiredArgument;
+    if missing && error.to_string().contains("--base-url") {
+        eprintln!("{}", cli::NO_MODEL);
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE))
 }
 
 fn fail(message: &str) -> ExitCode {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use sam_domain::tool_profile::ToolProfile;
+use sam_harness::transcript::Redactor;
 use serde_json::{Map, Value};
 
 /// The name of the platform's server.
@@ -19,6 +20,7 @@ pub(crate) struct McpArgs {
     pub(crate) mcp_url: Option<String>,
     /// The bearer token for it; better given by the environment.
     #[arg(
+        hide_short_help = true,
         long,
         value_name = "TOKEN",
         env = "SAM_MCP_TOKEN",
@@ -30,6 +32,7 @@ pub(crate) struct McpArgs {
     pub(crate) mcp_config: Vec<PathBuf>,
     /// Which of the platform's tools are offered.
     #[arg(
+        hide_short_help = true,
         long,
         value_enum,
         env = "SAM_TOOL_PROFILE",
@@ -84,6 +87,25 @@ pub(super) struct ServerSpec {
     pub(super) endpoint: Endpoint,
     /// Which of its tools are offered; none for all.
     pub(super) profile: Option<ToolProfile>,
+}
+
+impl ServerSpec {
+    /// What it is told that nobody else may read.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        match &self.endpoint {
+            // Of "Bearer x" also x alone.
+            Endpoint::Http { headers, .. } => headers
+                .iter()
+                .flat_map(|(_, value)| [value.as_str(), value.rsplit(' ').next().unwrap_or(value)])
+                .map(str::to_owned)
+                .collect(),
+            Endpoint::Stdio { env, .. } => env
+                .iter()
+                .filter(|(name, _)| Redactor::is_secret(name))
+                .map(|(_, value)| value.clone())
+                .collect(),
+        }
+    }
 }
 
 /// The servers of the command line, the platform's first, then by name.
@@ -320,6 +342,7 @@ mod tests {
             (names(&platform), platform[0].profile),
             (vec![PLATFORM.to_owned()], Some(ToolProfile::Workspace))
         );
+        assert_eq!(platform[0].secrets(), ["Bearer t", "t"]);
         assert!(distinct([platform.clone(), platform].concat()).is_err());
     }
 }

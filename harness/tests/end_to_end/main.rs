@@ -10,9 +10,12 @@
 
 mod acp;
 mod context;
+mod dialects;
 mod faults;
+mod headless;
 mod limits;
 mod run;
 mod sandbox;
 mod server;
 mod sessions;
+mod wire;

@@ -179,7 +179,7 @@ fn secrets_are_not_recorded() {
         calls(
             "a",
             "bash",
-            &json!({"command": format!("echo {token} key-0123456789 $MY_TOKEN")}),
+            &json!({"command": format!("echo {token} key-0123456789 server-0123456789 $MY_TOKEN")}),
         ),
         answer("header-0123456789"),
     ]);
@@ -192,6 +192,11 @@ fn secrets_are_not_recorded() {
         "w",
         "--header",
         "x-team: header-0123456789",
+        // Nobody listens there.
+        "--mcp-url",
+        "http://127.0.0.1:9/mcp",
+        "--mcp-token",
+        "server-0123456789",
     ];
     let mut run = harness.command(&words);
     run.env("SAM_MODEL_KEY", "key-0123456789")
@@ -205,6 +210,7 @@ fn secrets_are_not_recorded() {
         "key-0123456789",
         "header-0123456789",
         "value-0123456789",
+        "server-0123456789",
     ] {
         assert!(!written.contains(secret), "{secret}");
     }
@@ -252,7 +258,4 @@ fn a_prompt_comes_from_stdin_and_has_to_come() {
     check_code(&run.wait_with_output().unwrap(), 0);
     let heard = &server.requests()[0]["messages"][1]["content"];
     assert_eq!(heard.as_str().unwrap().chars().count(), 200_000);
-    let empty = harness.command(&["run", "--dir", "w"]).output().unwrap();
-    check_code(&empty, 1);
-    assert!(err(&empty).contains("the prompt on stdin is empty"));
 }

@@ -9,6 +9,11 @@
 // option. This file may not be copied, modified, or distributed
 // except according to those terms.
 
+#![expect(
+    deprecated,
+    reason = "the published crate uses what ICU4X marks so that it hears of its users"
+)]
+
 use icu_normalizer::uts46::Uts46MapperBorrowed;
 use icu_properties::CodePointMapDataBorrowed;
 use icu_properties::props::GeneralCategory;
@@ -50,15 +55,15 @@ pub const FIRST_BC_MASK: BidiClassMask = BidiClassMask(
         | bidi_class_to_mask(icu_properties::props::BidiClass::ArabicLetter),
 );
 
-// Mask for allowable bidi classes of the last (non-Non-Spacing Mark)
-// character in an LTR label in a bidi domain.
+/// Mask for allowable bidi classes of the last (non-Non-Spacing Mark)
+/// character in an LTR label in a bidi domain.
 pub const LAST_LTR_MASK: BidiClassMask = BidiClassMask(
     bidi_class_to_mask(icu_properties::props::BidiClass::LeftToRight)
         | bidi_class_to_mask(icu_properties::props::BidiClass::EuropeanNumber),
 );
 
-// Mask for allowable bidi classes of the last (non-Non-Spacing Mark)
-// character in an RTL label in a bidi domain.
+/// Mask for allowable bidi classes of the last (non-Non-Spacing Mark)
+/// character in an RTL label in a bidi domain.
 pub const LAST_RTL_MASK: BidiClassMask = BidiClassMask(
     bidi_class_to_mask(icu_properties::props::BidiClass::RightToLeft)
         | bidi_class_to_mask(icu_properties::props::BidiClass::ArabicLetter)
@@ -66,7 +71,7 @@ pub const LAST_RTL_MASK: BidiClassMask = BidiClassMask(
         | bidi_class_to_mask(icu_properties::props::BidiClass::ArabicNumber),
 );
 
-// Mask for allowable bidi classes of the middle characters in an LTR label in a bidi domain.
+/// Mask for allowable bidi classes of the middle characters in an LTR label in a bidi domain.
 pub const MIDDLE_LTR_MASK: BidiClassMask = BidiClassMask(
     bidi_class_to_mask(icu_properties::props::BidiClass::LeftToRight)
         | bidi_class_to_mask(icu_properties::props::BidiClass::EuropeanNumber)
@@ -78,7 +83,7 @@ pub const MIDDLE_LTR_MASK: BidiClassMask = BidiClassMask(
         | bidi_class_to_mask(icu_properties::props::BidiClass::NonspacingMark),
 );
 
-// Mask for allowable bidi classes of the middle characters in an RTL label in a bidi domain.
+/// Mask for allowable bidi classes of the middle characters in an RTL label in a bidi domain.
 pub const MIDDLE_RTL_MASK: BidiClassMask = BidiClassMask(
     bidi_class_to_mask(icu_properties::props::BidiClass::RightToLeft)
         | bidi_class_to_mask(icu_properties::props::BidiClass::ArabicLetter)
@@ -114,7 +119,7 @@ impl JoiningType {
         JoiningTypeMask(joining_type_to_mask(self.0))
     }
 
-    // `true` iff this value is the Transparent value.
+    /// `true` iff this value is the Transparent value.
     #[inline(always)]
     pub fn is_transparent(self) -> bool {
         self.0 == icu_properties::props::JoiningType::Transparent

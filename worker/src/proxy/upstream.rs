@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use sam_dialects::Dialect;
-use sam_domain::catalogue::model::{self, Model};
+use sam_dialects::{Dialect, Target};
+use sam_domain::catalogue::model::{self, Model, Reasoning};
 use sam_domain::error::ApiError;
 use sam_domain::provider::key::{KeyHeader, Scope};
 use sam_domain::provider::route::Route;
@@ -68,6 +68,20 @@ impl Upstream {
         url.into()
     }
 
+    /// Whom a translated request is written for: the model as the catalogue describes it.
+    pub(crate) fn target(&self) -> Target {
+        let model = &self.catalogued;
+        let standard = Target::new(self.dialect);
+        let most = model.limits.map_or(u64::MAX, |limits| limits.output);
+        Target {
+            reasons: model.reasoning != Reasoning::None,
+            adaptive: model.reasoning == Reasoning::Adaptive,
+            completion_tokens: model.completion_tokens,
+            default_output: standard.default_output.min(most),
+            ..standard
+        }
+    }
+
     /// The headers that carry the keys.
     pub(crate) fn authorisation(&self) -> Vec<(&'static str, String)> {
         let headers = self.keys.iter();
@@ -115,6 +129,7 @@ pub(crate) const fn catalogued(dialect: Dialect) -> model::Dialect {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sam_domain::catalogue::models::model_by_id;
 
     fn upstream(base: &str, header: KeyHeader) -> Upstream {
         let route = Route {
@@ -148,6 +163,20 @@ mod tests {
             upstream("https://a.example/v1?v=2").endpoint("messages", Some("beta=true")),
             "https://a.example/v1/messages?v=2&beta=true"
         );
+    }
+
+    #[test]
+    fn a_request_is_written_for_what_the_catalogue_knows_of_the_model() {
+        let target = |id: &str| {
+            let mut upstream = upstream("https://a.example", KeyHeader::None);
+            upstream.catalogued = model_by_id(id).unwrap().clone();
+            let target = upstream.target();
+            (target.reasons, target.adaptive, target.completion_tokens)
+        };
+        assert_eq!(target("gpt-4.1"), (false, false, false));
+        assert_eq!(target("gpt-5-mini"), (true, false, true));
+        assert_eq!(target("claude-haiku-4-5"), (true, false, false));
+        assert_eq!(target("claude-opus-5"), (true, true, false));
     }
 
     #[test]
