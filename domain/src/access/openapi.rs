@@ -42,6 +42,7 @@ use crate::id::{
     WorkspaceId,
 };
 use crate::link::frame::{AgentFrame, ObjectFrame};
+use crate::login::wire::{LoginView, PutLogin, WorkspaceLogin, WorkspaceLoginRequest};
 use crate::node::wire::{NodeList, NodeView};
 use crate::provider::wire::{
     AgentProvider, AgentProviders, CredentialList, CredentialView, ModelList, ModelView,
@@ -283,13 +284,16 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
         RouteId::PutAgentProvider | RouteId::PutDefaultAgentProvider => {
             json::<AgentProvider>(g).taking(body::<PutAgentProvider>(g))
         }
+        RouteId::PutAgentLogin => json::<LoginView>(g).taking(body::<PutLogin>(g)),
+        RouteId::NodeLogin => json::<WorkspaceLogin>(g).taking(body::<WorkspaceLoginRequest>(g)),
         RouteId::ListCredentials
         | RouteId::ListProjectCredentials
         | RouteId::ListPlatformCredentials => json::<CredentialList>(g),
         RouteId::PutCredential | RouteId::PutProjectCredential | RouteId::PutPlatformCredential => {
             json::<CredentialView>(g).taking(body::<PutCredential>(g))
         }
-        RouteId::RemoveCredential
+        RouteId::RemoveAgentLogin
+        | RouteId::RemoveCredential
         | RouteId::RemoveProjectCredential
         | RouteId::RemovePlatformCredential => json::<Done>(g),
         RouteId::RotateKey => json::<Rotated>(g),
