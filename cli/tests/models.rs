@@ -95,12 +95,52 @@ async fn an_agents_access_is_chosen_and_shown() {
         2
     );
     assert_eq!(program.run(&["agent", "provider", "ghost"]).await.code, 4);
-    let refusal = json!({ "error": { "code": "not_built", "message": "Not built yet." } });
-    server.on("PUT", "/api/agents/codex/provider", 501, &refusal);
+    let own = json!({
+        "agent": "codex", "mode": "own-login", "chosen_by": "person",
+        "choices": ["sam", "own-key", "own-login"],
+    });
+    server.on("PUT", "/api/agents/codex/provider", 200, &own);
     let ran = program
         .run(&["agent", "provider", "codex", "own-login"])
         .await;
-    assert_eq!(ran.code, 7, "{ran:?}");
+    assert_eq!(ran.stdout, "codex uses your subscription.\n");
+    assert!(ran.stderr.contains("sam agent login codex"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn a_login_comes_from_a_file_or_stdin_and_is_never_shown() {
+    let (server, program) = program().await;
+    let path = "/api/agents/codex/login";
+    let stored = json!({
+        "agent": "codex", "renewable": false, "key_id": "secret", "updated_at": 1,
+        "warning": "It works until its token ends.",
+    });
+    server.on("PUT", path, 200, &stored);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), r#"{"tokens":{"access_token":"canary"}}"#).unwrap();
+    let named = file.path().to_string_lossy().into_owned();
+    let ran = program
+        .run(&["agent", "login", "codex", "--file", &named])
+        .await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("until its token ends") && !ran.stdout.contains("canary"));
+    let sent = server.asked("PUT", path)[0].json();
+    assert_eq!(sent["login"], r#"{"tokens":{"access_token":"canary"}}"#);
+    let ran = program
+        .run(&["agent", "login", "codex", "--file", "/nowhere/x"])
+        .await;
+    assert_eq!(ran.code, 2, "{ran:?}");
+
+    server.on("DELETE", path, 200, &json!({}));
+    let ran = program.run(&["agent", "logout", "codex"]).await;
+    assert_eq!(ran.stdout, "The login of codex is forgotten.\n");
+    let lost = json!({
+        "agent": "codex", "mode": "own-login", "chosen_by": "person", "choices": ["sam"],
+        "login": {"agent": "codex", "needs_sign_in": "refused", "renewable": true, "key_id": "k", "updated_at": 1},
+    });
+    server.on("GET", "/api/agents", 200, &json!({"agents": [lost]}));
+    let ran = program.run(&["agent", "provider"]).await;
+    assert!(ran.stdout.contains("needs sign-in"), "{ran:?}");
 }
 
 #[tokio::test]

@@ -34,8 +34,8 @@ struct Family {
     ended: bool,
     refreshed: u64,
     reused: u64,
-    /// When each access token ends, in seconds since 1970.
-    access: BTreeMap<String, u64>,
+    /// Of each access token, which it is and when it ends, in seconds since 1970.
+    access: BTreeMap<String, (u64, u64)>,
 }
 
 #[derive(Debug, Default)]
@@ -94,7 +94,8 @@ impl Family {
             let claims = json!({"exp": expires, "sub": name});
             format!("{}.{}.c2ltcw", part(json!({"alg": "none"})), part(claims))
         };
-        self.access.insert(access.clone(), expires);
+        self.access
+            .insert(access.clone(), (self.generation, expires));
         (
             access,
             format!("refresh-sims-{name}"),
@@ -228,7 +229,7 @@ fn exchange(logins: &Logins, asked: &Refresh) -> Response {
     Json(body).into_response()
 }
 
-/// `GET /whoami`: whose access token it is that still lives, as `{family, generation}`.
+/// `GET /whoami`: whose access token that is, while it lives, as `{family, generation}`.
 async fn whoami(State(logins): State<Logins>, headers: HeaderMap) -> Response {
     let given = headers
         .get(header::AUTHORIZATION)
@@ -237,8 +238,8 @@ async fn whoami(State(logins): State<Logins>, headers: HeaderMap) -> Response {
         .unwrap_or_default();
     let memory = memory(&logins);
     let found = memory.families.iter().enumerate().find_map(|(id, family)| {
-        let expires = family.access.get(given)?;
-        Some((id, family.generation, *expires))
+        let (generation, expires) = family.access.get(given)?;
+        Some((id, *generation, *expires))
     });
     match found {
         Some((id, generation, expires)) if expires > seconds() => {

@@ -86,6 +86,18 @@ pub struct Endpoint {
     pub header: KeyHeader,
 }
 
+impl Endpoint {
+    /// One that speaks chat completions, with its key as a bearer token.
+    #[must_use]
+    pub fn chat_at(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            dialects: chat(),
+            header: KeyHeader::default(),
+        }
+    }
+}
+
 fn chat() -> Vec<Dialect> {
     vec![Dialect::Chat]
 }
