@@ -236,7 +236,16 @@ async fn one_cloudflare_token_reaches_every_provider_once_somebody_chose_it() ->
         || text,
     )?;
     the_catalogue_is_administered(&scene).await?;
-    the_doctor_names_what_is_wrong(&scene).await
+    the_doctor_names_what_is_wrong(&scene).await?;
+    let mut scene = scene;
+    scene.stack.stop_server()?;
+    scene.stack.set("SAM_CLOUDFLARE_TOKEN", "another");
+    scene.stack.start_server().await?;
+    let found = scene.diagnose().await?;
+    ensure(
+        found == (false, vec!["cloudflare_token_refused".to_owned()]),
+        || format!("{found:?}"),
+    )
 }
 
 /// What administrators say of models holds at once.

@@ -240,6 +240,11 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
                     json!({"type": "string", "enum": ["json", "csv"]}),
                     "CSV also by `Accept: text/csv`.",
                 )
+                .query(
+                    "after",
+                    json!({"type": "string"}),
+                    "Of everybody's: the person up to whom the page before told, its `next`.",
+                )
         }
         RouteId::GetBudget | RouteId::GetProjectBudget | RouteId::GetAllowance => {
             json::<BudgetView>(g)
