@@ -15,7 +15,7 @@ use sam_domain::actor::{Actor, Address, Envelope, Machine, Message};
 
 use sam_domain::node::wire::NodeView;
 use sam_domain::task::TaskView;
-use sam_domain::time::{Timestamp, Turn};
+use sam_domain::time::Turn;
 use sam_platform::d1::node_index::{IndexedNode, NodeIndex};
 use sam_platform::d1::task_index::{IndexedTask, TaskIndex};
 use sam_platform::objects::{self, CallError};
@@ -143,7 +143,7 @@ impl<M: Machine + 'static> Shell<M> {
                 self.pending.borrow_mut().insert(key);
             }
         }
-        self.arm(Timestamp(0))
+        self.arm()
     }
 
     async fn deliver_lanes(&self, due: Vec<Envelope>) -> Vec<Answer> {

@@ -98,13 +98,12 @@ impl<T: Serialize + DeserializeOwned> Record<T> {
     /// What an alarm does: forgets the value if its time has come, else comes again when it has.
     /// Nothing here fails: what cannot be done is logged and comes again.
     pub(crate) fn alarmed(&self) {
-        self.alarm.fired();
+        let _ringing = self.alarm.fired();
         let now = clock::now();
         let done = match self.row() {
             Ok(Some(row)) if row.forget_at > now => self
                 .alarm
                 .set_if_earlier(row.forget_at)
-                .map(|_| ())
                 .map_err(ShellError::from),
             Ok(_) => self.sql.delete_all().map_err(ShellError::from),
             Err(error) => Err(error),

@@ -33,8 +33,6 @@ use sam_platform::{clock, entropy, params};
 use serde::Deserialize;
 use worker::{Env, State};
 
-/// The alarm after an alarm comes no sooner than this, so that work in progress is not chased.
-const ALARM_PAUSE: Millis = Millis::seconds(1);
 /// How long an actor that could not be woken is left alone.
 pub(crate) const BROKEN_PAUSE: Millis = Millis::minutes(1);
 
@@ -95,6 +93,8 @@ pub(crate) struct Shell<M> {
     /// Messages that were taken in and are still stored as owed, by actor.
     taken_in: RefCell<BTreeMap<String, Vec<TakenIn>>>,
     pub(crate) draining: Cell<bool>,
+    /// The actor that the alarm is waking: its stored wake is over.
+    waking: RefCell<Option<String>>,
     /// The object's name: the id of what it owns.
     name: Option<String>,
     machine: PhantomData<fn() -> M>,
@@ -148,6 +148,7 @@ impl<M: Machine> Shell<M> {
             pending: RefCell::new(pending.into_iter().map(|row| row.key).collect()),
             taken_in: RefCell::default(),
             draining: Cell::new(false),
+            waking: RefCell::default(),
             name: state.as_raw().id().ok().and_then(|id| id.name()),
             machine: PhantomData,
         })
@@ -189,7 +190,7 @@ impl<M: Machine> Shell<M> {
         })?;
         if changed {
             self.taken_in.borrow_mut().remove(&key_of(address));
-            self.arm(Timestamp(0))?;
+            self.arm()?;
         }
         Ok(out)
     }
@@ -257,7 +258,10 @@ impl<M: Machine> Shell<M> {
              ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             params![&key, value],
         )?;
-        if let Some(at) = actor.wake_at() {
+        let wake_at = actor.wake_at();
+        if self.waking.borrow().as_ref() == Some(&key) {
+            self.set_wake(&key, wake_at)?;
+        } else if let Some(at) = wake_at {
             self.wake_no_later(&key, at)?;
         }
         if !actor.outbox.is_empty() {
@@ -289,14 +293,26 @@ impl<M: Machine> Shell<M> {
         Ok(())
     }
 
-    /// Sets the alarm to the earliest stored moment, but not before `floor`, unless an earlier alarm
-    /// is set already. An alarm that turns out to be too early finds nothing to do and sets the next.
-    pub(crate) fn arm(&self, floor: Timestamp) -> Result<(), ShellError> {
-        let row: Option<EarliestRow> = self.sql.first("SELECT MIN(at) AS at FROM wakes", &[])?;
-        if let Some(at) = row.and_then(|row| row.at) {
-            self.alarm.set_if_earlier(at.max(floor))?;
+    /// Sets the alarm to the earliest stored moment unless an earlier alarm is set already. One that
+    /// turns out to be too early finds nothing to do and sets the next.
+    pub(crate) fn arm(&self) -> Result<(), ShellError> {
+        if let Some(at) = self.earliest()? {
+            self.alarm.set_if_earlier(at)?;
         }
         Ok(())
+    }
+
+    /// Sets the alarm to the earliest stored moment, whatever was set before.
+    fn arm_anew(&self) -> Result<(), ShellError> {
+        Ok(match self.earliest()? {
+            Some(at) => self.alarm.set(at),
+            None => self.alarm.delete(),
+        }?)
+    }
+
+    fn earliest(&self) -> Result<Option<Timestamp>, ShellError> {
+        let row: Option<EarliestRow> = self.sql.first("SELECT MIN(at) AS at FROM wakes", &[])?;
+        Ok(row.and_then(|row| row.at))
     }
 
     /// Actors whose moment has come, and those with mail that this instance knows of.
@@ -315,19 +331,21 @@ impl<M: Machine> Shell<M> {
     where
         M: 'static,
     {
-        self.alarm.fired();
+        let _ringing = self.alarm.fired();
         let now = clock::now();
         let woken = self.woken(now).unwrap_or_else(|error| {
             worker::console_error!("alarm: {error}");
             Vec::new()
         });
         for key in &woken {
+            self.waking.replace(Some(key.clone()));
             if let Err(error) = wake(key) {
                 worker::console_error!("alarm of {key}: {error}");
                 self.set_aside(key, now);
             }
             self.pending.borrow_mut().insert(key.clone());
         }
+        self.waking.take();
         self.probe.point("alarm.woken").await;
         Rc::clone(&self).drain().await;
         for key in &woken {
@@ -335,10 +353,9 @@ impl<M: Machine> Shell<M> {
                 worker::console_error!("alarm of {key}: {error}");
             }
         }
-        let floor = clock::now().plus(ALARM_PAUSE);
-        if let Err(error) = self.arm(floor) {
+        if let Err(error) = self.arm_anew() {
             worker::console_error!("alarm: {error}");
-            let _ = self.alarm.set(floor);
+            let _ = self.alarm.set(clock::now());
         }
     }
 

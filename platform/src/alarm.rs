@@ -4,14 +4,21 @@
 //! an offset. Here the alarm is set synchronously, in the same turn as the rows it belongs to, so
 //! that both commit or neither does. Each set counts as a row write, hence
 //! [`Alarm::set_if_earlier`], which remembers what is stored.
+//!
+//! What its handler sets comes a second later at the earliest: an alarm that is set to the moment it
+//! rings for is at times never rung (workerd 1.20260730).
 
 use std::cell::Cell;
 
-use sam_domain::time::Timestamp;
+use sam_domain::time::{Millis, Timestamp};
 use wasm_bindgen::prelude::*;
 
+use crate::clock;
 use crate::js::{self, JsFailure};
 use crate::probe::Probe;
+
+/// How long after it has rung an alarm rings again at the earliest.
+const PAUSE: Millis = Millis::seconds(1);
 
 #[wasm_bindgen]
 extern "C" {
@@ -40,7 +47,19 @@ enum Known {
 pub struct Alarm {
     storage: JsValue,
     known: Cell<Known>,
+    /// Nothing is set to an earlier moment; begins with the handler and ends with it.
+    floor: Cell<Timestamp>,
     probe: Probe,
+}
+
+/// The handler of an alarm is running.
+#[derive(Debug)]
+pub struct Ringing<'a>(&'a Alarm);
+
+impl Drop for Ringing<'_> {
+    fn drop(&mut self) {
+        self.0.floor.set(Timestamp(0));
+    }
 }
 
 impl Alarm {
@@ -49,6 +68,7 @@ impl Alarm {
         Ok(Self {
             storage: state.as_raw().storage()?.into(),
             known: Cell::new(Known::Unread),
+            floor: Cell::new(Timestamp(0)),
             probe,
         })
     }
@@ -66,20 +86,21 @@ impl Alarm {
     }
 
     /// Sets the alarm to `at` unless an earlier one is stored. Synchronous: it commits with the
-    /// statements of the same turn. Returns whether it was written. Until [`Alarm::get`] or
-    /// [`Alarm::fired`] has told what is stored, it is written in any case.
-    pub fn set_if_earlier(&self, at: Timestamp) -> Result<bool, JsFailure> {
-        if let Known::At(stored) = self.known.get()
-            && stored <= at
-        {
-            return Ok(false);
+    /// statements of the same turn. Until [`Alarm::get`] or [`Alarm::fired`] has told what is stored,
+    /// it is written in any case.
+    pub fn set_if_earlier(&self, at: Timestamp) -> Result<(), JsFailure> {
+        match self.known.get() {
+            Known::At(stored) if stored <= at => Ok(()),
+            _ => self.set(at),
         }
-        self.set(at)?;
-        Ok(true)
     }
 
-    /// Sets the alarm, replacing whatever is stored. Synchronous.
+    /// Sets the alarm, replacing whatever else is stored. Synchronous.
     pub fn set(&self, at: Timestamp) -> Result<(), JsFailure> {
+        let at = at.max(self.floor.get());
+        if self.known.get() == Known::At(at) {
+            return Ok(());
+        }
         // The promise only reports the commit, which the turn waits for in any case.
         self.raw().set_alarm(at.0 as f64)?;
         self.probe.set_alarm();
@@ -87,9 +108,12 @@ impl Alarm {
         Ok(())
     }
 
-    /// To be called first in the alarm handler: the stored alarm is spent.
-    pub fn fired(&self) {
+    /// To be called first in the alarm handler, and held to its end: the stored alarm is spent.
+    #[must_use]
+    pub fn fired(&self) -> Ringing<'_> {
         self.known.set(Known::None);
+        self.floor.set(clock::now().plus(PAUSE));
+        Ringing(self)
     }
 
     /// Removes the stored alarm. Synchronous; costs nothing when none is known to be stored.

@@ -148,11 +148,11 @@ impl Inner {
 
     /// Counts what expired, and sets the alarm for what will.
     fn alarmed(&self) {
-        self.alarm.fired();
+        let _ringing = self.alarm.fired();
         let now = clock::now();
         let next = self.sql.transaction(|| book::expire(&self.sql, now));
         let set = match next {
-            Ok(Some(next)) => self.alarm.set_if_earlier(next).map(|_| ()),
+            Ok(Some(next)) => self.alarm.set_if_earlier(next),
             Ok(None) => Ok(()),
             Err(error) => {
                 worker::console_error!("alarm: {error}");
