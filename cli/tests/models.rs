@@ -224,3 +224,41 @@ async fn the_doctor_fails_when_something_is_wrong() {
         (0, "2 keys are now under k1; 1 were already.\n")
     );
 }
+
+#[tokio::test]
+async fn everybodys_usage_comes_by_pages_and_is_one_report() {
+    let (server, program) = program().await;
+    let line = |key: &str| {
+        json!({
+            "key": key, "calls": 2, "unreported": 1, "input_tokens": 12_000,
+            "cached_input_tokens": 1_000, "output_tokens": 500, "cost": 34_567,
+        })
+    };
+    let next = "usr_01jd8x0000000000000000000a";
+    let last = json!({
+        "by": "day", "from": "2026-11-01", "to": "2026-11-20", "lines": [line("2026-11-20")],
+        "total": line("total"), "monthly_forecast": 90_000,
+    });
+    let mut first = last.clone();
+    first["next"] = json!(next);
+    first["warnings"] = json!([{"limit": "daily_tokens", "allowed": 100, "spent": 90}]);
+    for page in [&first, &last, &first, &last] {
+        server.on("GET", "/api/admin/usage", 200, page);
+    }
+    let ran = program.run(&["usage", "--all", "--csv"]).await;
+    assert!(
+        ran.stdout
+            .ends_with("2026-11-20,,4,2,24000,2000,1000,0.069134\r\n"),
+        "{ran:?}"
+    );
+    let asked = server.requests();
+    let asked = asked.last().map(|request| request.path.clone());
+    assert_eq!(asked, Some(format!("/api/admin/usage?by=day&after={next}")));
+    let ran = program.run(&["usage", "--all"]).await;
+    assert!(ran.stdout.contains("4      24,000"), "{ran:?}");
+    assert!(
+        ran.stderr
+            .contains("Nearly used up: 90 tokens of 100 tokens"),
+        "{ran:?}"
+    );
+}

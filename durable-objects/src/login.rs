@@ -268,8 +268,8 @@ impl Work<'_> {
             first_byte_within: PATIENCE,
         };
         let agent = &self.name.agent;
-        let sent = probe.outside(Outside::Provider, fetch::send(&outgoing));
-        let incoming = match sent.await {
+        let sending = fetch::send(&outgoing);
+        let incoming = match probe.outside(Outside::Provider, sending).await {
             Ok(incoming) => incoming,
             Err(error) => {
                 worker::console_error!("login of {agent}: {error}");

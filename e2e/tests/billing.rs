@@ -355,21 +355,25 @@ async fn an_idle_link_costs_nothing_and_a_busy_one_little() -> Result {
         let held = node.and_then(|node| node.pointer("/state/link/connection").cloned());
         Ok::<_, sam_e2e::Failure>(held.filter(|held| !held.is_null()))
     };
-    wait_until("the lease is looked at twice on one link", PATIENCE, || async {
-        let link = connection().await?;
-        let from = scene.faults.counters().await?;
-        let to = wait_until("the lease is looked at twice", PATIENCE, || async {
-            let now = scene.faults.counters().await?;
-            Ok((of_node(&now, &from).alarms >= 2).then_some(now))
-        })
-        .await?;
-        if link.is_none() || connection().await? != link {
-            return Ok(None);
-        }
-        let alarms = of_node(&to, &from).alarms;
-        let Bill(costs) = Bill::between(&from, &to);
-        Ok(Some(Bill(costs.map(|cost| cost / alarms))))
-    })
+    wait_until(
+        "the lease is looked at twice on one link",
+        PATIENCE,
+        || async {
+            let link = connection().await?;
+            let from = scene.faults.counters().await?;
+            let to = wait_until("the lease is looked at twice", PATIENCE, || async {
+                let now = scene.faults.counters().await?;
+                Ok((of_node(&now, &from).alarms >= 2).then_some(now))
+            })
+            .await?;
+            if link.is_none() || connection().await? != link {
+                return Ok(None);
+            }
+            let alarms = of_node(&to, &from).alarms;
+            let Bill(costs) = Bill::between(&from, &to);
+            Ok(Some(Bill(costs.map(|cost| cost / alarms))))
+        },
+    )
     .await?
     .check("a lease time at work")
 }

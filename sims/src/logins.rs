@@ -107,10 +107,18 @@ impl Family {
 #[derive(Deserialize)]
 struct Issue {
     agent: String,
+    /// Of the first access token.
     lifetime_s: u64,
+    /// Of those that follow; an hour when absent.
+    #[serde(default = "hour")]
+    then_s: u64,
 }
 
-/// `POST /control/issue {agent, lifetime_s}`: a new login, as `{family, login}`.
+const fn hour() -> u64 {
+    3600
+}
+
+/// `POST /control/issue {agent, lifetime_s, then_s?}`: a new login, as `{family, login}`.
 async fn issue(State(logins): State<Logins>, Json(asked): Json<Issue>) -> Json<Value> {
     let mut memory = memory(&logins);
     let id = memory.families.len();
@@ -120,6 +128,7 @@ async fn issue(State(logins): State<Logins>, Json(asked): Json<Issue>) -> Json<V
         ..Family::default()
     };
     let (access, refresh, lifetime) = family.mint(id);
+    family.lifetime = Duration::from_secs(asked.then_s);
     let login = if family.claude {
         let expires = (seconds() + lifetime) * 1000;
         json!({"claudeAiOauth": {

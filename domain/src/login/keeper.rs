@@ -2,7 +2,7 @@
 //!
 //! | the access token | a refresh | what whoever asks gets |
 //! |---|---|---|
-//! | lives for longer than [`MARGIN`] | – | it |
+//! | lives for longer than [`MARGIN`], or than half of its time | – | it |
 //! | lives, but not for long | can be tried | a refreshed one, or it if that fails |
 //! | lives, but not for long | was refused, failed just now, or cannot be | it, until it ends |
 //! | is over | can be tried | a refreshed one |
@@ -49,7 +49,9 @@ impl Problem {
 /// What is known of a login beside its tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// When the access token ends, if that is known.
+    /// Since when the access token is held.
+    pub since: Timestamp,
+    /// When it ends, if that is known.
     pub expires_at: Option<Timestamp>,
     /// Whether there is something to refresh it with.
     pub renewable: bool,
@@ -79,11 +81,17 @@ impl Standing {
         self.expires_at.is_none_or(|end| now < end)
     }
 
+    /// How long before its end a token is refreshed: one that is given for minutes is not refreshed
+    /// by everybody who asks.
+    fn margin(&self, end: Timestamp) -> Millis {
+        Millis(MARGIN.0.min(end.since(self.since).0 / 2))
+    }
+
     /// What is done for whoever asks now.
     #[must_use]
     pub fn step(&self, now: Timestamp) -> Step {
-        let due = self.expires_at.is_some_and(|end| now.plus(MARGIN) >= end);
-        if !due {
+        let due = |end: Timestamp| now.plus(self.margin(end)) >= end;
+        if !self.expires_at.is_some_and(due) {
             return Step::HandOver;
         }
         // A clock that went back does not hold up the next attempt.
@@ -118,7 +126,7 @@ impl Standing {
             return UNKNOWN_END;
         };
         let left = end.since(now).0;
-        let early = left.saturating_sub(MARGIN.0);
+        let early = left.saturating_sub(self.margin(end).0);
         // Past the margin the token in hand is what there is: at half of what is left of it.
         let again = if early > 0 { early } else { left / 2 };
         Millis(again.clamp(SOONEST.0, UNKNOWN_END.0))
@@ -156,6 +164,7 @@ mod tests {
     fn standing(left: i64, renewable: bool, tried_ago: Option<u64>, refused: bool) -> Standing {
         let end = NOW.0.checked_add_signed(left).unwrap();
         Standing {
+            since: Timestamp(NOW.0 - Millis::hours(2).0),
             expires_at: Some(Timestamp(end)),
             renewable,
             tried_at: tried_ago.map(|ago| Timestamp(NOW.0 - ago)),
@@ -191,6 +200,14 @@ mod tests {
         ] {
             assert_eq!(standing.step(NOW), step, "{standing:?}");
         }
+        // One that was given for minutes is kept for half of them.
+        let short = Standing {
+            since: NOW,
+            ..standing(60_000, true, None, false)
+        };
+        assert_eq!(short.step(NOW), Step::HandOver);
+        assert_eq!(short.ask_again_in(NOW), Millis(30_000));
+        assert_eq!(short.step(NOW.plus(Millis(30_000))), Step::Refresh);
         // One that was written down by a clock that has gone back since.
         let mut ahead = standing(over, true, None, false);
         ahead.tried_at = Some(NOW.plus(Millis::hours(1)));

@@ -59,6 +59,7 @@ impl StoredLogin {
     #[must_use]
     pub fn standing(&self) -> Standing {
         Standing {
+            since: self.updated_at,
             expires_at: self.expires_at,
             renewable: self.renewable != 0.0,
             tried_at: self.tried_at,
