@@ -5,7 +5,7 @@
 //! must not happen twice carries an `Idempotency-Key`, so that repeating it
 //! after a lost answer is harmless.
 
-use crate::browser;
+use crate::{browser, json};
 use leptos::prelude::window;
 use sam_domain::access::route::Method;
 use sam_domain::error::{ApiError, ErrorBody};
@@ -90,13 +90,15 @@ pub(crate) fn refused_here(message: &str) -> Trouble {
 /// Sends JSON under an idempotency key, once more if the first answer was lost.
 pub(crate) async fn submit<B: Serialize, T: DeserializeOwned>(path: &str, body: &B) -> Answer<T> {
     let body = serde_json::to_string(body).unwrap_or_default();
+    decode(&submit_text(path, body).await?)
+}
+
+async fn submit_text(path: &str, body: String) -> Answer<String> {
     let key = browser::random_key();
-    let first = send(Method::Post, path, Some(body.clone()), Some(&key)).await;
-    let answer = match first {
+    match send(Method::Post, path, Some(body.clone()), Some(&key)).await {
         Err(Trouble::Unreachable) => send(Method::Post, path, Some(body), Some(&key)).await,
         first => first,
-    };
-    decode(&answer?)
+    }
 }
 
 async fn send(
@@ -139,7 +141,7 @@ async fn send(
 
 /// The error a response carries; a plain one where it has no body of ours.
 fn refusal(status: u16, text: &str) -> ApiError {
-    match serde_json::from_str::<ErrorBody>(text) {
+    match json::parse::<ErrorBody>(text) {
         Ok(body) => ApiError {
             status,
             ..body.error
@@ -153,7 +155,7 @@ fn refusal(status: u16, text: &str) -> ApiError {
 }
 
 fn decode<T: DeserializeOwned>(text: &str) -> Answer<T> {
-    serde_json::from_str(text).map_err(|_| {
+    json::parse(text).map_err(|_| {
         Trouble::Refused(
             ApiError::new(
                 200,

@@ -8,6 +8,7 @@
 //! | [`state`] | what every view shares; what a person can do |
 //! | [`live`] | the followed project: socket, reducers, signals |
 //! | [`api`] | HTTP calls |
+//! | [`json`], [`frame`] | what is read, as the wire types |
 //! | [`route`], [`nav`] | addresses, and moving between them |
 //! | [`action`], [`keys`] | every action by name, and its key |
 //! | [`outline`], [`groups`] | the order of a conversation and of the list |
@@ -26,7 +27,9 @@ mod action;
 mod api;
 mod backoff;
 mod browser;
+mod frame;
 mod groups;
+mod json;
 mod keys;
 mod live;
 mod markdown;

@@ -13,7 +13,7 @@
 
 use crate::api::{self, Trouble};
 use crate::outline::RowShape;
-use crate::{backoff, browser};
+use crate::{backoff, browser, frame};
 use leptos::leptos_dom::helpers::TimeoutHandle;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -276,7 +276,7 @@ impl Live {
     fn received(self, generation: u64, text: &str) {
         // A frame this page does not know is from a newer control plane; what
         // it carried shows as a gap and is asked for again.
-        let Ok(frame) = serde_json::from_str::<ServerFrame>(text) else {
+        let Ok(frame) = frame::parse(text) else {
             return;
         };
         let mut replies = Vec::new();

@@ -1,8 +1,9 @@
-//! The Markdown parser, a module of its own that is fetched when the first
-//! message is shown: its tables would double the wait of everyone else.
+//! The Markdown parser and the colours of code, a module of its own that is
+//! fetched when the first message or diff is shown: its tables would double the
+//! wait of everyone else.
 //!
-//! Until it is here, and wherever it cannot be fetched, a message is shown as
-//! the text it is.
+//! Until it is here, and wherever it cannot be fetched, what is shown is the
+//! text it is.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -10,21 +11,25 @@ use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
 extern "C" {
-    /// What the start script defines: fetches the module and answers its `blocks`.
+    /// What the start script defines: fetches the module.
     #[wasm_bindgen(js_name = samMarkdown, catch)]
     async fn fetch_module() -> Result<JsValue, JsValue>;
 
-    /// The module's function: Markdown to HTML, block by block.
-    type Blocks;
-    #[wasm_bindgen(method, js_name = call, catch)]
-    fn call(this: &Blocks, receiver: &JsValue, source: &str) -> Result<Vec<String>, JsValue>;
+    /// What the module exports.
+    type Exports;
+    /// Markdown to HTML, block by block.
+    #[wasm_bindgen(method, catch)]
+    fn blocks(this: &Exports, source: &str) -> Result<Vec<String>, JsValue>;
+    /// Code to HTML, line by line.
+    #[wasm_bindgen(method, catch)]
+    fn code(this: &Exports, lines: Vec<String>) -> Result<Vec<String>, JsValue>;
 }
 
 /// Where the module is.
 enum Module {
     Absent,
     Coming,
-    Here(Blocks),
+    Here(Exports),
 }
 
 /// The parser, shared by everything that shows text.
@@ -55,7 +60,7 @@ impl Markdown {
         spawn_local(async move {
             // After a failure the next message that is opened tries again.
             let module = match fetch_module().await {
-                Ok(blocks) => Module::Here(blocks.unchecked_into()),
+                Ok(module) => Module::Here(module.unchecked_into()),
                 Err(_) => Module::Absent,
             };
             self.0.set(module);
@@ -64,18 +69,28 @@ impl Markdown {
 
     /// The top-level blocks of a text as HTML; drawn again once the module is here.
     pub(crate) fn blocks(self, source: &str) -> Vec<String> {
-        self.0
-            .with(|module| match module {
-                Module::Here(blocks) => blocks.call(&JsValue::NULL, source).ok(),
-                Module::Absent | Module::Coming => None,
-            })
-            .unwrap_or_else(|| vec![plain(source)])
+        self.ask(|module| module.blocks(source))
+            .unwrap_or_else(|| vec![format!("<p class=\"plain\">{}</p>", escaped(source))])
+    }
+
+    /// Lines of code as HTML, coloured once the module is here.
+    pub(crate) fn code(self, lines: &[String]) -> Vec<String> {
+        self.ask(|module| module.code(lines.to_vec()))
+            .unwrap_or_else(|| lines.iter().map(|line| escaped(line)).collect())
+    }
+
+    fn ask(
+        self,
+        call: impl FnOnce(&Exports) -> Result<Vec<String>, JsValue>,
+    ) -> Option<Vec<String>> {
+        self.0.with(|module| match module {
+            Module::Here(module) => call(module).ok(),
+            Module::Absent | Module::Coming => None,
+        })
     }
 }
 
-fn plain(source: &str) -> String {
-    let mut html = String::from("<p class=\"plain\">");
-    sam_web_markdown::escape(source, &mut html);
-    html.push_str("</p>");
-    html
+/// Text for the content of an element.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;")
 }

@@ -16,7 +16,7 @@
 //! own paths are deep. The start module exports nothing; it runs the app. The
 //! Markdown parser is a module of its own beside it, fetched when first needed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::{Error, Result};
@@ -28,23 +28,41 @@ use crate::{process, wasm};
 const DEFAULT_HEADERS: &str = "/assets/*\n  Cache-Control: public, max-age=31536000, immutable\n\
     /*\n  X-Content-Type-Options: nosniff\n  Referrer-Policy: no-referrer\n";
 
+/// The compiled libraries.
+pub(crate) struct Libraries {
+    app: PathBuf,
+    markdown: PathBuf,
+}
+
 /// Compiles the web app and delivers it into `dist/web`.
 pub(crate) fn build(paths: &Paths) -> Result<()> {
-    let library = wasm::compile(paths, "sam-web", &[])?;
-    let markdown = wasm::compile(paths, "sam-web-markdown", &["module"])?;
+    let libraries = compile(paths)?;
+    deliver(paths, &libraries)
+}
+
+/// Compiles the app and the Markdown parser.
+pub(crate) fn compile(paths: &Paths) -> Result<Libraries> {
+    Ok(Libraries {
+        app: wasm::compile(paths, "sam-web", &[])?,
+        markdown: wasm::compile(paths, "sam-web-markdown", &[])?,
+    })
+}
+
+/// Delivers what was compiled; skipped when nothing changed.
+pub(crate) fn deliver(paths: &Paths, libraries: &Libraries) -> Result<()> {
     let fixed = paths.root.join("web/static");
     let out = paths.dist("web");
 
-    let mut inputs = Inputs::new("web 2");
-    inputs.add(&library)?;
-    inputs.add(&markdown)?;
+    let mut inputs = Inputs::new("web 3");
+    inputs.add(&libraries.app)?;
+    inputs.add(&libraries.markdown)?;
     inputs.add(&fixed)?;
     let pages_program = paths.root.join("worker/entry/pages.mjs");
     inputs.add(&pages_program)?;
     inputs.add(&paths.root.join("package-lock.json"))?;
     inputs.add(&paths.root.join("Cargo.lock"))?;
     let inputs = inputs.finish();
-    let stamp = paths.scratch("web.stamp");
+    let stamp = paths.dist("web.stamp");
     if stamp::is_current(&stamp, &inputs) && out.join("index.html").exists() {
         return Ok(());
     }
@@ -54,18 +72,25 @@ pub(crate) fn build(paths: &Paths) -> Result<()> {
     paths::fresh_directory(&assets)?;
 
     let scratch = paths.scratch("web-markdown");
-    let (_, markdown) = program(paths, &markdown, &scratch, &assets, "markdown", |module| {
-        format!(
-            "import init, {{ blocks }} from \"./index.js\";\n\
+    let (_, markdown) = program(
+        paths,
+        &libraries.markdown,
+        &scratch,
+        &assets,
+        "markdown",
+        |module| {
+            format!(
+                "import init from \"./index.js\";\n\
              await init({{ module_or_path: \"{module}\" }});\n\
-             export default blocks;\n"
-        )
-    })?;
+             export {{ blocks, code }} from \"./index.js\";\n"
+            )
+        },
+    )?;
     let scratch = paths.scratch("web");
-    let (module, script) = program(paths, &library, &scratch, &assets, "app", |module| {
+    let (module, script) = program(paths, &libraries.app, &scratch, &assets, "app", |module| {
         format!(
             "import init from \"./index.js\";\n\
-             globalThis.samMarkdown = async () => (await import(\"{markdown}\")).default;\n\
+             globalThis.samMarkdown = () => import(\"{markdown}\");\n\
              init({{ module_or_path: \"{module}\" }});\n"
         )
     })?;
@@ -104,7 +129,7 @@ fn program(
     start: impl FnOnce(&str) -> String,
 ) -> Result<(String, String)> {
     let bound = wasm::bind(paths, library, scratch, wasm::Size::Smallest)?;
-    let module = deliver(assets, name, "wasm", &read_bytes(&bound.module)?)?;
+    let module = put(assets, name, "wasm", &read_bytes(&bound.module)?)?;
     let entry = scratch.join("start.js");
     paths::write(&entry, start(&module))?;
     let bundled = scratch.join("bundled.js");
@@ -115,7 +140,7 @@ fn program(
             .args(["--external:/assets/*", "--log-level=warning"])
             .arg(format!("--outfile={}", bundled.display())),
     )?;
-    let script = deliver(assets, name, "js", &read_bytes(&bundled)?)?;
+    let script = put(assets, name, "js", &read_bytes(&bundled)?)?;
     Ok((module, script))
 }
 
@@ -131,7 +156,7 @@ fn copy_fixed(root: &Path, folder: &Path, out: &Path, mut page: String) -> Resul
             let stem = file_part(relative.file_stem());
             let extension = file_part(relative.extension());
             let content = read_bytes(&entry)?;
-            let address = deliver(&out.join("assets"), &stem, &extension, &content)?;
+            let address = put(&out.join("assets"), &stem, &extension, &content)?;
             page = page.replace(&placeholder, &address);
         } else if name != "index.html" {
             let target = out.join(relative);
@@ -159,7 +184,7 @@ fn copy_all(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Writes a file under a name that carries its hash; answers its address.
-fn deliver(assets: &Path, stem: &str, extension: &str, content: &[u8]) -> Result<String> {
+fn put(assets: &Path, stem: &str, extension: &str, content: &[u8]) -> Result<String> {
     let name = format!("{stem}-{}.{extension}", stamp::short_hash(content));
     paths::write(&assets.join(&name), content)?;
     Ok(format!("/assets/{name}"))

@@ -4,7 +4,7 @@
 //! `worker/entry` can make a fresh instance with fresh glue when one ends:
 //! nothing of an ended instance is ever used again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::Result;
@@ -32,6 +32,15 @@ impl Variant {
         }
     }
 
+    /// Packages of their own: cargo names a wasm library by its package alone, so one package
+    /// with two sets of features would be compiled anew by every other build.
+    fn package(self) -> &'static str {
+        match self {
+            Variant::Product => "sam-worker",
+            Variant::FaultInjection => "sam-worker-fault",
+        }
+    }
+
     fn features(self) -> &'static [&'static str] {
         match self {
             Variant::Product => &[],
@@ -49,9 +58,19 @@ impl Variant {
 
 /// Compiles and bundles the Worker into `dist/`.
 pub(crate) fn build(paths: &Paths, variant: Variant) -> Result<()> {
-    let library = wasm::compile(paths, "sam-worker", variant.features())?;
+    let library = compile(paths, variant)?;
+    deliver(paths, variant, &library)
+}
+
+/// Compiles the Worker; answers its library.
+pub(crate) fn compile(paths: &Paths, variant: Variant) -> Result<PathBuf> {
+    wasm::compile(paths, variant.package(), variant.features())
+}
+
+/// Bundles a compiled Worker into `dist/`.
+pub(crate) fn deliver(paths: &Paths, variant: Variant, library: &Path) -> Result<()> {
     let out = paths.dist(variant.directory());
-    bundle(paths, &library, &out, variant.size())
+    bundle(paths, library, &out, variant.size())
 }
 
 /// Bundles a compiled Worker with the entry; skipped when neither changed.
@@ -69,7 +88,7 @@ pub(crate) fn bundle(paths: &Paths, library: &Path, out: &Path, size: wasm::Size
         return Ok(());
     }
     let esbuild = paths.npm_program("esbuild")?;
-    let scratch = paths.scratch("worker");
+    let scratch = paths.scratch(&out.file_name().unwrap_or_default().to_string_lossy());
     let bound = wasm::bind(paths, library, &scratch, size)?;
 
     let glue = scratch.join("glue.mjs");

@@ -48,6 +48,28 @@ fn main() -> ExitCode {
     }
 }
 
+/// Compiles one thing after the other, each with all processors, while what was compiled before is
+/// optimised and bundled beside it by programs that use one.
+fn build_all(paths: &Paths) -> Result<()> {
+    use build_worker::Variant::{FaultInjection, Product};
+    std::thread::scope(|scope| {
+        let mut deliveries = Vec::new();
+        let library = build_worker::compile(paths, Product)?;
+        deliveries.push(scope.spawn(move || build_worker::deliver(paths, Product, &library)));
+        let libraries = build_web::compile(paths)?;
+        deliveries.push(scope.spawn(move || build_web::deliver(paths, &libraries)));
+        let library = build_worker::compile(paths, FaultInjection)?;
+        deliveries
+            .push(scope.spawn(move || build_worker::deliver(paths, FaultInjection, &library)));
+        build_native::build(paths)?;
+        deliveries.into_iter().try_for_each(|delivery| {
+            delivery
+                .join()
+                .map_err(|_| Error::Refused("a delivery broke off".into()))?
+        })
+    })
+}
+
 fn run(arguments: &[String]) -> Result<()> {
     let paths = Paths::find()?;
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -58,12 +80,7 @@ fn run(arguments: &[String]) -> Result<()> {
         }
         ["build", "web"] => build_web::build(&paths),
         ["build", "native"] => build_native::build(&paths),
-        ["build", "all"] => {
-            build_native::build(&paths)?;
-            build_worker::build(&paths, build_worker::Variant::Product)?;
-            build_worker::build(&paths, build_worker::Variant::FaultInjection)?;
-            build_web::build(&paths)
-        }
+        ["build", "all"] => build_all(&paths),
         ["generate"] => generate::run(&paths, generate::Mode::Write),
         ["generate", "--check"] => generate::run(&paths, generate::Mode::Check),
         ["tidy"] => tidy::run(&paths),

@@ -99,7 +99,7 @@ const KEYWORDS: &[&str] = &[
 
 /// The line as HTML: its text escaped, with spans of class `k` (keyword), `s`
 /// (string), `n` (number) and `c` (comment).
-pub fn html(line: &str, into: &mut String) {
+pub(crate) fn html(line: &str, into: &mut String) {
     let mut rest = line;
     while !rest.is_empty() {
         let (class, length) = token(rest, rest.len() == line.trim_start().len());

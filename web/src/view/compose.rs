@@ -5,6 +5,7 @@ use crate::live::Link;
 use crate::nav;
 use crate::route::Route;
 use crate::state::{App, app};
+use crate::view::dynamic::{on, part, value};
 use crate::view::icon::{self, icon};
 use crate::view::list::BackLink;
 use crate::view::part::{Scripted, blank, trouble_note};
@@ -27,7 +28,7 @@ pub(crate) fn Compose() -> impl IntoView {
         })
     });
     view! {
-        {move || match gone.get() {
+        {part(move || match gone.get() {
             Some(trouble) => {
                 blank(
                         "This project is not here",
@@ -41,7 +42,7 @@ pub(crate) fn Compose() -> impl IntoView {
                     .into_any()
             }
             None => view! { <Form /> }.into_any(),
-        }}
+        })}
     }
 }
 
@@ -93,7 +94,7 @@ fn Form() -> impl IntoView {
                 <Scripted />
             </header>
             <p class="lead">
-                {move || {
+                {part(move || {
                     project
                         .with(|p| {
                             p.as_ref()
@@ -105,14 +106,14 @@ fn Form() -> impl IntoView {
                                     }
                                 })
                         })
-                }}
+                })}
             </p>
             <form
                 class="composer"
-                on:submit=move |event: SubmitEvent| {
+                on:submit=on(move |event: SubmitEvent| {
                     event.prevent_default();
                     send();
-                }
+                })
             >
                 <label class="sr-only" for="prompt">
                     "What is to be done"
@@ -121,14 +122,14 @@ fn Form() -> impl IntoView {
                     id="prompt"
                     rows="5"
                     placeholder="What is to be done?"
-                    prop:value=move || prompt.get()
-                    on:input=move |event| prompt.set(event_target_value(&event))
-                    on:keydown=move |event| {
+                    prop:value=value(move || prompt.get())
+                    on:input=on(move |event| prompt.set(event_target_value(&event)))
+                    on:keydown=on(move |event| {
                         if sends(&event) {
                             event.prevent_default();
                             send();
                         }
-                    }
+                    })
                 ></textarea>
                 <div class="controls">
                     <label class="choice">
@@ -137,7 +138,7 @@ fn Form() -> impl IntoView {
                     </label>
                     <label class="choice">
                         <span>"Ends"</span>
-                        <select on:change=move |event| {
+                        <select on:change=on(move |event| {
                             mode.set(
                                 if event_target_value(&event) == "conversation" {
                                     TaskMode::Conversation
@@ -145,18 +146,18 @@ fn Form() -> impl IntoView {
                                     TaskMode::Task
                                 },
                             );
-                        }>
+                        })>
                             <option value="task">"when the agent is done"</option>
                             <option value="conversation">"when I finish it"</option>
                         </select>
                     </label>
                     <label class="choice">
                         <span>"Permissions"</span>
-                        <select on:change=move |event| {
+                        <select on:change=on(move |event| {
                             let word = event_target_value(&event);
                             let mode = PermissionMode::ALL.into_iter().find(|m| m.word() == word);
                             permissions.set(mode.unwrap_or_default());
-                        }>
+                        })>
                             <option value="full">"full"</option>
                             <option value="accept_edits">"edit, ask before running"</option>
                             <option value="ask">"ask before each step"</option>
@@ -167,10 +168,10 @@ fn Form() -> impl IntoView {
                     <button
                         type="submit"
                         class="primary"
-                        disabled=move || busy.get() || prompt.with(|p| p.trim().is_empty())
+                        disabled=value(move || busy.get() || prompt.with(|p| p.trim().is_empty()))
                     >
                         {icon(icon::SEND)}
-                        {move || if busy.get() { "Starting\u{2026}" } else { "Start task" }}
+                        {part(move || if busy.get() { "Starting\u{2026}" } else { "Start task" })}
                     </button>
                 </div>
             </form>
@@ -180,7 +181,7 @@ fn Form() -> impl IntoView {
                 <kbd>"Ctrl \u{21b5}"</kbd>
                 " starts it."
             </p>
-            {move || trouble.get().map(|t| trouble_note(&t))}
+            {part(move || trouble.get().map(|t| trouble_note(&t)))}
         </div>
     }
 }
@@ -210,8 +211,8 @@ fn AgentChoice(
         })
     });
     view! {
-        <select on:change=move |event| agent.set(Some(event_target_value(&event)))>
-            {move || {
+        <select on:change=on(move |event| agent.set(Some(event_target_value(&event))))>
+            {part(move || {
                 agents
                     .get()
                     .into_iter()
@@ -223,7 +224,7 @@ fn AgentChoice(
                         }
                     })
                     .collect_view()
-            }}
+            })}
         </select>
     }
 }

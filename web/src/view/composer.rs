@@ -3,6 +3,7 @@
 use crate::api::{self, Trouble};
 use crate::state::{App, app};
 use crate::view::compose::sends;
+use crate::view::dynamic::{on, part, value};
 use crate::view::icon::{self, icon};
 use crate::view::part::trouble_note;
 use leptos::ev::SubmitEvent;
@@ -46,12 +47,12 @@ pub(crate) fn Composer(session: SessionId) -> impl IntoView {
         <form
             class="composer docked"
             aria-label="Write to the agent"
-            on:submit=move |event: SubmitEvent| {
+            on:submit=on(move |event: SubmitEvent| {
                 event.prevent_default();
                 by_button();
-            }
+            })
         >
-            {move || trouble.get().map(|t| trouble_note(&t))}
+            {part(move || trouble.get().map(|t| trouble_note(&t)))}
             <div class="field">
                 <label class="sr-only" for="follow-up">
                     "Your next prompt"
@@ -61,27 +62,27 @@ pub(crate) fn Composer(session: SessionId) -> impl IntoView {
                     rows="1"
                     placeholder="Write to the agent"
                     aria-describedby="follow-up-note"
-                    prop:value=move || text.get()
-                    on:input=move |event| text.set(event_target_value(&event))
-                    on:keydown=move |event| {
+                    prop:value=value(move || text.get())
+                    on:input=on(move |event| text.set(event_target_value(&event)))
+                    on:keydown=on(move |event| {
                         if sends(&event) {
                             event.prevent_default();
                             send();
                         }
-                    }
+                    })
                 ></textarea>
                 <button
                     type="submit"
                     class="primary round"
                     title="Send (\u{2318}\u{21b5} or Ctrl \u{21b5})"
-                    disabled=move || busy.get() || text.with(|t| t.trim().is_empty())
+                    disabled=value(move || busy.get() || text.with(|t| t.trim().is_empty()))
                 >
                     {icon(icon::SEND)}
                     <span class="sr-only">"Send"</span>
                 </button>
             </div>
             <p id="follow-up-note" class="muted small">
-                {move || note.get().unwrap_or_default()}
+                {part(move || note.get().unwrap_or_default())}
             </p>
         </form>
     }

@@ -11,6 +11,7 @@ use crate::outline::{Item, RowShape, TaskEnd, outline, window_start};
 use crate::state::app;
 use crate::text::words;
 use crate::view::composer::Composer;
+use crate::view::dynamic::{Show, on, part};
 use crate::view::icon::{self, icon};
 use crate::view::list::BackLink;
 use crate::view::outcome::Outcome;
@@ -43,7 +44,7 @@ pub(crate) fn ConversationPane(session: SessionId) -> impl IntoView {
         app.live.missing.get() || app.live.link.with(|link| matches!(link, Link::Gone(_)))
     });
     view! {
-        {move || {
+        {part(move || {
             if absent.get() {
                 blank(
                         "This conversation is not here",
@@ -59,7 +60,7 @@ pub(crate) fn ConversationPane(session: SessionId) -> impl IntoView {
                 let session = session.clone();
                 view! { <Conversation session /> }.into_any()
             }
-        }}
+        })}
     }
 }
 
@@ -107,11 +108,11 @@ fn Conversation(session: SessionId) -> impl IntoView {
                     tabindex="0"
                     role="region"
                     aria-label="What was said and done"
-                    on:scroll=move |_| {
+                    on:scroll=on(move |_| {
                         if let Some(element) = scroll.get_untracked() {
                             at_end.set(is_at_end(&element));
                         }
-                    }
+                    })
                 >
                     <div class="log" node_ref=log>
                         <Show when=move || ready.get() fallback=|| skeleton(8)>
@@ -119,9 +120,9 @@ fn Conversation(session: SessionId) -> impl IntoView {
                                 <button
                                     type="button"
                                     class="earlier"
-                                    on:click=move |_| earlier.set(true)
+                                    on:click=on(move |_| earlier.set(true))
                                 >
-                                    {move || format!("Show {} earlier", words::number(start.get() as u64))}
+                                    {part(move || format!("Show {} earlier", words::number(start.get() as u64)))}
                                 </button>
                             </Show>
                             <For
@@ -134,7 +135,7 @@ fn Conversation(session: SessionId) -> impl IntoView {
                                 key=Item::key
                                 children=move |item| draw(item, items)
                             />
-                            {move || thinking.get().map(|line| view! { <p class="pulse">{line}</p> })}
+                            {part(move || thinking.get().map(|line| view! { <p class="pulse">{line}</p> }))}
                             <Show when=move || waiting.get()>
                                 <p class="waiting">
                                     "Work starts as soon as a machine is there. "
@@ -150,11 +151,11 @@ fn Conversation(session: SessionId) -> impl IntoView {
                     <button
                         type="button"
                         class="jump"
-                        on:click=move |_| {
+                        on:click=on(move |_| {
                             if let Some(element) = scroll.get_untracked() {
                                 element.set_scroll_top(element.scroll_height());
                             }
-                        }
+                        })
                     >
                         {icon(icon::DOWN)}
                         "Jump to latest"
@@ -269,11 +270,11 @@ fn Head() -> impl IntoView {
             <div class="title-line">
                 <BackLink />
                 <h1 tabindex="-1">
-                    {move || title.get().unwrap_or_else(|| "Conversation".to_owned())}
+                    {part(move || title.get().unwrap_or_else(|| "Conversation".to_owned()))}
                 </h1>
                 <div class="actions">
                     <Show when=move || action::can_stop(app)>
-                        <button type="button" on:click=move |_| Action::StopTurn.run(app)>
+                        <button type="button" on:click=on(move |_| Action::StopTurn.run(app))>
                             "Stop turn"
                         </button>
                     </Show>
@@ -282,7 +283,7 @@ fn Head() -> impl IntoView {
                             type="button"
                             class="primary"
                             title="Commit and push what there is, and end the task"
-                            on:click=move |_| Action::Finish.run(app)
+                            on:click=on(move |_| Action::Finish.run(app))
                         >
                             "Finish"
                         </button>
@@ -292,7 +293,7 @@ fn Head() -> impl IntoView {
                             type="button"
                             class="danger"
                             title="Cancel task (x)"
-                            on:click=move |_| Action::Cancel.run(app)
+                            on:click=on(move |_| Action::Cancel.run(app))
                         >
                             "Cancel task"
                         </button>
@@ -300,15 +301,15 @@ fn Head() -> impl IntoView {
                 </div>
             </div>
             <div class="fact-line">
-                {move || {
+                {part(move || {
                     state
                         .get()
                         .map(|state| {
                             let (word, shape) = words::task_state(state);
                             state_chip(word, shape)
                         })
-                }} <Scripted />
-                {move || {
+                })} <Scripted />
+                {part(move || {
                     facts
                         .get()
                         .map(|(agent, mode, branch, attempt)| {
@@ -337,10 +338,10 @@ fn Head() -> impl IntoView {
                                     })}
                             }
                         })
-                }}
+                })}
             </div>
             <Steps task />
-            {move || {
+            {part(move || {
                 away.get()
                     .map(|since| {
                         view! {
@@ -353,7 +354,7 @@ fn Head() -> impl IntoView {
                             </p>
                         }
                     })
-            }}
+            })}
         </header>
     }
 }

@@ -7,6 +7,7 @@ use crate::api::{self, Trouble};
 use crate::nav;
 use crate::state::app;
 use crate::text::words;
+use crate::view::dynamic::{on, part, value};
 use crate::view::icon::{self, icon};
 use crate::view::part::trouble_note;
 use leptos::ev::SubmitEvent;
@@ -67,15 +68,15 @@ pub(crate) fn Device() -> impl IntoView {
             <header class="page-head">
                 <h1 tabindex="-1">"Sign a program in"</h1>
             </header>
-            {move || match step.get() {
+            {part(move || match step.get() {
                 Step::Enter => view! { <Enter typed look /> }.into_any(),
                 Step::Looking => view! { <p class="lead">"Looking the code up\u{2026}"</p> }.into_any(),
                 Step::Compare(view) if view.state == DeviceState::Pending => {
                     view! { <Compare view step trouble /> }.into_any()
                 }
                 Step::Compare(view) | Step::Decided(view) => outcome(&view).into_any(),
-            }}
-            {move || trouble.get().map(|t| trouble_note(&t))}
+            })}
+            {part(move || trouble.get().map(|t| trouble_note(&t)))}
         </div>
     }
 }
@@ -106,8 +107,8 @@ fn Enter(
                 autocapitalize="characters"
                 spellcheck="false"
                 placeholder="XXXX-XXXX"
-                prop:value=move || typed.get()
-                on:input=move |event| typed.set(event_target_value(&event))
+                prop:value=value(move || typed.get())
+                on:input=on(move |event| typed.set(event_target_value(&event)))
             />
             <div>
                 <button type="submit" class="primary">
@@ -172,7 +173,7 @@ fn Compare(
                 </div>
                 <div>
                     <dt>"Began"</dt>
-                    <dd>{move || words::ago(app.now.get().since(begun))}</dd>
+                    <dd>{part(move || words::ago(app.now.get().since(begun)))}</dd>
                 </div>
             </dl>
             <div class="note warn">
@@ -187,16 +188,16 @@ fn Compare(
                 <button
                     type="button"
                     class="primary"
-                    disabled=move || busy.get()
-                    on:click=move |_| decide("/api/auth/device/approve")
+                    disabled=value(move || busy.get())
+                    on:click=on(move |_| decide("/api/auth/device/approve"))
                 >
                     "The code is the same: approve"
                 </button>
                 <button
                     type="button"
                     class="danger"
-                    disabled=move || busy.get()
-                    on:click=move |_| decide("/api/auth/device/deny")
+                    disabled=value(move || busy.get())
+                    on:click=on(move |_| decide("/api/auth/device/deny"))
                 >
                     "Deny"
                 </button>

@@ -3,7 +3,9 @@
 use crate::action::Action;
 use crate::keys::MOVES;
 use crate::state::{Dialog, app};
+use crate::view::dynamic::{on, part};
 use crate::view::palette::Palette;
+use leptos::ev::MouseEvent;
 use leptos::html;
 use leptos::prelude::*;
 use sam_domain::id::TaskId;
@@ -13,7 +15,7 @@ use sam_domain::id::TaskId;
 pub(crate) fn Dialogs() -> impl IntoView {
     let app = app();
     view! {
-        {move || {
+        {part(move || {
             app.dialog
                 .get()
                 .map(|dialog| match dialog {
@@ -21,7 +23,7 @@ pub(crate) fn Dialogs() -> impl IntoView {
                     Dialog::Palette => view! { <Palette /> }.into_any(),
                     Dialog::Cancel(task) => view! { <Cancel task /> }.into_any(),
                 })
-        }}
+        })}
     }
 }
 
@@ -50,14 +52,14 @@ pub(crate) fn Modal(
             class=class
             aria-label=label
             node_ref=element
-            on:close=move |_| app.dialog.set(None)
-            on:click=move |event| {
+            on:close=on(move |_| app.dialog.set(None))
+            on:click=on(move |event: MouseEvent| {
                 // Only the backdrop is the dialog itself; its content lies within.
                 let beside = event.target().as_ref() == event.current_target().as_ref();
                 if beside && let Some(dialog) = element.get_untracked() {
                     dialog.close();
                 }
-            }
+            })
         >
             <div class="inside">{children()}</div>
         </dialog>
@@ -98,7 +100,7 @@ fn Help() -> impl IntoView {
                 "On other keyboards Ctrl takes the place of \u{2318}. Every action is also in the palette."
             </p>
             <p class="buttons">
-                <button type="button" on:click=move |_| close(element)>
+                <button type="button" on:click=on(move |_| close(element))>
                     "Close"
                 </button>
             </p>
@@ -120,14 +122,14 @@ fn Cancel(task: TaskId) -> impl IntoView {
                 <button
                     type="button"
                     class="danger solid"
-                    on:click=move |_| {
+                    on:click=on(move |_| {
                         app.cancel(&task);
                         close(element);
-                    }
+                    })
                 >
                     "Cancel task"
                 </button>
-                <button type="button" autofocus on:click=move |_| close(element)>
+                <button type="button" autofocus on:click=on(move |_| close(element))>
                     "Keep working"
                 </button>
             </p>

@@ -1,10 +1,11 @@
 //! Diffs: numbered lines with their signs.
 
+use crate::markdown::markdown;
 use crate::text::diff::{DiffFile, DiffLine, LineKind};
 use crate::text::{terminal, words};
+use crate::view::dynamic::{Show, on, part, value};
 use crate::view::icon::{self, icon};
 use leptos::prelude::*;
-use sam_web_markdown::{escape, syntax};
 
 /// A diff of at most this many lines is shown without asking.
 pub(crate) const SHORT_DIFF: usize = 60;
@@ -17,41 +18,47 @@ pub(crate) fn DiffLines(lines: Vec<DiffLine>) -> impl IntoView {
     let count = lines.len();
     let whole = RwSignal::new(false);
     let lines = StoredValue::new(lines);
+    let markdown = markdown();
     view! {
         <div class="diff" tabindex="0" role="region" aria-label="Changed lines">
             <div class="lines">
-                {move || {
+                {part(move || {
                     let shown = if whole.get() { count } else { DRAWN };
                     lines
                         .with_value(|lines| {
-                            lines.iter().take(shown).map(line).collect_view()
+                            let texts: Vec<String> = lines
+                                .iter()
+                                .take(shown)
+                                .map(|line| terminal::plain(&line.text))
+                                .collect();
+                            let code = markdown.code(&texts);
+                            lines.iter().zip(texts).zip(code).map(line).collect_view()
                         })
-                }}
+                })}
             </div>
         </div>
         <Show when=move || { count > DRAWN && !whole.get() }>
-            <button type="button" class="quiet" on:click=move |_| whole.set(true)>
+            <button type="button" class="quiet" on:click=on(move |_| whole.set(true))>
                 {format!("Show all {} lines", words::number(count as u64))}
             </button>
         </Show>
     }
 }
 
-fn line(line: &DiffLine) -> impl IntoView + use<> {
+/// A line, its text, and the same as HTML.
+fn line(((line, text), html): ((&DiffLine, String), String)) -> impl IntoView + use<> {
     let number = |n: Option<u32>| n.map(|n| n.to_string());
-    let text = terminal::plain(&line.text);
-    let mut html = String::new();
-    if line.kind == LineKind::Hunk {
-        escape(&text, &mut html);
+    let code = if line.kind == LineKind::Hunk {
+        view! { <code>{text}</code> }.into_any()
     } else {
-        syntax::html(&text, &mut html);
-    }
+        view! { <code inner_html=html></code> }.into_any()
+    };
     view! {
         <div class=line.kind.class()>
             <span class="number">{number(line.old)}</span>
             <span class="number">{number(line.new)}</span>
             <span class="sign">{line.kind.sign()}</span>
-            <code inner_html=html></code>
+            {code}
         </div>
     }
 }
@@ -72,9 +79,9 @@ pub(crate) fn DiffFiles(files: Vec<DiffFile>) -> impl IntoView {
                     <button
                         type="button"
                         class="fold"
-                        aria-expanded=move || open.get().to_string()
+                        aria-expanded=value(move || open.get().to_string())
                         aria-controls=controls
-                        on:click=move |_| open.update(|open| *open = !*open)
+                        on:click=on(move |_| open.update(|open| *open = !*open))
                     >
                         <span class="label path">{terminal::plain(&file.path)}</span>
                         {(!file.note.is_empty()).then(|| view! { <span class="kind">{file.note}</span> })}
@@ -85,7 +92,7 @@ pub(crate) fn DiffFiles(files: Vec<DiffFile>) -> impl IntoView {
                         </span>
                         <span class="chevron">{icon(icon::CHEVRON)}</span>
                     </button>
-                    <div id=body hidden=move || !open.get()>
+                    <div id=body hidden=value(move || !open.get())>
                         <Show when=move || open.get()>
                             <DiffLines lines=lines.get_value() />
                         </Show>

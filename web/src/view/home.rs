@@ -4,6 +4,7 @@ use crate::api::{self, Trouble};
 use crate::nav;
 use crate::route::Route;
 use crate::state::{App, Loaded, app};
+use crate::view::dynamic::{Show, on, part, value};
 use crate::view::icon::{self, icon};
 use crate::view::part::{Scripted, skeleton, trouble_note};
 use leptos::ev::SubmitEvent;
@@ -21,14 +22,14 @@ pub(crate) fn Home() -> impl IntoView {
                 <h1 tabindex="-1">"Projects"</h1>
                 <Scripted />
             </header>
-            {move || {
+            {part(move || {
                 app.projects
                     .with(|projects| match projects {
                         Loaded::Loading => skeleton(4).into_any(),
                         Loaded::Failed(trouble) => {
                             view! {
                                 {trouble_note(trouble)}
-                                <button type="button" on:click=move |_| app.read_projects()>
+                                <button type="button" on:click=on(move |_| app.read_projects())>
                                     "Try again"
                                 </button>
                             }
@@ -47,7 +48,7 @@ pub(crate) fn Home() -> impl IntoView {
                             view! { <ul class="cards">{cards}</ul> }.into_any()
                         }
                     })
-            }}
+            })}
             <Show when=move || app.projects.with(|p| matches!(p, Loaded::Here(_)))>
                 <AddProject />
             </Show>
@@ -109,8 +110,8 @@ fn AddProject() -> impl IntoView {
                     autocomplete="off"
                     placeholder="https://example.com/team/repository.git or /home/me/repository"
                     aria-describedby="repository-help"
-                    prop:value=move || repository.get()
-                    on:input=move |event| repository.set(event_target_value(&event))
+                    prop:value=value(move || repository.get())
+                    on:input=on(move |event| repository.set(event_target_value(&event)))
                 />
                 <p id="repository-help" class="muted small">
                     "An http(s) URL, or a path on the machine that will do the work."
@@ -120,16 +121,16 @@ fn AddProject() -> impl IntoView {
                     id="project-name"
                     type="text"
                     autocomplete="off"
-                    prop:value=move || name.get()
-                    on:input=move |event| name.set(event_target_value(&event))
+                    prop:value=value(move || name.get())
+                    on:input=on(move |event| name.set(event_target_value(&event)))
                 />
                 <div>
-                    <button type="submit" class="primary" disabled=move || busy.get()>
-                        {move || if busy.get() { "Adding\u{2026}" } else { "Add project" }}
+                    <button type="submit" class="primary" disabled=value(move || busy.get())>
+                        {part(move || if busy.get() { "Adding\u{2026}" } else { "Add project" })}
                     </button>
                 </div>
             </form>
-            {move || trouble.get().map(|t| trouble_note(&t))}
+            {part(move || trouble.get().map(|t| trouble_note(&t)))}
         </section>
     }
 }

@@ -7,6 +7,7 @@ use crate::live::Link;
 use crate::route::Route;
 use crate::state::{App, app};
 use crate::text::words;
+use crate::view::dynamic::{Show, on, part, value};
 use crate::view::icon::{self, icon};
 use crate::view::part::{Scripted, skeleton, state_chip};
 use leptos::prelude::*;
@@ -30,7 +31,7 @@ pub(crate) fn ListPane() -> impl IntoView {
     view! {
         <section class="list-pane" aria-label="Conversations">
             <header class="list-head">
-                <h1 tabindex="-1">{move || name.get().unwrap_or_else(|| "Project".to_owned())}</h1>
+                <h1 tabindex="-1">{part(move || name.get().unwrap_or_else(|| "Project".to_owned()))}</h1>
                 <Scripted />
                 <a class="button primary new" href=new_path title="New task (c)">
                     {icon(icon::PLUS)}
@@ -44,8 +45,8 @@ pub(crate) fn ListPane() -> impl IntoView {
                     type="search"
                     aria-label="Filter the conversations"
                     placeholder="Filter"
-                    prop:value=move || app.filter.get()
-                    on:input=move |event| app.filter.set(event_target_value(&event))
+                    prop:value=value(move || app.filter.get())
+                    on:input=on(move |event| app.filter.set(event_target_value(&event)))
                 />
                 <kbd aria-hidden="true">"/"</kbd>
             </div>
@@ -68,7 +69,7 @@ pub(crate) fn ListPane() -> impl IntoView {
                     </Show>
                     <Show when=move || { all.get() > 0 && shown.get() == 0 }>
                         <p class="hint">
-                            "Nothing matches \u{201c}" {move || app.filter.get()} "\u{201d}."
+                            "Nothing matches \u{201c}" {part(move || app.filter.get())} "\u{201d}."
                         </p>
                     </Show>
                     <For
@@ -121,7 +122,7 @@ fn GroupView(group: Group, groups: Memo<Groups>) -> impl IntoView {
     });
     view! {
         <h2 class="group">
-            {group.title()} " " <span class="muted">{move || ids.with(Vec::len)}</span>
+            {group.title()} " " <span class="muted">{part(move || ids.with(Vec::len))}</span>
         </h2>
         <ul>
             <For
@@ -159,16 +160,16 @@ fn Entry(id: SessionId) -> impl IntoView {
             <a class="entry" href=path aria-current=current>
                 <span class="title">{title}</span>
                 <span class="meta">
-                    {move || {
+                    {part(move || {
                         let state = task.with(|t| t.as_ref().map_or(TaskState::Queued, |t| t.state));
                         let (word, shape) = words::task_state(state);
                         state_chip(word, shape)
-                    }} <span class="aside">{move || facts(app, task.get().as_deref())}</span>
-                    {move || {
+                    })} <span class="aside">{part(move || facts(app, task.get().as_deref()))}</span>
+                    {part(move || {
                         session
                             .with(|s| s.as_ref().is_some_and(|s| unknown_prompt(s)))
                             .then(|| view! { <span class="warn">"outcome unknown"</span> })
-                    }}
+                    })}
                 </span>
             </a>
         </li>

@@ -6,6 +6,7 @@ pub(crate) mod conversation;
 pub(crate) mod device;
 pub(crate) mod dialogs;
 pub(crate) mod diff;
+pub(crate) mod dynamic;
 pub(crate) mod home;
 pub(crate) mod icon;
 pub(crate) mod list;

@@ -2,6 +2,7 @@
 
 use crate::api::{self, Trouble};
 use crate::state::{Loaded, Who, app};
+use crate::view::dynamic::{on, part, value};
 use crate::view::part::{skeleton, trouble_note};
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
@@ -33,16 +34,16 @@ fn listed<T: Clone + Send + Sync + 'static>(
     loaded: RwSignal<Loaded<Vec<T>>>,
     draw: impl Fn(&T) -> AnyView + Copy + Send + Sync + 'static,
 ) -> impl IntoView {
-    move || {
+    part(move || {
         loaded.with(|loaded| match loaded {
             Loaded::Loading => skeleton(2).into_any(),
             Loaded::Failed(trouble) => trouble_note(trouble).into_any(),
             Loaded::Here(list) => {
-                let rows = list.iter().map(draw).collect_view();
+                let rows: Vec<AnyView> = list.iter().map(draw).collect();
                 view! { <ul class="cards">{rows}</ul> }.into_any()
             }
         })
-    }
+    })
 }
 
 /// Does something that answers with nothing to keep, says it, and reads again.
@@ -130,7 +131,7 @@ fn agent_card(held: &AgentProvider, read: impl Fn() + Copy + Send + Sync + 'stat
                 </label>
                 {login.map(|words| view! { <p class="muted small">{words}</p> })}
             </div>
-            <select id=label on:change=choose>
+            <select id=label on:change=on(choose)>
                 <option value="" selected=mode.is_none()>
                     "nobody chose"
                 </option>
@@ -164,13 +165,13 @@ fn Keys() -> impl IntoView {
 fn key_card(held: &CredentialView, read: impl Fn() + Copy + Send + Sync + 'static) -> AnyView {
     let provider = held.provider.name();
     let path = format!("/api/credentials/{provider}");
-    let (on, switched) = (held.active, path.clone());
+    let (held_on, switched) = (held.active, path.clone());
     let check = match held.check {
         KeyCheck::Accepted => "the provider takes it",
         KeyCheck::Refused => "the provider refuses it",
         KeyCheck::Unknown => "not known whether the provider takes it",
     };
-    let state = if on {
+    let state = if held_on {
         ""
     } else {
         "switched off, nothing is used in its place \u{b7} "
@@ -183,21 +184,21 @@ fn key_card(held: &CredentialView, read: impl Fn() + Copy + Send + Sync + 'stati
             </div>
             <button
                 type="button"
-                on:click=move |_| act(
+                on:click=on(move |_| act(
                     "Switched",
                     Method::Put,
                     switched.clone(),
-                    json!({ "active": !on }),
+                    json!({ "active": !held_on }),
                     read,
-                )
+                ))
             >
-                {if on { "Switch off" } else { "Switch on" }}
+                {if held_on { "Switch off" } else { "Switch on" }}
                 <span class="sr-only">" " {provider}</span>
             </button>
             <button
                 type="button"
                 class="danger"
-                on:click=move |_| act("Removed", Method::Delete, path.clone(), Value::Null, read)
+                on:click=on(move |_| act("Removed", Method::Delete, path.clone(), Value::Null, read))
             >
                 "Remove"
                 <span class="sr-only">" " {provider}</span>
@@ -245,7 +246,7 @@ fn NewKey(stored: impl Fn() + Copy + Send + Sync + 'static) -> impl IntoView {
         });
     };
     let providers = Provider::ALL.map(|it| {
-        let is = move || provider.get() == it;
+        let is = provider.get_untracked() == it;
         view! { <option value=it.name() selected=is>{it.name()}</option> }
     });
     let text = |id: &'static str, kind: &'static str, held: RwSignal<String>| {
@@ -255,25 +256,25 @@ fn NewKey(stored: impl Fn() + Copy + Send + Sync + 'static) -> impl IntoView {
                 type=kind
                 required
                 autocomplete="off"
-                prop:value=move || held.get()
-                on:input=move |event| held.set(event_target_value(&event))
+                prop:value=value(move || held.get())
+                on:input=on(move |event| held.set(event_target_value(&event)))
             />
         }
     };
     view! {
-        <form class="stack" on:submit=submit>
+        <form class="stack" on:submit=on(submit)>
             <label for="key-provider">"Provider"</label>
             <select
                 id="key-provider"
-                on:change=move |event| {
+                on:change=on(move |event| {
                     if let Some(named) = Provider::parse(&event_target_value(&event)) {
                         provider.set(named);
                     }
-                }
+                })
             >
                 {providers}
             </select>
-            {move || {
+            {part(move || {
                 needs()
                     .map(|label| {
                         view! {
@@ -281,7 +282,7 @@ fn NewKey(stored: impl Fn() + Copy + Send + Sync + 'static) -> impl IntoView {
                             {text("key-place", "text", place)}
                         }
                     })
-            }}
+            })}
             <label for="key-text">"Key"</label>
             {text("key-text", "password", key)}
             <div>
@@ -290,7 +291,7 @@ fn NewKey(stored: impl Fn() + Copy + Send + Sync + 'static) -> impl IntoView {
                 </button>
             </div>
         </form>
-        {move || {
+        {part(move || {
             warning
                 .get()
                 .map(|words| {
@@ -300,8 +301,8 @@ fn NewKey(stored: impl Fn() + Copy + Send + Sync + 'static) -> impl IntoView {
                         </div>
                     }
                 })
-        }}
-        {move || trouble.get().map(|it| trouble_note(&it))}
+        })}
+        {part(move || trouble.get().map(|it| trouble_note(&it)))}
     }
 }
 
@@ -343,9 +344,9 @@ fn model_card(
         .deprecated_on
         .as_ref()
         .map(|day| format!(" \u{b7} withdrawn on {day}"));
-    let (id, on) = (model.id.to_string(), model.enabled);
+    let (id, enabled) = (model.id.to_string(), model.enabled);
     let switch = move |_| {
-        let body = json!({ "id": id, "enabled": !on });
+        let body = json!({ "id": id, "enabled": !enabled });
         act(
             "Changed",
             Method::Patch,
@@ -357,8 +358,8 @@ fn model_card(
     let name = model.id.to_string();
     let button = is_admin.then(|| {
         view! {
-            <button type="button" on:click=switch>
-                {if on { "Switch off" } else { "Switch on" }}
+            <button type="button" on:click=on(switch)>
+                {if enabled { "Switch off" } else { "Switch on" }}
                 <span class="sr-only">" " {name}</span>
             </button>
         }

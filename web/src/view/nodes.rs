@@ -4,6 +4,7 @@ use crate::api::{self, Trouble};
 use crate::browser;
 use crate::state::{Loaded, app};
 use crate::text::words;
+use crate::view::dynamic::{on, part, value};
 use crate::view::icon::{self, icon};
 use crate::view::part::{Copyable, skeleton, state_chip, trouble_note};
 use leptos::prelude::*;
@@ -39,13 +40,13 @@ pub(crate) fn Nodes() -> impl IntoView {
             <header class="page-head">
                 <h1 tabindex="-1">"Nodes"</h1>
                 <span class="muted small">
-                    {move || read_at.get().map(|at| format!("as of {}", browser::clock_seconds(at)))}
+                    {part(move || read_at.get().map(|at| format!("as of {}", browser::clock_seconds(at))))}
                 </span>
-                <button type="button" on:click=move |_| read()>
+                <button type="button" on:click=on(move |_| read())>
                     "Refresh"
                 </button>
             </header>
-            {move || {
+            {part(move || {
                 nodes
                     .with(|nodes| match nodes {
                         Loaded::Loading => skeleton(4).into_any(),
@@ -63,7 +64,7 @@ pub(crate) fn Nodes() -> impl IntoView {
                             view! { <ul class="cards">{cards}</ul> }.into_any()
                         }
                     })
-            }}
+            })}
             <Join />
         </div>
     }
@@ -161,7 +162,7 @@ fn Join() -> impl IntoView {
             <p>
                 "Run one line on the machine that should do the work. The token in it joins one machine and works for an hour."
             </p>
-            {move || match token.get() {
+            {part(move || match token.get() {
                 Some(Ok(token)) => {
                     let line = command(&token.token);
                     let copied = line.clone();
@@ -173,10 +174,10 @@ fn Join() -> impl IntoView {
                             <button
                                 type="button"
                                 class="primary"
-                                on:click=move |_| {
+                                on:click=on(move |_| {
                                     browser::copy(&copied);
                                     app.said.set("Copied the command".to_owned());
-                                }
+                                })
                             >
                                 "Copy command"
                             </button>
@@ -193,7 +194,7 @@ fn Join() -> impl IntoView {
                         <button
                             type="button"
                             class="primary"
-                            disabled=move || busy.get()
+                            disabled=value(move || busy.get())
                             on:click=mint
                         >
                             {icon(icon::PLUS)}
@@ -202,7 +203,7 @@ fn Join() -> impl IntoView {
                     }
                         .into_any()
                 }
-            }}
+            })}
         </section>
     }
 }

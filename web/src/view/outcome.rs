@@ -4,6 +4,7 @@ use crate::api::{self, Trouble};
 use crate::state::app;
 use crate::text::{diff, words};
 use crate::view::diff::DiffFiles;
+use crate::view::dynamic::{Show, part, value};
 use crate::view::icon::{self, icon};
 use crate::view::part::{Copyable, skeleton, trouble_note};
 use leptos::prelude::*;
@@ -22,7 +23,7 @@ pub(crate) fn Outcome(task: TaskId) -> impl IntoView {
     let view = Memo::new(move |_| app.live.tasks.with(|tasks| tasks.get(&known).cloned()));
     view! {
         <section class="row outcome" id=format!("outcome-{task}")>
-            {move || view.get().map(|task| card(&task))}
+            {part(move || view.get().map(|task| card(&task)))}
         </section>
     }
 }
@@ -149,19 +150,19 @@ fn TaskDiff(task: TaskId) -> impl IntoView {
     view! {
         <button
             type="button"
-            aria-expanded=move || open.get().to_string()
+            aria-expanded=value(move || open.get().to_string())
             aria-controls=controls
             on:click=toggle
         >
-            {move || if open.get() { "Hide diff" } else { "Show diff" }}
+            {part(move || if open.get() { "Hide diff" } else { "Show diff" })}
         </button>
-        <div class="whole-diff" id=body hidden=move || !open.get()>
+        <div class="whole-diff" id=body hidden=value(move || !open.get())>
             <Show when=move || open.get()>
-                {move || match text.get() {
+                {part(move || match text.get() {
                     None => skeleton(4).into_any(),
                     Some(Ok(text)) => view! { <DiffFiles files=diff::files(&text) /> }.into_any(),
                     Some(Err(trouble)) => trouble_note(&trouble).into_any(),
-                }}
+                })}
             </Show>
         </div>
     }
@@ -214,14 +215,14 @@ fn Details(task: TaskView) -> impl IntoView {
                 <div>
                     <dt>"Model calls"</dt>
                     <dd>
-                        {move || {
+                        {part(move || {
                             usage
                                 .get()
                                 .map(|usage| match usage {
                                     Ok(usage) => used(&usage),
                                     Err(trouble) => trouble.message(),
                                 })
-                        }}
+                        })}
                     </dd>
                 </div>
             </dl>

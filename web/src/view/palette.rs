@@ -6,6 +6,7 @@ use crate::nav;
 use crate::route::Route;
 use crate::state::{App, Loaded, app};
 use crate::view::dialogs::{Modal, close};
+use crate::view::dynamic::{Show, on, part, value};
 use leptos::ev::KeyboardEvent;
 use leptos::html;
 use leptos::prelude::*;
@@ -119,20 +120,20 @@ pub(crate) fn Palette() -> impl IntoView {
                 aria-label="What to do or where to go"
                 aria-expanded="true"
                 aria-controls="palette-list"
-                aria-activedescendant=move || format!("palette-{}", at.get())
+                aria-activedescendant=value(move || format!("palette-{}", at.get()))
                 autocomplete="off"
                 spellcheck="false"
                 placeholder="What to do or where to go"
                 autofocus
-                prop:value=move || typed.get()
-                on:input=move |event| {
+                prop:value=value(move || typed.get())
+                on:input=on(move |event| {
                     typed.set(event_target_value(&event));
                     at.set(0);
-                }
+                })
                 on:keydown=key
             />
             <ul id="palette-list" role="listbox" aria-label="Actions and places">
-                {move || {
+                {part(move || {
                     found
                         .get()
                         .into_iter()
@@ -145,13 +146,13 @@ pub(crate) fn Palette() -> impl IntoView {
                                 <li
                                     id=format!("palette-{index}")
                                     role="option"
-                                    aria-selected=move || (at.get() == index).to_string()
-                                    on:click=move |_| choose(chosen.clone())
-                                    on:mousemove=move |_| {
+                                    aria-selected=value(move || (at.get() == index).to_string())
+                                    on:click=on(move |_| choose(chosen.clone()))
+                                    on:mousemove=on(move |_| {
                                         if at.get_untracked() != index {
                                             at.set(index);
                                         }
-                                    }
+                                    })
                                 >
                                     <span class="label">{name}</span>
                                     {aside.map(|aside| view! { <span class="aside">{aside}</span> })}
@@ -159,7 +160,7 @@ pub(crate) fn Palette() -> impl IntoView {
                             }
                         })
                         .collect_view()
-                }}
+                })}
             </ul>
             <Show when=move || found.with(Vec::is_empty)>
                 <p class="hint">"Nothing by that name."</p>

@@ -5,6 +5,7 @@ use crate::browser;
 use crate::markdown::markdown;
 use crate::state::app;
 use crate::text::words::Shape;
+use crate::view::dynamic::{Show, on, value};
 use crate::view::icon::{self, icon};
 use leptos::prelude::*;
 use sam_domain::time::Timestamp;
@@ -62,7 +63,7 @@ pub(crate) fn Markdown(
                     let html = Memo::new(move |_| {
                         blocks.with(|blocks| blocks.get(index).cloned().unwrap_or_default())
                     });
-                    view! { <div class="block" inner_html=move || html.get()></div> }
+                    view! { <div class="block" inner_html=value(move || html.get())></div> }
                 }
             />
         </div>
@@ -86,10 +87,10 @@ pub(crate) fn Copyable(
             type="button"
             class="copy"
             title=format!("Copy {what}: {text}")
-            on:click=move |_| {
+            on:click=on(move |_| {
                 browser::copy(&copied);
                 app.said.set(format!("Copied {what}"));
-            }
+            })
         >
             <span class="sr-only">{format!("Copy {what} ")}</span>
             <code>{shown}</code>

@@ -2,6 +2,7 @@
 
 use crate::api;
 use crate::state::{App, app};
+use crate::view::dynamic::on;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use sam_domain::conversation::call::Done;
@@ -48,7 +49,7 @@ pub(crate) fn Choices(id: RowId, row: RwSignal<Arc<Row>>) -> impl IntoView {
                 .map(|choice| {
                     let (row, option) = (id.clone(), choice.id.clone());
                     view! {
-                        <button type="button" on:click=move |_| answer(app, &row, &option)>
+                        <button type="button" on:click=on(move |_| answer(app, &row, &option))>
                             {choice.label.clone()}
                         </button>
                     }

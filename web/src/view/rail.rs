@@ -4,6 +4,7 @@ use crate::action::Action;
 use crate::groups::{Group, group};
 use crate::route::Route;
 use crate::state::app;
+use crate::view::dynamic::{on, part};
 use crate::view::icon::{self, icon};
 use leptos::prelude::*;
 
@@ -31,7 +32,7 @@ pub(crate) fn Rail() -> impl IntoView {
                 {icon(icon::PROJECTS)}
                 <span>"Projects"</span>
             </a>
-            {move || {
+            {part(move || {
                 project
                     .get()
                     .map(|project| {
@@ -43,7 +44,7 @@ pub(crate) fn Rail() -> impl IntoView {
                             >
                                 {icon(icon::TALK)}
                                 <span>"Tasks"</span>
-                                {move || {
+                                {part(move || {
                                     (waiting.get() > 0)
                                         .then(|| {
                                             view! {
@@ -53,11 +54,11 @@ pub(crate) fn Rail() -> impl IntoView {
                                                 </span>
                                             }
                                         })
-                                }}
+                                })}
                             </a>
                         }
                     })
-            }}
+            })}
             <a class="tab" href="/nodes" aria-current=current(|r| matches!(r, Route::Nodes))>
                 {icon(icon::NODES)}
                 <span>"Nodes"</span>
@@ -75,7 +76,7 @@ pub(crate) fn Rail() -> impl IntoView {
                 type="button"
                 class="tab"
                 title="Switch between dark and light"
-                on:click=move |_| Action::SwitchTheme.run(app)
+                on:click=on(move |_| Action::SwitchTheme.run(app))
             >
                 {icon(icon::THEME)}
                 <span>"Theme"</span>
@@ -84,12 +85,12 @@ pub(crate) fn Rail() -> impl IntoView {
                 type="button"
                 class="tab"
                 title="Show the keys (?)"
-                on:click=move |_| Action::Help.run(app)
+                on:click=on(move |_| Action::Help.run(app))
             >
                 {icon(icon::HELP)}
                 <span>"Keys"</span>
             </button>
-            <button type="button" class="tab" on:click=move |_| Action::SignOut.run(app)>
+            <button type="button" class="tab" on:click=on(move |_| Action::SignOut.run(app))>
                 {icon(icon::LEAVE)}
                 <span>"Sign out"</span>
             </button>

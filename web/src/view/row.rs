@@ -3,6 +3,7 @@
 use crate::api;
 use crate::state::{App, app};
 use crate::text::words;
+use crate::view::dynamic::{Show, on, part, value};
 use crate::view::icon::{self, icon};
 use crate::view::part::{Markdown, moment, trouble_note};
 use crate::view::permission::{Choices, as_notice};
@@ -120,7 +121,7 @@ fn Prompt(id: RowId, row: RwSignal<Arc<Row>>) -> impl IntoView {
             <h2 class="who">"Prompt " {moment(at)}</h2>
             <Markdown text=text_signal(row) />
             <Rest row />
-            {move || standing.get().and_then(|(prompt, state)| prompt_note(app, row, prompt, state))}
+            {part(move || standing.get().and_then(|(prompt, state)| prompt_note(app, row, prompt, state)))}
         </section>
     }
 }
@@ -199,7 +200,7 @@ fn Rest(row: RwSignal<Arc<Row>>) -> impl IntoView {
         })
     });
     view! {
-        {move || {
+        {part(move || {
             rest.get()
                 .map(|(body_ref, lost)| {
                     view! {
@@ -214,7 +215,7 @@ fn Rest(row: RwSignal<Arc<Row>>) -> impl IntoView {
                         {body_ref.map(|body| view! { <WholeBody row body /> })}
                     }
                 })
-        }}
+        })}
     }
 }
 
@@ -242,13 +243,13 @@ pub(crate) fn WholeBody(row: RwSignal<Arc<Row>>, body: BodyRef) -> impl IntoView
         });
     };
     view! {
-        {move || match text.get() {
+        {part(move || match text.get() {
             None => {
                 view! {
                     <button
                         type="button"
                         class="quiet"
-                        disabled=move || busy.get()
+                        disabled=value(move || busy.get())
                         on:click=fetch.clone()
                     >
                         {format!("Show all ({size})")}
@@ -265,7 +266,7 @@ pub(crate) fn WholeBody(row: RwSignal<Arc<Row>>, body: BodyRef) -> impl IntoView
                     .into_any()
             }
             Some(Err(trouble)) => trouble_note(&trouble).into_any(),
-        }}
+        })}
     }
 }
 
@@ -290,15 +291,15 @@ fn Thought(id: RowId, row: RwSignal<Arc<Row>>) -> impl IntoView {
             <button
                 type="button"
                 class="fold"
-                aria-expanded=move || open.get().to_string()
+                aria-expanded=value(move || open.get().to_string())
                 aria-controls=controls
-                on:click=move |_| open.update(|open| *open = !*open)
+                on:click=on(move |_| open.update(|open| *open = !*open))
             >
                 {icon(icon::THOUGHT)}
-                <span class="label">{move || line.get()}</span>
+                <span class="label">{part(move || line.get())}</span>
                 <span class="chevron">{icon(icon::CHEVRON)}</span>
             </button>
-            <div class="folded" id=body hidden=move || !open.get()>
+            <div class="folded" id=body hidden=value(move || !open.get())>
                 <Show when=move || open.get()>
                     <Markdown text=text_signal(row) />
                     <Rest row />
@@ -354,7 +355,7 @@ fn Notice(id: RowId, row: RwSignal<Arc<Row>>) -> impl IntoView {
     });
     view! {
         <section class="row notice" id=id.to_string()>
-            {move || {
+            {part(move || {
                 notice
                     .get()
                     .map(|notice| {
@@ -377,7 +378,7 @@ fn Notice(id: RowId, row: RwSignal<Arc<Row>>) -> impl IntoView {
                             </div>
                         }
                     })
-            }}
+            })}
         </section>
     }
 }

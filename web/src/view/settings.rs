@@ -5,6 +5,7 @@ use crate::browser;
 use crate::state::{Loaded, app};
 use crate::text::words;
 use crate::view::device::meaning;
+use crate::view::dynamic::{Show, on, part, value};
 use crate::view::models::Providers;
 use crate::view::part::{Copyable, skeleton, trouble_note};
 use leptos::ev::SubmitEvent;
@@ -119,7 +120,7 @@ fn token_card<Revoke: Fn(ApiTokenView) + Copy + Send + 'static>(
                     " \u{b7} \u{2026}" <code title=token.id.to_string()>{token.id.short().to_owned()}</code>
                 </p>
             </div>
-            <button type="button" class="danger" on:click=move |_| revoke(whole.clone())>
+            <button type="button" class="danger" on:click=on(move |_| revoke(whole.clone()))>
                 "Revoke"
                 <span class="sr-only">" " {token.name.clone()}</span>
             </button>
@@ -175,8 +176,8 @@ fn NewToken(
             <label class="check">
                 <input
                     type="checkbox"
-                    prop:checked=move || scopes.with(|held| held.contains(&scope))
-                    on:change=move |event| {
+                    prop:checked=value(move || scopes.with(|held| held.contains(&scope)))
+                    on:change=on(move |event| {
                         let wanted = event_target_checked(&event);
                         scopes
                             .update(|held| {
@@ -185,7 +186,7 @@ fn NewToken(
                                     held.push(scope);
                                 }
                             });
-                    }
+                    })
                 />
                 <span>
                     <code>{scope.word()}</code>
@@ -200,7 +201,7 @@ fn NewToken(
         .map(|(at, (words, _))| view! { <option value=at.to_string()>{*words}</option> })
         .collect_view();
     view! {
-        {move || fresh.get().map(|created| shown_once(&created))}
+        {part(move || fresh.get().map(|created| shown_once(&created)))}
         <form class="stack" on:submit=submit>
             <label for="token-name">"What is the new token for?"</label>
             <input
@@ -209,8 +210,8 @@ fn NewToken(
                 required
                 autocomplete="off"
                 maxlength="100"
-                prop:value=move || name.get()
-                on:input=move |event| name.set(event_target_value(&event))
+                prop:value=value(move || name.get())
+                on:input=on(move |event| name.set(event_target_value(&event)))
             />
             <fieldset class="stack">
                 <legend>"It may"</legend>
@@ -219,19 +220,19 @@ fn NewToken(
             <label for="token-lifetime">"It lasts"</label>
             <select
                 id="token-lifetime"
-                on:change=move |event| {
+                on:change=on(move |event| {
                     lifetime.set(event_target_value(&event).parse().unwrap_or_default());
-                }
+                })
             >
                 {lifetimes}
             </select>
             <div>
-                <button type="submit" class="primary" disabled=move || busy.get()>
-                    {move || if busy.get() { "Making it\u{2026}" } else { "Make a token" }}
+                <button type="submit" class="primary" disabled=value(move || busy.get())>
+                    {part(move || if busy.get() { "Making it\u{2026}" } else { "Make a token" })}
                 </button>
             </div>
         </form>
-        {move || trouble.get().map(|t| trouble_note(&t))}
+        {part(move || trouble.get().map(|t| trouble_note(&t)))}
     }
 }
 
@@ -296,7 +297,7 @@ fn Sessions() -> impl IntoView {
                 <button
                     type="button"
                     class="danger"
-                    on:click=move |_| end("/api/auth/sessions".to_owned())
+                    on:click=on(move |_| end("/api/auth/sessions".to_owned()))
                 >
                     "End all but this one"
                 </button>
@@ -321,7 +322,7 @@ fn session_card<End: Fn(String) + Copy + Send + 'static>(
     } else {
         let client = session.client.clone();
         view! {
-            <button type="button" class="danger" on:click=move |_| end(path.clone())>
+            <button type="button" class="danger" on:click=on(move |_| end(path.clone()))>
                 "End"
                 <span class="sr-only">" " {client}</span>
             </button>
@@ -334,7 +335,7 @@ fn session_card<End: Fn(String) + Copy + Send + 'static>(
                 <p class="name">{session.client.clone()}</p>
                 <p class="muted small">{session.user_agent.clone()}</p>
                 <p class="muted small">
-                    {may} "opened " {move || since(now.get().since(opened))} " \u{b7} ends "
+                    {may} "opened " {part(move || since(now.get().since(opened)))} " \u{b7} ends "
                     {browser::exact(session.expires_at)}
                 </p>
             </div>

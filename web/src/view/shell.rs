@@ -9,6 +9,7 @@ use crate::view::compose::Compose;
 use crate::view::conversation::ConversationPane;
 use crate::view::device::Device;
 use crate::view::dialogs::Dialogs;
+use crate::view::dynamic::{Show, on, part};
 use crate::view::home::Home;
 use crate::view::list::ListPane;
 use crate::view::nodes::Nodes;
@@ -65,17 +66,17 @@ pub(crate) fn Shell() -> impl IntoView {
         })
     });
     view! {
-        {move || match gate.get() {
+        {part(move || match gate.get() {
             Gate::Waiting => view! { <main class="alone">{skeleton(3)}</main> }.into_any(),
             Gate::Unreachable => view! { <Unreachable /> }.into_any(),
             Gate::Claim => view! { <Enter by=Entrance::Claim /> }.into_any(),
             Gate::Invite => view! { <Enter by=Entrance::Invite /> }.into_any(),
             Gate::SignIn => view! { <SignIn /> }.into_any(),
             Gate::In => view! { <Frame /> }.into_any(),
-        }}
+        })}
         <Dialogs />
         <p class="sr-only" role="status" aria-live="polite">
-            {move || app.said.get()}
+            {part(move || app.said.get())}
         </p>
     }
 }
@@ -89,7 +90,7 @@ fn Unreachable() -> impl IntoView {
                 "The control plane does not answer",
                 "This page is here, but what it speaks to is not. It may be starting, or stopped.",
                 view! {
-                    <button type="button" class="primary" on:click=move |_| app.ask()>
+                    <button type="button" class="primary" on:click=on(move |_| app.ask())>
                         "Try again"
                     </button>
                 },
@@ -156,7 +157,7 @@ fn Frame() -> impl IntoView {
                     <ListPane />
                 </Show>
                 <div class="pane" id="main" tabindex="-1">
-                {move || match pane.get() {
+                {part(move || match pane.get() {
                     Pane::Home => view! { <Home /> }.into_any(),
                     Pane::Nodes => view! { <Nodes /> }.into_any(),
                     Pane::Usage => view! { <Usage /> }.into_any(),
@@ -178,7 +179,7 @@ fn Frame() -> impl IntoView {
                             )
                             .into_any()
                     }
-                }}
+                })}
                 </div>
             </main>
         </div>
@@ -214,7 +215,7 @@ fn Banner() -> impl IntoView {
     view! {
         <div class="banners">
             <div role="status">
-                {move || {
+                {part(move || {
                     lost.get()
                         .map(|since| {
                             view! {
@@ -226,28 +227,28 @@ fn Banner() -> impl IntoView {
                                         ". What you see was true then. "
                                         <span aria-live="off">{next}</span>
                                     </p>
-                                    <button type="button" on:click=move |_| app.live.retry_now()>
+                                    <button type="button" on:click=on(move |_| app.live.retry_now())>
                                         "Try now"
                                     </button>
                                 </div>
                             }
                         })
-                }}
+                })}
             </div>
-            {move || {
+            {part(move || {
                 app.trouble
                     .get()
                     .map(|trouble| {
                         view! {
                             <div class="banner">
                                 {trouble_note(&trouble)}
-                                <button type="button" on:click=move |_| app.trouble.set(None)>
+                                <button type="button" on:click=on(move |_| app.trouble.set(None))>
                                     "Dismiss"
                                 </button>
                             </div>
                         }
                     })
-            }}
+            })}
         </div>
     }
 }

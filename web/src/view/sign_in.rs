@@ -4,6 +4,7 @@ use crate::api::Trouble;
 use crate::nav;
 use crate::route::Route;
 use crate::state::app;
+use crate::view::dynamic::{Show, on, part, value};
 use crate::view::icon::{self, icon};
 use crate::view::part::{Scripted, trouble_note};
 use leptos::ev::SubmitEvent;
@@ -88,14 +89,14 @@ pub(crate) fn SignIn() -> impl IntoView {
                         spellcheck="false"
                         placeholder="\u{2026}/sign-in#sam_lnk_\u{2026}"
                         required
-                        prop:value=move || link.get()
-                        on:input=move |event| link.set(event_target_value(&event))
+                        prop:value=value(move || link.get())
+                        on:input=on(move |event| link.set(event_target_value(&event)))
                     />
-                    <button type="submit" class="primary" disabled=move || busy.get()>
-                        {move || if busy.get() { "Signing in\u{2026}" } else { "Sign in" }}
+                    <button type="submit" class="primary" disabled=value(move || busy.get())>
+                        {part(move || if busy.get() { "Signing in\u{2026}" } else { "Sign in" })}
                     </button>
                 </form>
-                {move || trouble.get().map(|t| trouble_note(&t))}
+                {part(move || trouble.get().map(|t| trouble_note(&t)))}
             </div>
         </main>
     }
@@ -222,8 +223,8 @@ pub(crate) fn Enter(by: Entrance) -> impl IntoView {
                         type="password"
                         autocomplete="off"
                         required
-                        prop:value=move || secret.get()
-                        on:input=move |event| secret.set(event_target_value(&event))
+                        prop:value=value(move || secret.get())
+                        on:input=on(move |event| secret.set(event_target_value(&event)))
                     />
                     <label for="name">
                         "Your name " {is_claim.then(|| view! { <span class="muted">"(optional)"</span> })}
@@ -234,14 +235,14 @@ pub(crate) fn Enter(by: Entrance) -> impl IntoView {
                         autocomplete="name"
                         placeholder=is_claim.then_some("admin")
                         required=!is_claim
-                        prop:value=move || name.get()
-                        on:input=move |event| name.set(event_target_value(&event))
+                        prop:value=value(move || name.get())
+                        on:input=on(move |event| name.set(event_target_value(&event)))
                     />
-                    <button type="submit" class="primary" disabled=move || busy.get()>
-                        {move || if busy.get() { "One moment\u{2026}" } else { go }}
+                    <button type="submit" class="primary" disabled=value(move || busy.get())>
+                        {part(move || if busy.get() { "One moment\u{2026}" } else { go })}
                     </button>
                 </form>
-                {move || trouble.get().map(|t| trouble_note(&t))}
+                {part(move || trouble.get().map(|t| trouble_note(&t)))}
                 <p class="muted">
                     "Already known here? " <a href="/sign-in">"Sign in with a link"</a>
                 </p>

@@ -2,6 +2,7 @@
 
 use crate::state::app;
 use crate::text::words::{self, Shape};
+use crate::view::dynamic::part;
 use crate::view::icon::{self, icon};
 use leptos::prelude::*;
 use sam_domain::task::wire::StepView;
@@ -100,7 +101,7 @@ pub(crate) fn Steps(task: Memo<Option<Arc<TaskView>>>) -> impl IntoView {
     view! {
         <div class="steps">
             <ol aria-label="Steps">
-                {move || {
+                {part(move || {
                     steps
                         .get()
                         .into_iter()
@@ -125,9 +126,9 @@ pub(crate) fn Steps(task: Memo<Option<Arc<TaskView>>>) -> impl IntoView {
                             }
                         })
                         .collect_view()
-                }}
+                })}
             </ol>
-            {move || {
+            {part(move || {
                 total
                     .get()
                     .map(|(time, over)| {
@@ -138,9 +139,9 @@ pub(crate) fn Steps(task: Memo<Option<Arc<TaskView>>>) -> impl IntoView {
                             </span>
                         }
                     })
-            }}
+            })}
         </div>
-        {move || detail.get().map(|detail| view! { <p class="step-detail">{detail}</p> })}
+        {part(move || detail.get().map(|detail| view! { <p class="step-detail">{detail}</p> }))}
     }
 }
 

@@ -5,6 +5,7 @@ use crate::text::words::{self, Shape};
 use crate::text::{arguments, diff, terminal};
 use crate::view::conversation::Opened;
 use crate::view::diff::{DiffLines, SHORT_DIFF};
+use crate::view::dynamic::{Show, on, part, value};
 use crate::view::icon::{self, icon};
 use crate::view::row::{RowView, WholeBody, row_time};
 use leptos::prelude::*;
@@ -83,16 +84,16 @@ pub(crate) fn ToolCard(id: RowId, row: RwSignal<Arc<Row>>) -> impl IntoView {
             <button
                 type="button"
                 class="fold"
-                aria-expanded=move || open.get().to_string()
+                aria-expanded=value(move || open.get().to_string())
                 aria-controls=controls
-                on:click=move |_| {
+                on:click=on(move |_| {
                     let now = !open.get_untracked();
                     opened.update(|opened| {
                         opened.insert(card.clone(), now);
                     });
-                }
+                })
             >
-                {move || {
+                {part(move || {
                     head.get()
                         .map(|(kind, title, status, added, removed)| {
                             let shape = shape(status);
@@ -110,7 +111,7 @@ pub(crate) fn ToolCard(id: RowId, row: RwSignal<Arc<Row>>) -> impl IntoView {
                                             </span>
                                         }
                                     })}
-                                <span class="time">{move || time.get()}</span>
+                                <span class="time">{part(move || time.get())}</span>
                                 <span class=shape.class() title=tool_word(status)>
                                     {icon(icon::shape(shape))}
                                     <span class=if status == ToolStatus::Completed {
@@ -121,14 +122,14 @@ pub(crate) fn ToolCard(id: RowId, row: RwSignal<Arc<Row>>) -> impl IntoView {
                                 </span>
                             }
                         })
-                }} <span class="chevron">{icon(icon::CHEVRON)}</span>
+                })} <span class="chevron">{icon(icon::CHEVRON)}</span>
             </button>
-            {move || {
+            {part(move || {
                 live.get()
                     .filter(|_| !open.get())
                     .map(|tail| view! { <pre class="live">{tail}</pre> })
-            }}
-            <div class="folded" id=body hidden=move || !open.get()>
+            })}
+            <div class="folded" id=body hidden=value(move || !open.get())>
                 <Show when=move || open.get()>
                     <ToolDetails row />
                 </Show>
@@ -170,7 +171,7 @@ fn ToolDetails(row: RwSignal<Arc<Row>>) -> impl IntoView {
         })
     });
     view! {
-        {move || {
+        {part(move || {
             diffs
                 .get()
                 .into_iter()
@@ -183,31 +184,31 @@ fn ToolDetails(row: RwSignal<Arc<Row>>) -> impl IntoView {
                     }
                 })
                 .collect_view()
-        }}
-        {move || {
+        })}
+        {part(move || {
             arguments
                 .get()
                 .and_then(|(kind, json)| asked(kind, &json, diffs.with(Vec::is_empty)))
-        }}
-        {move || {
+        })}
+        {part(move || {
             places
                 .with(|places| {
                     (!places.is_empty() && diffs.with(Vec::is_empty))
                         .then(|| view! { <p class="places">{places.join("  ")}</p> })
                 })
-        }}
-        {move || {
+        })}
+        {part(move || {
             output
                 .with(|text| !text.is_empty())
                 .then(|| {
                     view! {
                         <pre class="output end" tabindex="0">
-                            {move || output.get()}
+                            {part(move || output.get())}
                         </pre>
                     }
                 })
-        }}
-        {move || {
+        })}
+        {part(move || {
             rest.get()
                 .map(|(body, lost)| {
                     view! {
@@ -222,7 +223,7 @@ fn ToolDetails(row: RwSignal<Arc<Row>>) -> impl IntoView {
                         {body.map(|body| view! { <WholeBody row body /> })}
                     }
                 })
-        }}
+        })}
     }
 }
 
@@ -303,16 +304,16 @@ pub(crate) fn Reads(rows: Memo<Vec<RowId>>) -> impl IntoView {
             <button
                 type="button"
                 class="fold"
-                aria-expanded=move || open.get().to_string()
+                aria-expanded=value(move || open.get().to_string())
                 aria-controls=controls
-                on:click=move |_| open.update(|open| *open = !*open)
+                on:click=on(move |_| open.update(|open| *open = !*open))
             >
                 {icon(icon::FILES)}
                 <span class="kind">{count}</span>
                 <span class="label">{names}</span>
                 <span class="chevron">{icon(icon::CHEVRON)}</span>
             </button>
-            <div class="folded" id=body hidden=move || !open.get()>
+            <div class="folded" id=body hidden=value(move || !open.get())>
                 <Show when=move || open.get()>
                     <For
                         each=move || rows.get()

@@ -4,6 +4,7 @@ use crate::api::{self, Trouble};
 use crate::browser;
 use crate::state::{Loaded, Who, app};
 use crate::text::words::number;
+use crate::view::dynamic::{Show, on, part, value};
 use crate::view::part::{skeleton, trouble_note};
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
@@ -39,14 +40,14 @@ fn Budget() -> impl IntoView {
     view! {
         <section class="panel" aria-labelledby="budget">
             <h2 id="budget">"Your budget"</h2>
-            {move || {
+            {part(move || {
                 budget
                     .with(|budget| match budget {
                         Loaded::Loading => skeleton(3).into_any(),
                         Loaded::Failed(trouble) => trouble_note(trouble).into_any(),
                         Loaded::Here(view) => standing(view).into_any(),
                     })
-            }}
+            })}
             <OwnLimits budget />
         </section>
     }
@@ -203,14 +204,14 @@ fn OwnLimits(budget: RwSignal<Loaded<BudgetView>>) -> impl IntoView {
                     inputmode="decimal"
                     autocomplete="off"
                     placeholder="none"
-                    prop:value=move || held.get()
-                    on:input=move |event| held.set(event_target_value(&event))
+                    prop:value=value(move || held.get())
+                    on:input=on(move |event| held.set(event_target_value(&event)))
                 />
             </div>
         }
     };
     view! {
-        <form class="stack" on:submit=submit>
+        <form class="stack" on:submit=on(submit)>
             <p class="muted">
                 "Your own limits, below what an administrator allows. Empty means none."
             </p>
@@ -224,7 +225,7 @@ fn OwnLimits(budget: RwSignal<Loaded<BudgetView>>) -> impl IntoView {
                     "Set limits"
                 </button>
             </div>
-            {move || trouble.get().map(|it| trouble_note(&it))}
+            {part(move || trouble.get().map(|it| trouble_note(&it)))}
         </form>
     }
 }
@@ -259,8 +260,8 @@ fn Report() -> impl IntoView {
         view! {
             <button
                 type="button"
-                aria-pressed=move || (by.get() == group).to_string()
-                on:click=move |_| by.set(group)
+                aria-pressed=value(move || (by.get() == group).to_string())
+                on:click=on(move |_| by.set(group))
             >
                 {group.word()}
             </button>
@@ -276,13 +277,13 @@ fn Report() -> impl IntoView {
                 <label class="check">
                     <input
                         type="checkbox"
-                        prop:checked=move || everybody.get()
-                        on:change=move |event| everybody.set(event_target_checked(&event))
+                        prop:checked=value(move || everybody.get())
+                        on:change=on(move |event| everybody.set(event_target_checked(&event)))
                     />
                     <span>"Everybody's"</span>
                 </label>
             </Show>
-            {move || {
+            {part(move || {
                 report
                     .with(|report| match report {
                         Loaded::Loading => skeleton(4).into_any(),
@@ -293,9 +294,9 @@ fn Report() -> impl IntoView {
                         }
                         Loaded::Here(report) => lines(report).into_any(),
                     })
-            }}
+            })}
             <p>
-                <a href=move || format!("{}&format=csv", place()) target="_self" download="">
+                <a href=value(move || format!("{}&format=csv", place())) target="_self" download="">
                     "Download as CSV"
                 </a>
             </p>

@@ -32,6 +32,10 @@ const TEST_ONLY: &[(&str, &str)] = &[
         "sam-simulator",
         "drives the machines of sam-domain under seeded faults",
     ),
+    (
+        "sam-worker-fault",
+        "the Worker with faults on demand, from the same source",
+    ),
     ("sam-fuzz", "leads whatever is read from outside astray"),
     ("sam-e2e", "the end-to-end tests themselves"),
     ("xtask", "builds and checks"),
