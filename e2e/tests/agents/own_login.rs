@@ -197,7 +197,7 @@ async fn many_that_ask_at_once_have_one_refresh_and_the_token_before_lives_on() 
     // Model calls of such an agent do not come here, and cost the installation nothing.
     let tokens = node.tokens(&workspace).await?;
     let model = scene.stack.anyone()?.with_token(&tokens.model_token);
-    let call = json!({"model": "scripted", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]});
+    let call = json!({"model": "claude-haiku-4-5", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]});
     let reply = model.post("/ai/anthropic/v1/messages", &call).await?;
     ensure(
         reply.status == 403 && reply.text().contains("of its own"),
@@ -372,8 +372,9 @@ async fn an_agent_works_with_its_persons_login_until_it_is_no_good_any_more() ->
 
     // Signed out elsewhere: in the middle of a turn the task fails, and says what to do.
     work.until(TaskState::AwaitingInput).await?;
-    work.say(&format!("until 1000 {}/whoami", scene.url))
-        .await?;
+    work.end("cancel").await?;
+    let task = json!({"prompt": format!("until 1000 {}/whoami", scene.url), "agent": "codex"});
+    let work = Work::begin(&scene.stack, &repository, &task).await?;
     work.until(TaskState::Running).await?;
     scene.set_provider(json!({"end": family})).await?;
     let view = work.until(TaskState::Failed).await?;

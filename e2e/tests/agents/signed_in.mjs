@@ -24,7 +24,7 @@ const look = async (url) => {
     refresh_token: tokens.refresh_token,
     account_id: tokens.account_id,
     members: Object.keys(rest).sort(),
-    variables: Object.keys(process.env).filter((name) => /KEY|TOKEN|SECRET|SAM_/.test(name)),
+    variables: Object.keys(process.env).filter((name) => /KEY|TOKEN|SECRET|SAM_MODEL/.test(name)),
     config: JSON.parse(process.env.CODEX_CONFIG ?? "{}"),
   };
 };
