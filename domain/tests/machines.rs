@@ -203,6 +203,9 @@ fn task_input(task: &Task, mode: TaskMode, kind: u8, n: u64) -> Input<TaskLocal>
             until: Timestamp(n.saturating_mul(3)),
         }),
         22 => Input::Local(TaskLocal::Close { by: user() }),
+        23 if n.is_multiple_of(7) => Input::Local(TaskLocal::SetTitle {
+            title: format!("title {n}"),
+        }),
         23 if n.is_multiple_of(5) => Input::Local(TaskLocal::Cancel { by: user() }),
         _ => message(Message::TaskSubmitted(Box::new(intent(mode)))),
     }

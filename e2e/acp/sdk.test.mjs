@@ -41,7 +41,8 @@ test("a session is worked in, listed, closed, loaded as it was, and gone on with
     says("As before."),
   ]);
   t.after(scripted.stop);
-  const first = await start(t, { model: scripted, state, args: ["--permission-mode", "full"] });
+  const args = ["--permission-mode", "full", "--price", "1,10"];
+  const first = await start(t, { model: scripted, state, args });
   assert.equal(first.info.agentInfo.name, "sam-harness");
   assert.deepEqual(first.info.agentCapabilities.promptCapabilities.image, true);
   const opened = await first.connection.newSession({ cwd, mcpServers: [] });
@@ -58,6 +59,9 @@ test("a session is worked in, listed, closed, loaded as it was, and gone on with
     ],
   });
   assert.equal(ended.stopReason, "end_turn");
+  // Three replies of 100 tokens in and 10 out.
+  const usage = first.updates.filter((update) => update.sessionUpdate === "usage_update").at(-1);
+  assert.deepEqual(usage.cost, { amount: 0.0006, currency: "USD" });
   assert.equal(ended.usage.totalTokens, 330);
   assert.equal(readFileSync(path.join(cwd, "a.txt"), "utf8"), "two\n");
   const prompted = scripted.requests[0].messages[1].content;
@@ -248,4 +252,44 @@ test("files and commands go through a client that offers them", async (t) => {
   assert.ok([...terminals.values()].every((terminal) => terminal.released));
   const shown = agent.updates.filter((update) => update.toolCallId === "t4").flatMap((update) => update.content ?? []);
   assert.ok(shown.every((content) => content.type === "terminal" && content.terminalId === "terminal-0"));
+});
+
+test("calls that only look run at once, and results keep the calls' order", async (t) => {
+  const [cwd, state] = [scratch(t), scratch(t)];
+  const scripted = await model([
+    calls(
+      ["t1", "read_file", { path: "a.txt" }],
+      ["t2", "read_file", { path: "b.txt" }],
+      ["t3", "write_file", { path: "c.txt", content: "new\n" }],
+      ["t4", "read_file", { path: "c.txt" }],
+    ),
+    says("Done."),
+  ]);
+  t.after(scripted.stop);
+  for (const name of ["a.txt", "b.txt"]) writeFileSync(path.join(cwd, name), "on the disk\n");
+  const [asked, files] = [[], { "a.txt": "first\n", "b.txt": "second\n" }];
+  const { promise: both, resolve: second } = Promise.withResolvers();
+  const client = {
+    readTextFile: async ({ path: file }) => {
+      const name = path.relative(cwd, file);
+      asked.push(name);
+      // The first read is answered only when the second has been asked for.
+      if (name === "b.txt") second();
+      if (name === "a.txt") await both;
+      return { content: files[name] };
+    },
+    writeTextFile: async ({ path: file, content }) => ((files[path.relative(cwd, file)] = content), {}),
+  };
+  const capabilities = { fs: { readTextFile: true, writeTextFile: true } };
+  const args = ["--permission-mode", "full"];
+  const agent = await start(t, { model: scripted, state, args, client, capabilities });
+  const { sessionId } = await agent.connection.newSession({ cwd, mcpServers: [] });
+  await ask(agent, sessionId, "work");
+  const results = scripted.requests.at(-1).messages.filter((message) => message.role === "tool");
+  assert.deepEqual(results.map((message) => message.tool_call_id), ["t1", "t2", "t3", "t4"]);
+  const [first, next, , last] = results.map((message) => message.content);
+  assert.match(first, /first/);
+  assert.match(next, /second/);
+  assert.match(last, /new/);
+  assert.deepEqual(asked.slice(0, 2).sort(), ["a.txt", "b.txt"]);
 });

@@ -132,6 +132,48 @@ test("models are listed in each one's form, and tokens are counted", async () =>
   assert.equal(counted.input_tokens, 2);
 });
 
+test("behind AI Gateway's doors each provider is what its SDK takes it for, with that gateway's rules for keys", async () => {
+  const base = `${url}/v1/acc/sam`;
+  const messages = [{ role: "user", content: "Hello" }];
+  const aig = { "cf-aig-authorization": `Bearer ${KEY}` };
+  const at = (path, apiKey, defaultHeaders) =>
+    new OpenAI({ baseURL: `${base}/${path}`, apiKey, defaultHeaders, maxRetries: 0 });
+  // Unified billing: no key of the provider's at all.
+  const billed = { ...aig, authorization: null };
+  const doors = [
+    [at("workers-ai/v1", KEY, aig), "@cf/google/gemma-4-26b-a4b-it"],
+    [at("openai", "unused", billed), "gpt-4.1"],
+    [at("compat", "unused", billed), "google-ai-studio/gemini-3.5-flash"],
+  ];
+  for (const [client, model] of doors) {
+    const stream = client.chat.completions.stream({ model, messages, stream_options: { include_usage: true } });
+    const reply = await stream.finalChatCompletion();
+    assert.ok(reply.choices[0].message.content !== "" && reply.usage.total_tokens > 0, model);
+  }
+  const response = await doors[1][0].responses.create({ model: "gpt-4.1-mini", input: "Hello" });
+  assert.equal(response.status, "completed");
+  const claude = (apiKey, defaultHeaders) =>
+    new Anthropic({ baseURL: `${base}/anthropic`, apiKey, defaultHeaders, maxRetries: 0 });
+  const asked = { model: "claude-haiku-4-5", max_tokens: 100, messages };
+  const unpaid = claude("unused", { ...aig, "x-api-key": null });
+  const { data, response: raw } = await unpaid.messages.create(asked).withResponse();
+  assert.equal(data.stop_reason, "end_turn");
+  assert.match(raw.headers.get("cf-aig-log-id"), /^01LOG/);
+
+  const chat = (client, model) => client.chat.completions.create({ model, messages });
+  const refused = [
+    () => chat(at("openai", KEY, {}), "gpt-4.1"),
+    () => chat(at("openai", "sk-wrong", aig), "gpt-4.1"),
+    () => chat(at("workers-ai/v1", "unused", billed), "@cf/google/gemma-4-26b-a4b-it"),
+    () => claude("unused", { ...aig, "x-api-key": "sk-wrong" }).messages.create(asked),
+  ];
+  for (const [index, asking] of refused.entries()) {
+    const error = await asking().then(() => assert.fail(`the refused ${index} was answered`), (error) => error);
+    assert.match(error.constructor.name, /AuthenticationError/, `${index}: ${error}`);
+  }
+  await assert.rejects(chat(doors[0][0], "gpt-4.1"), (error) => error.status === 404);
+});
+
 test("our own agent repairs the sample in every dialect", async () => {
   for (const provider of ["chat", "responses", "messages"]) {
     const directory = mkdtempSync(path.join(os.tmpdir(), "sam-sdk-"));

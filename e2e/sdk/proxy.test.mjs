@@ -9,7 +9,7 @@ import { test } from "node:test";
 
 import { Stack } from "../browser/harness.mjs";
 import { ScriptedNode } from "../browser/scripted-node.mjs";
-import { clients, loop } from "./clients.mjs";
+import { MODEL, clients, loop } from "./clients.mjs";
 
 const UPSTREAMS = { chat: "chat completions", responses: "Responses", messages: "Messages" };
 const CLIENTS = Object.values(UPSTREAMS);
@@ -22,10 +22,30 @@ test("the SDKs reach upstreams of every dialect through the proxy", async (t) =>
       const node = await ScriptedNode.join(stack);
       await stack.submit(await stack.project(), "hello");
       const { modelToken } = await node.run();
-      const { dialects } = clients({
-        openaiUrl: `${stack.url}/ai/v1`,
-        anthropicUrl: `${stack.url}/ai/anthropic`,
-        key: modelToken,
+      const key = modelToken;
+      const [openaiUrl, anthropicUrl] = [`${stack.url}/ai/v1`, `${stack.url}/ai/anthropic`];
+      const { openai, anthropic, dialects } = clients({ openaiUrl, anthropicUrl, key });
+
+      await t.test("models are listed in each one's form, and tokens are counted", async () => {
+        const ids = async (client) => {
+          const models = [];
+          for await (const model of client.models.list()) models.push(model);
+          return models;
+        };
+        const [first, ...others] = await ids(openai);
+        assert.deepEqual([first.id, first.object], [MODEL, "model"]);
+        // The same path answers both.
+        const beside = clients({ openaiUrl, anthropicUrl: `${stack.url}/ai`, key }).anthropic;
+        for (const client of [anthropic, beside]) {
+          const [model, ...more] = await ids(client);
+          assert.deepEqual([model.id, model.type], [MODEL, "model"]);
+          assert.ok(model.display_name !== "" && !Number.isNaN(Date.parse(model.created_at)));
+          assert.equal(more.length, others.length);
+        }
+        const question = { model: MODEL, messages: [{ role: "user", content: "Hello" }] };
+        const { data, response } = await anthropic.messages.countTokens(question).withResponse();
+        assert.ok(data.input_tokens > 0 && data.input_tokens < 100);
+        assert.equal(response.headers.get("x-sam-estimated"), upstream === "messages" ? null : "true");
       });
 
       for (const client of CLIENTS) {

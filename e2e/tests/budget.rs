@@ -61,6 +61,16 @@ impl Scene {
             .send(admin.request(Method::PATCH, "/api/models").json(&priced))
             .await?;
         ensure(said.status == 200, || said.text())?;
+        // A model that its endpoint does not list: nobody names tasks here, and so each call is the test's.
+        let nobody = json!({"defaults": {"task_title": "scripted"}});
+        let said = admin
+            .send(
+                admin
+                    .request(Method::PUT, "/api/models/defaults")
+                    .json(&nobody),
+            )
+            .await?;
+        ensure(said.status == 200, || said.text())?;
         let mut node = ScriptedNode::join(&stack, "budget").await?;
         let project = stack.create_project("/nowhere").await?;
         let submitted = stack

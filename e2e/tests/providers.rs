@@ -7,15 +7,20 @@ use std::process::Command;
 use reqwest::Method;
 use sam_domain::access::doctor::{Diagnosis, Health};
 use sam_domain::access::wire::ProjectRole;
-use sam_domain::id::ProjectId;
+use sam_domain::budget::call::UsageSummary;
+use sam_domain::id::{ProjectId, TaskId};
 use sam_domain::provider::wire::{
     AgentProvider, CredentialList, CredentialView, KeyCheck, ModelList, Refreshed, Rotated,
 };
 use sam_domain::provider::{ChosenBy, Mode};
+use sam_e2e::conversation::PATIENCE;
+use sam_e2e::follower::{Follower, Held};
 use sam_e2e::gateway::PROVIDER_KEY;
 use sam_e2e::node::ScriptedNode;
 use sam_e2e::stack::MODEL_KEY;
-use sam_e2e::{Client, Person, Reply, Result, Stack, StackOptions, ensure, failure, programs};
+use sam_e2e::{
+    Client, Person, Reply, Result, Stack, StackOptions, ensure, failure, programs, wait_until,
+};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -545,6 +550,71 @@ async fn the_key_is_moved_to_a_new_one(scene: &mut Scene) -> Result {
         seen.get("authorised_by") == Some(&json!("authorization")),
         || seen.to_string(),
     )
+}
+
+/// A task is called by its first line, and better once a model was asked: by whom the choice for
+/// its agent has pay, within the budgets, and never in the task's way.
+#[tokio::test]
+async fn a_model_names_a_task_and_its_first_line_stays_where_none_can() -> Result {
+    const LINE: &str = "Please repair the late fee in this library";
+    const NAME: &str = "Repair late fee library";
+    let scene = &Scene::set().await?;
+    let watcher = &Follower::start(&scene.admin, &scene.project);
+    let submit = |key: &'static str| async move {
+        let prompt = format!("{LINE}\nIt is wrong by a day.");
+        let task = json!({"prompt": prompt, "agent": "sam-harness"});
+        scene.stack.submit(&scene.project, key, &task).await
+    };
+    let called = |task: TaskId, title: &'static str| async move {
+        let holds = |held: &Held| {
+            let shown = held.tasks.get(&task)?;
+            let session = held.sessions.get(&shown.session)?;
+            (shown.title == title && session.title == title).then_some(())
+        };
+        watcher.until(title, PATIENCE, holds).await
+    };
+
+    // Nobody chose who pays.
+    let unpaid = submit("unpaid").await?;
+    called(unpaid.task.clone(), LINE).await?;
+    scene.choose("sam").await?;
+    let named = submit("named").await?;
+    called(named.task.clone(), NAME).await?;
+    let (asked, count) = scene.seen().await?;
+    let path = "/v1/acc/sam/workers-ai/v1/chat/completions";
+    went(&asked, path, GEMMA, "authorization")?;
+    ensure(
+        count == 1 && asked.pointer("/body/max_tokens") == Some(&json!(512)),
+        || asked.to_string(),
+    )?;
+    // The call is the task's, as each of its agent's is.
+    let usage = format!("/api/tasks/{}/usage", named.task);
+    wait_until("the call is recorded", PATIENCE, || async {
+        let usage: UsageSummary = scene.admin.get(&usage).await?.json()?;
+        Ok((usage.calls == 1 && usage.output_tokens > 0).then_some(()))
+    })
+    .await?;
+
+    // The model fails once.
+    let failing = json!({"kind": "status", "status": 500, "times": 1});
+    scene.stack.gateway().fault(&failing).await?;
+    let failed = submit("failed").await?;
+    wait_until("the model was asked", PATIENCE, || async {
+        Ok((scene.seen().await?.1 > 1).then_some(()))
+    })
+    .await?;
+    let later = submit("later").await?;
+    called(later.task, NAME).await?;
+
+    let limits = json!({"daily_tokens": 1});
+    let limited = put(&scene.admin, "/api/budgets", &limits).await?;
+    ensure(limited.status == 200, || limited.text())?;
+    let refused = submit("refused").await?;
+    for task in [unpaid, failed, refused] {
+        called(task.task, LINE).await?;
+    }
+    let (_, count) = scene.seen().await?;
+    ensure(count == 3, || format!("{count} requests"))
 }
 
 /// Files below a directory that contain these bytes.

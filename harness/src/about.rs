@@ -12,7 +12,7 @@ use crate::cli::{Cli, McpCommand, PromptCommand};
 use crate::guard::{Guard, PermissionMode};
 use crate::mcp::Servers;
 use crate::prompt::{self, PromptOptions};
-use crate::sandbox::{Sandbox, SandboxArgs};
+use crate::sandbox::Sandbox;
 use crate::workspace::Workspace;
 use crate::{COMPLETE, FAILED, USAGE};
 
@@ -24,7 +24,7 @@ pub(crate) fn version(version: bool, verbose: bool) -> u8 {
     }
     println!("sam-harness {}", env!("CARGO_PKG_VERSION"));
     if verbose {
-        match Sandbox::new(&SandboxArgs::default()) {
+        match Sandbox::new(&Cli::sandbox_of_environment()) {
             Ok(sandbox) => println!("sandbox: {}", sandbox.level()),
             Err(error) => println!("sandbox: unknown, {error}"),
         }

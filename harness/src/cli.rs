@@ -2,15 +2,18 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use sam_dialects::{Dialect, conversation};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use sam_dialects::{Dialect, Usage, conversation};
 
+use sam_domain::catalogue::price::{MicroDollars, Prices};
 use sam_harness::transcript::Header;
 
 use crate::guard::GuardArgs;
 use crate::mcp::McpArgs;
+use crate::price;
 use crate::prompt::PromptArgs;
-use crate::sandbox::ConfineArgs;
+use crate::sandbox::{ConfineArgs, SandboxArgs};
 use crate::session::RecordArgs;
 
 /// How a person begins.
@@ -203,7 +206,48 @@ impl Compaction {
     }
 }
 
+impl ModelArgs {
+    /// What cannot be meant together, though each by itself could.
+    fn check(&self) -> Result<(), String> {
+        let models = std::iter::once(&self.model).chain(&self.further_models);
+        let priced =
+            |model: &String| price::cost(model, self.price.as_ref(), Usage::default()).is_some();
+        let mut unknown = models.filter(|model| self.max_cost.is_some() && !priced(model));
+        unknown.next().map_or(Ok(()), |model| {
+            Err(format!(
+                "--max-cost: nobody knows what {model} costs; say it with --price"
+            ))
+        })
+    }
+}
+
 impl Cli {
+    /// Reads the command line; ends the process when it cannot be meant.
+    pub(crate) fn read() -> Self {
+        let cli = Self::parse();
+        let model = match &cli.command {
+            Some(Command::Acp(args)) => Some(&args.model),
+            Some(Command::Run(args)) => Some(&args.task.model),
+            Some(Command::Resume(args)) => Some(&args.task.model),
+            _ => None,
+        };
+        if let Some(Err(wrong)) = model.map(ModelArgs::check) {
+            Self::command()
+                .error(ErrorKind::ValueValidation, wrong)
+                .exit();
+        }
+        cli
+    }
+
+    /// The sandbox as the environment alone asks for it.
+    pub(crate) fn sandbox_of_environment() -> SandboxArgs {
+        let prompt = Self::try_parse_from(["sam-harness", "prompt"]);
+        match prompt.ok().and_then(|cli| cli.command) {
+            Some(Command::Prompt(prompt)) => prompt.agent.guard.sandbox,
+            _ => SandboxArgs::default(),
+        }
+    }
+
     /// The settings that wrote a session's requests, as far as the requests
     /// show them. They name no server.
     pub(crate) fn model_of(header: &Header) -> Result<ModelArgs, String> {
@@ -309,6 +353,12 @@ pub(crate) struct ModelArgs {
     /// The most tokens, sent and received, of one turn; the reply that passes it is the last.
     #[arg(help_heading = "Limits", long, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_total_tokens: Option<u64>,
+    /// The most one turn may cost, in US dollars; the reply that passes it is the last.
+    #[arg(help_heading = "Limits", long, value_name = "DOLLARS", env = "SAM_MAX_COST", value_parser = price::amount)]
+    pub(crate) max_cost: Option<MicroDollars>,
+    /// What a million of the model's tokens cost in US dollars: input, output and, where they differ, input read from and written to a cache. Standard: what SAM knows of the model.
+    #[arg(help_heading = "Limits", long, value_name = "IN,OUT[,READ[,WRITTEN]]", env = "SAM_MODEL_PRICE", value_parser = price::prices)]
+    pub(crate) price: Option<Prices>,
     /// How often the same calls with the same results may follow each other.
     #[arg(help_heading = "Limits", long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..))]
     pub(crate) max_repeats: u32,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sam_dialects::Usage;
+use sam_domain::catalogue::price::MicroDollars;
 
 use crate::cli::{Compaction, ModelArgs};
 
@@ -29,6 +30,8 @@ pub(crate) enum TurnEnd {
     MaxSeconds,
     /// The limit on tokens was reached.
     MaxTotalTokens,
+    /// The limit on what it may cost was reached.
+    MaxCost,
     /// The same calls gave the same results too often.
     Repeating,
     /// The model's answer was withheld.
@@ -46,6 +49,7 @@ impl TurnEnd {
             Self::MaxTurns => "max_turns",
             Self::MaxSeconds => "max_seconds",
             Self::MaxTotalTokens => "max_total_tokens",
+            Self::MaxCost => "max_cost",
             Self::Repeating => "repeating",
             Self::Refused => "refusal",
             Self::Cancelled => "cancelled",
@@ -61,6 +65,7 @@ pub(crate) struct Limits {
     /// How long the turn may take.
     pub(crate) time: Option<Duration>,
     tokens: Option<u64>,
+    cost: Option<MicroDollars>,
     /// How often the same calls may give the same results.
     pub(crate) repeats: u32,
     /// The model's context in tokens.
@@ -74,6 +79,7 @@ impl From<&ModelArgs> for Limits {
             requests: args.max_turns,
             time: args.max_seconds.map(Duration::from_secs),
             tokens: args.max_total_tokens,
+            cost: args.max_cost,
             repeats: args.max_repeats,
             window: args.context_window,
             compaction: args.compaction,
@@ -87,8 +93,13 @@ impl Limits {
         if summary.requests == self.requests {
             return Some(TurnEnd::MaxTurns);
         }
-        let spent = self.tokens.is_some_and(|most| summary.usage.total >= most);
-        spent.then_some(TurnEnd::MaxTotalTokens)
+        let tokens = summary.usage.total.saturating_add(summary.estimated);
+        if self.tokens.is_some_and(|most| tokens >= most) {
+            return Some(TurnEnd::MaxTotalTokens);
+        }
+        let spent = self.cost.zip(summary.cost);
+        let spent = spent.is_some_and(|(most, cost)| cost >= most);
+        spent.then_some(TurnEnd::MaxCost)
     }
 
     /// Why a turn ended, in words; nothing for an end that is no limit of ours.
@@ -100,6 +111,9 @@ impl Limits {
             }
             TurnEnd::MaxTotalTokens => {
                 format!("the limit of {} tokens", self.tokens.unwrap_or_default())
+            }
+            TurnEnd::MaxCost => {
+                format!("the limit of {}", dollars(self.cost.unwrap_or_default()))
             }
             TurnEnd::Repeating => format!(
                 "the same calls gave the same results {} times in a row",
@@ -136,6 +150,26 @@ impl Limits {
     }
 }
 
+/// About what a reply took, by the bytes of its request and its own, where the
+/// upstream did not count.
+pub(crate) fn estimated(sent: u64, received: u64) -> Usage {
+    let tokens = |bytes: u64| bytes.saturating_mul(10) / BYTES_OF_TEN;
+    Usage {
+        input: tokens(sent),
+        output: tokens(received),
+        total: tokens(sent.saturating_add(received)),
+        ..Usage::default()
+    }
+}
+
+/// An amount of money for people.
+pub(crate) fn dollars(amount: MicroDollars) -> String {
+    let text = format!("{}.{:06}", amount / 1_000_000, amount % 1_000_000);
+    let cents = text.len() - 4;
+    let fine = text.get(cents..).unwrap_or_default().trim_end_matches('0');
+    format!("${}{fine}", text.get(..cents).unwrap_or_default())
+}
+
 /// A turn that ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct TurnSummary {
@@ -148,6 +182,11 @@ pub(crate) struct TurnSummary {
     pub(crate) tool_calls: u32,
     /// Over all replies.
     pub(crate) usage: Usage,
+    /// What they cost, where the model's price is known.
+    pub(crate) cost: Option<MicroDollars>,
+    /// Tokens of replies whose upstream counted none, estimated; they count
+    /// for limits alone.
+    pub(crate) estimated: u64,
     /// Tokens of the conversation at its end, when the upstream tells.
     pub(crate) context: Option<u64>,
     /// Reads of files.
@@ -165,6 +204,7 @@ mod tests {
             requests: 1,
             time: None,
             tokens: None,
+            cost: None,
             repeats: 10,
             window,
             compaction: Compaction::Auto,
@@ -194,5 +234,17 @@ mod tests {
             ..limits(10)
         };
         assert!(!off.compacts_at(1_000_000, None));
+    }
+
+    #[test]
+    fn money_is_written_as_people_do() {
+        for (amount, expected) in [
+            (0, "$0.00"),
+            (1, "$0.000001"),
+            (500_000, "$0.50"),
+            (12_345_600, "$12.3456"),
+        ] {
+            assert_eq!(dollars(amount), expected);
+        }
     }
 }

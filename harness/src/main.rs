@@ -25,6 +25,7 @@ mod limits;
 mod mcp;
 mod model;
 mod notice;
+mod price;
 mod prompt;
 mod recorded;
 mod repeats;
@@ -40,8 +41,6 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::cli::{Cli, Command};
 
 /// The turn ended by itself.
@@ -56,7 +55,7 @@ const LIMIT: u8 = 3;
 const CANCELLED: u8 = 130;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     let command = match cli.command {
         None => return ExitCode::from(about::version(cli.version, cli.verbose)),
         // Before there is a second thread: the kernel confines one by one.

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sam_acp::{
     Notice, PermissionOption, PlanEntry, PlanStatus, ToolCall, ToolCallUpdate, ToolStatus,
 };
+use sam_domain::catalogue::price::MicroDollars;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -43,7 +44,8 @@ pub(crate) async fn resume(args: ResumeArgs) -> Result<u8, String> {
 async fn work(args: TaskArgs, dir: Option<PathBuf>, resume: Option<String>) -> Result<u8, String> {
     let model = ModelClient::new(&args.model)?;
     let prompt = prompt(args.prompt)?;
-    let records = Records::new(&args.record, Some(&args.model));
+    let servers = Servers::new(&args.agent.mcp, &[])?;
+    let records = Records::new(&args.record, Some(&args.model)).without(servers.secrets());
     let printer = Printer::new(args.output);
     let (session, workspace) = match resume {
         None => {
@@ -67,7 +69,6 @@ async fn work(args: TaskArgs, dir: Option<PathBuf>, resume: Option<String>) -> R
     let sandbox = Arc::new(Sandbox::new(&args.agent.guard.sandbox)?);
     let guard = Arc::new(Guard::new(&args.agent.guard, PermissionMode::Full, sandbox));
     let limits = Limits::from(&args.model);
-    let servers = Servers::new(&args.agent.mcp, &[])?;
     let options = PromptOptions::new(&args.agent.prompt)?;
     let groups_of = groups.clone();
     let mut conversation =
@@ -119,6 +120,7 @@ pub(crate) fn exit_code(ended: &Result<TurnSummary, ModelError>) -> u8 {
             | TurnEnd::MaxTurns
             | TurnEnd::MaxSeconds
             | TurnEnd::MaxTotalTokens
+            | TurnEnd::MaxCost
             | TurnEnd::Repeating => LIMIT,
             TurnEnd::Refused => FAILED,
             TurnEnd::Cancelled => CANCELLED,
@@ -215,6 +217,7 @@ impl Printer {
                 "model_requests": summary.requests,
                 "tool_calls": summary.tool_calls,
                 "usage": summary.usage,
+                "cost_micro_dollars": summary.cost,
                 "reads": summary.reads,
                 "rereads": summary.rereads,
             }),
@@ -326,8 +329,8 @@ impl Observer for Printer {
         }
     }
 
-    fn context(&self, used: u64) {
-        self.event(&json!({"type": "context", "used": used}));
+    fn context(&self, used: u64, cost: Option<MicroDollars>) {
+        self.event(&json!({"type": "context", "used": used, "cost_micro_dollars": cost}));
     }
 
     fn notice(&self, notice: &Notice) {

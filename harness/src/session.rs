@@ -62,6 +62,14 @@ impl Records {
         }
     }
 
+    /// The same, keeping these out as well.
+    pub(crate) fn without(&self, secrets: Vec<String>) -> Self {
+        Self {
+            redactor: self.redactor.clone().with(secrets),
+            ..self.clone()
+        }
+    }
+
     /// The directory of all transcripts.
     pub(crate) fn root(&self) -> Result<&Path, String> {
         self.root.as_deref().ok_or_else(|| {

@@ -11,29 +11,33 @@
 //! request begins with the bytes of the request before it, unless the
 //! conversation was compacted between them.
 
+mod calls;
+
 use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sam_acp::{Block, Notice, PlanEntry, ToolCall, ToolCallUpdate, ToolContent, ToolStatus};
+use sam_acp::{Block, Notice, PlanEntry, ToolCall, ToolCallUpdate};
 use sam_dialects::Usage;
-use sam_dialects::conversation::{Body, Part, Reply, StopReason, Tool, ToolCall as ToolUse};
+use sam_dialects::conversation::{Body, Part, Reply, Tool, ToolCall as ToolUse};
+use sam_domain::catalogue::price::MicroDollars;
 use sam_harness::transcript::{Digest, Event};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use crate::guard::{Guard, Person};
-use crate::limits::{Limits, TurnEnd, TurnSummary};
+use crate::limits::{Limits, TurnEnd, TurnSummary, estimated};
 use crate::mcp::Servers;
 use crate::model::{FaultKind, ModelClient, ModelError, Trouble};
 use crate::notice;
 use crate::prompt::PromptOptions;
-use crate::repeats::{MOST_UNREADABLE, Repeats, TELL_AT};
+use crate::repeats::Repeats;
 use crate::session::Session;
 use crate::sink::Sink;
-use crate::tools::{self, Call, Jobs, ProcessGroups, ToolContext, ToolOutput};
+use crate::tools::{self, Jobs, ProcessGroups, ToolOutput};
+use crate::turn::calls::Taking;
 use crate::workspace::Workspace;
 
 /// What is said of an answer whose text looks like a call.
@@ -54,8 +58,9 @@ pub(crate) trait Observer: Person + Send + Sync {
     fn tool_changed(&self, update: &ToolCallUpdate);
     /// The plan changed; here is all of it.
     fn plan(&self, entries: &[PlanEntry]);
-    /// A reply came; so many tokens the conversation has by now.
-    fn context(&self, used: u64);
+    /// A reply came; so many tokens the conversation has by now, and has cost
+    /// so many millionths of a dollar, where that is known.
+    fn context(&self, used: u64, cost: Option<MicroDollars>);
     /// A reply did not come at the first attempt; troubles with one id are one
     /// reply's.
     fn trouble(&self, id: &str, trouble: &Trouble<'_>);
@@ -296,20 +301,21 @@ impl Conversation {
                 }
             };
             summary.requests += 1;
+            let cost = self.count(&reply, digest.bytes, model, &mut summary);
             if let Some(usage) = reply.usage {
-                summary.usage = summary.usage.plus(usage);
                 summary.context = Some(usage.total);
-                observer.context(usage.total);
+                let before = self.session.state().cost.unwrap_or(0);
+                let cost = cost.map(|cost| cost.saturating_add(before));
+                observer.context(usage.total, cost);
             }
-            let taken = self.take(
-                number,
-                reply,
-                digest,
+            let turn = Taking {
+                cost,
                 observer,
                 cancel,
-                &mut summary,
-                &mut repeats,
-            );
+                summary: &mut summary,
+                repeats: &mut repeats,
+            };
+            let taken = self.take(number, reply, digest, turn);
             if let Some(end) = taken.await? {
                 summary.end = end;
                 break;
@@ -318,6 +324,33 @@ impl Conversation {
         let after = self.reads();
         (summary.reads, summary.rereads) = (after.0 - before.0, after.1 - before.1);
         Ok(summary)
+    }
+
+    /// Counts what a reply took, against the limits; what it cost.
+    fn count(
+        &self,
+        reply: &Reply,
+        sent: u64,
+        model: &ModelClient,
+        summary: &mut TurnSummary,
+    ) -> Option<MicroDollars> {
+        let received = reply.parts.iter().map(|part| match &part.body {
+            Body::Call(call) => call.arguments.len(),
+            Body::Thinking(thinking) => thinking.text.len(),
+            _ => part.as_text().map_or(0, str::len),
+        });
+        let received = u64::try_from(received.sum::<usize>()).unwrap_or(u64::MAX);
+        let usage = reply.usage.unwrap_or_else(|| {
+            let usage = estimated(sent, received);
+            summary.estimated = summary.estimated.saturating_add(usage.total);
+            usage
+        });
+        if reply.usage.is_some() {
+            summary.usage = summary.usage.plus(usage);
+        }
+        let cost = model.cost(&self.session.state().settings, usage);
+        summary.cost = cost.map(|cost| cost.saturating_add(summary.cost.unwrap_or(0)));
+        cost
     }
 
     fn reads(&self) -> (u64, u64) {
@@ -407,7 +440,14 @@ impl Conversation {
 
     /// Adds a reply to the conversation, its calls under the ids they have by
     /// now. What it thought stays as it came.
-    fn say(&mut self, number: u64, reply: Reply, calls: &[ToolUse], request: Digest) {
+    fn say(
+        &mut self,
+        number: u64,
+        reply: Reply,
+        calls: &[ToolUse],
+        request: Digest,
+        cost: Option<MicroDollars>,
+    ) {
         let (model, usage) = (reply.model.clone(), reply.usage);
         let stop = reply.stop.as_ref().map(notice::stop_word);
         let mut parts = reply.into_message().parts;
@@ -431,203 +471,10 @@ impl Conversation {
             parts,
             model,
             usage,
+            cost,
             stop,
             request: Some(request),
         });
-    }
-
-    /// Some servers number the calls of each reply anew; here an id is unique
-    /// in the conversation.
-    fn make_ids_unique(&self, tool_uses: &mut [ToolUse]) {
-        let known = &self.session.state().call_ids;
-        let mut new = std::collections::HashSet::new();
-        for tool_use in tool_uses {
-            let given = tool_use.id.clone();
-            let mut number = 2_u32;
-            while known.contains(&tool_use.id) || !new.insert(tool_use.id.clone()) {
-                tool_use.id = format!("{given}-{number}");
-                number += 1;
-            }
-        }
-    }
-
-    /// Takes a whole reply; the turn's end, if it is one.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the turn's own state, lent for one reply"
-    )]
-    async fn take(
-        &mut self,
-        number: u64,
-        reply: Reply,
-        request: Digest,
-        observer: &dyn Observer,
-        cancel: &CancellationToken,
-        summary: &mut TurnSummary,
-        repeats: &mut Repeats,
-    ) -> Result<Option<TurnEnd>, ModelError> {
-        let cut = matches!(
-            reply.stop,
-            Some(StopReason::MaxTokens | StopReason::ContextExceeded)
-        );
-        let mut tool_uses: Vec<ToolUse> = reply.calls().cloned().collect();
-        if tool_uses.is_empty() {
-            summary.text = reply.text();
-            let end = match reply.stop {
-                _ if cut => TurnEnd::MaxTokens,
-                Some(StopReason::Refusal) => TurnEnd::Refused,
-                _ => TurnEnd::Complete,
-            };
-            let call_in_text = reply.call_in_text();
-            self.say(number, reply, &[], request);
-            if call_in_text {
-                self.stopped(end, CALL_IN_TEXT, observer);
-            }
-            return Ok(Some(end));
-        }
-        let mut end = None;
-        self.make_ids_unique(&mut tool_uses);
-        self.say(number, reply, &tool_uses, request);
-        for tool_use in tool_uses {
-            let mut output = if cancel.is_cancelled() {
-                ToolOutput::failed("not run: the turn was cancelled")
-            } else if end.is_some() {
-                ToolOutput::failed("not run: the turn is over")
-            } else if cut {
-                // Its arguments may lack their end and still be JSON.
-                ToolOutput::failed(
-                    "not run: the reply reached the output limit; do it in smaller steps",
-                )
-            } else {
-                summary.tool_calls += 1;
-                let call = Call::parse(&tool_use.name, &tool_use.arguments, &self.servers);
-                if repeats.read(call.is_ok()) {
-                    let detail = format!("{MOST_UNREADABLE} in a row");
-                    end = Some(Err(ModelError::failed(FaultKind::UnreadableCalls, detail)));
-                }
-                self.run_tool(&tool_use, call, observer, cancel).await
-            };
-            if end.is_none() && !cut {
-                let times = repeats.took(&tool_use, &output.text);
-                if repeats.too_many(times) {
-                    end = Some(Ok(TurnEnd::Repeating));
-                } else if times >= TELL_AT {
-                    output.text.push_str(&notice::repeated(times));
-                }
-            }
-            self.take_result(tool_use, output, observer);
-        }
-        if cancel.is_cancelled() {
-            return Ok(Some(TurnEnd::Cancelled));
-        }
-        end.transpose()
-    }
-
-    /// Records what a tool gave, and what it changed of the conversation.
-    fn take_result(&mut self, tool_use: ToolUse, output: ToolOutput, observer: &dyn Observer) {
-        let update = ended(&tool_use.id, &output);
-        let plan = output.plan;
-        self.session.commit(Event::ToolResult {
-            call: tool_use.id,
-            parts: vec![Part::text(output.text)],
-            failed: output.failed,
-            custom: tool_use.custom,
-            update: Some(update),
-            files: output.files,
-        });
-        if let Some(entries) = plan {
-            observer.plan(&entries);
-            self.session.commit(Event::Plan { entries });
-        }
-    }
-
-    async fn run_tool(
-        &mut self,
-        tool_use: &ToolUse,
-        call: Result<Call, String>,
-        observer: &dyn Observer,
-        cancel: &CancellationToken,
-    ) -> ToolOutput {
-        let raw_input = serde_json::from_str(&tool_use.arguments)
-            .unwrap_or_else(|_| Value::String(tool_use.arguments.clone()));
-        let mut shown = ToolCall {
-            id: tool_use.id.clone(),
-            name: Some(tool_use.name.clone()),
-            title: tool_use.name.clone(),
-            status: ToolStatus::InProgress,
-            raw_input: Some(raw_input),
-            ..ToolCall::default()
-        };
-        if let Ok(call) = &call {
-            let description = call.describe(&self.workspace);
-            shown.title = description.title;
-            shown.kind = description.kind;
-            shown.locations = description.locations;
-        }
-        observer.tool_started(&shown);
-        self.session.commit(Event::ToolCall {
-            call: shown.clone(),
-        });
-        let output = match (&mut self.remembered, call) {
-            (Some(results), _) => results
-                .remove(&tool_use.id)
-                .unwrap_or_else(|| ToolOutput::failed("not run: there is no record of it")),
-            (None, Err(reason)) => ToolOutput::failed(reason),
-            (None, Ok(call)) => match self.admit(&call, &shown, observer, cancel).await {
-                Err(why) => ToolOutput::failed(why),
-                Ok(()) => {
-                    let progress = |text: &str| {
-                        observer.tool_changed(&ToolCallUpdate {
-                            id: tool_use.id.clone(),
-                            content: Some(vec![ToolContent::Text {
-                                text: text.to_owned(),
-                            }]),
-                            ..ToolCallUpdate::default()
-                        });
-                    };
-                    let context = ToolContext {
-                        workspace: &self.workspace,
-                        groups: &self.groups,
-                        guard: &self.guard,
-                        jobs: &self.jobs,
-                        call: &tool_use.id,
-                        cancel,
-                        progress: &progress,
-                    };
-                    call.run(&context).await
-                }
-            },
-        };
-        observer.tool_changed(&ended(&tool_use.id, &output));
-        output
-    }
-
-    /// Whether a call may run; a cancelled turn waits for no answer.
-    async fn admit(
-        &self,
-        call: &Call,
-        shown: &ToolCall,
-        observer: &dyn Observer,
-        cancel: &CancellationToken,
-    ) -> Result<(), String> {
-        tokio::select! {
-            admitted = self.guard.admit(call.access(), shown, observer) => admitted,
-            () = cancel.cancelled() => Err("not run: the turn was cancelled".to_owned()),
-        }
-    }
-}
-
-/// What hosts see of a tool's end.
-fn ended(id: &str, output: &ToolOutput) -> ToolCallUpdate {
-    ToolCallUpdate {
-        id: id.to_owned(),
-        status: Some(if output.failed {
-            ToolStatus::Failed
-        } else {
-            ToolStatus::Completed
-        }),
-        content: Some(output.content()),
-        ..ToolCallUpdate::default()
     }
 }
 

@@ -73,6 +73,7 @@ fn reply(number: u64, parts: Vec<Part>) -> Event {
             total: 12,
             ..Usage::default()
         }),
+        cost: Some(3),
         stop: Some("tool_use".to_owned()),
         request: Some(Digest {
             sha256: "ff".repeat(32),

@@ -60,6 +60,22 @@ impl Call {
         })
     }
 
+    /// A call of our own that goes on after the reply to this one.
+    pub(crate) fn apart(&self) -> Result<Self, Failed> {
+        // Later than whatever it is about: its records are looked for from there on.
+        let now = clock::now();
+        Ok(Self {
+            request: Request::new(self.url.as_str(), worker::Method::Get)?,
+            id: RequestId::mint(now, entropy::for_id()?),
+            env: self.env.clone(),
+            url: self.url.clone(),
+            now,
+            background: self.background.clone(),
+            segments: Vec::new(),
+            retry_after: Cell::new(None),
+        })
+    }
+
     /// A request header.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         http::header(&self.request, name)

@@ -292,5 +292,6 @@ dispatch! {
     Responses => ModelToken, proxy::responses;
     Messages => ModelToken, proxy::messages;
     CountTokens => ModelToken, proxy::count_tokens;
-    ListModels => ModelToken, proxy::list_models;
+    ListModels => ModelToken, proxy::models::list;
+    ListModelsForMessages => ModelToken, proxy::models::list_for_messages;
 }

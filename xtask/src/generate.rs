@@ -7,6 +7,7 @@
 //! | `settings.md` | the settings table of `sam-domain`, and each program's help |
 //! | `cli.md` | the help of every `sam` command |
 //! | `agents.md` | the catalogue of `sam-domain`, and the results in `conformance.json` |
+//! | `dialects.md` | the captured requests of `sam-dialects`, and what they become |
 //! | `states.md` | the machines' tables in `sam-domain` |
 //!
 //! A page is never edited by hand; `--check` compares instead of writing, and
@@ -15,6 +16,7 @@
 
 use std::process::Command;
 
+use crate::dialects;
 use crate::error::{Error, Result};
 use crate::paths::{self, Paths};
 use crate::process;
@@ -41,6 +43,7 @@ pub(crate) fn run(paths: &Paths, mode: Mode) -> Result<()> {
                 &["--example", "pages", "agents", "docs/conformance.json"],
             )?,
         ),
+        ("dialects.md", dialects::page(paths)?),
         (
             "states.md",
             domain(paths, &["--example", "pages", "states"])?,

@@ -8,6 +8,7 @@
 mod build_native;
 mod build_web;
 mod build_worker;
+mod dialects;
 mod error;
 mod generate;
 mod paths;

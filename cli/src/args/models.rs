@@ -3,7 +3,7 @@
 use super::money::{Amount, Dollars};
 use clap::Subcommand;
 use sam_domain::catalogue::changes::Role;
-use sam_domain::catalogue::model::{Dialect, Provider};
+use sam_domain::catalogue::model::{Dialect, Provider, Reasoning};
 use sam_domain::provider::Mode;
 use sam_domain::provider::key::KeyHeader;
 
@@ -22,6 +22,10 @@ fn role(text: &str) -> Result<Role, String> {
 
 fn dialect(text: &str) -> Result<Dialect, String> {
     Dialect::parse(text).ok_or_else(|| one_of(Dialect::ALL.map(Dialect::name)))
+}
+
+fn reasoning(text: &str) -> Result<Reasoning, String> {
+    Reasoning::parse(text).ok_or_else(|| one_of(Reasoning::ALL.map(Reasoning::name)))
 }
 
 fn header(text: &str) -> Result<KeyHeader, String> {
@@ -94,6 +98,12 @@ pub(crate) struct SetModel {
     /// Dollars for a million tokens written to the cache [default: as for input]
     #[arg(long, value_name = "DOLLARS", requires = "input")]
     pub(crate) cache_write: Option<Dollars>,
+    /// How it is told how much to think: none, effort, budget or adaptive
+    #[arg(long, value_parser = reasoning)]
+    pub(crate) reasoning: Option<Reasoning>,
+    /// Whether chat completions bounds its replies by max_completion_tokens alone
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) completion_tokens: Option<bool>,
     /// The day on which its provider withdraws it; `none` when it does not
     #[arg(long, value_name = "YYYY-MM-DD")]
     pub(crate) deprecated_on: Option<String>,

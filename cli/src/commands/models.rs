@@ -147,6 +147,8 @@ async fn set(context: &Context, api: &Api, asked: &SetModel) -> Result<Exit, Fai
             cache_write: money(asked.cache_write).unwrap_or(input),
             output,
         }),
+        reasoning: asked.reasoning,
+        completion_tokens: asked.completion_tokens,
         deprecated_on: asked.deprecated_on.as_ref().map(|day| match day.as_str() {
             "none" => String::new(),
             day => day.to_owned(),

@@ -175,11 +175,14 @@ impl<'a> RequestScan<'a> {
         Ok(("stream_options", Value::Object(options)))
     }
 
-    /// The edits that bound each reply to `cap` tokens.
+    /// The edits that bound each reply to `cap` tokens. A request that names no
+    /// bound gets `field`, or what its dialect has; one that names one keeps
+    /// its name.
     pub fn cap_output(
         &self,
         dialect: Dialect,
         cap: u64,
+        field: Option<&'static str>,
     ) -> Result<Vec<(&'static str, Value)>, ScanError> {
         let mut edits = Vec::new();
         let mut named = false;
@@ -191,8 +194,9 @@ impl<'a> RequestScan<'a> {
                 }
             }
         }
-        if let (false, Some(name)) = (named, limits(dialect).first()) {
-            edits.push((*name, Value::from(cap)));
+        let field = field.filter(|field| limits(dialect).contains(field));
+        if let (false, Some(name)) = (named, field.or(limits(dialect).first().copied())) {
+            edits.push((name, Value::from(cap)));
         }
         Ok(edits)
     }
@@ -441,17 +445,56 @@ mod tests {
     fn only_what_must_change_changes() {
         let body = br#" { "model" : "a" , "max_tokens":900,"x":[1.0, {"max_tokens":900}] }"#;
         let scan = RequestScan::read(body).unwrap();
-        let mut edits = scan.cap_output(Dialect::Messages, 100).unwrap();
+        let mut edits = scan.cap_output(Dialect::Messages, 100, None).unwrap();
         edits.push(("model", json!("b")));
         edits.push(("new", json!(1)));
         assert_eq!(
             String::from_utf8(scan.with(&edits).unwrap()).unwrap(),
             r#" {"new":1, "model" : "b" , "max_tokens":100,"x":[1.0, {"max_tokens":900}] }"#
         );
-        assert_eq!(scan.cap_output(Dialect::Messages, 900).unwrap(), []);
+        assert_eq!(scan.cap_output(Dialect::Messages, 900, None).unwrap(), []);
         let empty = RequestScan::read(b"{}").unwrap();
-        let edits = empty.cap_output(Dialect::Responses, 5).unwrap();
+        let edits = empty.cap_output(Dialect::Responses, 5, None).unwrap();
         assert_eq!(empty.with(&edits).unwrap(), br#"{"max_output_tokens":5}"#);
+    }
+
+    #[test]
+    fn a_bound_keeps_the_name_that_the_client_gave_it() {
+        const OTHER: Option<&str> = Some("max_completion_tokens");
+        for (dialect, body, field, capped) in [
+            (Dialect::Chat, "{}", None, r#"{"max_tokens":5}"#),
+            (Dialect::Chat, "{}", OTHER, r#"{"max_completion_tokens":5}"#),
+            (
+                Dialect::Responses,
+                "{}",
+                OTHER,
+                r#"{"max_output_tokens":5}"#,
+            ),
+            (Dialect::Messages, "{}", OTHER, r#"{"max_tokens":5}"#),
+            (
+                Dialect::Chat,
+                r#"{"max_tokens":9}"#,
+                OTHER,
+                r#"{"max_tokens":5}"#,
+            ),
+            (
+                Dialect::Chat,
+                r#"{"max_completion_tokens":9}"#,
+                None,
+                r#"{"max_completion_tokens":5}"#,
+            ),
+            (
+                Dialect::Chat,
+                r#"{"max_tokens":4}"#,
+                OTHER,
+                r#"{"max_tokens":4}"#,
+            ),
+        ] {
+            let scan = RequestScan::read(body.as_bytes()).unwrap();
+            let edits = scan.cap_output(dialect, 5, field).unwrap();
+            let written = String::from_utf8(scan.with(&edits).unwrap()).unwrap();
+            assert_eq!(written, capped, "{body} {field:?}");
+        }
     }
 
     #[test]

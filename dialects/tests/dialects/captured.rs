@@ -1,8 +1,12 @@
 //! Requests that real agents sent, translated.
 //!
-//! `captured/` holds requests recorded from agents at work, with their
-//! instructions and most of their tools taken out. `golden/` holds what they
-//! become; `UPDATE_GOLDEN=1` writes it anew.
+//! `captured/` holds requests recorded from agents at work by `capture.mjs`,
+//! which says how, and what it takes out of them. `replies/` holds streams as
+//! the services document them: a thought, words, two calls at once, what was
+//! cached. `golden/` holds what each request becomes in the other dialects
+//! (`.json`), and what its client is told of the stream that answers it
+//! (`.sse`); `UPDATE_GOLDEN=1 cargo test -p sam-dialects` writes it anew.
+//! `docs/dialects.md` is made from what lies here.
 
 use std::path::{Path, PathBuf};
 
@@ -10,6 +14,8 @@ use sam_dialects::conversation::{Body, Part, Request};
 use sam_dialects::translate::{Exchange, translate};
 use sam_dialects::{Dialect, Target, read_request, write_request};
 use serde_json::Value;
+
+use crate::support::read;
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -45,6 +51,44 @@ fn exchange<'a>(client: Dialect, target: &'a Target) -> Exchange<'a> {
     }
 }
 
+/// What a golden file holds, after it was written anew if that is asked for.
+fn golden(name: &str, got: &str) -> String {
+    let path = folder("golden").join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::create_dir_all(folder("golden")).unwrap();
+        std::fs::write(&path, got).unwrap();
+    }
+    std::fs::read_to_string(&path).unwrap()
+}
+
+#[test]
+fn what_real_agents_are_told_is_a_stream_of_their_own() {
+    for (name, client, body) in captured() {
+        let body = body.to_string();
+        for dialect in Dialect::ALL.into_iter().filter(|it| *it != client) {
+            let target = Target::new(dialect);
+            let path = folder("replies").join(format!("{}.sse", dialect.name()));
+            let stream = std::fs::read(path).unwrap();
+            // However its bytes come.
+            let told = [1, 7, stream.len()].map(|size| {
+                let mut reply = translate(&exchange(client, &target), body.as_bytes())
+                    .unwrap()
+                    .reply;
+                let mut told: String = stream.chunks(size).map(|it| reply.push(it)).collect();
+                told.push_str(&reply.finish());
+                assert!(reply.is_complete(), "{name} from {dialect:?}");
+                told
+            });
+            let golden = golden(&format!("{name}.{}.sse", dialect.name()), &told[2]);
+            for told in &told {
+                let (told, golden) = (read(client, told).unwrap(), read(client, &golden).unwrap());
+                assert_eq!(told, golden, "{name} from {dialect:?}");
+            }
+            assert_eq!(told[2], golden, "{name} from {dialect:?}");
+        }
+    }
+}
+
 #[test]
 fn what_real_agents_ask_becomes_what_it_should() {
     for (name, client, body) in captured() {
@@ -59,12 +103,10 @@ fn what_real_agents_ask_becomes_what_it_should() {
             let mut dropped = translated.dropped;
             dropped.sort_unstable();
             let got = serde_json::json!({ "body": written, "dropped": dropped });
-            let path = folder("golden").join(format!("{name}.{}.json", dialect.name()));
-            if std::env::var_os("UPDATE_GOLDEN").is_some() {
-                std::fs::create_dir_all(folder("golden")).unwrap();
-                std::fs::write(&path, serde_json::to_string_pretty(&got).unwrap() + "\n").unwrap();
-            }
-            let golden = std::fs::read_to_string(&path).unwrap();
+            let golden = golden(
+                &format!("{name}.{}.json", dialect.name()),
+                &(serde_json::to_string_pretty(&got).unwrap() + "\n"),
+            );
             let golden: Value = serde_json::from_str(&golden).unwrap();
             assert_eq!(got, golden, "{name} to {dialect:?}");
         }

@@ -80,6 +80,7 @@ pub const fn expectation(id: RouteId) -> Expectation {
         | RouteId::ListPlatformCredentials
         | RouteId::RotateKey
         | RouteId::ListModels
+        | RouteId::ListModelsForMessages
         | RouteId::Usage
         | RouteId::ProjectUsage
         | RouteId::AllUsage

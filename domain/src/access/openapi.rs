@@ -329,11 +329,17 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
         .taking(Content::Foreign(
             "A Messages request. `model` may be absent or `sam` for the configured one.",
         )),
-        RouteId::CountTokens => {
-            answers(Content::Foreign("`input_tokens`, as the upstream counts."))
-                .taking(Content::Foreign("A Messages request without a bound."))
-        }
-        RouteId::ListModels => answers(Content::Foreign("A list of models, as in the OpenAI API.")),
+        RouteId::CountTokens => answers(Content::Foreign(
+            "`input_tokens`, as the upstream counts; with `x-sam-estimated`, about as many.",
+        ))
+        .taking(Content::Foreign("A Messages request without a bound.")),
+        RouteId::ListModels => answers(Content::Foreign(
+            "A list of models, as in the OpenAI API; as in the Anthropic API where the request has \
+             `anthropic-version`.",
+        )),
+        RouteId::ListModelsForMessages => answers(Content::Foreign(
+            "A list of models, as in the Anthropic API.",
+        )),
     }
 }
 

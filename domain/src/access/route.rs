@@ -187,8 +187,9 @@ routes! {
     ChatCompletions Post "/ai/v1/chat/completions" ModelToken "Chat completions, passed to the configured upstream, translated if it speaks otherwise";
     Responses Post "/ai/v1/responses" ModelToken "Responses, passed to the configured upstream, translated if it speaks otherwise";
     Messages Post "/ai/anthropic/v1/messages" ModelToken "Anthropic Messages, passed to the configured upstream, translated if it speaks otherwise";
-    CountTokens Post "/ai/anthropic/v1/messages/count_tokens" ModelToken "Tokens of a Messages request, where the upstream counts them";
-    ListModels Get "/ai/v1/models" ModelToken "The models this token may use";
+    CountTokens Post "/ai/anthropic/v1/messages/count_tokens" ModelToken "Tokens of a Messages request; an estimate where the upstream does not count them";
+    ListModels Get "/ai/v1/models" ModelToken "The models this token may use, in the form of the OpenAI API, or with `anthropic-version` of the Anthropic API";
+    ListModelsForMessages Get "/ai/anthropic/v1/models" ModelToken "The same, in the form of the Anthropic API";
 }
 
 /// What a person's credential needs: to read `read`, to change `write`, to run the installation

@@ -6,7 +6,7 @@
 //! - a deprecated model is nobody's default; it can be named as long as it is enabled;
 //! - each role has a default as long as any model could be one.
 
-use super::model::{Dialect, LongInput, Model, Provider, ToolSupport};
+use super::model::{Dialect, LongInput, Model, Provider, Reasoning, ToolSupport};
 use super::models::{MODELS, UTILITY_DEFAULT, model_by_id};
 use super::price::{Limits, Prices};
 use crate::error::ApiError;
@@ -86,6 +86,12 @@ pub struct ModelChange {
     /// How well it works with tools.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tools: Option<ToolSupport>,
+    /// How it is told how much to think.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<Reasoning>,
+    /// Whether chat completions bounds its replies by `max_completion_tokens` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion_tokens: Option<bool>,
     /// The day on which the provider withdraws it, `YYYY-MM-DD`; empty when it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deprecated_on: Option<String>,
@@ -130,6 +136,8 @@ impl ModelChange {
         }
         model.long = self.long.or(model.long);
         model.tools = self.tools.unwrap_or(model.tools);
+        model.reasoning = self.reasoning.unwrap_or(model.reasoning);
+        model.completion_tokens = self.completion_tokens.unwrap_or(model.completion_tokens);
         if let Some(day) = &self.deprecated_on {
             model.deprecated_on = text(&self.deprecated_on).map(|_| Cow::Owned(day.clone()));
         }

@@ -111,6 +111,44 @@ pub enum ToolSupport {
     Strong,
 }
 
+/// How a model is told how much to think.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Reasoning {
+    /// Not at all: it does not think, and refuses to be told.
+    None,
+    /// By a word, like `low`.
+    #[default]
+    Effort,
+    /// By a number of tokens (Messages).
+    Budget,
+    /// It decides by itself, and is told in a word (newer models of Messages).
+    Adaptive,
+}
+
+impl Reasoning {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::None, Self::Effort, Self::Budget, Self::Adaptive];
+
+    /// Its name, as on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Effort => "effort",
+            Self::Budget => "budget",
+            Self::Adaptive => "adaptive",
+        }
+    }
+
+    /// By its name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.name() == name)
+    }
+}
+
 /// Other prices for calls with long input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -147,6 +185,13 @@ pub struct Model {
     pub long: Option<LongInput>,
     /// How well it works with tools.
     pub tools: ToolSupport,
+    /// How it is told how much to think.
+    #[serde(default)]
+    pub reasoning: Reasoning,
+    /// Whether chat completions bounds its replies by `max_completion_tokens` alone, and refuses
+    /// `max_tokens`, as OpenAI's reasoning models do.
+    #[serde(default)]
+    pub completion_tokens: bool,
     /// The day on which the provider withdraws it, `YYYY-MM-DD`. A model that has one is
     /// deprecated, before that day as well: it is nobody's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -172,6 +217,16 @@ impl Model {
     #[must_use]
     pub const fn is_deprecated(&self) -> bool {
         self.deprecated_on.is_some()
+    }
+
+    /// The field of chat completions that bounds its replies.
+    #[must_use]
+    pub const fn chat_limit(&self) -> &'static str {
+        if self.completion_tokens {
+            "max_completion_tokens"
+        } else {
+            "max_tokens"
+        }
     }
 
     /// What a call cost; none when nobody said.
@@ -213,6 +268,8 @@ impl Model {
             prices: Some(Prices::FREE),
             long: None,
             tools: ToolSupport::Good,
+            reasoning: Reasoning::Effort,
+            completion_tokens: false,
             deprecated_on: None,
             enabled: true,
         }

@@ -4,7 +4,7 @@
 //! without a new release ([`super::changes`]). Where a provider asks different prices for what is
 //! the same kind here, the dearer one stands: budgets must hold.
 
-use super::model::{LongInput, Model, Provider, ToolSupport};
+use super::model::{LongInput, Model, Provider, Reasoning, ToolSupport};
 use super::price::{Limits, MicroDollars, Prices};
 use ToolSupport::{Good, Strong, Weak};
 use std::borrow::Cow;
@@ -30,9 +30,23 @@ const fn model(
         prices: Some(prices),
         long: None,
         tools,
+        reasoning: Reasoning::Effort,
+        completion_tokens: false,
         deprecated_on: None,
         enabled: true,
     }
+}
+
+/// A model that is told so how much to think.
+const fn told(mut model: Model, reasoning: Reasoning) -> Model {
+    model.reasoning = reasoning;
+    model
+}
+
+/// One of OpenAI's that thinks before it answers.
+const fn thinking(mut model: Model) -> Model {
+    model.completion_tokens = true;
+    model
 }
 
 const fn limits(context: u64, output: u64, image: u64) -> Limits {
@@ -137,26 +151,26 @@ const fn through_gateway(
 #[rustfmt::skip]
 pub static MODELS: &[Model] = &[
     workers_ai(UTILITY_DEFAULT, "Gemma 4 26B", Good, limits(256_000, 16_384, 1_120), 100_000, 300_000),
-    workers_ai("@cf/meta/llama-4-scout-17b-16e-instruct", "Llama 4 Scout 17B", Good, limits(131_000, 16_384, 2_400), 270_000, 850_000),
-    workers_ai("@cf/qwen/qwen2.5-coder-32b-instruct", "Qwen 2.5 Coder 32B", Weak, limits(32_768, 8_192, 0), 660_000, 1_000_000),
+    told(workers_ai("@cf/meta/llama-4-scout-17b-16e-instruct", "Llama 4 Scout 17B", Good, limits(131_000, 16_384, 2_400), 270_000, 850_000), Reasoning::None),
+    told(workers_ai("@cf/qwen/qwen2.5-coder-32b-instruct", "Qwen 2.5 Coder 32B", Weak, limits(32_768, 8_192, 0), 660_000, 1_000_000), Reasoning::None),
     workers_ai("@cf/openai/gpt-oss-120b", "gpt-oss 120B", Good, limits(128_000, 32_768, 0), 350_000, 750_000),
     workers_ai("@cf/zai-org/glm-4.7-flash", "GLM 4.7 Flash", Good, limits(131_072, 32_768, 0), 60_000, 400_000),
     workers_ai("@cf/moonshotai/kimi-k2.7-code", "Kimi K2.7 Code", Strong, limits(262_144, 65_536, 0), 950_000, 4_000_000),
-    openai("gpt-4.1-mini", "GPT-4.1 mini", Good, limits(1_047_576, 32_768, 2_500), (400_000, 100_000, 400_000, 1_600_000)),
-    openai("gpt-4.1", "GPT-4.1", Strong, limits(1_047_576, 32_768, 1_536), (2_000_000, 500_000, 2_000_000, 8_000_000)),
-    openai("gpt-5-mini", "GPT-5 mini", Good, limits(400_000, 128_000, 2_500), (250_000, 25_000, 250_000, 2_000_000)),
-    openai("gpt-5.3-codex", "GPT-5.3-Codex", Strong, limits(400_000, 128_000, 2_500), (1_750_000, 175_000, 1_750_000, 14_000_000)),
-    dearer_above(openai("gpt-5.4", "GPT-5.4", Strong, limits(1_050_000, 128_000, 10_000), (2_500_000, 250_000, 2_500_000, 15_000_000)), 272_000),
-    openai("gpt-5.4-mini", "GPT-5.4 mini", Good, limits(400_000, 128_000, 2_500), (750_000, 75_000, 750_000, 4_500_000)),
-    dearer_above(openai("gpt-5.6-luna", "GPT-5.6 Luna", Good, limits(1_050_000, 128_000, 10_000), (200_000, 20_000, 250_000, 1_200_000)), 200_000),
-    dearer_above(openai("gpt-5.6-terra", "GPT-5.6 Terra", Strong, limits(1_050_000, 128_000, 10_000), (2_000_000, 200_000, 2_500_000, 12_000_000)), 272_000),
-    dearer_above(openai("gpt-5.6-sol", "GPT-5.6 Sol", Strong, limits(1_050_000, 128_000, 10_000), (5_000_000, 500_000, 6_250_000, 30_000_000)), 272_000),
-    anthropic("claude-haiku-4-5", "Claude Haiku 4.5", limits(200_000, 64_000, 1_600), 1_000_000, 5_000_000),
-    anthropic("claude-sonnet-4-5", "Claude Sonnet 4.5", limits(200_000, 64_000, 1_600), 3_000_000, 15_000_000),
-    anthropic("claude-sonnet-4-6", "Claude Sonnet 4.6", limits(200_000, 64_000, 1_600), 3_000_000, 15_000_000),
-    anthropic("claude-opus-4-8", "Claude Opus 4.8", limits(1_000_000, 128_000, 5_000), 5_000_000, 25_000_000),
-    anthropic("claude-sonnet-5", "Claude Sonnet 5", limits(1_000_000, 128_000, 5_000), 2_000_000, 10_000_000),
-    anthropic("claude-opus-5", "Claude Opus 5", limits(1_000_000, 128_000, 5_000), 5_000_000, 25_000_000),
+    told(openai("gpt-4.1-mini", "GPT-4.1 mini", Good, limits(1_047_576, 32_768, 2_500), (400_000, 100_000, 400_000, 1_600_000)), Reasoning::None),
+    told(openai("gpt-4.1", "GPT-4.1", Strong, limits(1_047_576, 32_768, 1_536), (2_000_000, 500_000, 2_000_000, 8_000_000)), Reasoning::None),
+    thinking(openai("gpt-5-mini", "GPT-5 mini", Good, limits(400_000, 128_000, 2_500), (250_000, 25_000, 250_000, 2_000_000))),
+    thinking(openai("gpt-5.3-codex", "GPT-5.3-Codex", Strong, limits(400_000, 128_000, 2_500), (1_750_000, 175_000, 1_750_000, 14_000_000))),
+    thinking(dearer_above(openai("gpt-5.4", "GPT-5.4", Strong, limits(1_050_000, 128_000, 10_000), (2_500_000, 250_000, 2_500_000, 15_000_000)), 272_000)),
+    thinking(openai("gpt-5.4-mini", "GPT-5.4 mini", Good, limits(400_000, 128_000, 2_500), (750_000, 75_000, 750_000, 4_500_000))),
+    thinking(dearer_above(openai("gpt-5.6-luna", "GPT-5.6 Luna", Good, limits(1_050_000, 128_000, 10_000), (200_000, 20_000, 250_000, 1_200_000)), 200_000)),
+    thinking(dearer_above(openai("gpt-5.6-terra", "GPT-5.6 Terra", Strong, limits(1_050_000, 128_000, 10_000), (2_000_000, 200_000, 2_500_000, 12_000_000)), 272_000)),
+    thinking(dearer_above(openai("gpt-5.6-sol", "GPT-5.6 Sol", Strong, limits(1_050_000, 128_000, 10_000), (5_000_000, 500_000, 6_250_000, 30_000_000)), 272_000)),
+    told(anthropic("claude-haiku-4-5", "Claude Haiku 4.5", limits(200_000, 64_000, 1_600), 1_000_000, 5_000_000), Reasoning::Budget),
+    told(anthropic("claude-sonnet-4-5", "Claude Sonnet 4.5", limits(200_000, 64_000, 1_600), 3_000_000, 15_000_000), Reasoning::Budget),
+    told(anthropic("claude-sonnet-4-6", "Claude Sonnet 4.6", limits(200_000, 64_000, 1_600), 3_000_000, 15_000_000), Reasoning::Adaptive),
+    told(anthropic("claude-opus-4-8", "Claude Opus 4.8", limits(1_000_000, 128_000, 5_000), 5_000_000, 25_000_000), Reasoning::Adaptive),
+    told(anthropic("claude-sonnet-5", "Claude Sonnet 5", limits(1_000_000, 128_000, 5_000), 2_000_000, 10_000_000), Reasoning::Adaptive),
+    told(anthropic("claude-opus-5", "Claude Opus 5", limits(1_000_000, 128_000, 5_000), 5_000_000, 25_000_000), Reasoning::Adaptive),
     through_gateway("google-ai-studio/gemini-3.5-flash", "Gemini 3.5 Flash", limits(1_048_576, 65_536, 1_120), 1_500_000, 150_000, 9_000_000),
 ];
 
@@ -189,6 +203,18 @@ mod tests {
             );
         }
         assert!(MODELS.iter().all(|model| !model.id.contains("gemma-3")));
+    }
+
+    #[test]
+    fn a_model_that_thinks_bounds_its_replies_by_their_other_name() {
+        let field = |id| model_by_id(id).unwrap().chat_limit();
+        assert_eq!(field("gpt-4.1"), "max_tokens");
+        for model in MODELS.iter().filter(|model| model.id.starts_with("gpt-5")) {
+            assert_eq!(model.chat_limit(), "max_completion_tokens", "{}", model.id);
+        }
+        let elsewhere = |model: &&Model| model.provider != Provider::Openai;
+        let named = |model: &Model| model.completion_tokens;
+        assert!(!MODELS.iter().filter(elsewhere).any(named));
     }
 
     #[test]

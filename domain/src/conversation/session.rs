@@ -17,7 +17,7 @@
 mod naming;
 mod state;
 
-pub use naming::{branch, title};
+pub use naming::{branch, title, title_said};
 pub use state::{Answer, AwaitedRows, Begun, BoundWorkspace, LiveTask, Prompt, Session, Utterance};
 
 use super::row::{AnswerBody, Author, BodyRef, NoticeBody, RowBody, TextBody};
@@ -185,6 +185,7 @@ impl Machine for SessionMachine {
                 s.prompts.iter().map(Prompt::view).collect::<Vec<_>>(),
                 s.task.as_ref().map(|task| task.id.clone()),
                 s.activity.clone(),
+                s.begun.as_ref().map(|begun| begun.intent.title.clone()),
             )
         };
         if seen(&before) != seen(state) {
@@ -351,6 +352,12 @@ impl Step<'_> {
     fn task_changed(&mut self, view: TaskView) {
         let state = view.state;
         let live = self.is_live(&view.id);
+        // A conversation is called what its first task is called.
+        if let Some(begun) = &mut self.session.begun
+            && begun.intent.task == view.id
+        {
+            begun.intent.title.clone_from(&view.title);
+        }
         self.output.push(SessionOutput::PutTask(Box::new(view)));
         if !live {
             return;

@@ -24,6 +24,11 @@ pub enum TaskCall {
         /// When the limit resets.
         until: Timestamp,
     },
+    /// Call it so: a model found a title for it. A task that is over is answered as it is.
+    SetTitle {
+        /// The title, cut to its limit.
+        title: String,
+    },
     /// Close a conversation-mode task; 409 `not_open` unless it awaits input. One that is closed
     /// stays so: repeating it is harmless.
     Close {

@@ -70,6 +70,11 @@ pub enum TaskLocal {
         /// When the limit resets.
         until: Timestamp,
     },
+    /// Somebody found a title for it.
+    SetTitle {
+        /// The title.
+        title: String,
+    },
 }
 
 impl Named for TaskLocal {
@@ -78,6 +83,7 @@ impl Named for TaskLocal {
             Self::Cancel { .. } => "cancel",
             Self::Close { .. } => "close",
             Self::ModelWaits { .. } => "model_waits",
+            Self::SetTitle { .. } => "set_title",
         }
     }
 }
@@ -93,6 +99,7 @@ impl Machine for TaskMachine {
             task: state,
             turn,
             send: Vec::new(),
+            renamed: false,
         };
         step.take(input);
         let send = step.finish(before);
@@ -129,19 +136,22 @@ struct Step<'a> {
     task: &'a mut Task,
     turn: &'a mut Turn,
     send: Vec<(Address, Message)>,
+    /// Whether it is called otherwise now.
+    renamed: bool,
 }
 
 impl Step<'_> {
     fn finish(mut self, before: (TaskState, Visible)) -> Vec<(Address, Message)> {
         let moved = before.0 != self.task.state || self.task.rev == 0;
-        if self.task.intent.is_some() && (moved || before.1 != visible(self.task)) {
+        let seen = moved || self.renamed || before.1 != visible(self.task);
+        if self.task.intent.is_some() && seen {
             self.task.rev += 1;
             if let Some(view) = self.task.view() {
                 let view = Box::new(view);
                 self.tell_session(Message::TaskChanged(view.clone()));
                 // The index finds tasks and tells those that are over from those that are not; each
                 // step of the way would be a row written that nobody looks at.
-                if self.task.rev == 1 || moved && self.task.state.is_terminal() {
+                if self.task.rev == 1 || self.renamed || moved && self.task.state.is_terminal() {
                     self.send.push((Address::Index, Message::TaskIndexed(view)));
                 }
             }
@@ -162,6 +172,7 @@ impl Step<'_> {
             Input::Local(TaskLocal::ModelWaits { attempt, until }) => {
                 self.model_waits(attempt, until);
             }
+            Input::Local(TaskLocal::SetTitle { title }) => self.set_title(title),
             Input::DeadlinePassed => self.deadline_passed(),
         }
     }
@@ -217,6 +228,16 @@ impl Step<'_> {
             }
             Message::NodeBack => self.node_back(),
             _ => {}
+        }
+    }
+
+    fn set_title(&mut self, title: String) {
+        if let Some(intent) = &mut self.task.intent
+            && !self.task.state.is_terminal()
+            && intent.title != title
+        {
+            self.renamed = true;
+            intent.title = title;
         }
     }
 

@@ -4,3 +4,4 @@ mod answers;
 mod found;
 mod scene;
 mod settling;
+mod title;

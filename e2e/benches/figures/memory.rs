@@ -10,7 +10,29 @@ use crate::report::{Aim, Figure};
 
 const WORKSPACES: usize = 10;
 
+/// Fresh starts of everything.
+const SAMPLES: usize = 3;
+
 pub(crate) async fn measure() -> Result<Vec<Figure>> {
+    let mut samples: [Vec<f64>; 5] = Default::default();
+    for _ in 0..SAMPLES {
+        for (of_one, sample) in samples.iter_mut().zip(sample_all().await?) {
+            of_one.push(sample);
+        }
+    }
+    let [agent, workspace, server, idle, busy] = samples;
+    let figure = |name, samples| Figure::new(name, "MB", samples);
+    Ok(vec![
+        figure("vm-agent, idle", agent).aim(Aim::AtMost(10.0)),
+        figure("vm-agent, for each of 10 workspaces", workspace).aim(Aim::AtMost(4.0)),
+        figure("server's node, idle", server),
+        figure("workerd, idle", idle),
+        figure("workerd, after 10 conversations", busy),
+    ])
+}
+
+/// One start: the figures in the order of [`measure`].
+async fn sample_all() -> Result<[f64; 5]> {
     let mut stack = Stack::start_with(StackOptions {
         web: true,
         max_workspaces: Some(WORKSPACES as u32),
@@ -47,21 +69,13 @@ pub(crate) async fn measure() -> Result<Vec<Figure>> {
     for supervisor in supervisors {
         beside += own_megabytes(supervisor)?;
     }
-    Ok(vec![
-        figure("vm-agent, idle", idle).aim(Aim::AtMost(10.0)),
-        figure(
-            "vm-agent, for each of 10 workspaces",
-            (busy - idle + beside) / WORKSPACES as f64,
-        )
-        .aim(Aim::AtMost(4.0)),
-        figure("server's node, idle", server_idle),
-        figure("workerd, idle", workerd_idle),
-        figure("workerd, after 10 conversations", megabytes(workerd)?),
+    Ok([
+        idle,
+        (busy - idle + beside) / WORKSPACES as f64,
+        server_idle,
+        workerd_idle,
+        megabytes(workerd)?,
     ])
-}
-
-fn figure(name: &str, megabytes: f64) -> Figure {
-    Figure::new(name, "MB", vec![megabytes])
 }
 
 /// What a process holds, what it shares with others included.

@@ -64,6 +64,11 @@ impl Figure {
         self
     }
 
+    /// Whether the median is as it should be, where something is said of that.
+    fn is_met(&self) -> Option<bool> {
+        self.aim.map(|aim| aim.is_met(self.samples.at(0.5)))
+    }
+
     fn ratio(&self) -> Option<f64> {
         let (_, peer) = self.peer.as_ref()?;
         Some(self.samples.at(0.5) / peer.at(0.5))
@@ -122,7 +127,7 @@ impl Report {
                         }),
                         "ratio": figure.ratio(),
                         "aim": figure.aim.map(|aim| aim.to_string()),
-                        "met": figure.aim.map(|aim| aim.is_met(figure.samples.at(0.5))),
+                        "met": figure.is_met(),
                     })
                 })
                 .collect()
@@ -176,6 +181,26 @@ impl Display for Report {
                 .collect();
             writeln!(out, "{}", cells.join("  ").trim_end())?;
         }
+        self.write_verdict(out)
+    }
+}
+
+impl Report {
+    /// Which aims are met and which are missed.
+    fn write_verdict(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        for (verdict, wanted) in [("met", true), ("missed", false)] {
+            let names: Vec<String> = self
+                .groups
+                .iter()
+                .flat_map(|(group, figures)| figures.iter().map(move |figure| (group, figure)))
+                .filter(|(_, figure)| figure.is_met() == Some(wanted))
+                .map(|(group, figure)| format!("{group}: {}", figure.name))
+                .collect();
+            writeln!(out, "\naims {verdict}: {}", names.len())?;
+            for name in names {
+                writeln!(out, "  {name}")?;
+            }
+        }
         Ok(())
     }
 }
@@ -188,10 +213,10 @@ fn line(group: &str, figure: &Figure) -> [String; 7] {
         String::new()
     };
     let aim = figure.aim.map(|aim| {
-        let mark = if aim.is_met(samples.at(0.5)) {
-            ""
-        } else {
+        let mark = if figure.is_met() == Some(false) {
             "  missed"
+        } else {
+            ""
         };
         format!("{aim}{mark}")
     });

@@ -2,6 +2,7 @@
 //!
 //! They lie in one folder for all tests, so that each is fetched from npm once.
 
+pub mod alone;
 pub mod hosted;
 
 use std::path::PathBuf;

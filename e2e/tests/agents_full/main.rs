@@ -1,11 +1,9 @@
 //! What takes too long for every run: `scripts/test --full`.
 //!
-//! - here: further agents do the main job;
-//! - [`alone`]: the official programs by themselves, with nothing but a model token.
-
-mod alone;
+//! Further agents do the main job, and one works by itself with nothing but a model token.
 
 use sam_e2e::Result;
+use sam_e2e::agents::alone::Scene;
 use sam_e2e::agents::hosted;
 
 #[tokio::test]
@@ -16,4 +14,22 @@ async fn opencode_fixes_the_sample_by_the_rules_it_is_given() -> Result {
 #[tokio::test]
 async fn goose_is_installed_and_fixes_the_sample() -> Result {
     hosted::goose().await
+}
+
+#[tokio::test]
+async fn opencode_run_works_with_a_model_token_alone_also_on_claude() -> Result {
+    let scene = Scene::open().await?;
+    let own = scene
+        .opencode("opencode", "gpt-4.1", "openai/chat/completions")
+        .await?;
+    scene.repairs(&own).await?;
+    let crossed = scene
+        .opencode(
+            "opencode-on-claude",
+            "claude-haiku-4-5",
+            "anthropic/v1/messages",
+        )
+        .await?;
+    scene.repairs(&crossed).await?;
+    scene.every_call_is_recorded().await
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use sam_domain::tool_profile::ToolProfile;
+use sam_harness::transcript::Redactor;
 use serde_json::{Map, Value};
 
 /// The name of the platform's server.
@@ -84,6 +85,25 @@ pub(super) struct ServerSpec {
     pub(super) endpoint: Endpoint,
     /// Which of its tools are offered; none for all.
     pub(super) profile: Option<ToolProfile>,
+}
+
+impl ServerSpec {
+    /// What it is told that nobody else may read.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        match &self.endpoint {
+            // Of "Bearer x" also x alone.
+            Endpoint::Http { headers, .. } => headers
+                .iter()
+                .flat_map(|(_, value)| [value.as_str(), value.rsplit(' ').next().unwrap_or(value)])
+                .map(str::to_owned)
+                .collect(),
+            Endpoint::Stdio { env, .. } => env
+                .iter()
+                .filter(|(name, _)| Redactor::is_secret(name))
+                .map(|(_, value)| value.clone())
+                .collect(),
+        }
+    }
 }
 
 /// The servers of the command line, the platform's first, then by name.
@@ -320,6 +340,7 @@ mod tests {
             (names(&platform), platform[0].profile),
             (vec![PLATFORM.to_owned()], Some(ToolProfile::Workspace))
         );
+        assert_eq!(platform[0].secrets(), ["Bearer t", "t"]);
         assert!(distinct([platform.clone(), platform].concat()).is_err());
     }
 }

@@ -134,6 +134,12 @@ impl Servers {
         })
     }
 
+    /// What the servers are told that nobody else may read.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        let secrets = self.servers.iter().flat_map(|server| server.spec.secrets());
+        secrets.collect()
+    }
+
     /// Whether there are any.
     pub(crate) fn is_empty(&self) -> bool {
         self.servers.is_empty()

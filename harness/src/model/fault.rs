@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use sam_dialects::ApiError;
+use sam_dialects::{ApiError, ErrorKind};
 
 /// What went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,39 +171,42 @@ impl FaultKind {
             return Self::ContextFull;
         }
         match error.code.as_deref().unwrap_or_default() {
-            "insufficient_quota" | "billing_hard_limit_reached" => return Self::QuotaExhausted,
-            "rate_limit_exceeded" | "rate_limit_error" => return Self::RateLimited,
-            "overloaded_error" | "overloaded" | "engine_overloaded" => return Self::Overloaded,
-            "invalid_api_key"
-            | "authentication_error"
-            | "permission_error"
-            | "upstream_refused_key" => return Self::KeyRefused,
-            "invalid_request_error" if error.status.is_none() => return Self::RequestRefused,
+            "billing_hard_limit_reached" => return Self::QuotaExhausted,
+            "engine_overloaded" => return Self::Overloaded,
+            "upstream_refused_key" => return Self::KeyRefused,
             "model_not_configured" | "model_misconfigured" => return Self::RequestRefused,
             "upstream_unreachable" | "control_plane_unreachable" => return Self::Unreachable,
             "upstream_broke_off" | "upstream_failed" => return Self::BrokeOff,
             "upstream_silent" | "upstream_timeout" => return Self::Silent,
             "upstream_malformed" => return Self::NotAReply,
+            // A type that says less than the status.
+            "invalid_request_error" if error.status.is_some() => {
+                let bare = ApiError {
+                    code: None,
+                    ..error.clone()
+                };
+                return Self::of(&bare);
+            }
             _ => {}
         }
-        match error.status {
-            Some(401 | 403) => Self::KeyRefused,
-            Some(402) => Self::QuotaExhausted,
-            Some(404) => Self::NotFound,
-            Some(429) => Self::RateLimited,
-            Some(503 | 529) => Self::Overloaded,
-            Some(408 | 409 | 425 | 500..=599) | None => Self::ServerError,
-            Some(_) => Self::RequestRefused,
+        match (error.kind(), error.status) {
+            (_, Some(409 | 425)) => Self::ServerError,
+            (ErrorKind::Server, Some(..=499)) => Self::RequestRefused,
+            (ErrorKind::Server | ErrorKind::Timeout, _) => Self::ServerError,
+            (ErrorKind::ContextExceeded, _) => Self::ContextFull,
+            (ErrorKind::Authentication | ErrorKind::Permission, _) => Self::KeyRefused,
+            (ErrorKind::Quota, _) => Self::QuotaExhausted,
+            (ErrorKind::NotFound, _) => Self::NotFound,
+            (ErrorKind::RateLimit, _) => Self::RateLimited,
+            (ErrorKind::Overloaded, _) => Self::Overloaded,
+            (ErrorKind::InvalidRequest | ErrorKind::TooLarge, _) => Self::RequestRefused,
         }
     }
 }
 
-/// Whether a request was refused because the conversation is too long. Only
-/// some APIs have a code for it.
+/// Whether a request was refused because the conversation is too long, in the
+/// words of APIs that have no code for it.
 fn is_too_long(error: &ApiError) -> bool {
-    if error.code.as_deref() == Some("context_length_exceeded") {
-        return true;
-    }
     let message = error.message.to_ascii_lowercase();
     let words = [
         "prompt is too long",
@@ -295,6 +298,14 @@ mod tests {
         check(None, "overloaded_error", FaultKind::Overloaded);
         check(None, "upstream_broke_off", FaultKind::BrokeOff);
         check(None, "busy", FaultKind::ServerError);
+        // Responses reports within a stream what others answer with a status.
+        check(None, "server_is_overloaded", FaultKind::Overloaded);
+        check(None, "slow_down", FaultKind::RateLimited);
+        check(None, "billing_error", FaultKind::QuotaExhausted);
+        check(None, "context_length_exceeded", FaultKind::ContextFull);
+        check(None, "invalid_request_error", FaultKind::RequestRefused);
+        check(Some(404), "invalid_request_error", FaultKind::NotFound);
+        check(Some(409), "", FaultKind::ServerError);
     }
 
     #[test]

@@ -16,8 +16,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use sam_dialects::conversation::{Effort, Message, Reasoning, Reply, ReplyEvent, Request, Tool};
-use sam_dialects::{Dialect, Target, write_request};
+use sam_dialects::conversation::{
+    Effort, Message, Reasoning, Reply, ReplyEvent, Request, Tool, ToolChoice,
+};
+use sam_dialects::{Dialect, Target, Usage, write_request};
+use sam_domain::catalogue::price::{MicroDollars, Prices};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use fault::{Fault, FaultKind};
@@ -25,6 +28,7 @@ pub(crate) use recorded::{Came, Recorded, RecordedReply};
 
 use crate::cli::ModelArgs;
 use crate::model::retry::{Patience, Retry};
+use crate::price;
 
 /// The bound of a reply where one has to be named and none was given.
 const STANDARD_OUTPUT: u64 = 16_384;
@@ -141,6 +145,8 @@ pub(crate) struct ModelClient {
     model: String,
     reasoning: Reasoning,
     max_output: Option<u64>,
+    /// What tokens cost, when it was said.
+    price: Option<Prices>,
     clocks: Clocks,
     patience: Patience,
     /// Replies that are repeated instead of asked for.
@@ -185,6 +191,7 @@ impl ModelClient {
                 ..Reasoning::default()
             },
             max_output: args.max_output,
+            price: args.price,
             clocks: Clocks {
                 first_byte: Duration::from_secs(args.first_byte_timeout),
                 idle: Duration::from_secs(args.idle_timeout),
@@ -202,6 +209,12 @@ impl ModelClient {
     pub(crate) fn recorded(mut self, replies: Recorded) -> Self {
         self.recorded = Some(replies);
         self
+    }
+
+    /// What a reply cost, where the price of the session's model is known.
+    pub(crate) fn cost(&self, settings: &Settings, usage: Usage) -> Option<MicroDollars> {
+        let model = settings.get(MODEL).unwrap_or(&self.model);
+        price::cost(model, self.price.as_ref(), usage)
     }
 
     /// How the recorded replies went, if it gives some.
@@ -311,6 +324,8 @@ impl ModelClient {
             stream: true,
             messages: messages.to_vec(),
             tools: tools.to_vec(),
+            // Some servers offer tools only when the choice is said aloud.
+            tool_choice: (!tools.is_empty()).then_some(ToolChoice::Auto),
             max_output: self.max_output,
             reasoning,
             ..Request::default()

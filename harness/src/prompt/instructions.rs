@@ -1,9 +1,10 @@
 //! The project's instructions for agents: AGENTS.md and CLAUDE.md.
 //!
-//! Those at the top are given in full, within a bound; those below count for
-//! what lies beside and below them, and are named, to be read when work goes
-//! there.
+//! Those at the top are given in full, within a bound, after those of the
+//! folders above it in the same repository; those below count for what lies
+//! beside and below them, and are named, to be read when work goes there.
 
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -22,8 +23,9 @@ const MAX_DEPTH: usize = 8;
 pub(super) fn of(workspace: &Workspace) -> Vec<String> {
     let mut parts = Vec::new();
     let mut texts: Vec<String> = Vec::new();
-    for name in NAMES {
-        let Some(text) = read(workspace, name) else {
+    let own = NAMES.map(|name| (name.to_owned(), read(workspace, name)));
+    for (name, text) in above(workspace.root()).into_iter().chain(own) {
+        let Some(text) = text else {
             continue;
         };
         // One is often a copy of the other, or only points to it.
@@ -54,12 +56,49 @@ pub(super) fn of(workspace: &Workspace) -> Vec<String> {
     parts
 }
 
+/// The files of the folders above in the same repository, the outermost first.
+fn above(root: &Path) -> Vec<(String, Option<String>)> {
+    if root.join(".git").exists() {
+        return Vec::new();
+    }
+    let mut folders: Vec<&Path> = root.ancestors().skip(1).collect();
+    let Some(top) = folders
+        .iter()
+        .position(|folder| folder.join(".git").exists())
+    else {
+        return Vec::new();
+    };
+    folders.truncate(top + 1);
+    let up = |steps: usize| "../".repeat(steps);
+    let files = (1_usize..)
+        .zip(folders)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev();
+    files
+        .flat_map(|(steps, folder)| {
+            NAMES.map(|name| {
+                let path = folder.join(name);
+                // A link could lead anywhere.
+                let regular = path.symlink_metadata().is_ok_and(|found| found.is_file());
+                let file = regular.then(|| File::open(&path).ok()).flatten();
+                let name = format!("{}{name}", up(steps));
+                let text = file.and_then(|file| bounded(file, &name));
+                (name, text)
+            })
+        })
+        .collect()
+}
+
 fn read(workspace: &Workspace, name: &str) -> Option<String> {
     let dir = workspace.dir();
     if !dir.metadata(name).ok()?.is_file() {
         return None;
     }
-    let file = dir.open(Path::new(name)).ok()?;
+    bounded(dir.open(Path::new(name)).ok()?, name)
+}
+
+fn bounded(file: impl Read, name: &str) -> Option<String> {
     let mut bytes = Vec::new();
     let limit = u64::try_from(MAX_FILE)
         .unwrap_or(u64::MAX)
@@ -163,5 +202,32 @@ mod tests {
         let part = parts.first().unwrap();
         assert!(part.ends_with("read the file]") && part.len() < MAX_FILE + 500);
         assert!(!part.contains("hunter2"));
+    }
+
+    #[test]
+    fn files_above_count_as_far_as_the_repository_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("repository/apps/web");
+        std::fs::create_dir_all(&root).unwrap();
+        std::fs::write(dir.path().join("AGENTS.md"), "of another").unwrap();
+        std::fs::write(dir.path().join("repository/AGENTS.md"), "of all").unwrap();
+        std::fs::write(dir.path().join("repository/apps/CLAUDE.md"), "of apps").unwrap();
+        std::fs::write(root.join("AGENTS.md"), "of web").unwrap();
+        let parts = || of(&Workspace::open(&root).unwrap());
+        assert_eq!(parts().len(), 1, "no repository, nothing above");
+        std::fs::create_dir(dir.path().join("repository/.git")).unwrap();
+        let ends = [
+            "(../../AGENTS.md):\n\nof all",
+            "(../CLAUDE.md):\n\nof apps",
+            "(AGENTS.md):\n\nof web",
+        ];
+        let got = parts();
+        assert_eq!(got.len(), ends.len(), "{got:?}");
+        for (part, end) in got.iter().zip(ends) {
+            assert!(part.ends_with(end), "{part}");
+        }
+        // A repository of one's own is all there is.
+        std::fs::create_dir(root.join(".git")).unwrap();
+        assert_eq!(parts().len(), 1);
     }
 }

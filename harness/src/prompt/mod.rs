@@ -123,6 +123,9 @@ fn facts(workspace: &Workspace, guard: &Guard) -> String {
     if kept.writes {
         fact("commands can write only below the directory and in temporary folders".to_owned());
     }
+    if kept.reads {
+        fact("commands can read only there, the system and its tools".to_owned());
+    }
     if kept.network {
         fact("commands have no network, not even loopback".to_owned());
     }

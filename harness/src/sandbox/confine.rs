@@ -17,7 +17,7 @@ use landlock::{
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
-use super::{Level, probe, seccomp};
+use super::{Level, Open, probe, readable, seccomp};
 
 /// Devices that programs write to without changing anything.
 const DEVICES: [&str; 9] = [
@@ -39,6 +39,9 @@ pub(crate) struct ConfineArgs {
     /// A folder that may be written to.
     #[arg(long, value_name = "DIR")]
     write: Vec<PathBuf>,
+    /// What may be read beside that, the system and its tools.
+    #[arg(long, value_name = "PATH")]
+    read: Vec<PathBuf>,
     /// Keep signals inside.
     #[arg(long)]
     signals: bool,
@@ -54,10 +57,13 @@ pub(crate) struct ConfineArgs {
 }
 
 /// The arguments before the command.
-pub(super) fn arguments(writable: &[PathBuf], network: bool, level: &Level) -> Vec<OsString> {
+pub(super) fn arguments(open: &Open, network: bool, level: &Level) -> Vec<OsString> {
     let mut arguments = vec![OsString::from("confine")];
-    for path in writable {
+    for path in &open.writable {
         arguments.extend(["--write".into(), path.into()]);
+    }
+    for path in &open.readable {
+        arguments.extend(["--read".into(), path.into()]);
     }
     if level.guarantees.signals {
         arguments.push("--signals".into());
@@ -130,7 +136,8 @@ fn drop_capabilities() -> rustix::io::Result<()> {
 
 fn restrict_files(args: &ConfineArgs) -> Result<(), String> {
     let failed = |error: landlock::RulesetError| error.to_string();
-    let all: BitFlags<AccessFs> = AccessFs::from_write(FILES);
+    let all: BitFlags<AccessFs> = AccessFs::from_all(FILES);
+    let read: BitFlags<AccessFs> = AccessFs::from_read(FILES);
     // A device node made in a folder of one's own would be the disk itself.
     let folders = all & !(AccessFs::MakeChar | AccessFs::MakeBlock);
     let mut ruleset = Ruleset::default()
@@ -144,6 +151,8 @@ fn restrict_files(args: &ConfineArgs) -> Result<(), String> {
         .create()
         .and_then(|created| created.add_rules(path_beneath_rules(&args.write, folders)))
         .and_then(|created| created.add_rules(path_beneath_rules(DEVICES, all)))
+        .and_then(|created| created.add_rules(path_beneath_rules(&args.read, read)))
+        .and_then(|created| created.add_rules(path_beneath_rules(readable::always(), read)))
         .and_then(landlock::RulesetCreated::restrict_self)
         .map_err(failed)?;
     if status.ruleset == RulesetStatus::FullyEnforced && status.no_new_privs {

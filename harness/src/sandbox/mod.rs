@@ -3,9 +3,9 @@
 //! The strongest isolation of the machine is found once, at the start:
 //! Landlock with seccomp, else bubblewrap, else none, and each says which
 //! [`Guarantees`] it gives. A confined command writes only below the folders
-//! it is given, cannot look into or signal processes outside, and has no
-//! network unless it is allowed. Reading files is not confined: compilers and
-//! package managers read everywhere.
+//! it is given, reads only there and what is [`readable`] of the machine,
+//! cannot look into or signal processes outside, and has no network unless it
+//! is allowed.
 //!
 //! A command is confined by starting this program anew as
 //! `sam-harness confine … -- command`, which confines itself and becomes the
@@ -17,6 +17,7 @@
 
 mod confine;
 mod probe;
+mod readable;
 mod seccomp;
 
 use std::ffi::OsString;
@@ -61,6 +62,9 @@ pub(crate) struct SandboxArgs {
     /// A further folder that commands may write to, beside the workspace, its git folder and the temporary folders; ~ is the home folder. May be given more than once.
     #[arg(long, value_name = "DIR")]
     pub(crate) allow_write: Vec<PathBuf>,
+    /// A further file or folder that commands may read, beside what they may write, the system and the tools that PATH leads to; / is everything. May be given more than once.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) allow_read: Vec<PathBuf>,
 }
 
 /// What isolates commands.
@@ -80,6 +84,8 @@ pub(crate) enum Isolation {
 pub(crate) struct Guarantees {
     /// Write outside the folders it was given.
     pub(crate) writes: bool,
+    /// Read files that are neither there nor the system's nor its tools'.
+    pub(crate) reads: bool,
     /// Read the memory or environment of processes outside.
     pub(crate) processes: bool,
     /// Signal processes outside.
@@ -109,12 +115,14 @@ impl std::fmt::Display for Level {
         };
         let Guarantees {
             writes,
+            reads,
             processes,
             signals,
             network,
         } = self.guarantees;
         let kept: Vec<&str> = [
             (writes, "writes elsewhere"),
+            (reads, "people's files"),
             (processes, "other processes"),
             (signals, "signals to them"),
             (network, "the network"),
@@ -133,13 +141,20 @@ impl std::fmt::Display for Level {
     }
 }
 
+/// What is open to a command beside the system.
+#[derive(Debug, Clone, Default)]
+struct Open {
+    writable: Vec<PathBuf>,
+    readable: Vec<PathBuf>,
+}
+
 /// The sandbox of every command of this process.
 #[derive(Debug)]
 pub(crate) struct Sandbox {
     level: Level,
     network: bool,
-    /// Folders for every session.
-    writable: Vec<PathBuf>,
+    /// For every session.
+    open: Open,
     /// This program.
     executable: PathBuf,
 }
@@ -148,21 +163,25 @@ impl Sandbox {
     /// Looks at the machine. Fails when what was asked for by name is not
     /// there.
     pub(crate) fn new(args: &SandboxArgs) -> Result<Self, String> {
-        let level = probe::level(args.sandbox, args.network)?;
+        let mut level = probe::level(args.sandbox, args.network)?;
         let executable = std::env::current_exe()
             .map_err(|error| format!("this program cannot be found again: {error}"))?;
-        let mut writable = vec![std::env::temp_dir(), PathBuf::from("/tmp")];
+        let mut open = Open {
+            writable: vec![std::env::temp_dir(), PathBuf::from("/tmp")],
+            readable: Vec::new(),
+        };
         for wanted in &args.allow_write {
-            let path = expanded(wanted)?;
-            let path = path
-                .canonicalize()
-                .map_err(|error| format!("--allow-write {}: {error}", wanted.display()))?;
-            writable.push(path);
+            open.writable.push(real("--allow-write", wanted)?);
         }
+        for wanted in &args.allow_read {
+            open.readable.push(real("--allow-read", wanted)?);
+        }
+        let mut all = open.writable.iter().chain(&open.readable);
+        level.guarantees.reads &= all.all(|path| path.parent().is_some());
         Ok(Self {
             level,
             network: args.network,
-            writable,
+            open,
             executable,
         })
     }
@@ -180,12 +199,14 @@ impl Sandbox {
         program: &[&str],
         may_write: bool,
     ) -> Result<Command, String> {
-        let mut writable = Vec::new();
-        if may_write {
-            writable.push(root.to_owned());
-            writable.extend(git_folders(root));
-            writable.extend(self.writable.iter().cloned());
-        } else if !self.level.guarantees.writes {
+        let mut open = self.open.clone();
+        open.writable.insert(0, root.to_owned());
+        open.writable.extend(git_folders(root));
+        open.readable.extend(readable::repository(root));
+        if !may_write {
+            open.readable.append(&mut open.writable);
+        }
+        if !may_write && !self.level.guarantees.writes {
             return Err(
                 "in read-only mode commands run only in a sandbox, and this machine has none"
                     .to_owned(),
@@ -200,13 +221,13 @@ impl Sandbox {
             }
             Isolation::Landlock => {
                 let mut built = Command::new(&self.executable);
-                built.args(confine::arguments(&writable, self.network, &self.level));
+                built.args(confine::arguments(&open, self.network, &self.level));
                 built.args(program);
                 built
             }
             Isolation::Bubblewrap => {
                 let mut built = Command::new(probe::BUBBLEWRAP);
-                built.args(bubblewrap_arguments(&writable, self.network));
+                built.args(bubblewrap_arguments(&open, self.network));
                 built.arg("--").args(program);
                 built
             }
@@ -214,6 +235,13 @@ impl Sandbox {
         built.current_dir(root);
         Ok(built)
     }
+}
+
+/// What a flag names, without links.
+fn real(flag: &str, wanted: &Path) -> Result<PathBuf, String> {
+    let path = expanded(wanted)?;
+    path.canonicalize()
+        .map_err(|error| format!("{flag} {}: {error}", wanted.display()))
 }
 
 /// `~` and `~/…` by the home folder.
@@ -226,29 +254,32 @@ fn expanded(path: &Path) -> Result<PathBuf, String> {
         .ok_or_else(|| "~ means nothing without HOME".to_owned())
 }
 
-fn bubblewrap_arguments(writable: &[PathBuf], network: bool) -> Vec<OsString> {
+fn bubblewrap_arguments(open: &Open, network: bool) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = [
         "--die-with-parent",
         "--unshare-pid",
         "--unshare-ipc",
         "--cap-drop",
         "ALL",
-        "--ro-bind",
-        "/",
-        "/",
-        "--dev",
-        "/dev",
-        "--proc",
-        "/proc",
     ]
     .map(OsString::from)
     .into();
     if !network {
         arguments.push("--unshare-net".into());
     }
-    for path in writable {
-        arguments.extend(["--bind-try".into(), path.into(), path.into()]);
+    let mut bind = |how: &str, path: &Path| {
+        arguments.extend([how.into(), path.into(), path.into()]);
+    };
+    // What is written comes last, so that nothing read covers it.
+    for path in readable::always().iter().chain(&open.readable) {
+        bind("--ro-bind-try", path);
     }
+    for path in &open.writable {
+        bind("--bind-try", path);
+    }
+    // The folders on the way to these are made anew, and hold nothing else.
+    let last = ["--dev", "/dev", "--proc", "/proc", "--remount-ro", "/"];
+    arguments.extend(last.map(OsString::from));
     arguments
 }
 

@@ -47,7 +47,7 @@ fn none(why: &str) -> Level {
 fn landlock_level(network: bool) -> Option<Level> {
     let files = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
-        .handle_access(AccessFs::from_write(ABI::V3))
+        .handle_access(AccessFs::from_all(ABI::V3))
         .and_then(Ruleset::create);
     files.ok()?;
     let signals = can_scope_signals();
@@ -66,6 +66,7 @@ fn landlock_level(network: bool) -> Option<Level> {
         isolation: Isolation::Landlock,
         guarantees: Guarantees {
             writes: true,
+            reads: true,
             processes: true,
             signals,
             network: filter && !network,
@@ -96,7 +97,10 @@ pub(super) fn has_seccomp() -> bool {
 fn bubblewrap_level(network: bool) -> Option<Level> {
     let mut command = Command::new(BUBBLEWRAP);
     command
-        .args(super::bubblewrap_arguments(&[], network))
+        .args(super::bubblewrap_arguments(
+            &super::Open::default(),
+            network,
+        ))
         .args(["--", "true"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -105,6 +109,7 @@ fn bubblewrap_level(network: bool) -> Option<Level> {
         isolation: Isolation::Bubblewrap,
         guarantees: Guarantees {
             writes: true,
+            reads: true,
             processes: true,
             signals: true,
             network: !network,

@@ -196,7 +196,7 @@ impl Server {
         let workspace = workspace(&wanted.cwd)?;
         let servers = self.servers(wanted)?;
         let header = header(workspace.root(), Vec::new(), &self.args);
-        let begun = self.records.begin(header);
+        let begun = self.records.without(servers.secrets()).begin(header);
         let (recorded, unrecorded) = begun.map_err(RpcError::internal)?;
         if let Some(why) = unrecorded {
             eprintln!("sam-harness: {why}");
@@ -222,9 +222,10 @@ impl Server {
             if !transcript::is_id(id.as_str()) {
                 return Err(not_found(&id));
             }
-            let resumed = self.records.resume(id.as_str(), &self.args);
-            let recorded = resumed.map_err(|error| refused(&id, &error))?;
             let servers = self.servers(wanted)?;
+            let records = self.records.without(servers.secrets());
+            let resumed = records.resume(id.as_str(), &self.args);
+            let recorded = resumed.map_err(|error| refused(&id, &error))?;
             self.add(id.clone(), workspace, recorded, servers);
         }
         if replay {

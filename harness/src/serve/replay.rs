@@ -37,6 +37,8 @@ pub(super) fn replay(
 #[derive(Default)]
 struct Story {
     window: u64,
+    /// So far, in millionths of a dollar.
+    cost: u64,
     prompts: u64,
     /// How often a reply began anew, by its number.
     withdrawn: HashMap<u64, u32>,
@@ -50,10 +52,15 @@ impl Story {
                 number,
                 parts,
                 usage,
+                cost,
                 ..
             } => {
                 let mut updates = self.reply(number, &parts);
-                updates.extend(usage.map(|usage| fullness(usage.total, self.window)));
+                let cost = cost.map(|cost| {
+                    self.cost = self.cost.saturating_add(cost);
+                    self.cost
+                });
+                updates.extend(usage.map(|usage| fullness(usage.total, self.window, cost)));
                 updates
             }
             Event::Broken { number, text } if !text.is_empty() => {

@@ -1,9 +1,12 @@
 //! Tells the host what happens in a turn, and how it ended.
 
 use sam_acp::{
-    AcpSessionId, AgentLink, AgentUpdate, Chunk, ContextUsage, Notice, PermissionOption, PlanEntry,
-    PromptFault, PromptOutcome, RpcError, StopReason, TokenUsage, ToolCall, ToolCallUpdate,
+    AcpSessionId, AgentLink, AgentUpdate, Chunk, ContextUsage, Cost, Notice, PermissionOption,
+    PlanEntry, PromptFault, PromptOutcome, RpcError, StopReason, TokenUsage, ToolCall,
+    ToolCallUpdate,
 };
+
+use sam_domain::catalogue::price::MicroDollars;
 
 use crate::guard::{Asked, Person};
 use crate::limits::{TurnEnd, TurnSummary};
@@ -37,6 +40,7 @@ pub(super) fn outcome(summary: &TurnSummary) -> PromptOutcome {
             TurnEnd::MaxTurns
             | TurnEnd::MaxSeconds
             | TurnEnd::MaxTotalTokens
+            | TurnEnd::MaxCost
             | TurnEnd::Repeating => StopReason::MaxTurnRequests,
             TurnEnd::Refused => StopReason::Refusal,
             TurnEnd::Cancelled => StopReason::Cancelled,
@@ -82,12 +86,20 @@ pub(super) fn chunk(message: &str, text: &str) -> Chunk {
     }
 }
 
-/// How full a context of `window` tokens is.
-pub(super) fn fullness(used: u64, window: u64) -> AgentUpdate {
+/// How full a context of `window` tokens is, and what the session has cost.
+pub(super) fn fullness(used: u64, window: u64, cost: Option<MicroDollars>) -> AgentUpdate {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "exact up to billions of dollars"
+    )]
+    let cost = cost.map(|cost| Cost {
+        amount: cost as f64 / 1e6,
+        currency: "USD".to_owned(),
+    });
     AgentUpdate::ContextUsage(ContextUsage {
         used,
         size: window.max(used),
-        cost: None,
+        cost,
     })
 }
 
@@ -122,8 +134,8 @@ impl Observer for Watcher {
         self.send(AgentUpdate::Plan { entries });
     }
 
-    fn context(&self, used: u64) {
-        self.send(fullness(used, self.window));
+    fn context(&self, used: u64, cost: Option<MicroDollars>) {
+        self.send(fullness(used, self.window, cost));
     }
 
     fn trouble(&self, id: &str, trouble: &Trouble<'_>) {

@@ -297,6 +297,14 @@ impl Call {
         }
     }
 
+    /// Whether it changes nothing that another call could see.
+    pub(crate) fn only_looks(&self) -> bool {
+        matches!(
+            self,
+            Self::ReadFile(_) | Self::Glob(_) | Self::Grep(_) | Self::Git(_)
+        )
+    }
+
     /// The call for people.
     pub(crate) fn describe(&self, workspace: &Workspace) -> Description {
         match self {
@@ -321,7 +329,7 @@ impl Call {
     /// Runs the call.
     pub(crate) async fn run(self, context: &ToolContext<'_>) -> ToolOutput {
         match self {
-            Self::ReadFile(call) => on_files(context, move |w| call.run(w)).await,
+            Self::ReadFile(call) => on_thread(context, move |w| call.run(w)).await,
             Self::WriteFile(call) => on_files(context, move |w| call.run(w)).await,
             Self::EditFile(call) => on_files(context, move |w| call.run(w)).await,
             Self::ApplyPatch(call) => on_files(context, move |w| call.run(w)).await,
@@ -349,6 +357,14 @@ async fn on_files(
     {
         return work(context.workspace);
     }
+    on_thread(context, work).await
+}
+
+/// Works on a thread of its own, so that other calls go on meanwhile.
+async fn on_thread(
+    context: &ToolContext<'_>,
+    work: impl FnOnce(&Workspace) -> ToolOutput + Send + 'static,
+) -> ToolOutput {
     let workspace = Arc::clone(context.workspace);
     let worked = tokio::task::spawn_blocking(move || work(&workspace)).await;
     worked.unwrap_or_else(|error| ToolOutput::failed(format!("the tool failed: {error}")))

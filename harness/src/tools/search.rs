@@ -13,6 +13,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use ignore::{Walk, WalkBuilder};
 use regex::{Regex, RegexBuilder};
 use sam_acp::ToolKind;
+use sam_harness::text_file::TextFile;
 use serde::Deserialize;
 
 use crate::tools::{Description, ToolContext, ToolOutput, shorten};
@@ -82,10 +83,14 @@ impl Glob {
         let start = start(workspace, self.path.as_deref())?;
         let mut found = Vec::new();
         let mut more = false;
-        for file in Files::below(workspace, &start, stop) {
+        let mut files = Files::below(workspace, &start, stop);
+        for file in &mut files {
             // A pattern counts from where the search begins.
             let local = file.strip_prefix(&start).unwrap_or(&file);
-            if matcher.is_match(local) || matcher.is_match(&file) {
+            // The walk goes by names; what is told of lies below the handle.
+            if (matcher.is_match(local) || matcher.is_match(&file))
+                && workspace.dir().symlink_metadata(&file).is_ok()
+            {
                 if found.len() == MAX_PATHS {
                     more = true;
                     break;
@@ -94,13 +99,14 @@ impl Glob {
             }
         }
         if found.is_empty() {
-            return Ok(format!("no file matches {}", self.pattern));
+            found.push(format!("no file matches {}", self.pattern));
         }
         if more {
             found.push(format!(
                 "[only the first {MAX_PATHS}; use a narrower pattern]"
             ));
         }
+        found.extend(files.unfinished());
         Ok(found.join("\n"))
     }
 }
@@ -124,14 +130,23 @@ impl Grep {
         let filter = self.glob.as_deref().map(matcher).transpose()?;
         let start = start(workspace, self.path.as_deref())?;
         let mut hits = Vec::new();
-        for file in Files::below(workspace, &start, stop) {
+        let mut long = 0_usize;
+        let mut files = Files::below(workspace, &start, stop);
+        for file in &mut files {
             if filter
                 .as_ref()
                 .is_some_and(|filter| !filter.is_match(&file))
             {
                 continue;
             }
-            search_file(workspace, &file, &regex, &mut hits);
+            match search_file(workspace, &file, &regex, &mut hits) {
+                Searched::InPart => long += 1,
+                // One of many is passed over; the one that was meant is named.
+                Searched::Binary if file == start => {
+                    return Err(format!("{} is a binary file", shown(&file)));
+                }
+                Searched::Whole | Searched::Binary => {}
+            }
             if hits.len() > MAX_HITS {
                 hits.truncate(MAX_HITS);
                 hits.push(format!(
@@ -141,8 +156,15 @@ impl Grep {
             }
         }
         if hits.is_empty() {
-            return Ok(format!("nothing matches {}", self.pattern));
+            hits.push(format!("nothing matches {}", self.pattern));
         }
+        if long > 0 {
+            hits.push(format!(
+                "[{long} files are longer than {} MiB; only their beginning was searched]",
+                MAX_FILE >> 20
+            ));
+        }
+        hits.extend(files.unfinished());
         Ok(hits.join("\n"))
     }
 }
@@ -209,6 +231,15 @@ impl<'a> Files<'a> {
     }
 }
 
+impl Files<'_> {
+    /// What is to be said when there was too much to look at.
+    fn unfinished(&self) -> Option<String> {
+        (self.visited > MAX_VISITED).then(|| {
+            format!("[stopped after {MAX_VISITED} files and folders; search in a narrower place]")
+        })
+    }
+}
+
 impl Iterator for Files<'_> {
     type Item = PathBuf;
 
@@ -231,25 +262,48 @@ impl Iterator for Files<'_> {
     }
 }
 
-fn search_file(workspace: &Workspace, file: &Path, regex: &Regex, hits: &mut Vec<String>) {
+/// How much of a file could be searched.
+enum Searched {
+    Whole,
+    InPart,
+    Binary,
+}
+
+fn search_file(
+    workspace: &Workspace,
+    file: &Path,
+    regex: &Regex,
+    hits: &mut Vec<String>,
+) -> Searched {
     let Ok(open) = workspace.dir().open(file) else {
-        return;
+        return Searched::Whole;
     };
+    let in_part = open.metadata().is_ok_and(|found| found.len() > MAX_FILE);
     let mut bytes = Vec::new();
-    if open.take(MAX_FILE).read_to_end(&mut bytes).is_err()
-        || bytes.iter().take(8192).any(|byte| *byte == 0)
-    {
-        return;
+    if open.take(MAX_FILE).read_to_end(&mut bytes).is_err() {
+        return Searched::Whole;
     }
-    let text = String::from_utf8_lossy(&bytes);
-    for (number, line) in (1_u64..).zip(text.lines()) {
+    if in_part {
+        // Whole lines, so that no character is cut.
+        let end = bytes.iter().rposition(|byte| *byte == b'\n');
+        bytes.truncate(end.map_or(bytes.len(), |end| end + 1));
+    }
+    let Ok(text) = TextFile::read(&bytes) else {
+        return Searched::Binary;
+    };
+    for (number, line) in (1_u64..).zip(text.text().lines()) {
         if regex.is_match(line) {
             let line = shorten(line, MAX_LINE);
             hits.push(format!("{}:{number}:{line}", shown(file)));
             if hits.len() > MAX_HITS {
-                return;
+                break;
             }
         }
+    }
+    if in_part {
+        Searched::InPart
+    } else {
+        Searched::Whole
     }
 }
 
@@ -378,5 +432,37 @@ mod tests {
         assert_eq!(got.lines().count(), MAX_HITS + 1);
         let stopped = grep.run(&workspace, &AtomicBool::new(true)).unwrap();
         assert!(stopped.starts_with("nothing"));
+    }
+
+    #[test]
+    fn what_was_not_searched_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let long = vec![b'x'; usize::try_from(MAX_FILE).unwrap() + 1];
+        std::fs::write(dir.path().join("long.txt"), long).unwrap();
+        std::fs::write(dir.path().join("picture"), b"\0\0needle").unwrap();
+        let wide: Vec<u8> = "\u{feff}needle"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        std::fs::write(dir.path().join("wide.txt"), wide).unwrap();
+        let workspace = Workspace::open(dir.path()).unwrap();
+        let grep = |path: Option<&str>| {
+            let grep = Grep {
+                pattern: "needle".to_owned(),
+                path: path.map(str::to_owned),
+                glob: None,
+                ignore_case: false,
+            };
+            grep.run(&workspace, &GO)
+        };
+        let got = grep(None).unwrap();
+        assert_eq!(
+            got,
+            "wide.txt:1:needle\n[1 files are longer than 4 MiB; only their beginning was searched]"
+        );
+        assert_eq!(
+            grep(Some("picture")).unwrap_err(),
+            "picture is a binary file"
+        );
     }
 }

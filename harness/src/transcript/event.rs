@@ -124,9 +124,12 @@ pub enum Event {
         /// The model, as it calls itself.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         model: Option<String>,
-        /// What it cost.
+        /// What it took.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         usage: Option<Usage>,
+        /// The same in millionths of a US dollar, where the price was known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cost: Option<u64>,
         /// Why the model stopped, in the upstream's word or ours.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stop: Option<String>,

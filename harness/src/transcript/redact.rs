@@ -50,14 +50,22 @@ impl Redactor {
         }
     }
 
+    /// The same for these secrets, too.
+    #[must_use]
+    pub fn with(self, secrets: Vec<String>) -> Self {
+        Self::new(self.known.into_iter().chain(secrets))
+    }
+
+    /// Whether the name of a variable says that its value is secret.
+    pub fn is_secret(name: &str) -> bool {
+        let name = name.to_ascii_uppercase();
+        SECRET_NAMES.iter().any(|word| name.contains(word))
+    }
+
     /// The values of environment variables whose names say that they are secret.
     pub fn secrets_of_environment() -> Vec<String> {
-        let secret = |name: &str| {
-            let name = name.to_ascii_uppercase();
-            SECRET_NAMES.iter().any(|word| name.contains(word))
-        };
         std::env::vars_os()
-            .filter(|(name, _)| name.to_str().is_some_and(secret))
+            .filter(|(name, _)| name.to_str().is_some_and(Self::is_secret))
             .filter_map(|(_, value)| value.into_string().ok())
             .collect()
     }

@@ -60,6 +60,9 @@ pub struct State {
     pub rereads: u64,
     /// Over all replies.
     pub usage: Usage,
+    /// Over all replies whose price was known, in millionths of a US dollar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<u64>,
     /// Tokens of the conversation at the last reply, when the upstream told.
     pub context: Option<u64>,
     /// Bytes of the last request that was counted, and its tokens.
@@ -95,10 +98,14 @@ impl State {
                 number,
                 parts,
                 usage,
+                cost,
                 request,
                 ..
             } => {
                 self.replies = number.saturating_add(1);
+                self.cost = cost.map_or(self.cost, |cost| {
+                    Some(cost.saturating_add(self.cost.unwrap_or(0)))
+                });
                 if let Some(usage) = usage {
                     self.usage = self.usage.plus(*usage);
                     self.context = Some(usage.total);

@@ -10,9 +10,11 @@
 
 mod acp;
 mod context;
+mod dialects;
 mod faults;
 mod limits;
 mod run;
 mod sandbox;
 mod server;
 mod sessions;
+mod wire;

@@ -31,6 +31,11 @@ impl Outside {
         let dir = tempfile::tempdir_in(place).unwrap();
         std::fs::create_dir(dir.path().join("w")).unwrap();
         std::fs::write(dir.path().join("kept"), "kept").unwrap();
+        let keys = dir.path().join("home/.ssh");
+        std::fs::create_dir_all(&keys).unwrap();
+        std::fs::write(keys.join("id"), SECRET).unwrap();
+        let git = "[user]\n\tname = n\n\temail = e\n";
+        std::fs::write(dir.path().join("home/.gitconfig"), git).unwrap();
         let process = Command::new("sleep")
             .arg("600")
             .env("ANOTHERS_SECRET", SECRET)
@@ -66,6 +71,7 @@ impl Outside {
             .env("SAM_MODEL_URL", &server.url)
             .env("SAM_MODEL_KEY", "key-of-the-model")
             .env("SAM_MODEL", "m")
+            .env("HOME", self.path("home"))
             .env_remove("SAM_SANDBOX")
             .env_remove("SAM_PERMISSION_MODE")
             .output()
@@ -114,6 +120,19 @@ fn escapes(outside: &Outside) -> Vec<(&'static str, String)> {
         (
             "link",
             "ln -s .. up && echo x > up/linked && echo out".to_owned(),
+        ),
+        ("read", format!("grep -q kept {dir}/kept && echo out")),
+        (
+            "read through a link",
+            "ln -s .. above && grep -q kept above/kept && echo out".to_owned(),
+        ),
+        (
+            "a key of the home folder",
+            format!("grep -q {SECRET} ~/.ssh/id && echo out"),
+        ),
+        (
+            "list a folder",
+            format!("ls -A {dir}/home | grep -q ssh && echo out"),
         ),
         ("truncate", format!(": > {dir}/kept && echo out")),
         ("move", format!("mv {dir}/kept {dir}/moved && echo out")),
@@ -199,15 +218,15 @@ fn check_work(kind: &str) {
     let commands = [
         "echo a > f && mkdir d && mv f d/g && ln d/g h && rm h && cat d/g",
         "echo x > /dev/null; echo y > $(mktemp) && echo ok",
-        "git init -q . && git add . && git -c user.name=n -c user.email=e commit -qm m && git log --format=%s",
+        "git init -q . && git add . && git commit -qm m && git log --format='%s by %an'",
         "(echo a; echo b) | sort -r; cat <(echo c)",
-        "echo out > /dev/stderr; test -r /etc/passwd && echo readable",
+        "echo out > /dev/stderr; grep -q root /etc/passwd && echo readable",
     ]
     .map(str::to_owned);
     let (_, results) = outside.run(&["--sandbox", kind], &commands);
     assert_eq!(
         results,
-        ["a\n", "ok\n", "m\n", "b\na\nc\n", "out\nreadable\n"]
+        ["a\n", "ok\n", "m by n\n", "b\na\nc\n", "out\nreadable\n"]
     );
     let port = outside.listener.local_addr().unwrap().port();
     let connect = format!("exec 3<>/dev/tcp/127.0.0.1/{port} && echo connected");
@@ -220,6 +239,12 @@ fn check_work(kind: &str) {
     let allow = outside.dir.path().to_str().unwrap();
     let (_, results) = outside.run(&["--sandbox", kind, "--allow-write", allow], &[write]);
     assert_eq!(results, ["out\n"]);
+    let look = format!("cat {allow}/kept; echo x > {allow}/w/../no || echo shut");
+    let (_, results) = outside.run(&["--sandbox", kind, "--allow-read", allow], &[look]);
+    assert!(
+        results[0].starts_with("kept") && results[0].ends_with("shut\n"),
+        "{results:?}"
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A chat-completions server on a real socket that does what a test says.
+//! A model server on a real socket that does what a test says.
 //!
 //! Each connection gets one request and the next reply of the script. It
 //! shares no code with the client side under test.
@@ -174,7 +174,10 @@ impl Server {
         for step in steps {
             match step {
                 Step::Event(data) => {
-                    stream.write_all(chunk(&format!("data: {data}\n\n")).as_bytes())?;
+                    // Where events have types, they are named by them.
+                    let named = data["type"].as_str();
+                    let name = named.map_or_else(String::new, |name| format!("event: {name}\n"));
+                    stream.write_all(chunk(&format!("{name}data: {data}\n\n")).as_bytes())?;
                 }
                 Step::Done => stream.write_all(chunk("data: [DONE]\n\n").as_bytes())?,
                 Step::Comment => stream.write_all(chunk(": waiting\n\n").as_bytes())?,

@@ -179,7 +179,7 @@ fn secrets_are_not_recorded() {
         calls(
             "a",
             "bash",
-            &json!({"command": format!("echo {token} key-0123456789 $MY_TOKEN")}),
+            &json!({"command": format!("echo {token} key-0123456789 server-0123456789 $MY_TOKEN")}),
         ),
         answer("header-0123456789"),
     ]);
@@ -192,6 +192,11 @@ fn secrets_are_not_recorded() {
         "w",
         "--header",
         "x-team: header-0123456789",
+        // Nobody listens there.
+        "--mcp-url",
+        "http://127.0.0.1:9/mcp",
+        "--mcp-token",
+        "server-0123456789",
     ];
     let mut run = harness.command(&words);
     run.env("SAM_MODEL_KEY", "key-0123456789")
@@ -205,6 +210,7 @@ fn secrets_are_not_recorded() {
         "key-0123456789",
         "header-0123456789",
         "value-0123456789",
+        "server-0123456789",
     ] {
         assert!(!written.contains(secret), "{secret}");
     }

@@ -2,11 +2,13 @@
 
 use sam_domain::budget::call::BudgetCall;
 use sam_domain::conversation::call::{Idempotency, ProjectCall, SubmitReply};
+use sam_domain::conversation::session;
 use sam_domain::conversation::wire::SubmitTask;
 use sam_domain::error::ApiError;
-use sam_domain::id::Id as _;
+use sam_domain::id::{Id as _, TaskId};
 use sam_domain::task::TaskState;
 use sam_domain::task::call::TaskCall;
+use sam_domain::time::{Millis, Timestamp};
 use sam_platform::crypto::sha256_hex;
 use sam_platform::d1::task_index::{IndexedTask, TaskIndex};
 use sam_platform::http;
@@ -17,9 +19,12 @@ use crate::call::Call;
 use crate::errors::{Answer, log};
 use crate::membership::{Member, TaskMember};
 use crate::objects;
+use crate::proxy::title::{self, Untitled};
 
 /// Longest branch, tag or commit to start from, in bytes.
 const BASE_LIMIT: usize = 250;
+/// A task older than this was not made by the request that is answered with it.
+const REPEATED: Millis = Millis::seconds(2);
 
 pub(crate) async fn submit(call: &Call, member: Member) -> Answer {
     let key = idempotency_key(call)?;
@@ -36,7 +41,7 @@ pub(crate) async fn submit(call: &Call, member: Member) -> Answer {
     let agent = request.agent.as_deref().unwrap_or(&project.default_agent);
     projects::known_mode(agent, request.permission_mode)?;
     let pool = member.pool(call).await?;
-    let title = title_of(&request.prompt);
+    let (agent, words) = (agent.to_owned(), request.prompt.clone());
     let body = words::keep(call, &project.id, &mut request.prompt).await?;
     let reply: SubmitReply = objects::project(
         call,
@@ -60,10 +65,10 @@ pub(crate) async fn submit(call: &Call, member: Member) -> Answer {
     // newer versions of this row, so a failure here only delays that.
     let row = IndexedTask {
         id: reply.task.clone(),
-        project_id: project.id,
+        project_id: project.id.clone(),
         session_id: reply.session.clone(),
         created_by: member.id().clone(),
-        title,
+        title: session::title(&words),
         state: TaskState::Queued.word().to_owned(),
         rev: 0,
         created_at: call.now,
@@ -71,6 +76,20 @@ pub(crate) async fn submit(call: &Call, member: Member) -> Answer {
     };
     if let Err(error) = TaskIndex(&call.database()?).put(&row).await {
         log(&error.to_string());
+    }
+    // A request that is repeated is answered with the task of then, which has its title.
+    if row.id > TaskId::mint(Timestamp(call.now.0.saturating_sub(REPEATED.0)), 0) {
+        title::begin(
+            call,
+            Untitled {
+                user: row.created_by,
+                project: row.project_id,
+                session: row.session_id,
+                task: row.id,
+                agent,
+                words,
+            },
+        );
     }
     Ok(http::json(202, &reply))
 }
@@ -90,12 +109,6 @@ fn check_base(base: &str) -> Result<(), ApiError> {
         ));
     }
     Ok(())
-}
-
-/// The first line of what was asked.
-fn title_of(prompt: &str) -> String {
-    let line = prompt.trim().lines().next().unwrap_or_default();
-    line.chars().take(200).collect()
 }
 
 pub(crate) async fn list(call: &Call, member: Member) -> Answer {
@@ -164,11 +177,5 @@ mod tests {
         for bad in ["", "--upload-pack=x", "a b", "a..b", "HEAD~1", "x\n", "a:b"] {
             assert!(check_base(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_title_is_the_first_line() {
-        assert_eq!(title_of("\n Fix it \nand more"), "Fix it ");
-        assert_eq!(title_of(&"x".repeat(500)).len(), 200);
     }
 }

@@ -11,7 +11,7 @@ use sam_domain::catalogue::changes::Role;
 use sam_domain::catalogue::model::{self as catalogue, Model, Provider};
 use sam_domain::catalogue::models::MODELS;
 use sam_domain::error::ApiError;
-use sam_domain::id::CredentialId;
+use sam_domain::id::{CredentialId, ProjectId, UserId};
 use sam_domain::provider::address::{self, Reach};
 use sam_domain::provider::key::{HeldKey, Resolution, Scope, resolve};
 use sam_domain::provider::route::{KeySource, Platform, Route, Unrouted, route};
@@ -40,9 +40,19 @@ impl Access {
     /// What the calls of a workspace rest on; refused while nobody has chosen who pays.
     pub(crate) async fn of(call: &Call, claims: &Claims) -> Result<Self, Failed> {
         let agent = claims.agt.as_deref().unwrap_or(DEFAULT_AGENT);
+        Self::for_agent(call, &claims.usr, &claims.prj, agent).await
+    }
+
+    /// What the calls on behalf of a person's agent in a project rest on.
+    pub(crate) async fn for_agent(
+        call: &Call,
+        user: &UserId,
+        project: &ProjectId,
+        agent: &str,
+    ) -> Result<Self, Failed> {
         let installation = Installation::of(&call.env)?;
         let database = call.database()?.recent(call.now);
-        let held = model_access::read(&database, &claims.usr, Some(&claims.prj), agent).await?;
+        let held = model_access::read(&database, user, Some(project), agent).await?;
         let (person, administrator) = (held.person.as_ref(), held.administrator.as_ref());
         let (mode, _) = chosen(
             person.map(|it| it.mode),

@@ -126,22 +126,36 @@ pub(super) async fn admit(
     body: &mut Vec<u8>,
 ) -> Result<Result<Admission, Response>, Failed> {
     let claims = wanted.claims;
+    let scope = CallScope {
+        user: claims.usr.clone(),
+        project: claims.prj.clone(),
+        session: claims.ses.clone(),
+        task: claims.tsk.clone(),
+        attempt: claims.attempt,
+        model: wanted.model.id.to_string(),
+    };
+    let reserved = reserve(call, scope, wanted.dialect, wanted.model, body).await?;
+    Ok(reserved.map_err(|refusal| refuse(call, wanted, &refusal)))
+}
+
+/// Reserves what a call may use, and caps the request, which speaks so, to it.
+pub(super) async fn reserve(
+    call: &Call,
+    scope: CallScope,
+    dialect: Dialect,
+    model: &Model,
+    body: &mut Vec<u8>,
+) -> Result<Result<Admission, Refusal>, Failed> {
+    let (user, project) = (scope.user.clone(), scope.project.clone());
     let mut admission = Admission {
-        scope: CallScope {
-            user: claims.usr.clone(),
-            project: claims.prj.clone(),
-            session: claims.ses.clone(),
-            task: claims.tsk.clone(),
-            attempt: claims.attempt,
-            model: wanted.model.id.to_string(),
-        },
+        scope,
         held: [false, false],
         charge: Charge::default(),
         warnings: Vec::new(),
     };
     let holders = [
-        (HolderKind::Person, claims.usr.as_str()),
-        (HolderKind::Project, claims.prj.as_str()),
+        (HolderKind::Person, user.as_str()),
+        (HolderKind::Project, project.as_str()),
     ];
     if holders
         .iter()
@@ -150,7 +164,7 @@ pub(super) async fn admit(
         return Ok(Ok(admission));
     }
     let scan = RequestScan::read(body).map_err(unreadable)?;
-    let worst = Worst::of(&scan, body, wanted)?;
+    let worst = Worst::of(&scan, body, dialect, model)?;
     admission.charge = worst.charge;
     for (held, (kind, holder)) in admission.held.iter_mut().zip(holders) {
         let reserve = BudgetCall::Reserve {
@@ -168,9 +182,9 @@ pub(super) async fn admit(
             }
             Reserved::Refused(refusal) => {
                 if admission.held == [true, false] {
-                    give_back(call, claims.usr.as_str());
+                    give_back(call, user.as_str());
                 }
-                return Ok(Err(refuse(call, wanted, &refusal)));
+                return Ok(Err(refusal));
             }
         }
     }
@@ -188,7 +202,12 @@ struct Worst {
 }
 
 impl Worst {
-    fn of(scan: &RequestScan<'_>, body: &[u8], wanted: &Wanted<'_>) -> Result<Self, ApiError> {
+    fn of(
+        scan: &RequestScan<'_>,
+        body: &[u8],
+        dialect: Dialect,
+        model: &Model,
+    ) -> Result<Self, ApiError> {
         let unpriced = || {
             ApiError::new(
                 422,
@@ -197,8 +216,8 @@ impl Worst {
             )
             .hint("An administrator can say it: `sam admin model set`.")
         };
-        let limits = wanted.model.limits.ok_or_else(unpriced)?;
-        let facts = scan.facts(wanted.dialect).map_err(unreadable)?;
+        let limits = model.limits.ok_or_else(unpriced)?;
+        let facts = scan.facts(dialect).map_err(unreadable)?;
         let input = InputScan::read(body);
         let request = Request {
             // Of what the provider holds, no more than the model takes can be read.
@@ -211,9 +230,11 @@ impl Worst {
             output_limit: facts.max_output,
             replies: facts.replies,
         };
-        let worst_case = |request: &Request| wanted.model.worst_case(request).ok_or_else(unpriced);
+        let worst_case = |request: &Request| model.worst_case(request).ok_or_else(unpriced);
         let limit = worst_case(&request)?.output_limit;
-        let edits = scan.cap_output(wanted.dialect, limit).map_err(unreadable)?;
+        let edits = scan
+            .cap_output(dialect, limit, Some(model.chat_limit()))
+            .map_err(unreadable)?;
         // An edit makes the body longer by itself, at most.
         let longer = |(name, value): &(&str, Value)| name.len() + value.to_string().len() + 4;
         let longer: usize = edits.iter().map(longer).sum();

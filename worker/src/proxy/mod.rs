@@ -31,19 +31,22 @@ pub(crate) mod models;
 mod passing;
 mod record;
 mod request;
+pub(crate) mod title;
 pub(crate) mod upstream;
 mod wait;
 
 use futures::future::{Either, select};
+use sam_dialects::scan::InputScan;
 use sam_dialects::translate::ReplyTranslator;
 use sam_dialects::{ApiError as UpstreamError, Dialect};
 use sam_domain::access::claims::Claims;
 use sam_domain::budget::call::CallEnd;
+use sam_domain::catalogue::model::Model;
 use sam_domain::error::ApiError;
 use sam_domain::provider::key::Scope;
 use sam_platform::fetch::{self, FetchError, Incoming, Outgoing};
 use sam_platform::http;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::call::Call;
 use crate::errors::{Answer, log};
@@ -118,7 +121,7 @@ async fn exchange(call: &Call, token: &ModelToken, client: Dialect) -> Answer {
     let outgoing = Outgoing {
         method: "POST",
         url: &upstream.endpoint(upstream.dialect.path(), query),
-        headers: headers(call, &upstream, &token.claims, translated),
+        headers: headers(call, &upstream, translated, || named(&token.claims)),
         body: Some(std::mem::take(&mut prepared.body)),
         first_byte_within: upstream.silence,
     };
@@ -183,7 +186,7 @@ async fn exchange(call: &Call, token: &ModelToken, client: Dialect) -> Answer {
 /// What is sent to an upstream.
 fn prepare(asked: &Asked<'_>, upstream: &Upstream, call: &Call) -> Result<Prepared, ApiError> {
     let (id, now) = (call.id.to_string(), call.now.0 / 1000);
-    asked.prepare(upstream.dialect, &upstream.model, &id, now)
+    asked.prepare(&upstream.target(), &upstream.model, &id, now)
 }
 
 /// Refuses answers that must not be passed on.
@@ -251,26 +254,21 @@ async fn document(
     Ok(response)
 }
 
-/// Counts tokens where the upstream can.
+/// Counts tokens where the upstream can, and else says about how many they are.
 pub(crate) async fn count_tokens(call: &Call, token: ModelToken) -> Answer {
     let bytes = http::read_body(&call.request, REQUEST_LIMIT).await?;
     let asked = Asked::read(&bytes, Dialect::Messages)?;
     let access = Access::of(call, &token.claims).await?;
     let upstream = access.upstream(call, Dialect::Messages, asked.model())?;
     if upstream.dialect != Dialect::Messages {
-        return Err(ApiError::new(
-            404,
-            "not_counted",
-            "The model endpoint does not count tokens before it is asked.",
-        )
-        .into());
+        return Ok(estimated(&bytes, &upstream.catalogued));
     }
     let prepared = prepare(&asked, &upstream, call)?;
     let url = upstream.endpoint("messages/count_tokens", call.url.query());
     let outgoing = Outgoing {
         method: "POST",
         url: &url,
-        headers: headers(call, &upstream, &token.claims, false),
+        headers: headers(call, &upstream, false, || named(&token.claims)),
         body: Some(prepared.body),
         first_byte_within: upstream.silence,
     };
@@ -280,10 +278,26 @@ pub(crate) async fn count_tokens(call: &Call, token: ModelToken) -> Answer {
     check(incoming.status, &upstream)?;
     let (status, headers) = (incoming.status, passed_headers(&incoming));
     let body = whole(incoming).await?;
-    Ok(worker::ResponseBuilder::new()
+    let mut response = worker::ResponseBuilder::new()
         .with_status(status)
-        .with_headers(safe(&headers))
-        .from_bytes(body)?)
+        .from_bytes(body)?;
+    // After the body, for which the builder sets a type of its own.
+    for (name, value) in safe(&headers).entries() {
+        let _ = response.headers_mut().set(&name, &value);
+    }
+    Ok(response)
+}
+
+/// About as many tokens as a request has, for clients that decide by it when a conversation is too
+/// long: one for four bytes of its text, and the most that an image can be for each.
+fn estimated(body: &[u8], model: &Model) -> worker::Response {
+    let input = InputScan::read(body);
+    let image = model.limits.map_or(0, |limits| limits.image);
+    let tokens = input.text_bytes.div_ceil(4) + input.images.saturating_mul(image);
+    let mut response = http::json(200, &json!({"input_tokens": tokens}));
+    // Both are constant.
+    let _ = response.headers_mut().set("x-sam-estimated", "true");
+    response
 }
 
 async fn whole(incoming: Incoming) -> Result<Vec<u8>, ApiError> {
@@ -307,8 +321,8 @@ fn safe(headers: &[(String, String)]) -> worker::Headers {
 fn headers(
     call: &Call,
     upstream: &Upstream,
-    claims: &Claims,
     translated: bool,
+    metadata: impl FnOnce() -> Value,
 ) -> Vec<(&'static str, String)> {
     let accept = call.header("accept").unwrap_or_else(|| "*/*".to_owned());
     let mut headers = vec![
@@ -334,17 +348,20 @@ fn headers(
         }
     }
     if upstream.gateway {
-        // The gateway keeps at most five of these beside its own record.
-        let metadata = json!({
-            "user": claims.usr,
-            "project": claims.prj,
-            "session": claims.ses,
-            "task": claims.tsk,
-            "workspace": claims.wsp,
-        });
-        headers.push(("cf-aig-metadata", metadata.to_string()));
+        headers.push(("cf-aig-metadata", metadata().to_string()));
     }
     headers
+}
+
+/// What a gateway notes of a call. It keeps at most five of these beside its own record.
+fn named(claims: &Claims) -> Value {
+    json!({
+        "user": claims.usr,
+        "project": claims.prj,
+        "session": claims.ses,
+        "task": claims.tsk,
+        "workspace": claims.wsp,
+    })
 }
 
 fn unreachable(error: &FetchError, upstream: &Upstream) -> ApiError {
@@ -375,20 +392,4 @@ fn passed_headers(incoming: &Incoming) -> Vec<(String, String)> {
         .into_iter()
         .filter(|(name, _)| !DROPPED_HEADERS.contains(&name.as_str()))
         .collect()
-}
-
-/// The models that this token may use, the one that is used by default first.
-pub(crate) async fn list_models(call: &Call, token: ModelToken) -> Answer {
-    let access = Access::of(call, &token.claims).await?;
-    let mut ids: Vec<String> = access.default_model().into_iter().collect();
-    for id in models::usable(call, &access).await {
-        if !ids.contains(&id) {
-            ids.push(id);
-        }
-    }
-    let data: Vec<_> = ids
-        .iter()
-        .map(|id| json!({"id": id, "object": "model", "created": 0, "owned_by": "upstream"}))
-        .collect();
-    Ok(http::json(200, &json!({"object": "list", "data": data})))
 }

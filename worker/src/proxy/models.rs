@@ -8,13 +8,17 @@ use sam_domain::catalogue::model as catalogue;
 use sam_domain::provider::Mode;
 use sam_domain::provider::route::{KeySource, Route};
 use sam_platform::fetch::{self, FetchError, Outgoing};
+use sam_platform::http;
 use sam_platform::kv::Cache;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::access::{Access, endpoint_upstream};
 use super::installation::Installation;
 use super::upstream::Upstream;
 use crate::call::Call;
+use crate::errors::Answer;
+use crate::principal::ModelToken;
 
 /// How long a list is shown without asking again, in seconds.
 const FRESH_SECONDS: u64 = 60;
@@ -24,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const LIST_LIMIT: usize = 1024 * 1024;
 /// Most models that are shown.
 const MODELS_LIMIT: usize = 500;
+/// How Messages says that it is not known when a model came out.
+const UNKNOWN: &str = "1970-01-01T00:00:00Z";
 
 #[derive(Deserialize)]
 struct Listing {
@@ -33,6 +39,42 @@ struct Listing {
 #[derive(Deserialize)]
 struct Model {
     id: String,
+}
+
+/// The models that this token may use, in the form that the client reads.
+pub(crate) async fn list(call: &Call, token: ModelToken) -> Answer {
+    let anthropic = call.header("anthropic-version").is_some();
+    listing(call, &token, anthropic).await
+}
+
+/// The same, in the form of Messages.
+pub(crate) async fn list_for_messages(call: &Call, token: ModelToken) -> Answer {
+    listing(call, &token, true).await
+}
+
+/// The models that a token may use, the one that is used by default first.
+async fn listing(call: &Call, token: &ModelToken, anthropic: bool) -> Answer {
+    let access = Access::of(call, &token.claims).await?;
+    let mut ids: Vec<String> = access.default_model().into_iter().collect();
+    for id in usable(call, &access).await {
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    if !anthropic {
+        let model = |id| json!({"id": id, "object": "model", "created": 0, "owned_by": "upstream"});
+        let data: Vec<Value> = ids.iter().map(model).collect();
+        return Ok(http::json(200, &json!({"object": "list", "data": data})));
+    }
+    let model = |id: &String| {
+        let known = access.held.models.get(id);
+        let name = known.map_or_else(|| id.clone(), |model| model.name.into_owned());
+        json!({"type": "model", "id": id, "display_name": name, "created_at": UNKNOWN})
+    };
+    let data: Vec<Value> = ids.iter().map(model).collect();
+    let (first, last) = (ids.first(), ids.last());
+    let page = json!({"data": data, "has_more": false, "first_id": first, "last_id": last});
+    Ok(http::json(200, &page))
 }
 
 /// Ids of the models that a workspace can use.

@@ -53,22 +53,21 @@ impl<'a> Asked<'a> {
     /// What is sent to somebody who speaks so, about this model by its name there.
     pub(super) fn prepare(
         &self,
-        upstream: Dialect,
+        target: &Target,
         model: &str,
         id: &str,
         now: u64,
     ) -> Result<Prepared, ApiError> {
-        if self.client != upstream {
-            let target = Target::new(upstream);
+        if self.client != target.dialect {
             let exchange = Exchange {
                 client: self.client,
-                target: &target,
+                target,
                 model,
                 id,
                 now,
             };
             let translated = translate(&exchange, self.bytes).map_err(untranslatable)?;
-            let mut note = format!("{}-to-{}", self.client.name(), upstream.name());
+            let mut note = format!("{}-to-{}", self.client.name(), target.dialect.name());
             if !translated.dropped.is_empty() {
                 note.push_str("; dropped=");
                 // Names that a client chose, in a header.
@@ -133,7 +132,7 @@ mod tests {
     ) -> Result<(Prepared, String), ApiError> {
         let asked = Asked::read(body.as_bytes(), client)?;
         let model = asked.model().unwrap_or(default);
-        let prepared = asked.prepare(upstream, model, "req", 1)?;
+        let prepared = asked.prepare(&Target::new(upstream), model, "req", 1)?;
         Ok((prepared, model.to_owned()))
     }
 
@@ -168,7 +167,9 @@ mod tests {
     #[test]
     fn a_model_leaves_by_its_name_upstream() {
         let asked = Asked::read(br#"{"model":"x", "n":1.0}"#, Dialect::Chat).unwrap();
-        let prepared = asked.prepare(Dialect::Chat, "their/x", "req", 1).unwrap();
+        let prepared = asked
+            .prepare(&Target::new(Dialect::Chat), "their/x", "req", 1)
+            .unwrap();
         assert_eq!(prepared.body, br#"{"model":"their/x", "n":1.0}"#);
     }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use sam_dialects::Dialect;
-use sam_domain::catalogue::model::{self, Model};
+use sam_dialects::{Dialect, Target};
+use sam_domain::catalogue::model::{self, Model, Reasoning};
 use sam_domain::error::ApiError;
 use sam_domain::provider::key::{KeyHeader, Scope};
 use sam_domain::provider::route::Route;
@@ -66,6 +66,20 @@ impl Upstream {
             url.set_query(Some(&both.join("&")));
         }
         url.into()
+    }
+
+    /// Whom a translated request is written for: the model as the catalogue describes it.
+    pub(crate) fn target(&self) -> Target {
+        let model = &self.catalogued;
+        let standard = Target::new(self.dialect);
+        let most = model.limits.map_or(u64::MAX, |limits| limits.output);
+        Target {
+            reasons: model.reasoning != Reasoning::None,
+            adaptive: model.reasoning == Reasoning::Adaptive,
+            completion_tokens: model.completion_tokens,
+            default_output: standard.default_output.min(most),
+            ..standard
+        }
     }
 
     /// The headers that carry the keys.
