@@ -47,7 +47,6 @@ describe("every page", { timeout: 240_000 }, () => {
       "new task": `/projects/${project.id}/new`,
       conversation: conversation(project, submitted.session),
       nodes: "/nodes",
-      usage: "/usage",
       settings: "/settings",
       "a code to compare": `/device?code=${codes.user_code}`,
       "a code to type": "/device",

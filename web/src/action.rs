@@ -30,8 +30,6 @@ pub(crate) enum Action {
     Projects,
     /// Go to machines.
     Nodes,
-    /// Go to usage and the budget.
-    Usage,
     /// Go to settings.
     Settings,
     /// One level up.
@@ -50,7 +48,7 @@ pub(crate) enum Action {
 
 impl Action {
     /// All actions in the order the palette lists them.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Compose,
         Self::NewTask,
         Self::Cancel,
@@ -60,7 +58,6 @@ impl Action {
         Self::Filter,
         Self::Projects,
         Self::Nodes,
-        Self::Usage,
         Self::Settings,
         Self::Back,
         Self::SwitchTheme,
@@ -82,8 +79,7 @@ impl Action {
             Self::CopyBranch => "Copy branch name",
             Self::Projects => "Go to projects",
             Self::Nodes => "Go to nodes",
-            Self::Usage => "Go to usage and budget",
-            Self::Settings => "Go to settings: models, keys, API tokens and sessions",
+            Self::Settings => "Go to settings: API tokens and sessions",
             Self::Back => "Go back",
             Self::SwitchTheme => "Switch between dark and light",
             Self::SystemTheme => "Use the system's colours",
@@ -108,7 +104,6 @@ impl Action {
             | Self::CopyBranch
             | Self::Projects
             | Self::Nodes
-            | Self::Usage
             | Self::Settings
             | Self::SwitchTheme
             | Self::SystemTheme
@@ -126,9 +121,7 @@ impl Action {
             Self::StopTurn => can_stop(app),
             Self::Finish => can_finish(app),
             Self::CopyBranch => untrack(|| app.task()).is_some_and(|task| task.branch.is_some()),
-            Self::Projects | Self::Nodes | Self::Usage | Self::Settings | Self::SignOut => {
-                signed_in
-            }
+            Self::Projects | Self::Nodes | Self::Settings | Self::SignOut => signed_in,
             Self::Back => app.route.with_untracked(|route| route.up().is_some()),
             Self::SwitchTheme | Self::SystemTheme | Self::Help | Self::Palette => true,
         }
@@ -176,7 +169,6 @@ impl Action {
             }
             Self::Projects => nav::go(app, Route::Home),
             Self::Nodes => nav::go(app, Route::Nodes),
-            Self::Usage => nav::go(app, Route::Usage),
             Self::Settings => nav::go(app, Route::Settings),
             Self::Back => {
                 if let Some(up) = app.route.with_untracked(Route::up) {

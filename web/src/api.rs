@@ -69,22 +69,8 @@ pub(crate) async fn act(method: Method, path: &str) -> Answer<()> {
 
 /// Sends JSON, reads JSON.
 pub(crate) async fn post<B: Serialize, T: DeserializeOwned>(path: &str, body: &B) -> Answer<T> {
-    send_json(Method::Post, path, body).await
-}
-
-/// The same by any method.
-pub(crate) async fn send_json<B: Serialize, T: DeserializeOwned>(
-    method: Method,
-    path: &str,
-    body: &B,
-) -> Answer<T> {
     let body = serde_json::to_string(body).unwrap_or_default();
-    decode(&send(method, path, Some(body), None).await?)
-}
-
-/// What is refused before it is sent.
-pub(crate) fn refused_here(message: &str) -> Trouble {
-    Trouble::Refused(ApiError::new(422, "not_sent", message))
+    decode(&send(Method::Post, path, Some(body), None).await?)
 }
 
 /// Sends JSON under an idempotency key, once more if the first answer was lost.

@@ -24,9 +24,7 @@ pub(crate) enum Route {
     Session(ProjectId, SessionId),
     /// `/nodes`: one's machines.
     Nodes,
-    /// `/usage`: what model calls used, and limits.
-    Usage,
-    /// `/settings`: models and keys, API tokens and sessions.
+    /// `/settings`: API tokens and sessions.
     Settings,
     /// `/device`: signing a program in. The code is in the query; it opens nothing by itself.
     Device,
@@ -44,7 +42,6 @@ impl Route {
             ["claim"] => Self::Claim,
             ["invite"] => Self::Invite,
             ["nodes"] => Self::Nodes,
-            ["usage"] => Self::Usage,
             ["settings"] => Self::Settings,
             ["device"] => Self::Device,
             ["projects"] => Self::Home,
@@ -71,7 +68,6 @@ impl Route {
             Self::Compose(project) => format!("/projects/{project}/new"),
             Self::Session(project, session) => format!("/projects/{project}/sessions/{session}"),
             Self::Nodes => "/nodes".to_owned(),
-            Self::Usage => "/usage".to_owned(),
             Self::Settings => "/settings".to_owned(),
             Self::Device => "/device".to_owned(),
         }
@@ -88,7 +84,6 @@ impl Route {
             | Self::Claim
             | Self::Invite
             | Self::Nodes
-            | Self::Usage
             | Self::Settings
             | Self::Device
             | Self::Unknown => None,
@@ -111,7 +106,6 @@ impl Route {
             }
             Self::Project(_)
             | Self::Nodes
-            | Self::Usage
             | Self::Settings
             | Self::Device
             | Self::Claim
@@ -137,7 +131,6 @@ mod tests {
             "/claim".to_owned(),
             "/invite".to_owned(),
             "/nodes".to_owned(),
-            "/usage".to_owned(),
             "/settings".to_owned(),
             "/device".to_owned(),
             format!("/projects/{project}"),

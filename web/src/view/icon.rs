@@ -68,8 +68,6 @@ pub(crate) const TALK: &str =
     r#"<path d="M2 2.8h12v8.4H7.5L4.4 13.8v-2.6H2Z"/><path d="M5 5.8h6M5 8.2h4"/>"#;
 /// Machines.
 pub(crate) const NODES: &str = r#"<rect x="2" y="2.5" width="12" height="4.6" rx="1.2"/><rect x="2" y="8.9" width="12" height="4.6" rx="1.2"/><path d="M4.6 4.8h.01M4.6 11.2h.01"/>"#;
-/// What was used.
-pub(crate) const USAGE: &str = r#"<path d="M2.5 13.5h11M4.5 11V8M8 11V3.5M11.5 11V6"/>"#;
 /// Settings.
 pub(crate) const SETTINGS: &str = r#"<path d="M2.5 4.5h11M2.5 8h11M2.5 11.5h11"/><circle cx="5.5" cy="4.5" r="1.5" class="fill"/><circle cx="10.5" cy="8" r="1.5" class="fill"/><circle cx="6.5" cy="11.5" r="1.5" class="fill"/>"#;
 /// Dark and light.

@@ -63,10 +63,6 @@ pub(crate) fn Rail() -> impl IntoView {
                 {icon(icon::NODES)}
                 <span>"Nodes"</span>
             </a>
-            <a class="tab" href="/usage" aria-current=current(|r| matches!(r, Route::Usage))>
-                {icon(icon::USAGE)}
-                <span>"Usage"</span>
-            </a>
             <a class="tab" href="/settings" aria-current=current(|r| matches!(r, Route::Settings))>
                 {icon(icon::SETTINGS)}
                 <span>"Settings"</span>

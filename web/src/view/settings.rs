@@ -1,4 +1,4 @@
-//! One's own settings: models and who pays, API tokens, and where one is signed in.
+//! One's own settings: API tokens, and where one is signed in.
 
 use crate::api::{self, Trouble};
 use crate::browser;
@@ -6,7 +6,6 @@ use crate::state::{Loaded, app};
 use crate::text::words;
 use crate::view::device::meaning;
 use crate::view::dynamic::{Show, on, part, value};
-use crate::view::models::Providers;
 use crate::view::part::{Copyable, skeleton, trouble_note};
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
@@ -27,7 +26,6 @@ pub(crate) fn Settings() -> impl IntoView {
             <header class="page-head">
                 <h1 tabindex="-1">"Settings"</h1>
             </header>
-            <Providers />
             <ApiTokens />
             <Sessions />
         </div>

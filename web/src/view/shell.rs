@@ -17,7 +17,6 @@ use crate::view::part::{blank, skeleton, trouble_note};
 use crate::view::rail::Rail;
 use crate::view::settings::Settings;
 use crate::view::sign_in::{Enter, Entrance, SignIn};
-use crate::view::usage::Usage;
 use crate::{action, browser, keys, nav};
 use leptos::ev;
 use leptos::prelude::*;
@@ -104,7 +103,6 @@ fn Unreachable() -> impl IntoView {
 enum Pane {
     Home,
     Nodes,
-    Usage,
     Settings,
     Device,
     Compose,
@@ -128,7 +126,6 @@ fn Frame() -> impl IntoView {
         app.route.with(|route| match route {
             Route::Home | Route::SignIn | Route::Claim | Route::Invite => Pane::Home,
             Route::Nodes => Pane::Nodes,
-            Route::Usage => Pane::Usage,
             Route::Settings => Pane::Settings,
             Route::Device => Pane::Device,
             Route::Project(_) | Route::Compose(_) => Pane::Compose,
@@ -160,7 +157,6 @@ fn Frame() -> impl IntoView {
                 {part(move || match pane.get() {
                     Pane::Home => view! { <Home /> }.into_any(),
                     Pane::Nodes => view! { <Nodes /> }.into_any(),
-                    Pane::Usage => view! { <Usage /> }.into_any(),
                     Pane::Settings => view! { <Settings /> }.into_any(),
                     Pane::Device => view! { <Device /> }.into_any(),
                     Pane::Compose => view! { <Compose /> }.into_any(),
@@ -336,7 +332,6 @@ fn follow_route(app: App) {
 fn title(app: App) -> String {
     let place = app.route.with(|route| match route {
         Route::Nodes => Some("Nodes".to_owned()),
-        Route::Usage => Some("Usage and budget".to_owned()),
         Route::Settings => Some("Settings".to_owned()),
         Route::Device => Some("Sign a program in".to_owned()),
         Route::SignIn => Some("Sign in".to_owned()),
