@@ -16,7 +16,7 @@
 //! Invariant: whatever the chunking of the bytes, the result is the same; and
 //! no input makes memory grow past the bounds given.
 
-pub mod chat;
+mod chat;
 pub mod conversation;
 mod depth;
 mod dialect;

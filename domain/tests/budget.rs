@@ -30,6 +30,7 @@ fn scope() -> CallScope {
         task: TaskId::mint(NOON, 4),
         attempt: 1,
         model: "m".to_owned(),
+        own_key: false,
     }
 }
 
@@ -69,7 +70,10 @@ impl Book {
     fn settle(&mut self, now: Timestamp, n: u8, outcome: Outcome) -> bool {
         let id = request(n);
         let previous = self.counted.get(&id).copied();
-        match self.ledger.settle(now, &id, outcome, previous.as_ref()) {
+        match self
+            .ledger
+            .settle(now, &id, false, outcome, previous.as_ref())
+        {
             Some(counted) => {
                 self.counted.insert(id, counted);
                 true
@@ -112,6 +116,43 @@ impl Book {
             cost.map(|call| call.charge.cost).sum(),
         )
     }
+}
+
+#[test]
+fn a_key_of_ones_own_takes_nothing_of_what_an_administrator_allows_to_spend() {
+    let cost = |limit| Limits {
+        monthly_cost: Some(limit),
+        ..Limits::NONE
+    };
+    let mut ledger = Ledger::default();
+    ledger.allowance = cost(100);
+    let with = |own_key| CallScope { own_key, ..scope() };
+    let person = HolderKind::Person;
+    assert!(!ledger.limits_of(true).is_limited());
+    // Settled or under way, it stands in nobody's way; a call that is paid for does.
+    for (n, settles) in [(1, true), (2, false)] {
+        let reserved = ledger.reserve(NOON, person, &request(n), charge(10, 5_000), with(true));
+        assert!(reserved.is_ok());
+        if settles {
+            let outcome = Outcome::Reported(charge(10, 5_000));
+            let counted = ledger.settle(NOON, &request(n), true, outcome, None);
+            assert!(counted.unwrap().own_key);
+        }
+    }
+    assert_eq!((ledger.month_cost(), ledger.near()), (5_000, vec![]));
+    let paid = |ledger: &mut Ledger, n, amount| {
+        ledger.reserve(NOON, person, &request(n), charge(10, amount), with(false))
+    };
+    assert!(paid(&mut ledger, 3, 60).is_ok());
+    let refused = paid(&mut ledger, 4, 60).unwrap_err();
+    assert_eq!(
+        (refused.spent, refused.reserved, refused.allowed),
+        (0, 60, 100)
+    );
+    // One's own limit is for both.
+    ledger.own = cost(6_000);
+    let own = ledger.reserve(NOON, person, &request(5), charge(10, 5_000), with(true));
+    assert_eq!(own.unwrap_err().allowed, 6_000);
 }
 
 #[derive(Clone, Debug)]

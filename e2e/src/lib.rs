@@ -9,6 +9,7 @@
 //! missing fails and says so.
 
 pub mod agents;
+pub mod caller;
 pub mod client;
 pub mod conversation;
 pub mod disk;

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::{Result, failure};
+
 /// A process at one moment. Ids are reused; an id with its start time is not.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Running {
@@ -184,4 +186,15 @@ pub fn listening(id: u32) -> Vec<u16> {
                 .flatten()
         })
         .collect()
+}
+
+/// What a process holds, in kilobytes, what it shares with others included.
+///
+/// # Errors
+/// When there is no such process.
+pub fn resident(process: u32) -> Result<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    Ok(number.ok_or_else(|| failure(text.clone()))?.parse()?)
 }

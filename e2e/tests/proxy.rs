@@ -5,72 +5,22 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use sam_domain::access::principal::PrincipalKind;
 use sam_domain::access::route::ROUTES;
-use sam_domain::budget::call::UsageSummary;
-use sam_domain::id::TaskId;
-use sam_e2e::node::ScriptedNode;
-use sam_e2e::{Client, Result, Stack, StackOptions, ensure, failure, wait_until, within};
+use sam_e2e::caller::Caller;
+use sam_e2e::{Result, StackOptions, ensure, failure, within};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 const PATIENCE: Duration = Duration::from_secs(20);
-const CHAT: &str = "/ai/v1/chat/completions";
-
-/// A stack with a task whose agent could call the model now.
-struct Working {
-    stack: Stack,
-    node: ScriptedNode,
-    task: TaskId,
-    agent: Client,
-    token: String,
-}
-
-async fn working(options: StackOptions) -> Result<Working> {
-    let stack = Stack::start_with(options).await?;
-    let mut node = ScriptedNode::join(&stack, "proxy").await?;
-    let project = stack.create_project("/nowhere").await?;
-    let submitted = stack
-        .submit(&project.id, "proxy", &json!({"prompt": "hello"}))
-        .await?;
-    let prompt = node.play_to_prompt().await?;
-    let tokens = node.tokens(&prompt.workspace).await?;
-    Ok(Working {
-        agent: stack.anyone()?.with_token(&tokens.model_token),
-        token: tokens.model_token,
-        stack,
-        node,
-        task: submitted.task,
-    })
-}
+const CHAT: &str = Caller::CHAT;
 
 fn question(stream: bool) -> Value {
-    json!({
-        "model": "sam",
-        "stream": stream,
-        "messages": [{"role": "user", "content": "What does this repository do?"}],
-    })
-}
-
-impl Working {
-    async fn usage(&self) -> Result<UsageSummary> {
-        self.stack
-            .admin()?
-            .get(&format!("/api/tasks/{}/usage", self.task))
-            .await?
-            .json()
-    }
-
-    async fn until_calls(&self, calls: u64) -> Result<UsageSummary> {
-        wait_until("the calls are recorded", PATIENCE, || async {
-            Ok(Some(self.usage().await?).filter(|usage| usage.calls == calls))
-        })
-        .await
-    }
+    Caller::question(stream)
 }
 
 #[tokio::test]
 async fn the_first_delta_comes_while_the_upstream_holds_the_rest() -> Result {
-    let working = working(StackOptions::default()).await?;
+    let working = Caller::start(StackOptions::default()).await?;
     let gateway = working.stack.gateway();
     gateway
         .fault(&json!({"kind": "hold", "after_chunks": 2}))
@@ -132,7 +82,7 @@ async fn the_first_delta_comes_while_the_upstream_holds_the_rest() -> Result {
 
 #[tokio::test]
 async fn a_plain_reply_passes_and_is_counted() -> Result {
-    let working = working(StackOptions::default()).await?;
+    let working = Caller::start(StackOptions::default()).await?;
     let reply = working.agent.post(CHAT, &question(false)).await?;
     let said: Value = reply.json()?;
     let recorded = working.until_calls(1).await?;
@@ -164,7 +114,7 @@ async fn a_plain_reply_passes_and_is_counted() -> Result {
 /// Begins a stream that the upstream holds after its second chunk, and leaves it: with chunks unread,
 /// which resets the connection, or after reading all there is, which only closes it.
 async fn leave(read_all: bool) -> Result {
-    let working = working(StackOptions::default()).await?;
+    let working = Caller::start(StackOptions::default()).await?;
     let gateway = working.stack.gateway();
     gateway
         .fault(&json!({"kind": "hold", "after_chunks": 2}))
@@ -219,7 +169,7 @@ async fn a_client_that_leaves_before_the_answer_closes_the_upstream() -> Result 
         )],
         ..StackOptions::default()
     };
-    let working = working(options).await?;
+    let working = Caller::start(options).await?;
     let address = working.stack.url().trim_start_matches("http://");
     let mut client = TcpStream::connect(address).await?;
     let body = question(true).to_string();
@@ -245,7 +195,7 @@ async fn a_client_that_leaves_before_the_answer_closes_the_upstream() -> Result 
 
 #[tokio::test]
 async fn what_fails_upstream_is_told_and_counted() -> Result {
-    let working = working(StackOptions::default()).await?;
+    let working = Caller::start(StackOptions::default()).await?;
     let gateway = working.stack.gateway();
     gateway
         .fault(&json!({"kind": "rate_limit", "retry_after": 7}))
@@ -282,7 +232,7 @@ async fn what_fails_upstream_is_told_and_counted() -> Result {
 
 #[tokio::test]
 async fn an_upstream_that_falls_silent_is_ended_and_recorded_as_such() -> Result {
-    let working = working(StackOptions {
+    let working = Caller::start(StackOptions {
         settings: vec![("SAM_MODEL_SILENCE".to_owned(), "2".to_owned())],
         ..StackOptions::default()
     })
@@ -319,7 +269,7 @@ async fn an_upstream_that_falls_silent_is_ended_and_recorded_as_such() -> Result
 
 #[tokio::test]
 async fn a_model_token_can_do_nothing_else() -> Result {
-    let working = working(StackOptions::default()).await?;
+    let working = Caller::start(StackOptions::default()).await?;
     let anyone = working.stack.anyone()?;
     let mut wrong = Vec::new();
     for route in ROUTES {
@@ -378,7 +328,7 @@ async fn without_a_model_the_proxy_says_so() -> Result {
         settings: vec![("SAM_MODEL_URL".to_owned(), String::new())],
         ..StackOptions::default()
     };
-    let working = working(options).await?;
+    let working = Caller::start(options).await?;
     let reply = working.agent.post(CHAT, &question(true)).await?;
     let said: Value = serde_json::from_slice(&reply.body)?;
     ensure(
@@ -397,7 +347,7 @@ async fn an_upstream_that_is_not_there_is_a_bad_gateway() -> Result {
         settings: vec![("SAM_MODEL_URL".to_owned(), format!("http://{address}/v1"))],
         ..StackOptions::default()
     };
-    let working = working(options).await?;
+    let working = Caller::start(options).await?;
     let begun = Instant::now();
     let reply = working.agent.post(CHAT, &question(true)).await?;
     let said: Value = serde_json::from_slice(&reply.body)?;
@@ -422,7 +372,7 @@ async fn an_ai_gateway_gets_its_own_header_and_names() -> Result {
         )],
         ..StackOptions::default()
     };
-    let working = working(options).await?;
+    let working = Caller::start(options).await?;
     let reply = working.agent.post(CHAT, &question(false)).await?;
     ensure(reply.status == 200, || {
         format!("{} {}", reply.status, reply.text())

@@ -156,46 +156,30 @@ impl Incoming {
             .collect()
     }
 
-    /// The body as chunks. Dropping it before its end closes the connection to the other side.
-    pub fn into_stream(self) -> Result<Body, JsFailure> {
-        let chunks = match self.response.body() {
-            Some(stream) => Chunks::of(&stream)?,
-            None => Chunks::empty(),
-        };
-        Ok(Body {
-            chunks,
-            abort: self.abort,
-        })
+    /// The body as it is, for a reader in JavaScript, and what closes the connection to the other side
+    /// unless it is told that the body came to its end.
+    pub fn into_raw(self) -> (Option<web_sys::ReadableStream>, Connection) {
+        (self.response.body(), Connection(self.abort))
     }
 
     /// The whole body, at most `limit` bytes.
-    pub async fn into_bytes(self, limit: usize) -> Result<Vec<u8>, CollectError> {
-        let mut body = self.into_stream()?;
-        let chunks = std::mem::replace(&mut body.chunks, Chunks::empty());
-        let bytes = chunks.collect_within(limit).await?;
-        body.abort.armed = false;
+    pub async fn into_bytes(mut self, limit: usize) -> Result<Vec<u8>, CollectError> {
+        let Some(stream) = self.response.body() else {
+            return Ok(Vec::new());
+        };
+        let bytes = Chunks::of(&stream)?.collect_within(limit).await?;
+        self.abort.armed = false;
         Ok(bytes)
     }
 }
 
-/// The body of a response from outside.
+/// The connection to the other side. Dropping it closes it.
 #[derive(Debug)]
-pub struct Body {
-    chunks: Chunks,
-    abort: AbortOnDrop,
-}
+pub struct Connection(AbortOnDrop);
 
-impl futures::Stream for Body {
-    type Item = Result<Vec<u8>, JsFailure>;
-
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
-        let item = futures::ready!(std::pin::Pin::new(&mut self.chunks).poll_next(cx));
-        if item.is_none() {
-            self.abort.armed = false;
-        }
-        std::task::Poll::Ready(item)
+impl Connection {
+    /// The response has come to its end.
+    pub fn ended(mut self) {
+        self.0.armed = false;
     }
 }

@@ -20,9 +20,10 @@ import instantiate from "sam:glue";
 import wasmModule from "./index_bg.wasm";
 import * as sockets from "cloudflare:sockets";
 import * as workers from "cloudflare:workers";
+import * as passing from "./passing.mjs";
 
 // Modules the glue may import; anything else is a mistake found at start.
-const MODULES = { "cloudflare:sockets": sockets, "cloudflare:workers": workers };
+const MODULES = { "cloudflare:sockets": sockets, "cloudflare:workers": workers, "sam:passing": passing };
 
 /** Why a call was cut short: its generation ended while it was under way, or before. */
 export class InstanceEnded extends Error {

@@ -51,6 +51,24 @@ impl UsageScan {
         Self::default()
     }
 
+    /// A scan that has seen a stream of so many bytes, of which these are the first and the last. What
+    /// is no stream of events has to be seen whole.
+    pub fn of_ends(head: &[u8], tail: &[u8], bytes: u64) -> Self {
+        let mut scan = Self::new();
+        scan.push(head);
+        let held = length(head).saturating_add(length(tail));
+        match &mut scan.form {
+            Form::Stream(ends) if held < bytes => {
+                ends.tail = tail.to_vec();
+                ends.bytes = bytes;
+            }
+            Form::Document(_) if held < bytes => scan.form = Form::Unreadable,
+            _ => scan.push(tail),
+        }
+        scan.bytes = bytes;
+        scan
+    }
+
     /// Takes the next bytes of the reply's body.
     pub fn push(&mut self, bytes: &[u8]) {
         self.bytes = self.bytes.saturating_add(length(bytes));
@@ -350,6 +368,10 @@ mod tests {
             let stream = format!("data: {{\"x\":\"{}\"}}\n\ndata: {{\"choices\":[],\"usage\":\
                 {{\"prompt_tokens\":9,\"completion_tokens\":8}}}}\n\ndata: [DONE]\n\n", "z".repeat(before));
             prop_assert_eq!(scan(stream.as_bytes().chunks(chunk)), usage(9, 8));
+            let (head, rest) = stream.as_bytes().split_at(stream.len().min(KEPT));
+            let tail = &rest[rest.len().saturating_sub(KEPT)..];
+            let ends = UsageScan::of_ends(head, tail, length(stream.as_bytes()));
+            prop_assert_eq!(ends.usage(), usage(9, 8));
         }
     }
 }

@@ -292,10 +292,7 @@ impl<'a> Cursor<'a> {
     /// From within a string to behind it.
     fn end_of_string(&mut self) -> Result<(), ScanError> {
         loop {
-            let stop = self
-                .rest()
-                .iter()
-                .position(|byte| matches!(byte, b'"' | b'\\'));
+            let stop = memchr::memchr2(b'"', b'\\', self.rest());
             self.at += stop.ok_or(ScanError::NotAnObject("it ends too early"))?;
             if self.peek() == Some(b'"') {
                 self.at += 1;

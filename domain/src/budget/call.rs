@@ -34,6 +34,9 @@ pub struct CallScope {
     pub attempt: u32,
     /// The model asked for.
     pub model: String,
+    /// Whether a key of the person's or the project's own pays, and not the installation.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_key: bool,
 }
 
 /// One model call, as the upstream reported it.
@@ -139,10 +142,10 @@ pub enum BudgetCall {
         /// The model call.
         request: RequestId,
     },
-    /// The call ended. Reply: [`Settled`].
+    /// Calls ended. Reply: [`Settled`].
     Settle {
-        /// Its record.
-        record: ModelCall,
+        /// Their records.
+        records: Vec<ModelCall>,
     },
     /// Reply: [`BudgetView`](super::wire::BudgetView).
     View,

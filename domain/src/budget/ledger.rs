@@ -7,6 +7,9 @@
 //! Amounts count on the day on which their call was reserved. What is settled, expired or corrected
 //! after that day, or that month, has ended changes the record of the call and no total that still
 //! gates anything.
+//!
+//! What a call costs with a key of one's own is not the installation's money: the cost that an
+//! administrator allows does not bind it, and it takes nothing of it. All other limits count it.
 
 use super::period::{self, Day, Month};
 use super::refusal::{Clears, HolderKind, LimitName, Refusal};
@@ -65,7 +68,7 @@ impl Basis {
 }
 
 /// What a call counts as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counted {
     /// The day it counts on.
     pub day: Day,
@@ -73,6 +76,8 @@ pub struct Counted {
     pub charge: Charge,
     /// Why.
     pub basis: Basis,
+    /// Whether it was not the installation's money.
+    pub own_key: bool,
 }
 
 /// How a call ended, as far as money goes.
@@ -112,6 +117,8 @@ pub struct Ledger {
     minute: u64,
     day_tokens: u64,
     month_cost: u64,
+    /// What of the month's cost was the installation's money.
+    month_paid: u64,
     minute_requests: u64,
     open: BTreeMap<RequestId, Reservation>,
     /// When a warning was last given of the day's tokens, and of the month's cost.
@@ -122,7 +129,17 @@ impl Ledger {
     /// What holds.
     #[must_use]
     pub fn limits(&self) -> Limits {
-        self.own.and(self.allowance)
+        self.limits_of(false)
+    }
+
+    /// What holds for a call that a key of one's own pays, or does not.
+    #[must_use]
+    pub fn limits_of(&self, own_key: bool) -> Limits {
+        let mut allowed = self.allowance;
+        if own_key {
+            allowed.monthly_cost = None;
+        }
+        self.own.and(allowed)
     }
 
     /// Calls under way.
@@ -170,6 +187,13 @@ impl Ledger {
         sum
     }
 
+    /// What calls under way have reserved of the installation's money this month.
+    fn reserved_to_pay(&self) -> u64 {
+        let paid = |held: &&Reservation| !held.call.own_key && held.day.month() == self.month;
+        let costs = self.open.values().filter(paid).map(|held| held.charge.cost);
+        costs.fold(0, u64::saturating_add)
+    }
+
     /// Begins the periods of `now`, if they are later than those that count.
     pub fn roll(&mut self, now: Timestamp) {
         let (day, minute) = (Day::of(now), period::minute(now));
@@ -181,6 +205,7 @@ impl Ledger {
         if month > self.month {
             self.month = month;
             self.month_cost = 0;
+            self.month_paid = 0;
         }
         if minute > self.minute {
             self.minute = minute;
@@ -189,10 +214,11 @@ impl Ledger {
     }
 
     /// Sets what is spent, as the record of calls has it: a ledger without limits is not kept.
-    pub fn restore(&mut self, now: Timestamp, day_tokens: u64, month_cost: u64) {
+    pub fn restore(&mut self, now: Timestamp, day_tokens: u64, month_cost: u64, month_paid: u64) {
         self.roll(now);
         self.day_tokens = day_tokens;
         self.month_cost = month_cost;
+        self.month_paid = month_paid;
     }
 
     /// Reserves the most that a call can use. Repeating it changes nothing.
@@ -211,8 +237,9 @@ impl Ledger {
         if self.open.contains_key(request) {
             return Ok(());
         }
-        let limits = self.limits();
+        let limits = self.limits_of(call.own_key);
         let reserved = self.reserved();
+        let allowed_to_pay = self.allowance.monthly_cost.filter(|_| !call.own_key);
         let day_ends = self.day.next().start();
         let month_ends = self.month.next().first().start();
         let minute_ends = period::end_of_minute(self.minute);
@@ -236,9 +263,17 @@ impl Ledger {
             ),
             (
                 MonthlyCost,
-                limits.monthly_cost,
+                self.own.monthly_cost,
                 self.month_cost,
                 reserved.cost,
+                charge.cost,
+                month_ends,
+            ),
+            (
+                MonthlyCost,
+                allowed_to_pay,
+                self.month_paid,
+                self.reserved_to_pay(),
                 charge.cost,
                 month_ends,
             ),
@@ -297,6 +332,7 @@ impl Ledger {
         &mut self,
         now: Timestamp,
         request: &RequestId,
+        own_key: bool,
         outcome: Outcome,
         previous: Option<&Counted>,
     ) -> Option<Counted> {
@@ -321,12 +357,14 @@ impl Ledger {
                 day: held.day,
                 charge: known.unwrap_or(held.charge).at_most(held.charge),
                 basis,
+                own_key: held.call.own_key,
             },
             // It began while nothing was limited.
             None => Counted {
                 day: self.day,
                 charge: reported,
                 basis,
+                own_key,
             },
         };
         self.add(&counted);
@@ -351,6 +389,7 @@ impl Ledger {
                 day: held.day,
                 charge: held.charge,
                 basis: Basis::Expired,
+                own_key: held.call.own_key,
             };
             self.add(&counted);
             expired.push((request, held, counted));
@@ -384,6 +423,7 @@ impl Ledger {
             day,
             charge,
             basis: Basis::Reconciled,
+            own_key: false,
         };
         self.add(&counted);
         counted
@@ -392,21 +432,33 @@ impl Ledger {
     /// Limits of which [`WARNING_AT`] hundredths are spent.
     #[must_use]
     pub fn near(&self) -> Vec<Warning> {
-        let limits = self.limits();
-        let day = (LimitName::DailyTokens, limits.daily_tokens, self.day_tokens);
-        let month = (LimitName::MonthlyCost, limits.monthly_cost, self.month_cost);
-        [day, month]
-            .into_iter()
-            .filter_map(|(limit, allowed, spent)| {
-                let allowed = allowed?;
-                let near = u128::from(spent) * 100 >= u128::from(allowed) * u128::from(WARNING_AT);
-                near.then_some(Warning {
-                    limit,
-                    allowed,
-                    spent,
-                })
+        let tokens = self.limits().daily_tokens;
+        let (own, allowed) = (self.own.monthly_cost, self.allowance.monthly_cost);
+        let near = [
+            (LimitName::DailyTokens, tokens, self.day_tokens),
+            (LimitName::MonthlyCost, own, self.month_cost),
+            (LimitName::MonthlyCost, allowed, self.month_paid),
+        ]
+        .into_iter()
+        .filter_map(|(limit, allowed, spent)| {
+            let allowed = allowed?;
+            let near = u128::from(spent) * 100 >= u128::from(allowed) * u128::from(WARNING_AT);
+            near.then_some(Warning {
+                limit,
+                allowed,
+                spent,
             })
-            .collect()
+        });
+        // Of two limits of one kind the lower is told.
+        let mut told: Vec<Warning> = Vec::new();
+        for warning in near {
+            match told.iter_mut().find(|other| other.limit == warning.limit) {
+                Some(other) if other.allowed <= warning.allowed => {}
+                Some(other) => *other = warning,
+                None => told.push(warning),
+            }
+        }
+        told
     }
 
     /// Of the limits that are near, those of which this period was not warned yet.
@@ -426,6 +478,9 @@ impl Ledger {
         }
         if counted.day.month() == self.month {
             self.month_cost = self.month_cost.saturating_add(counted.charge.cost);
+            if !counted.own_key {
+                self.month_paid = self.month_paid.saturating_add(counted.charge.cost);
+            }
         }
     }
 
@@ -435,11 +490,15 @@ impl Ledger {
         }
         if previous.day.month() == self.month {
             self.month_cost = self.month_cost.saturating_sub(previous.charge.cost);
+            if !previous.own_key {
+                self.month_paid = self.month_paid.saturating_sub(previous.charge.cost);
+            }
         }
         let counted = Counted {
             day: previous.day,
             charge,
             basis,
+            own_key: previous.own_key,
         };
         self.add(&counted);
         counted

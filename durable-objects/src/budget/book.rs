@@ -80,7 +80,7 @@ pub(super) fn reserve(
     scope: CallScope,
 ) -> Result<(Reserved, Option<Timestamp>), ShellError> {
     let mut ledger: Ledger = load(sql, LEDGER)?;
-    if !ledger.limits().is_limited() {
+    if !ledger.limits_of(scope.own_key).is_limited() {
         return Ok((Reserved::Unlimited, None));
     }
     if by_request(sql, request)?.is_some() {
@@ -96,25 +96,37 @@ pub(super) fn reserve(
     }
 }
 
-/// Counts and records a call that ended.
-pub(super) fn settle(sql: &Sql, now: Timestamp, record: &ModelCall) -> Result<Settled, ShellError> {
+/// Counts and records calls that ended.
+pub(super) fn settle(
+    sql: &Sql,
+    now: Timestamp,
+    records: &[ModelCall],
+) -> Result<Settled, ShellError> {
     let mut ledger: Ledger = load(sql, LEDGER)?;
     let was_kept = is_kept(&ledger);
-    let by_log = match &record.log {
-        Some(log) => by_log(sql, log)?,
-        None => None,
-    };
-    // A record of the provider may have come before ours.
-    let previous = match by_log {
-        Some(found) => Some(found.counted),
-        None => by_request(sql, &record.request)?,
-    };
-    let counted = ledger.settle(now, &record.request, record.outcome(), previous.as_ref());
+    for record in records {
+        let by_log = match &record.log {
+            Some(log) => by_log(sql, log)?,
+            None => None,
+        };
+        // A record of the provider may have come before ours.
+        let previous = match by_log {
+            Some(found) => Some(found.counted),
+            None => by_request(sql, &record.request)?,
+        };
+        let counted = ledger.settle(
+            now,
+            &record.request,
+            record.scope.own_key,
+            record.outcome(),
+            previous.as_ref(),
+        );
+        if let Some(counted) = counted {
+            write(sql, &Entry::of(record), &counted)?;
+        }
+    }
     if was_kept {
         store(sql, LEDGER, &ledger)?;
-    }
-    if let Some(counted) = counted {
-        write(sql, &Entry::of(record), &counted)?;
     }
     Ok(Settled {
         limited: ledger.limits().is_limited(),
@@ -156,8 +168,8 @@ pub(super) fn set_limits(
         Layer::Own => ledger.own = limits,
     }
     ledger.roll(now);
-    let (tokens, cost) = usage::spent(sql, ledger.day())?;
-    ledger.restore(now, tokens, cost);
+    let spent = usage::spent(sql, ledger.day())?;
+    ledger.restore(now, spent.tokens, spent.cost, spent.paid);
     store(sql, LEDGER, &ledger)
 }
 
@@ -165,8 +177,8 @@ pub(super) fn set_limits(
 pub(super) fn view(sql: &Sql, now: Timestamp) -> Result<BudgetView, ShellError> {
     let mut ledger: Ledger = load(sql, LEDGER)?;
     ledger.roll(now);
-    let (tokens, cost) = usage::spent(sql, ledger.day())?;
-    ledger.restore(now, tokens, cost);
+    let spent = usage::spent(sql, ledger.day())?;
+    ledger.restore(now, spent.tokens, spent.cost, spent.paid);
     let (day, reserved) = (ledger.day(), ledger.reserved());
     let month = day.month();
     Ok(BudgetView {
@@ -174,16 +186,16 @@ pub(super) fn view(sql: &Sql, now: Timestamp) -> Result<BudgetView, ShellError> 
         own: ledger.own,
         allowance: ledger.allowance,
         daily_tokens: Spent {
-            spent: tokens,
+            spent: spent.tokens,
             reserved: reserved.tokens,
             resets_at: day.next().start(),
         },
         monthly_cost: Spent {
-            spent: cost,
+            spent: spent.cost,
             reserved: reserved.cost,
             resets_at: month.next().first().start(),
         },
-        monthly_forecast: month.forecast(cost, now),
+        monthly_forecast: month.forecast(spent.cost, now),
         requests_per_minute: Spent {
             spent: ledger.minute_requests(),
             reserved: 0,
@@ -291,6 +303,7 @@ impl<'a> Entry<'a> {
                 task: record.task.clone(),
                 attempt: 0,
                 model: record.model.clone(),
+                own_key: false,
             },
             status: 200,
             ended: "complete",
@@ -315,8 +328,8 @@ fn write(sql: &Sql, entry: &Entry<'_>, counted: &Counted) -> Result<(), SqlError
     let of = |part: fn(&Tokens) -> u64| entry.tokens.as_ref().map(|tokens| bounded(part(tokens)));
     sql.run(
         "INSERT INTO calls (request, day, user, project, session, task, attempt, model, status, \
-           ended, input, cached_input, cache_write, output, tokens, cost, basis, log) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+           ended, input, cached_input, cache_write, output, tokens, cost, basis, log, own_key) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
          ON CONFLICT (request) DO UPDATE SET status = excluded.status, ended = excluded.ended, \
            input = excluded.input, cached_input = excluded.cached_input, \
            cache_write = excluded.cache_write, output = excluded.output, \
@@ -341,6 +354,7 @@ fn write(sql: &Sql, entry: &Entry<'_>, counted: &Counted) -> Result<(), SqlError
             bounded(counted.charge.cost),
             counted.basis.word(),
             entry.log,
+            u32::from(counted.own_key),
         ],
     )
     .map(|_| ())
@@ -380,6 +394,7 @@ struct FoundRow {
     tokens: u64,
     cost: u64,
     basis: Basis,
+    own_key: u8,
 }
 
 impl From<FoundRow> for Found {
@@ -393,6 +408,7 @@ impl From<FoundRow> for Found {
                     cost: row.cost,
                 },
                 basis: row.basis,
+                own_key: row.own_key != 0,
             },
         }
     }
@@ -400,7 +416,7 @@ impl From<FoundRow> for Found {
 
 fn by_request(sql: &Sql, request: &RequestId) -> Result<Option<Counted>, SqlError> {
     let row: Option<FoundRow> = sql.first(
-        "SELECT request, day, tokens, cost, basis FROM calls WHERE request = ?",
+        "SELECT request, day, tokens, cost, basis, own_key FROM calls WHERE request = ?",
         params![request],
     )?;
     Ok(row.map(|row| Found::from(row).counted))
@@ -408,7 +424,7 @@ fn by_request(sql: &Sql, request: &RequestId) -> Result<Option<Counted>, SqlErro
 
 fn by_log(sql: &Sql, log: &str) -> Result<Option<Found>, SqlError> {
     let row: Option<FoundRow> = sql.first(
-        "SELECT request, day, tokens, cost, basis FROM calls WHERE log = ?",
+        "SELECT request, day, tokens, cost, basis, own_key FROM calls WHERE log = ?",
         params![log],
     )?;
     Ok(row.map(Found::from))

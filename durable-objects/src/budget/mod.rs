@@ -130,7 +130,7 @@ impl Inner {
                 book::change(sql, |ledger| ledger.renew(now, &request))?;
                 object::text(&Done {})
             }
-            BudgetCall::Settle { record } => object::text(&book::settle(sql, now, &record)?),
+            BudgetCall::Settle { records } => object::text(&book::settle(sql, now, &records)?),
             BudgetCall::View => object::text(&book::view(sql, now)?),
             BudgetCall::SetLimits { layer, limits } => {
                 book::set_limits(sql, now, layer, limits)?;

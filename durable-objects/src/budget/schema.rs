@@ -1,6 +1,7 @@
 //! The tables of a Budget.
 
 use sam_platform::sql::{Sql, SqlError};
+use serde::Deserialize;
 
 const STATEMENTS: [&str; 3] = [
     // The ledger, and how far reconciliation came, each as one JSON value.
@@ -13,15 +14,29 @@ const STATEMENTS: [&str; 3] = [
        attempt INTEGER NOT NULL, model TEXT NOT NULL, status INTEGER NOT NULL, \
        ended TEXT NOT NULL, input INTEGER, cached_input INTEGER, cache_write INTEGER, \
        output INTEGER, tokens INTEGER NOT NULL, cost INTEGER NOT NULL, basis TEXT NOT NULL, \
-       log TEXT) WITHOUT ROWID",
+       log TEXT, own_key INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID",
     // Only behind an AI Gateway have calls a log.
     "CREATE UNIQUE INDEX IF NOT EXISTS calls_by_log ON calls (log) WHERE log IS NOT NULL",
 ];
+
+/// Whether the installation did not pay: added where the table is older than that.
+const OWN_KEY: &str = "ALTER TABLE calls ADD COLUMN own_key INTEGER NOT NULL DEFAULT 0";
+const HAS_OWN_KEY: &str = "SELECT name FROM pragma_table_info('calls') WHERE name = 'own_key'";
+
+#[derive(Deserialize)]
+struct Has {
+    #[serde(rename = "name")]
+    _name: String,
+}
 
 /// Makes the tables that are not there yet.
 pub(super) fn create(sql: &Sql) -> Result<(), SqlError> {
     for statement in STATEMENTS {
         sql.run(statement, &[])?;
+    }
+    let has: Option<Has> = sql.first(HAS_OWN_KEY, &[])?;
+    if has.is_none() {
+        sql.run(OWN_KEY, &[])?;
     }
     Ok(())
 }

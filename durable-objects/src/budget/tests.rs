@@ -46,6 +46,7 @@ fn scope(task: u128) -> CallScope {
         task: id(task),
         attempt: 1,
         model: "scripted".to_owned(),
+        own_key: false,
     }
 }
 
@@ -96,7 +97,11 @@ fn usage_is_summed_and_a_repeat_counts_once() {
         call(2, None, CallEnd::Complete),
         call(3, Some((7, 1)), CallEnd::BrokeOff),
     ] {
-        assert!(!book::settle(&sql, NOON, &record).unwrap().limited);
+        assert!(
+            !book::settle(&sql, NOON, std::slice::from_ref(&record))
+                .unwrap()
+                .limited
+        );
     }
     let sum = usage::of_task(&sql, &id(1)).unwrap();
     assert_eq!((sum.calls, sum.unreported), (3, 1));
@@ -131,7 +136,7 @@ fn without_limits_nothing_is_reserved_and_a_call_is_one_row() {
     }
     let sql = database();
     assert_eq!(reserve(&sql, NOON, 1, 1 << 40), Reserved::Unlimited);
-    book::settle(&sql, NOON, &call(1, Some((1, 1)), CallEnd::Complete)).unwrap();
+    book::settle(&sql, NOON, &[call(1, Some((1, 1)), CallEnd::Complete)]).unwrap();
     let kept: Option<Kept> = sql
         .first("SELECT COUNT(*) AS kept FROM state", &[])
         .unwrap();
@@ -141,7 +146,7 @@ fn without_limits_nothing_is_reserved_and_a_call_is_one_row() {
 #[test]
 fn a_limit_counts_what_was_spent_before_it_was_set() {
     let sql = database();
-    book::settle(&sql, NOON, &call(1, Some((400, 500)), CallEnd::Complete)).unwrap();
+    book::settle(&sql, NOON, &[call(1, Some((400, 500)), CallEnd::Complete)]).unwrap();
     book::set_limits(&sql, NOON, Layer::Allowance, LIMITS).unwrap();
     assert_eq!(spent(&sql, NOON), (900, 0));
     assert!(!granted(&reserve(&sql, NOON, 2, 101)));
@@ -160,8 +165,12 @@ fn a_reservation_is_settled_once_and_released_without_a_trace() {
     assert!(granted(&reserve(&sql, NOON, 1, 900)));
     assert!(!granted(&reserve(&sql, NOON, 2, 200)));
     let record = call(1, Some((10, 5)), CallEnd::Complete);
-    assert!(book::settle(&sql, NOON, &record).unwrap().limited);
-    book::settle(&sql, NOON, &record).unwrap();
+    assert!(
+        book::settle(&sql, NOON, std::slice::from_ref(&record))
+            .unwrap()
+            .limited
+    );
+    book::settle(&sql, NOON, std::slice::from_ref(&record)).unwrap();
     assert_eq!(spent(&sql, NOON), (15, 0));
     let repeated = book::reserve(
         &sql,
@@ -185,7 +194,7 @@ fn what_expires_counts_in_full_until_a_late_report() {
     let late = NOON.plus(LEASE);
     assert_eq!(book::expire(&sql, late).unwrap(), None);
     assert_eq!(spent(&sql, late), (900, 0));
-    book::settle(&sql, late, &call(1, Some((10, 5)), CallEnd::Complete)).unwrap();
+    book::settle(&sql, late, &[call(1, Some((10, 5)), CallEnd::Complete)]).unwrap();
     assert_eq!(spent(&sql, late), (15, 0));
     assert_eq!(usage::of_task(&sql, &id(1)).unwrap().calls, 1);
 }
@@ -214,8 +223,8 @@ fn a_record_of_the_provider_corrects_once() {
     };
     assert!(granted(&reserve(&sql, NOON, 1, 500)));
     assert!(granted(&reserve(&sql, NOON, 2, 300)));
-    book::settle(&sql, NOON, &with_log(1, None, "a")).unwrap();
-    book::settle(&sql, NOON, &with_log(2, Some((10, 5)), "b")).unwrap();
+    book::settle(&sql, NOON, &[with_log(1, None, "a")]).unwrap();
+    book::settle(&sql, NOON, &[with_log(2, Some((10, 5)), "b")]).unwrap();
     assert_eq!(spent(&sql, NOON), (515, 0));
     // One that was unreported, one that agrees, one that only the log knows.
     let records = [logged("a", 33), logged("b", 15), logged("c", 7)];
@@ -228,7 +237,7 @@ fn a_record_of_the_provider_corrects_once() {
     assert_eq!(spent(&sql, NOON), (33 + 15 + 33, 0));
     assert_eq!(usage::of_task(&sql, &id(1)).unwrap().cost, 33 + 15 + 7);
     // Our own report of the third comes after the log's.
-    book::settle(&sql, NOON, &with_log(3, Some((1, 1)), "c")).unwrap();
+    book::settle(&sql, NOON, &[with_log(3, Some((1, 1)), "c")]).unwrap();
     assert_eq!(usage::of_task(&sql, &id(1)).unwrap().calls, 3);
 }
 
@@ -254,7 +263,7 @@ fn a_provider_that_makes_up_numbers_breaks_no_sum() {
             cost: u64::MAX,
             ..made_up
         };
-        book::settle(&sql, NOON, &made_up).unwrap();
+        book::settle(&sql, NOON, &[made_up]).unwrap();
     }
     assert!(usage::of_task(&sql, &id(1)).unwrap().input_tokens > 1 << 40);
     assert!(!granted(&reserve(&sql, NOON, 30, 1)));

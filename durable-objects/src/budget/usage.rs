@@ -28,22 +28,28 @@ fn after(task: &TaskId) -> String {
     format!("{}{time:0<26}", RequestId::PREFIX)
 }
 
+/// What was used up to a day.
+#[derive(Default, Deserialize)]
+pub(super) struct Sum {
+    /// Tokens of the day.
+    pub(super) tokens: u64,
+    /// Money of its month.
+    pub(super) cost: u64,
+    /// What of that was the installation's.
+    pub(super) paid: u64,
+}
+
 /// Tokens of a day, and money of its month.
-pub(super) fn spent(sql: &Sql, day: Day) -> Result<(u64, u64), SqlError> {
-    #[derive(Deserialize)]
-    struct Sum {
-        tokens: u64,
-        cost: u64,
-    }
+pub(super) fn spent(sql: &Sql, day: Day) -> Result<Sum, SqlError> {
     let first = day.month().first();
     let (from, _) = ids(first, day);
     let sum: Option<Sum> = sql.first(
         "SELECT COALESCE(SUM(IIF(day = ?1, tokens, 0)), 0) AS tokens, \
-           COALESCE(SUM(cost), 0) AS cost \
+           COALESCE(SUM(cost), 0) AS cost, COALESCE(SUM(IIF(own_key, 0, cost)), 0) AS paid \
          FROM calls WHERE request >= ?3 AND day >= ?2",
         params![day.0, first.0, &from],
     )?;
-    Ok(sum.map_or((0, 0), |sum| (sum.tokens, sum.cost)))
+    Ok(sum.unwrap_or_default())
 }
 
 /// What was used on these days, grouped.

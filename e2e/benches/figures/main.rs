@@ -12,6 +12,7 @@
 mod bare;
 mod load;
 mod memory;
+mod proxy;
 mod report;
 mod requests;
 mod rows;
@@ -37,6 +38,10 @@ const GROUPS: &[(&str, &str)] = &[
         "ingest, reading back, catching up, fan-out to 20 sockets",
     ),
     ("task", "submit to the first agent row and to completion"),
+    (
+        "proxy",
+        "model calls through the proxy, against calling the model's gateway",
+    ),
     (
         "memory",
         "of the vm-agent, idle and with 10 workspaces; of the server",
@@ -125,6 +130,7 @@ async fn measure(group: &str) -> Result<Vec<Figure>> {
         "requests" => requests::measure().await,
         "rows" => rows::measure().await,
         "task" => task::measure().await,
+        "proxy" => proxy::measure().await,
         "memory" => memory::measure().await,
         other => Err(failure(format!("no group {other}"))),
     }

@@ -79,7 +79,7 @@ async fn sample_all() -> Result<[f64; 5]> {
 }
 
 /// What a process holds, what it shares with others included.
-fn megabytes(process: u32) -> Result<f64> {
+pub(crate) fn megabytes(process: u32) -> Result<f64> {
     field(&format!("/proc/{process}/status"), "VmRSS:")
 }
 

@@ -2,7 +2,7 @@
 
 use sam_domain::error::ApiError;
 use serde::de::DeserializeOwned;
-use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use worker::Request;
 
@@ -27,6 +27,9 @@ pub enum BodyError {
     /// It is not the JSON that the route takes.
     #[error("{0}")]
     Malformed(String),
+    /// It is compressed in a way that cannot be undone here.
+    #[error("the body is encoded as {0:?}")]
+    Encoded(String),
 }
 
 impl From<BodyError> for ApiError {
@@ -44,6 +47,12 @@ impl From<BodyError> for ApiError {
             )
             .hint("Send it with the header `Content-Type: application/json`."),
             BodyError::Broken(_) => Self::bad_request("The request body broke off."),
+            BodyError::Encoded(_) => Self::new(
+                415,
+                "unsupported_content_encoding",
+                "The request body is compressed in a way that is not undone here.",
+            )
+            .hint(format!("Send it as it is, or as one of: {}.", ENCODINGS)),
             BodyError::Malformed(detail) => Self::new(
                 400,
                 "malformed_body",
@@ -51,6 +60,18 @@ impl From<BodyError> for ApiError {
             ),
         }
     }
+}
+
+/// The encodings of a body that [`read_encoded_body`] undoes.
+pub const ENCODINGS: &str = "gzip, deflate";
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(extends = js_sys::Object)]
+    type DecompressionStream;
+
+    #[wasm_bindgen(constructor, catch)]
+    fn of_format(format: &str) -> Result<DecompressionStream, JsValue>;
 }
 
 /// How many bytes the request says its body has.
@@ -79,6 +100,43 @@ pub async fn read_body(request: &Request, limit: usize) -> Result<Vec<u8>, BodyE
         ))));
     }
     Ok(bytes)
+}
+
+/// Reads a body of at most `limit` bytes that may be compressed: as many as that before and after.
+pub async fn read_encoded_body(request: &Request, limit: usize) -> Result<Vec<u8>, BodyError> {
+    let stated = super::header(request, "content-encoding").unwrap_or_default();
+    let Some(format) = format_of(&stated)? else {
+        return read_body(request, limit).await;
+    };
+    if announced(request).is_some_and(|length| length > limit as u64) {
+        return Err(BodyError::TooLarge { limit });
+    }
+    let Some(stream) = request.inner().body() else {
+        return Ok(Vec::new());
+    };
+    let broken = |thrown: JsValue| BodyError::Broken(thrown.into());
+    let undone = DecompressionStream::of_format(format).map_err(broken)?;
+    let pair: web_sys::ReadableWritablePair = undone.unchecked_into();
+    let chunks = Chunks::of(&stream.pipe_through(&pair)).map_err(BodyError::Broken)?;
+    chunks
+        .collect_within(limit)
+        .await
+        .map_err(|error| match error {
+            CollectError::TooLarge { limit } => BodyError::TooLarge { limit },
+            CollectError::Broken(_) => {
+                BodyError::Malformed(format!("it cannot be read as {format}"))
+            }
+        })
+}
+
+/// The runtime's name of an encoding; none for no encoding.
+fn format_of(stated: &str) -> Result<Option<&'static str>, BodyError> {
+    match stated.trim().to_ascii_lowercase().as_str() {
+        "" | "identity" => Ok(None),
+        "gzip" | "x-gzip" => Ok(Some("gzip")),
+        "deflate" => Ok(Some("deflate")),
+        other => Err(BodyError::Encoded(other.to_owned())),
+    }
 }
 
 /// Reads a body whose length is known beforehand: the runtime hands it over in one piece, where
@@ -165,6 +223,19 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(is_json(stated), is, "{stated:?}");
+        }
+    }
+
+    #[test]
+    fn an_encoding_is_undone_or_refused_with_those_that_are() {
+        assert_eq!(format_of(""), Ok(None));
+        assert_eq!(format_of(" Identity"), Ok(None));
+        assert_eq!(format_of("GZIP"), Ok(Some("gzip")));
+        assert_eq!(format_of("deflate"), Ok(Some("deflate")));
+        for stated in ["zstd", "br", "gzip, gzip", "x"] {
+            let error = ApiError::from(format_of(stated).unwrap_err());
+            assert_eq!(error.status, 415, "{stated}");
+            assert!(error.hint.unwrap().contains(ENCODINGS));
         }
     }
 

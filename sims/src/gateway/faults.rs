@@ -82,6 +82,16 @@ pub enum FaultKind {
     },
     /// The answer says nothing of its usage.
     Unreported,
+    /// The answer is so many pieces of so many bytes of text.
+    Long {
+        /// How many.
+        pieces: usize,
+        /// The length of each, in bytes.
+        bytes: usize,
+        /// Pause between two chunks of the answer, in milliseconds, whatever the gateway's own is.
+        #[serde(default)]
+        pause_ms: u64,
+    },
 }
 
 /// How a 429 says when the limit resets.
@@ -134,6 +144,11 @@ impl FaultKind {
     pub(super) fn spoil(&self, request: &Request, mut reply: Reply) -> Reply {
         match self {
             Self::Empty => Reply::default(),
+            // One piece, which is said again and again.
+            Self::Long { bytes, .. } => Reply {
+                text: "x".repeat(*bytes),
+                ..Reply::default()
+            },
             Self::Malformed { how } => {
                 if let Some(call) = reply.calls.first_mut() {
                     how.spoil(call);

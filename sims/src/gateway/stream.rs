@@ -30,12 +30,25 @@ fn before(fault: &FaultKind, chunks: &[Chunk]) -> usize {
 
 struct Playback {
     waiting: VecDeque<Chunk>,
+    /// How often the text comes again.
+    repeats: usize,
     sent: usize,
     /// Chunks after which the fault happens.
     spared: usize,
     delay: Duration,
     fault: Option<FaultKind>,
     record: RecordGuard,
+}
+
+impl Playback {
+    fn next(&mut self) -> Option<Chunk> {
+        let next = self.waiting.front()?;
+        if next.part == Part::Text && self.repeats > 0 {
+            self.repeats -= 1;
+            return Some(next.clone());
+        }
+        self.waiting.pop_front()
+    }
 }
 
 /// Plays the chunks, one at a time, with `delay` between them and the fault that was asked for. When the client
@@ -46,7 +59,14 @@ pub(super) fn play(
     fault: Option<FaultKind>,
     record: RecordGuard,
 ) -> impl Stream<Item = io::Result<String>> + Send + 'static {
+    let (repeats, delay) = match fault {
+        Some(FaultKind::Long {
+            pieces, pause_ms, ..
+        }) => (pieces.saturating_sub(1), Duration::from_millis(pause_ms)),
+        _ => (0, delay),
+    };
     let playback = Playback {
+        repeats,
         spared: fault.as_ref().map_or(0, |fault| before(fault, &chunks)),
         waiting: chunks.into(),
         sent: 0,
@@ -76,7 +96,7 @@ pub(super) fn play(
                 _ => {}
             }
         }
-        let next = playback.waiting.pop_front()?;
+        let next = playback.next()?;
         if playback.sent > 0 && !playback.delay.is_zero() {
             tokio::time::sleep(playback.delay).await;
         }

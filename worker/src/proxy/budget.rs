@@ -11,14 +11,13 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::time::Duration;
 
 use futures::future::join;
 use sam_dialects::scan::{InputScan, RequestScan, ScanError};
 use sam_dialects::{ApiError as Told, Dialect};
 use sam_domain::access::claims::Claims;
 use sam_domain::budget::Charge;
-use sam_domain::budget::call::{BudgetCall, CallScope, ModelCall, Reserved, Settled};
+use sam_domain::budget::call::{BudgetCall, CallScope, Reserved};
 use sam_domain::budget::ledger::Warning;
 use sam_domain::budget::refusal::{Clears, HolderKind, LimitName, Refusal};
 use sam_domain::catalogue::model::Model;
@@ -40,10 +39,6 @@ use crate::errors::{Failed, log};
 const MEMORY: Millis = Millis::seconds(5);
 /// Most holders that are remembered.
 const REMEMBERED: usize = 1_000;
-/// How often a settlement is tried.
-const TRIES: u32 = 4;
-/// How long to wait before the second try; each later one waits twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Waits longer than this are not for a client's own retries.
 const PATIENCE: Millis = Millis::minutes(1);
 
@@ -52,11 +47,23 @@ thread_local! {
     static UNLIMITED: RefCell<HashMap<String, Timestamp>> = RefCell::default();
 }
 
-fn is_unlimited(holder: &str, now: Timestamp) -> bool {
-    UNLIMITED.with_borrow(|known| known.get(holder).is_some_and(|until| now < *until))
+fn is_unlimited(holder: &str, own_key: bool, now: Timestamp) -> bool {
+    let holds = |known: &HashMap<String, Timestamp>, name: &str| {
+        known.get(name).is_some_and(|until| now < *until)
+    };
+    UNLIMITED.with_borrow(|known| {
+        holds(known, holder) || (own_key && holds(known, &with_own_key(holder)))
+    })
 }
 
-fn remember(holder: &str, limited: bool, now: Timestamp) {
+/// The name under which a holder's calls with a key of their own are remembered: the cost that an
+/// administrator allows does not limit those.
+fn with_own_key(holder: &str) -> String {
+    format!("{holder} with a key of their own")
+}
+
+/// Whether anything is limited for a holder, as its budget just said.
+pub(super) fn remember(holder: &str, limited: bool, now: Timestamp) {
     if limited {
         return forget(holder);
     }
@@ -70,7 +77,10 @@ fn remember(holder: &str, limited: bool, now: Timestamp) {
 
 /// A holder's limits were changed.
 pub(crate) fn forget(holder: &str) {
-    UNLIMITED.with_borrow_mut(|known| known.remove(holder));
+    UNLIMITED.with_borrow_mut(|known| {
+        known.remove(holder);
+        known.remove(&with_own_key(holder));
+    });
 }
 
 /// A model call that may be made.
@@ -116,6 +126,8 @@ pub(super) struct Wanted<'a> {
     pub(super) dialect: Dialect,
     /// The model.
     pub(super) model: &'a Model,
+    /// Whether a key of the person's or the project's own pays.
+    pub(super) own_key: bool,
 }
 
 /// Reserves what a call may use, and caps the request to it. The inner error is the refusal, as the
@@ -133,6 +145,7 @@ pub(super) async fn admit(
         task: claims.tsk.clone(),
         attempt: claims.attempt,
         model: wanted.model.id.to_string(),
+        own_key: wanted.own_key,
     };
     let reserved = reserve(call, scope, wanted.dialect, wanted.model, body).await?;
     Ok(reserved.map_err(|refusal| refuse(call, wanted, &refusal)))
@@ -147,6 +160,7 @@ pub(super) async fn reserve(
     body: &mut Vec<u8>,
 ) -> Result<Result<Admission, Refusal>, Failed> {
     let (user, project) = (scope.user.clone(), scope.project.clone());
+    let own_key = scope.own_key;
     let mut admission = Admission {
         scope,
         held: [false, false],
@@ -159,7 +173,7 @@ pub(super) async fn reserve(
     ];
     if holders
         .iter()
-        .all(|(_, holder)| is_unlimited(holder, call.now))
+        .all(|(_, holder)| is_unlimited(holder, own_key, call.now))
     {
         return Ok(Ok(admission));
     }
@@ -175,6 +189,9 @@ pub(super) async fn reserve(
         };
         // A call whose reservation is not known is not made; what it may have reserved expires.
         match ask::<Reserved>(&call.env, holder, &reserve).await? {
+            Reserved::Unlimited if own_key => {
+                remember(&with_own_key(holder), false, call.now);
+            }
             Reserved::Unlimited => remember(holder, false, call.now),
             Reserved::Granted { warnings } => {
                 *held = true;
@@ -258,7 +275,8 @@ fn unreadable(error: ScanError) -> ApiError {
     ApiError::new(400, "malformed_body", format!("Refused: {error}."))
 }
 
-async fn ask<R: DeserializeOwned>(
+/// Asks the budget of a holder.
+pub(super) async fn ask<R: DeserializeOwned>(
     env: &Env,
     holder: &str,
     call: &BudgetCall,
@@ -336,35 +354,5 @@ pub(super) async fn renew(env: &Env, scope: &CallScope, request: &RequestId) {
     .await;
     for error in [person.err(), project.err()].into_iter().flatten() {
         log(&format!("a reservation was not renewed: {error}"));
-    }
-}
-
-/// Hands the record of a call that ended to both budgets. Repeating it is harmless: it is known by
-/// its request.
-pub(super) async fn settle(env: &Env, record: ModelCall) {
-    let (user, project) = (record.scope.user.clone(), record.scope.project.clone());
-    let call = BudgetCall::Settle { record };
-    join(
-        settle_one(env, user.as_str(), &call),
-        settle_one(env, project.as_str(), &call),
-    )
-    .await;
-}
-
-async fn settle_one(env: &Env, holder: &str, call: &BudgetCall) {
-    let mut pause = FIRST_PAUSE;
-    for attempt in 1..=TRIES {
-        match ask::<Settled>(env, holder, call).await {
-            Ok(Settled { limited }) => {
-                return remember(holder, limited, sam_platform::clock::now());
-            }
-            Err(error) if attempt == TRIES => {
-                log(&format!("the record of a model call was lost: {error}"));
-            }
-            Err(_) => {
-                worker::Delay::from(pause).await;
-                pause = pause.saturating_mul(2);
-            }
-        }
     }
 }

@@ -31,6 +31,7 @@ pub(crate) mod models;
 mod passing;
 mod record;
 mod request;
+mod settlement;
 pub(crate) mod title;
 pub(crate) mod upstream;
 mod wait;
@@ -53,7 +54,7 @@ use crate::errors::{Answer, log};
 use crate::principal::ModelToken;
 use access::Access;
 use departure::Departure;
-use passing::{Kind, Passing};
+use passing::Kind;
 use record::Record;
 use request::{Asked, Prepared};
 use upstream::Upstream;
@@ -84,6 +85,9 @@ const DROPPED_HEADERS: &[&str] = &[
     "strict-transport-security",
 ];
 
+/// Encodings of a reply that the runtime undoes by itself.
+const UNDONE: &[&str] = &["gzip", "br"];
+
 pub(crate) async fn chat_completions(call: &Call, token: ModelToken) -> Answer {
     exchange(call, &token, Dialect::Chat).await
 }
@@ -98,7 +102,7 @@ pub(crate) async fn messages(call: &Call, token: ModelToken) -> Answer {
 
 /// Passes a request on and its reply back.
 async fn exchange(call: &Call, token: &ModelToken, client: Dialect) -> Answer {
-    let bytes = http::read_body(&call.request, REQUEST_LIMIT).await?;
+    let bytes = http::read_encoded_body(&call.request, REQUEST_LIMIT).await?;
     let asked = Asked::read(&bytes, client)?;
     let access = Access::of(call, &token.claims).await?;
     let upstream = access.upstream(call, client, asked.model())?;
@@ -108,6 +112,7 @@ async fn exchange(call: &Call, token: &ModelToken, client: Dialect) -> Answer {
         client,
         dialect: upstream.dialect,
         model: &upstream.catalogued,
+        own_key: upstream.payer != Scope::Platform,
     };
     let admission = match budget::admit(call, &wanted, &mut prepared.body).await? {
         Ok(admission) => admission,
@@ -169,18 +174,12 @@ async fn exchange(call: &Call, token: &ModelToken, client: Dialect) -> Answer {
         hide_usage: events && prepared.hide_usage,
         silence: upstream.silence,
     };
-    let body = Passing::new(
-        incoming.into_stream()?,
-        kind,
-        translator,
-        record,
-        departure,
-        &call.background,
-    );
+    let signal = call.request.inner().signal();
+    let body = passing::reply(incoming, &signal, kind, translator, record)?;
     Ok(worker::ResponseBuilder::new()
         .with_status(status)
         .with_headers(safe(&headers))
-        .from_stream(body)?)
+        .stream(body))
 }
 
 /// What is sent to an upstream.
@@ -256,7 +255,7 @@ async fn document(
 
 /// Counts tokens where the upstream can, and else says about how many they are.
 pub(crate) async fn count_tokens(call: &Call, token: ModelToken) -> Answer {
-    let bytes = http::read_body(&call.request, REQUEST_LIMIT).await?;
+    let bytes = http::read_encoded_body(&call.request, REQUEST_LIMIT).await?;
     let asked = Asked::read(&bytes, Dialect::Messages)?;
     let access = Access::of(call, &token.claims).await?;
     let upstream = access.upstream(call, Dialect::Messages, asked.model())?;
@@ -387,9 +386,12 @@ fn unreachable(error: &FetchError, upstream: &Upstream) -> ApiError {
 
 /// The upstream's headers without those that end here.
 fn passed_headers(incoming: &Incoming) -> Vec<(String, String)> {
-    incoming
-        .headers()
-        .into_iter()
-        .filter(|(name, _)| !DROPPED_HEADERS.contains(&name.as_str()))
-        .collect()
+    let mut headers = incoming.headers();
+    headers.retain(|(name, value)| {
+        // What the runtime did not undo is still so encoded.
+        let still_encoded =
+            || name == "content-encoding" && !UNDONE.contains(&value.to_ascii_lowercase().as_str());
+        !DROPPED_HEADERS.contains(&name.as_str()) || still_encoded()
+    });
+    headers
 }

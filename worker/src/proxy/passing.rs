@@ -1,45 +1,36 @@
-//! A reply on its way from the upstream to the client.
+//! A reply on its way from the upstream to the client: Rust's half.
 //!
-//! Four ends are possible: the upstream finishes, the upstream breaks off, the upstream says nothing
-//! for too long, or the client leaves. Each of them ends the [`Exchange`], once: the upstream is
-//! closed and the [`Record`] is kept with what was seen until then.
+//! The bytes are moved by `worker/entry/passing.mjs`, which says how a reply can end. Those of a
+//! stream that passes as it is are not seen here: at its end come its first and its last bytes, in
+//! which its usage stands. What is translated, and a document, whose usage may stand anywhere, comes
+//! chunk by chunk.
 //!
-//! Two things about the runtime shape the rest. It ends a reply that failed half-way as if it were
-//! whole, so a stream that breaks off says so in its last event. And it may notice that a client has
-//! left only when it writes, so a stream that has nothing to say writes a comment, which readers of
-//! event streams ignore.
+//! Invariant: the record is kept once, whichever way the exchange ends: also when nobody says that
+//! it did, because it is kept when it is dropped.
 
-use std::cell::RefCell;
-use std::pin::Pin;
-use std::rc::{Rc, Weak};
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use futures::Stream;
-use futures::future::{Either, select};
-use sam_dialects::chat::UsageChunkFilter;
 use sam_dialects::translate::ReplyTranslator;
 use sam_dialects::{ApiError, Dialect, UsageScan};
 use sam_domain::budget::call::CallEnd;
-use sam_platform::background::Background;
-use sam_platform::fetch::Body;
+use sam_platform::fetch::{Connection, Incoming};
+use sam_platform::js::JsFailure;
+use wasm_bindgen::prelude::*;
 
-use super::departure::{Departure, Gone};
 use super::record::Record;
 
-/// How long a stream may be silent before a comment is written.
-const SILENCE: Duration = Duration::from_secs(5);
-/// The comment.
-const COMMENT: &[u8] = b": waiting\n\n";
-/// The last event of a stream that failed on the way. The blank line before it ends a half event.
-fn last_words(dialect: Dialect, code: &str, words: &str) -> Vec<u8> {
-    let error = ApiError {
-        status: None,
-        code: Some(code.to_owned()),
-        message: words.to_owned(),
-        retry_after: None,
-    };
-    ["\n\n", &error.event_in(dialect)].concat().into_bytes()
+#[wasm_bindgen(module = "sam:passing")]
+extern "C" {
+    #[wasm_bindgen(catch)]
+    fn pass(
+        upstream: Option<web_sys::ReadableStream>,
+        signal: &web_sys::AbortSignal,
+        exchange: Exchange,
+        events: bool,
+        through: bool,
+        hides_usage: bool,
+        silence: f64,
+    ) -> Result<web_sys::ReadableStream, JsValue>;
 }
 
 /// What is known of the reply before its first byte.
@@ -55,199 +46,103 @@ pub(super) struct Kind {
     pub(super) silence: Duration,
 }
 
-/// A reply that is under way.
-struct Exchange {
+/// Passes on a reply that has begun, until it ends or the client leaves, which aborts `signal`.
+pub(super) fn reply(
+    incoming: Incoming,
+    signal: &web_sys::AbortSignal,
     kind: Kind,
-    /// Absent after the end; dropping it closes the upstream.
-    upstream: Option<Body>,
-    scan: UsageScan,
-    filter: Option<UsageChunkFilter>,
     translator: Option<ReplyTranslator>,
-    /// Absent after the end; dropping it keeps it.
-    record: Option<Record>,
-    departure: Option<Departure>,
-    /// Whether the last byte that left ended an event.
-    between_events: bool,
-    /// Whether nothing came since somebody last looked.
-    silent: bool,
-    /// How long nothing has come.
-    quiet: Duration,
-    /// What a stream that was ended still has to say.
-    last_words: Option<Vec<u8>>,
-    /// Whether a comment is to be written.
-    owes_comment: bool,
-    /// Who waits for the next chunk.
-    waker: Option<Waker>,
+    record: Record,
+) -> Result<web_sys::ReadableStream, JsFailure> {
+    let (upstream, connection) = incoming.into_raw();
+    let through = translator.is_some() || !kind.events;
+    let exchange = Exchange {
+        client: kind.client,
+        scan: UsageScan::new(),
+        translator,
+        connection,
+        record,
+    };
+    let silence = kind.silence.as_secs_f64() * 1000.0;
+    Ok(pass(
+        upstream,
+        signal,
+        exchange,
+        kind.events,
+        through,
+        kind.hide_usage,
+        silence,
+    )?)
 }
 
+/// How an exchange ended, as JavaScript says it.
+const ENDS: [CallEnd; 4] = [
+    CallEnd::Complete,
+    CallEnd::BrokeOff,
+    CallEnd::Silent,
+    CallEnd::ClientLeft,
+];
+
+/// A reply that is under way. Dropping it closes the upstream and keeps the record.
+#[wasm_bindgen]
+pub struct Exchange {
+    client: Dialect,
+    scan: UsageScan,
+    translator: Option<ReplyTranslator>,
+    connection: Connection,
+    record: Record,
+}
+
+#[wasm_bindgen]
 impl Exchange {
-    fn end(&mut self, end: CallEnd) {
-        self.upstream = None;
-        self.departure = None;
-        if let Some(mut record) = self.record.take() {
-            record.ended(self.scan.usage(), end);
-        }
+    /// What leaves of a chunk that came; nothing when it is the chunk as it came.
+    pub fn take(&mut self, chunk: &[u8]) -> Option<Vec<u8>> {
+        self.scan.push(chunk);
+        let translator = self.translator.as_mut()?;
+        Some(translator.push(chunk).into_bytes())
     }
 
-    /// Looks whether the stream has been silent since the last look, this long ago. Silence that
-    /// lasts too long ends it.
-    fn look(&mut self, since: Duration) {
-        if self.silent {
-            self.quiet = self.quiet.saturating_add(since);
-            if self.quiet >= self.kind.silence {
-                self.end(CallEnd::Silent);
-                self.say_last("upstream_silent", "The model endpoint fell silent.");
-            }
-            self.owes_comment = self.kind.events;
-            if let Some(waker) = self.waker.take() {
-                waker.wake();
-            }
-        }
-        self.silent = true;
+    /// What leaves once the upstream has finished.
+    pub fn rest(&mut self) -> Vec<u8> {
+        let translator = self.translator.as_mut();
+        translator.map_or_else(Vec::new, |it| it.finish().into_bytes())
     }
 
-    /// What a stream that was ended still says; a document is only cut.
-    fn say_last(&mut self, code: &str, words: &str) {
-        let events = self.kind.events;
-        self.last_words = events.then(|| last_words(self.kind.client, code, words));
-    }
-
-    /// What may leave of a chunk that came.
-    fn take_in(&mut self, chunk: Vec<u8>) -> Vec<u8> {
-        self.silent = false;
-        self.quiet = Duration::ZERO;
-        self.scan.push(&chunk);
-        let leaving = match (&mut self.translator, &mut self.filter) {
-            (Some(translator), _) => translator.push(&chunk).into_bytes(),
-            (None, Some(filter)) => filter.push(&chunk),
-            (None, None) => chunk,
+    /// What a stream still says that did not come to its end. The blank line before it ends a half
+    /// event.
+    pub fn last_words(&self, end: u8) -> Vec<u8> {
+        let (code, words) = match end_of(end) {
+            CallEnd::Silent => ("upstream_silent", "The model endpoint fell silent."),
+            _ => ("upstream_broke_off", "The model endpoint broke off."),
         };
-        if !leaving.is_empty() {
-            self.between_events = leaving.ends_with(b"\n\n") || leaving.ends_with(b"\r\n\r\n");
-        }
-        leaving
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
-        loop {
-            let Some(upstream) = &mut self.upstream else {
-                return Poll::Ready(self.last_words.take());
-            };
-            match Pin::new(upstream).poll_next(cx) {
-                Poll::Ready(Some(Ok(chunk))) => {
-                    let leaving = self.take_in(chunk);
-                    if !leaving.is_empty() {
-                        return Poll::Ready(Some(leaving));
-                    }
-                }
-                Poll::Ready(Some(Err(_))) => {
-                    self.end(CallEnd::BrokeOff);
-                    self.say_last("upstream_broke_off", "The model endpoint broke off.");
-                }
-                Poll::Ready(None) => {
-                    let rest = match (self.translator.take(), self.filter.take()) {
-                        (Some(mut translator), _) => {
-                            let rest = translator.finish().into_bytes();
-                            let whole = translator.is_complete();
-                            self.end(if whole {
-                                CallEnd::Complete
-                            } else {
-                                CallEnd::BrokeOff
-                            });
-                            rest
-                        }
-                        (None, filter) => {
-                            self.end(CallEnd::Complete);
-                            filter.map(UsageChunkFilter::finish).unwrap_or_default()
-                        }
-                    };
-                    return Poll::Ready(Some(rest).filter(|rest| !rest.is_empty()));
-                }
-                Poll::Pending if self.owes_comment && self.between_events => {
-                    self.owes_comment = false;
-                    return Poll::Ready(Some(COMMENT.to_vec()));
-                }
-                Poll::Pending => {
-                    self.waker = Some(cx.waker().clone());
-                    return Poll::Pending;
-                }
-            }
-        }
-    }
-}
-
-/// The body of the client's response.
-pub(super) struct Passing {
-    exchange: Rc<RefCell<Exchange>>,
-}
-
-impl Passing {
-    /// Passes on a reply that has begun, until it ends or the client leaves.
-    pub(super) fn new(
-        upstream: Body,
-        kind: Kind,
-        translator: Option<ReplyTranslator>,
-        record: Record,
-        departure: Departure,
-        background: &Background,
-    ) -> Self {
-        let gone = departure.gone();
-        let exchange = Rc::new(RefCell::new(Exchange {
-            kind,
-            upstream: Some(upstream),
-            scan: UsageScan::new(),
-            filter: kind.hide_usage.then(UsageChunkFilter::new),
-            translator,
-            record: Some(record),
-            departure: Some(departure),
-            between_events: true,
-            silent: false,
-            quiet: Duration::ZERO,
-            last_words: None,
-            owes_comment: false,
-            waker: None,
-        }));
-        let pause = SILENCE.min(kind.silence);
-        background.run(watch(Rc::downgrade(&exchange), gone, pause));
-        Self { exchange }
-    }
-}
-
-/// Ends the exchange when the client leaves, and keeps its stream from falling silent until then.
-async fn watch(exchange: Weak<RefCell<Exchange>>, gone: Gone, pause: Duration) {
-    loop {
-        let next = std::pin::pin!(worker::Delay::from(pause));
-        let ended = matches!(select(gone.clone(), next).await, Either::Left(_));
-        let Some(exchange) = exchange.upgrade() else {
-            return;
+        let error = ApiError {
+            status: None,
+            code: Some(code.to_owned()),
+            message: words.to_owned(),
+            retry_after: None,
         };
-        // Held only within a poll, which awaits nothing.
-        let Ok(mut exchange) = exchange.try_borrow_mut() else {
-            return;
+        ["\n\n", &error.event_in(self.client)].concat().into_bytes()
+    }
+
+    /// The end. What was not taken is told by its first and last bytes.
+    pub fn ended(mut self, end: u8, head: &[u8], tail: &[u8], bytes: f64) {
+        if bytes > 0.0 {
+            // Whole numbers up to 2^53 are what they are.
+            self.scan = UsageScan::of_ends(head, tail, bytes as u64);
+        }
+        let whole = self.translator.as_ref().is_none_or(|it| it.is_complete());
+        let end = match end_of(end) {
+            CallEnd::Complete if !whole => CallEnd::BrokeOff,
+            end => end,
         };
-        if ended {
-            exchange.end(CallEnd::ClientLeft);
-            return;
-        }
-        exchange.look(pause);
-    }
-}
-
-impl Stream for Passing {
-    type Item = Result<Vec<u8>, worker::Error>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match self.exchange.try_borrow_mut() {
-            Ok(mut exchange) => exchange.poll(cx).map(|chunk| chunk.map(Ok)),
-            Err(_) => Poll::Ready(None),
+        self.record.ended(self.scan.usage(), end);
+        if end == CallEnd::Complete {
+            self.connection.ended();
         }
     }
 }
 
-impl Drop for Passing {
-    fn drop(&mut self) {
-        if let Ok(mut exchange) = self.exchange.try_borrow_mut() {
-            exchange.end(CallEnd::ClientLeft);
-        }
-    }
+fn end_of(end: u8) -> CallEnd {
+    let known = ENDS.get(usize::from(end));
+    known.copied().unwrap_or(CallEnd::BrokeOff)
 }

@@ -12,6 +12,7 @@ use sam_domain::catalogue::price::Tokens;
 use worker::Env;
 
 use super::budget::{self, Admission};
+use super::settlement;
 use crate::call::Call;
 
 /// A record that is kept when it is dropped, so that no way out of a call can forget it.
@@ -103,6 +104,6 @@ async fn keep(env: Env, held: Option<ModelCall>, mut ended: Receiver<ModelCall>)
         budget::renew(&env, &held.scope, &held.request).await;
     };
     if let Ok(record) = record {
-        budget::settle(&env, record).await;
+        settlement::settle(&env, record).await;
     }
 }

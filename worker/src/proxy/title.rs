@@ -17,6 +17,7 @@ use sam_domain::budget::call::{CallEnd, CallScope};
 use sam_domain::catalogue::changes::Role;
 use sam_domain::conversation::session::title_said;
 use sam_domain::id::{ProjectId, SessionId, TaskId, UserId};
+use sam_domain::provider::key::Scope;
 use sam_domain::task::call::TaskCall;
 use sam_platform::fetch::{self, Outgoing};
 use serde_json::{Value, json};
@@ -104,6 +105,7 @@ async fn ask(call: &Call, of: Untitled) -> Result<Option<String>, Failed> {
         task: of.task,
         attempt: 0,
         model: model.id.to_string(),
+        own_key: upstream.payer != Scope::Platform,
     };
     let (dialect, body) = (upstream.dialect, &mut prepared.body);
     let Ok(admission) = budget::reserve(call, scope, dialect, &model, body).await? else {

@@ -129,6 +129,7 @@ pub(crate) const fn catalogued(dialect: Dialect) -> model::Dialect {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sam_domain::catalogue::models::model_by_id;
 
     fn upstream(base: &str, header: KeyHeader) -> Upstream {
         let route = Route {
@@ -162,6 +163,20 @@ mod tests {
             upstream("https://a.example/v1?v=2").endpoint("messages", Some("beta=true")),
             "https://a.example/v1/messages?v=2&beta=true"
         );
+    }
+
+    #[test]
+    fn a_request_is_written_for_what_the_catalogue_knows_of_the_model() {
+        let target = |id: &str| {
+            let mut upstream = upstream("https://a.example", KeyHeader::None);
+            upstream.catalogued = model_by_id(id).unwrap().clone();
+            let target = upstream.target();
+            (target.reasons, target.adaptive, target.completion_tokens)
+        };
+        assert_eq!(target("gpt-4.1"), (false, false, false));
+        assert_eq!(target("gpt-5-mini"), (true, false, true));
+        assert_eq!(target("claude-haiku-4-5"), (true, false, false));
+        assert_eq!(target("claude-opus-5"), (true, true, false));
     }
 
     #[test]
