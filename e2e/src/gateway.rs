@@ -42,9 +42,18 @@ impl Gateway {
     /// # Errors
     /// When it does not start.
     pub fn start(logs: &Path, key: &str) -> Result<Self> {
+        Self::start_with(logs, key, &[])
+    }
+
+    /// The same, with further options.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_with(logs: &Path, key: &str, options: &[&str]) -> Result<Self> {
         let mut command = Command::new(programs::native("sam-sims")?);
         command
             .args(["gateway", "--port", "0"])
+            .args(options)
             .env("SAM_SIMS_KEY", key)
             .env("SAM_SIMS_PROVIDER_KEY", PROVIDER_KEY);
         let mut process = Process::start("gateway", command, logs)?;

@@ -13,6 +13,7 @@ pub mod caller;
 pub mod client;
 pub mod conversation;
 pub mod disk;
+pub mod evals;
 pub mod faults;
 pub mod follower;
 pub mod gateway;

@@ -123,21 +123,19 @@ fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-/// Answers one request with a stream that is compressed, whatever was asked for. Returns the
-/// request's body.
+/// Answers one call with a stream that is compressed, whatever was asked for; there is no list of
+/// models. Returns the call's body.
 async fn answer_compressed(listener: TcpListener) -> Result<String> {
-    let (mut socket, _) = listener.accept().await?;
-    let mut request = Vec::new();
-    let body = loop {
-        let mut buffer = [0; 4096];
-        let read = socket.read(&mut buffer).await?;
-        request.extend_from_slice(buffer.get(..read).unwrap_or_default());
-        let text = String::from_utf8_lossy(&request).into_owned();
-        if let Some((_, body)) = text.split_once("\r\n\r\n")
-            && (read == 0 || serde_json::from_str::<Value>(body).is_ok())
+    let (mut socket, body) = loop {
+        let (mut socket, _) = listener.accept().await?;
+        let request = read_request(&mut socket).await?;
+        if let Some((head, body)) = request.split_once("\r\n\r\n")
+            && head.starts_with("POST")
         {
-            break body.to_owned();
+            break (socket, body.to_owned());
         }
+        let none = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        socket.write_all(none).await?;
     };
     let usage = json!({"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18});
     let reply = format!(
@@ -155,6 +153,23 @@ async fn answer_compressed(listener: TcpListener) -> Result<String> {
     socket.write_all(&reply).await?;
     socket.shutdown().await?;
     Ok(body)
+}
+
+/// A request, with its body where it has one of JSON.
+async fn read_request(socket: &mut TcpStream) -> Result<String> {
+    let mut request = Vec::new();
+    loop {
+        let mut buffer = [0; 4096];
+        let read = socket.read(&mut buffer).await?;
+        request.extend_from_slice(buffer.get(..read).unwrap_or_default());
+        let text = String::from_utf8_lossy(&request).into_owned();
+        let whole = text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
+            head.starts_with("GET") || serde_json::from_str::<Value>(body).is_ok()
+        });
+        if read == 0 || whole {
+            return Ok(text);
+        }
+    }
 }
 
 #[tokio::test]

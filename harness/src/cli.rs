@@ -9,6 +9,7 @@ use sam_dialects::{Dialect, Usage, conversation};
 use sam_domain::catalogue::price::{MicroDollars, Prices};
 use sam_harness::transcript::Header;
 
+use crate::eval::EvalArgs;
 use crate::guard::GuardArgs;
 use crate::mcp::McpArgs;
 use crate::price;
@@ -69,6 +70,8 @@ pub(crate) enum Command {
     Prompt(PromptCommand),
     /// List the tools of the MCP servers, or call one.
     Mcp(McpCommand),
+    /// Let agents work on tasks with hidden checks, and tell what each model passes and costs.
+    Eval(Box<EvalArgs>),
     /// Confine this process and become a command.
     #[command(hide = true)]
     Confine(ConfineArgs),

@@ -19,6 +19,7 @@
 
 mod about;
 mod cli;
+mod eval;
 mod guard;
 mod host;
 mod limits;
@@ -79,6 +80,7 @@ fn main() -> ExitCode {
             Command::Replay(args) => recorded::replay(args).await,
             Command::Prompt(args) => about::prompt(&args),
             Command::Mcp(args) => about::mcp(args).await,
+            Command::Eval(args) => eval::eval(*args).await,
             Command::Confine(args) => Err(sandbox::confine(&args)),
         }
     });

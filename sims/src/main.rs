@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use sam_sims::gateway::{self, Fault, Options};
+use sam_sims::gateway::{self, Exam, Fault, Options};
 use sam_sims::{github, logins};
 use tokio::net::TcpListener;
 
@@ -45,6 +45,9 @@ enum Command {
         /// Faults that wait from the start, as a JSON list in the form of `POST /control/fault`.
         #[arg(long, value_parser = parse_faults)]
         faults: Option<FaultList>,
+        /// The tasks of an evaluation: the model is then also served as `solver/scripted`, `idle/scripted` and `clumsy/scripted`, which take part in it.
+        #[arg(long, value_name = "DIR")]
+        suite: Option<PathBuf>,
     },
     /// GitHub's sign-in on 127.0.0.1, with one OAuth app and one person who says yes at once.
     ///
@@ -94,8 +97,14 @@ fn main() -> ExitCode {
             chunk_delay_ms,
             end_with_stdin,
             faults,
+            suite,
         } => {
+            let exam = match suite.as_deref().map(Exam::read).transpose() {
+                Ok(exam) => exam.unwrap_or_default(),
+                Err(problem) => return failed(&problem),
+            };
             let options = Options {
+                exam,
                 key,
                 provider_key,
                 chunk_delay: Duration::from_millis(chunk_delay_ms),

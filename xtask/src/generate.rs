@@ -128,6 +128,7 @@ fn settings(paths: &Paths) -> Result<String> {
         ("sam-harness", "list"),
         ("sam-harness", "show"),
         ("sam-harness", "replay"),
+        ("sam-harness", "eval"),
         ("sam-sims", "gateway"),
         ("sam-sims", "github"),
     ] {

@@ -28,6 +28,30 @@ pub use wire::AgentView;
 /// The agent used when nobody chose one.
 pub const DEFAULT_AGENT: &str = "sam-harness";
 
+/// What an agent's environment has of its host's; everything else is cleared or set anew.
+pub const PASSED_ON: [&str; 12] = [
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "TERM",
+    "TZ",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "JAVA_HOME",
+    "GOROOT",
+];
+
+/// Toolchains that are found through HOME unless a variable says where they are: the variable, and
+/// the folder below HOME. They hold programs, no credentials.
+pub const TOOLCHAINS: [(&str, &str); 3] = [
+    ("RUSTUP_HOME", ".rustup"),
+    ("PYENV_ROOT", ".pyenv"),
+    ("NVM_DIR", ".nvm"),
+];
+
 /// The model API an agent speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {

@@ -1,6 +1,9 @@
 //! What takes too long for every run: `scripts/test --full`.
 //!
-//! Further agents do the main job, and one works by itself with nothing but a model token.
+//! - here: further agents do the main job, and one works by itself with nothing but a model token;
+//! - [`evals`]: other agents on the tasks of an evaluation.
+
+mod evals;
 
 use sam_e2e::Result;
 use sam_e2e::agents::alone::Scene;

@@ -346,33 +346,46 @@ fn headers(args: &ModelArgs) -> Result<HeaderMap, String> {
         let version = HeaderValue::from_static(MESSAGES_VERSION);
         headers.insert("anthropic-version", version);
     }
-    for header in args
-        .headers
-        .iter()
-        .filter(|header| !header.trim().is_empty())
-    {
+    headers.extend(further_headers(&args.headers)?);
+    let key = args.api_key.as_deref();
+    headers.extend(key_header(args.auth_header.as_deref(), key, dialect)?);
+    Ok(headers)
+}
+
+/// Headers given as `NAME: VALUE`.
+pub(crate) fn further_headers(given: &[String]) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    for header in given.iter().filter(|header| !header.trim().is_empty()) {
         let (name, value) = header
             .split_once(':')
             .ok_or_else(|| "--header wants NAME: VALUE".to_owned())?;
         let (name, value) = (name.trim(), value.trim());
         headers.insert(header_name(name)?, secret_value(value, name)?);
     }
+    Ok(headers)
+}
+
+/// The header that carries the key in a dialect, if one does.
+pub(crate) fn key_header(
+    name: Option<&str>,
+    key: Option<&str>,
+    dialect: Dialect,
+) -> Result<Option<(HeaderName, HeaderValue)>, String> {
     let standard = match dialect {
         Dialect::Messages => "x-api-key",
         Dialect::Chat | Dialect::Responses => "authorization",
     };
-    let name = args.auth_header.as_deref().unwrap_or(standard);
-    let name = name.to_ascii_lowercase();
-    let Some(key) = args.api_key.as_deref().filter(|_| name != "none") else {
-        return Ok(headers);
+    let name = name.unwrap_or(standard).to_ascii_lowercase();
+    let Some(key) = key.filter(|_| name != "none") else {
+        return Ok(None);
     };
     let value = if name.ends_with("authorization") {
         format!("Bearer {key}")
     } else {
         key.to_owned()
     };
-    headers.insert(header_name(&name)?, secret_value(&value, "the API key")?);
-    Ok(headers)
+    let value = secret_value(&value, "the API key")?;
+    Ok(Some((header_name(&name)?, value)))
 }
 
 fn header_name(name: &str) -> Result<HeaderName, String> {

@@ -42,6 +42,7 @@ use tokio::net::TcpListener;
 
 pub use crate::conversation::Usage;
 pub use crate::dialect::Part;
+pub use crate::script::exam::Exam;
 pub use faults::{Fault, FaultKind, Malformation, Reset};
 pub use records::{Outcome, Record};
 
@@ -71,6 +72,8 @@ pub struct Options {
     pub chunk_delay: Duration,
     /// Faults that wait from the start.
     pub faults: Vec<Fault>,
+    /// Tasks of an evaluation that it can take part in.
+    pub exam: Exam,
 }
 
 #[derive(Clone)]
@@ -173,11 +176,16 @@ async fn models(State(gateway): State<Gateway>, headers: HeaderMap) -> Response 
     }
     let description = "A scripted model: it follows fixed rules on the conversation it is sent. It repairs failing \
         JavaScript tests and answers questions about code; it is not a language model.";
-    Json(json!({ "object": "list", "data": [{
-        "id": MODEL, "object": "model", "created": 0, "owned_by": "sam-sims",
-        "name": "Scripted model", "description": description, "context_length": 128_000,
-    }] }))
-    .into_response()
+    let further = gateway.options.exam.models();
+    let model = |id: &str| {
+        json!({
+            "id": id, "object": "model", "created": 0, "owned_by": "sam-sims",
+            "name": "Scripted model", "description": description, "context_length": 128_000,
+        })
+    };
+    let ids = std::iter::once(&MODEL).chain(further);
+    let data: Vec<Value> = ids.map(|id| model(id)).collect();
+    Json(json!({ "object": "list", "data": data })).into_response()
 }
 
 async fn provider_models(State(gateway): State<Gateway>, uri: Uri, headers: HeaderMap) -> Response {
@@ -332,11 +340,16 @@ fn accept(
         Some(door) => door.scripted(body),
         None => body,
     };
+    let model = body.get("model").and_then(Value::as_str);
+    let model = model.unwrap_or_default().to_owned();
     let asked = dialect.read(body).map_err(|refusal| {
         let (status, code) = refused(&refusal);
         error(dialect, status, code, &refusal.to_string())
     })?;
-    let mut reply = script::answer(&asked.request);
+    let exam = &gateway.options.exam;
+    let mut reply = exam
+        .answer(&model, &asked.request)
+        .unwrap_or_else(|| script::answer(&asked.request));
     if !asked.thinks {
         reply.reasoning.clear();
     }

@@ -6,6 +6,7 @@
 //! refuses to know which client is asking; [`toolbox`] recognises tools by their schemas.
 
 mod diagnosis;
+pub(crate) mod exam;
 mod fix;
 pub(crate) mod observation;
 mod other;

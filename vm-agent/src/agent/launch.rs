@@ -14,7 +14,7 @@ use crate::relay::Relay;
 use crate::secret;
 use crate::store::Store;
 use sam_acp::{AcpSessionId, Host, HostEvents, HostOptions};
-use sam_domain::agents::{self, Agent, Mode, PermissionMode, Values};
+use sam_domain::agents::{self, Agent, Mode, PASSED_ON, PermissionMode, TOOLCHAINS, Values};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,28 +22,6 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::process::ChildStderr;
 
-/// What is passed on from the vm-agent's own environment.
-const PASSED_ON: [&str; 12] = [
-    "PATH",
-    "LANG",
-    "LC_ALL",
-    "TERM",
-    "TZ",
-    "USER",
-    "LOGNAME",
-    "SHELL",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "JAVA_HOME",
-    "GOROOT",
-];
-/// Toolchains that are found through HOME unless a variable says where they
-/// are. They hold programs, no credentials.
-const TOOLCHAINS: [(&str, &str); 3] = [
-    ("RUSTUP_HOME", ".rustup"),
-    ("PYENV_ROOT", ".pyenv"),
-    ("NVM_DIR", ".nvm"),
-];
 /// How much of an agent's standard error is kept.
 const STDERR_KEPT: usize = 16 * 1024;
 /// How much of it is reported.

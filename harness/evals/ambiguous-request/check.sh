@@ -1,0 +1,2 @@
+set -e
+node "$CHECK/hidden.test.mjs"

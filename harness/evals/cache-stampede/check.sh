@@ -1,0 +1,4 @@
+set -e
+git diff --exit-code "$BASE" -- test package.json
+node --test test/cache.test.ts
+node "$CHECK/hidden.test.ts"

@@ -1,0 +1,4 @@
+set -e
+git diff --exit-code "$BASE" -- test
+node --test
+node "$CHECK/hidden.test.mjs"

@@ -1,0 +1,1 @@
+echo heron-jade-2 > answer.txt

@@ -1,0 +1,5 @@
+from app.policy.limits import UPLOAD_LIMIT
+
+
+def accepts(size):
+    return 0 < size <= UPLOAD_LIMIT

@@ -1,0 +1,16 @@
+import area from './area.js';
+
+class Canvas {
+  #shapes = [];
+
+  add(shape) {
+    this.#shapes.push(shape);
+    return this;
+  }
+
+  covered() {
+    return this.#shapes.reduce((sum, shape) => sum + area(shape), 0);
+  }
+}
+
+export default Canvas;

@@ -1,0 +1,1 @@
+echo src/leap.js:isLeap > answer.txt
