@@ -232,8 +232,8 @@ fn exchange(logins: &Logins, asked: &Refresh) -> Response {
     let mut body = json!({
         "access_token": access, "refresh_token": refresh, "token_type": "Bearer", "expires_in": expires_in,
     });
-    if !family.claude {
-        body["id_token"] = json!(access);
+    if let (false, Some(fields)) = (family.claude, body.as_object_mut()) {
+        fields.insert("id_token".to_owned(), json!(access));
     }
     Json(body).into_response()
 }
