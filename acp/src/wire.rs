@@ -42,7 +42,8 @@ pub(crate) fn initialized(agent: &AgentDescription) -> Value {
     let sessions = acp::SessionCapabilities::new()
         .list(keeps.then(acp::SessionListCapabilities::new))
         .resume(keeps.then(acp::SessionResumeCapabilities::new))
-        .close(keeps.then(acp::SessionCloseCapabilities::new));
+        .close(keeps.then(acp::SessionCloseCapabilities::new))
+        .additional_directories(acp::SessionAdditionalDirectoriesCapabilities::new());
     let prompts = acp::PromptCapabilities::new()
         .image(agent.takes_images)
         .embedded_context(true);

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::machine::contains;
 use crate::{Result, failure, programs};
 
 /// Something that is shipped.
@@ -26,7 +27,7 @@ const WEB: f64 = 350.0;
 /// Most of each program that a person or a machine downloads.
 const PROGRAMS: [(&str, f64); 3] = [
     ("sam-vm-agent", 10_000.0),
-    ("sam-harness", 13_000.0),
+    ("sam-harness", 7_800.0),
     ("sam", 6_500.0),
 ];
 
@@ -95,6 +96,15 @@ fn gzip(file: &Path) -> Result<u64> {
         .join()
         .map_err(|_| failure("gzip was not given its input"))??;
     Ok(output.stdout.len() as u64)
+}
+
+/// Whether a program is one static file: it names no program that would load it.
+///
+/// # Errors
+/// When it was not built.
+pub fn is_static(name: &str) -> Result<bool> {
+    let program = std::fs::read(programs::native(name)?)?;
+    Ok(!contains(&program, b"/ld-linux") && !contains(&program, b"/ld-musl"))
 }
 
 fn kilobytes(bytes: u64) -> f64 {

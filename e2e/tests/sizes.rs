@@ -1,6 +1,6 @@
 //! What is shipped stays small.
 
-use sam_e2e::sizes::shipped;
+use sam_e2e::sizes::{is_static, shipped};
 use sam_e2e::{Result, ensure};
 
 #[test]
@@ -14,4 +14,13 @@ fn what_is_shipped_stays_small() -> Result {
         })?;
     }
     Ok(())
+}
+
+#[test]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn the_harness_needs_nothing_of_the_system() -> Result {
+    ensure(is_static("sam-harness")?, || {
+        "target/release/sam-harness is not static; `cargo xtask build native` makes it so"
+            .to_owned()
+    })
 }

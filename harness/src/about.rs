@@ -34,8 +34,7 @@ pub(crate) fn version(version: bool, verbose: bool) -> u8 {
 
 /// Prints the system prompt of a session that would begin now.
 pub(crate) fn prompt(args: &PromptCommand) -> Result<u8, String> {
-    let workspace = Workspace::open(&args.dir)
-        .map_err(|error| format!("{} cannot be opened: {error}", args.dir.display()))?;
+    let workspace = Workspace::with_further(&args.dir, &args.agent.add_dir)?;
     let sandbox = Arc::new(Sandbox::new(&args.agent.guard.sandbox)?);
     let guard = Guard::new(&args.agent.guard, PermissionMode::Full, sandbox);
     let options = PromptOptions::new(&args.agent.prompt)?;

@@ -30,8 +30,28 @@ Look at what it did, and go on:
 Or use it in an editor that speaks the Agent Client Protocol, as the command:
   sam-harness acp
 
-`run` exits with 0 when the work is complete, 1 after an error, 2 when the command line is wrong,
-3 at a limit and 130 when it was cancelled.";
+`sam-harness run -h` names what is needed most, `sam-harness run --help` everything.";
+
+/// How `run` is used.
+const RUN_EXAMPLES: &str = "\
+Examples:
+  sam-harness run -p \"The tests fail. Find the bug and fix it.\"
+  sam-harness run --dir app --add-dir ../library -p \"Use the library's new names.\"
+  (echo \"Review this:\"; git diff) | sam-harness run --permission-mode read-only --max-turns 10
+  sam-harness run --output json -p \"Which port does it listen on?\" | jq -r .text
+
+The answer goes to stdout, all else to stderr. Exits with 0 when the work is complete, 1 after an
+error, 2 when the command line is wrong, 3 at a limit, and 130 when it was cancelled.";
+
+/// What the exit codes of a run mean.
+const EXIT_CODES: &str = "\
+Exits with 0 when the work is complete, 1 after an error, 2 when the command line is wrong, 3 at a
+limit, and 130 when it was cancelled.";
+
+/// What to do when nobody has said where the model is.
+pub(crate) const NO_MODEL: &str = "\
+hint: say where the model is, once:
+  export SAM_MODEL_URL=https://api.example.com/v1 SAM_MODEL_KEY=… SAM_MODEL=…";
 
 /// A coding agent that works in one directory with one model.
 #[derive(Debug, Parser)]
@@ -56,15 +76,17 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serve the Agent Client Protocol over stdin and stdout.
     Acp(AcpArgs),
-    /// Work on one prompt and exit: 0 complete, 1 error, 2 usage, 3 limit, 130 cancelled.
+    /// Work on one prompt and exit.
+    #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
     /// List the sessions that are recorded, the one written last first.
     List(ListArgs),
     /// Show what happened in a session.
     Show(ShowArgs),
-    /// Go through a recorded session again, with its replies as the model and its results as the tools: exits with 1 when a request differs from the one sent then.
+    /// Go through a recorded session again, without model and tools; exits with 1 when a request differs.
     Replay(ReplayArgs),
     /// Go on with a recorded session; the same as run --resume.
+    #[command(after_help = EXIT_CODES)]
     Resume(ResumeArgs),
     /// Print the system prompt that a session here would begin with.
     Prompt(PromptCommand),
@@ -89,7 +111,7 @@ pub(crate) struct AcpArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// The workspace; nothing outside it is read or written by the file tools. Standard: the current directory, or the session's own.
+    /// The workspace; the file tools read and write nothing outside it and --add-dir. Standard: the current directory, or the session's own.
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
     /// Go on with a recorded session: its id, the beginning of it, or "last".
@@ -128,6 +150,9 @@ pub(crate) struct TaskArgs {
 /// What an agent is told, may do, and is offered.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct AgentArgs {
+    /// A further directory to read and to write in, by the same rules as the workspace; may be given more than once.
+    #[arg(help_heading = "Permission", long, value_name = "DIR")]
+    pub(crate) add_dir: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) guard: GuardArgs,
     #[command(flatten)]
@@ -225,9 +250,9 @@ impl ModelArgs {
 }
 
 impl Cli {
-    /// Reads the command line; ends the process when it cannot be meant.
-    pub(crate) fn read() -> Self {
-        let cli = Self::parse();
+    /// Reads the command line; the error says what is wrong with it, or is the help that was asked for.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let cli = Self::try_parse()?;
         let model = match &cli.command {
             Some(Command::Acp(args)) => Some(&args.model),
             Some(Command::Run(args)) => Some(&args.task.model),
@@ -235,11 +260,9 @@ impl Cli {
             _ => None,
         };
         if let Some(Err(wrong)) = model.map(ModelArgs::check) {
-            Self::command()
-                .error(ErrorKind::ValueValidation, wrong)
-                .exit();
+            return Err(Self::command().error(ErrorKind::ValueValidation, wrong));
         }
-        cli
+        Ok(cli)
     }
 
     /// The sandbox as the environment alone asks for it.
@@ -291,7 +314,7 @@ impl Cli {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
-    /// The answer's text as it arrives.
+    /// The answer's text; on a terminal all that is said, as it arrives.
     Text,
     /// One JSON object at the end.
     Json,
@@ -318,6 +341,7 @@ pub(crate) struct ModelArgs {
     pub(crate) model: String,
     /// A further model that a host may choose for a session; may be given more than once, in the environment with commas between.
     #[arg(
+        hide_short_help = true,
         long = "further-model",
         value_name = "ID",
         env = "SAM_FURTHER_MODELS",
@@ -330,10 +354,16 @@ pub(crate) struct ModelArgs {
     /// The header that carries the key: those ending in "authorization" as a
     /// bearer token, others bare; "none" sends no key. Standard: x-api-key for
     /// messages, else authorization.
-    #[arg(long, value_name = "NAME", env = "SAM_MODEL_AUTH_HEADER")]
+    #[arg(
+        hide_short_help = true,
+        long,
+        value_name = "NAME",
+        env = "SAM_MODEL_AUTH_HEADER"
+    )]
     pub(crate) auth_header: Option<String>,
     /// A further header for the model API; may be given more than once, in the environment with newlines between.
     #[arg(
+        hide_short_help = true,
         long = "header",
         value_name = "NAME: VALUE",
         env = "SAM_MODEL_HEADERS",
@@ -345,7 +375,7 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_enum, env = "SAM_MODEL_EFFORT")]
     pub(crate) effort: Option<Effort>,
     /// The most tokens of one reply; messages needs a bound and takes 16384 without one.
-    #[arg(long, value_name = "TOKENS", env = "SAM_MODEL_MAX_OUTPUT", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(hide_short_help = true, long, value_name = "TOKENS", env = "SAM_MODEL_MAX_OUTPUT", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_output: Option<u64>,
     /// The most model requests in one turn.
     #[arg(help_heading = "Limits", long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
@@ -360,19 +390,20 @@ pub(crate) struct ModelArgs {
     #[arg(help_heading = "Limits", long, value_name = "DOLLARS", env = "SAM_MAX_COST", value_parser = price::amount)]
     pub(crate) max_cost: Option<MicroDollars>,
     /// What a million of the model's tokens cost in US dollars: input, output and, where they differ, input read from and written to a cache. Standard: what SAM knows of the model.
-    #[arg(help_heading = "Limits", long, value_name = "IN,OUT[,READ[,WRITTEN]]", env = "SAM_MODEL_PRICE", value_parser = price::prices)]
+    #[arg(hide_short_help = true, help_heading = "Limits", long, value_name = "IN,OUT[,READ[,WRITTEN]]", env = "SAM_MODEL_PRICE", value_parser = price::prices)]
     pub(crate) price: Option<Prices>,
     /// How often the same calls with the same results may follow each other.
-    #[arg(help_heading = "Limits", long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..))]
+    #[arg(hide_short_help = true, help_heading = "Limits", long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..))]
     pub(crate) max_repeats: u32,
     /// The model's context in tokens: reported to the host beside what is used, and compacted for.
-    #[arg(help_heading = "Limits", long, value_name = "TOKENS", env = "SAM_MODEL_CONTEXT", default_value_t = 128_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(hide_short_help = true, help_heading = "Limits", long, value_name = "TOKENS", env = "SAM_MODEL_CONTEXT", default_value_t = 128_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) context_window: u64,
     /// Whether a conversation near the end of the model's context is compacted.
-    #[arg(help_heading = "Limits", long, value_enum, env = "SAM_COMPACTION", default_value_t = Compaction::Auto)]
+    #[arg(hide_short_help = true, help_heading = "Limits", long, value_enum, env = "SAM_COMPACTION", default_value_t = Compaction::Auto)]
     pub(crate) compaction: Compaction,
     /// Seconds for which a model API that is unreachable, busy or silent is tried again when it names no reset.
     #[arg(
+        hide_short_help = true,
         help_heading = "Limits",
         long,
         value_name = "SECONDS",
@@ -381,6 +412,7 @@ pub(crate) struct ModelArgs {
     pub(crate) retry_for: u64,
     /// Seconds for which limits that name their reset are waited for in one request, all together.
     #[arg(
+        hide_short_help = true,
         help_heading = "Limits",
         long,
         value_name = "SECONDS",
@@ -388,13 +420,13 @@ pub(crate) struct ModelArgs {
     )]
     pub(crate) wait_for_reset: u64,
     /// Seconds without a reply's first byte after which it counts as lost.
-    #[arg(help_heading = "Limits", long, value_name = "SECONDS", default_value_t = 630, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(hide_short_help = true, help_heading = "Limits", long, value_name = "SECONDS", default_value_t = 630, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) first_byte_timeout: u64,
     /// Seconds without a further byte after which a reply counts as cut off.
-    #[arg(help_heading = "Limits", long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(hide_short_help = true, help_heading = "Limits", long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) idle_timeout: u64,
     /// Seconds that one reply may take as a whole.
-    #[arg(help_heading = "Limits", long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(hide_short_help = true, help_heading = "Limits", long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) reply_timeout: u64,
 }
 

@@ -42,6 +42,8 @@ mod workspace;
 
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
+
 use crate::cli::{Cli, Command};
 
 /// The turn ended by itself.
@@ -56,7 +58,10 @@ const LIMIT: u8 = 3;
 const CANCELLED: u8 = 130;
 
 fn main() -> ExitCode {
-    let cli = Cli::read();
+    let cli = match Cli::read() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
     let command = match cli.command {
         None => return ExitCode::from(about::version(cli.version, cli.verbose)),
         // Before there is a second thread: the kernel confines one by one.
@@ -90,6 +95,17 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(message) => fail(&message),
     }
+}
+
+/// Says what is wrong with the command line, or prints the help asked for.
+fn refuse(error: &clap::Error) -> ExitCode {
+    // A terminal that has gone away need not be told.
+    let _ = error.print();
+    let missing = error.kind() == ErrorKind::MissingRequiredArgument;
+    if missing && error.to_string().contains("--base-url") {
+        eprintln!("{}", cli::NO_MODEL);
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE))
 }
 
 fn fail(message: &str) -> ExitCode {

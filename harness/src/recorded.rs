@@ -86,8 +86,10 @@ pub(crate) fn show(args: &ShowArgs) -> Result<u8, String> {
 fn head(header: &Header) -> String {
     let (model, provider, agent) = (&header.model, &header.provider, &header.agent);
     let (created, cwd) = (time(header.created), header.cwd.display());
+    let further = header.additional_directories.iter();
+    let further: String = further.map(|dir| format!(", {}", dir.display())).collect();
     printable(&format!(
-        "session {}\nbegan   {created} in {cwd}\nmodel   {model} ({provider}), {agent}\n",
+        "session {}\nbegan   {created} in {cwd}{further}\nmodel   {model} ({provider}), {agent}\n",
         header.session
     ))
 }

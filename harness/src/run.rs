@@ -4,7 +4,7 @@
 //! interrupt cancels the turn; a second one ends the process at once.
 
 use std::io::{self, IsTerminal, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sam_acp::{
@@ -26,7 +26,7 @@ use crate::session::{Records, header};
 use crate::tools::ProcessGroups;
 use crate::turn::{Conversation, Observer, Prompt};
 use crate::workspace::Workspace;
-use crate::{CANCELLED, COMPLETE, FAILED, LIMIT};
+use crate::{CANCELLED, COMPLETE, FAILED, LIMIT, USAGE};
 
 /// The longest prompt that is read from stdin.
 const MAX_PROMPT: u64 = 16 * 1024 * 1024;
@@ -43,14 +43,21 @@ pub(crate) async fn resume(args: ResumeArgs) -> Result<u8, String> {
 
 async fn work(args: TaskArgs, dir: Option<PathBuf>, resume: Option<String>) -> Result<u8, String> {
     let model = ModelClient::new(&args.model)?;
-    let prompt = prompt(args.prompt)?;
+    let prompt = match prompt(args.prompt) {
+        Ok(prompt) => prompt,
+        Err(why) => {
+            eprintln!("sam-harness: {why}");
+            return Ok(USAGE);
+        }
+    };
     let servers = Servers::new(&args.agent.mcp, &[])?;
     let records = Records::new(&args.record, Some(&args.model)).without(servers.secrets());
     let printer = Printer::new(args.output);
     let (session, workspace) = match resume {
         None => {
-            let workspace = open(&dir.unwrap_or_else(|| PathBuf::from(".")))?;
-            let header = header(workspace.root(), Vec::new(), &args.model);
+            let dir = dir.unwrap_or_else(|| PathBuf::from("."));
+            let workspace = Workspace::with_further(&dir, &args.agent.add_dir)?;
+            let header = header(&workspace, &args.model);
             let (session, unrecorded) = records.begin(header)?;
             if let Some(why) = unrecorded {
                 printer.step(&format!("  {why}"));
@@ -60,9 +67,16 @@ async fn work(args: TaskArgs, dir: Option<PathBuf>, resume: Option<String>) -> R
         Some(wanted) => {
             let session = records.resume(&wanted, &args.model);
             let session = session.map_err(|error| error.to_string())?;
-            let own = session.header().map(|header| header.cwd.clone());
+            let (own, mut further) = match session.header() {
+                Some(header) => {
+                    let header = header.clone();
+                    (Some(header.cwd), header.additional_directories)
+                }
+                None => (None, Vec::new()),
+            };
+            further.extend(args.agent.add_dir.iter().cloned());
             let dir = dir.or(own).unwrap_or_else(|| PathBuf::from("."));
-            (session, open(&dir)?)
+            (session, Workspace::with_further(&dir, &further)?)
         }
     };
     let groups = ProcessGroups::default();
@@ -85,14 +99,11 @@ async fn work(args: TaskArgs, dir: Option<PathBuf>, resume: Option<String>) -> R
     Ok(exit_code(&ended))
 }
 
-fn open(dir: &Path) -> Result<Workspace, String> {
-    Workspace::open(dir).map_err(|error| format!("{} cannot be opened: {error}", dir.display()))
-}
-
 /// The prompt given, or stdin's.
 fn prompt(given: Option<String>) -> Result<Prompt, String> {
     let stdin = io::stdin();
     match given {
+        Some(text) if text.trim().is_empty() => return Err("the prompt is empty".to_owned()),
         Some(text) if text != "-" => return Ok(text.into()),
         None if stdin.is_terminal() => {
             return Err("there is no prompt; give one with -p TEXT, or on stdin".to_owned());
@@ -156,6 +167,9 @@ pub(crate) struct Printer {
     /// The message whose text stdout's last line belongs to, while that line
     /// is not ended.
     open_line: Mutex<Option<String>>,
+    /// The newest message, by its id, while it may be the answer: only that
+    /// goes to a stdout that is no terminal.
+    newest: Mutex<(String, String)>,
 }
 
 impl Printer {
@@ -165,6 +179,7 @@ impl Printer {
             output,
             terminal: io::stdout().is_terminal(),
             open_line: Mutex::default(),
+            newest: Mutex::default(),
         }
     }
 
@@ -184,6 +199,19 @@ impl Printer {
         if self.output == Output::StreamJson {
             self.stdout(&format!("{event}\n"));
         }
+    }
+
+    /// The newest message was not the answer: it is one of the steps.
+    fn said_on_the_way(&self) {
+        let (_, text) = std::mem::take(&mut *self.newest());
+        if !text.trim().is_empty() {
+            self.step(text.trim_end());
+        }
+    }
+
+    fn newest(&self) -> MutexGuard<'_, (String, String)> {
+        let guard = self.newest.lock();
+        guard.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A line for people.
@@ -208,6 +236,11 @@ impl Printer {
     /// Prints how it ended.
     pub(crate) fn end(&self, session: Option<&str>, ended: &Result<TurnSummary, ModelError>) {
         self.end_line(&mut self.open_line());
+        let (_, answer) = std::mem::take(&mut *self.newest());
+        if !answer.is_empty() {
+            let end = if answer.ends_with('\n') { "" } else { "\n" };
+            self.stdout(&format!("{answer}{end}"));
+        }
         let result = match ended {
             Ok(summary) => json!({
                 "type": "result",
@@ -265,7 +298,14 @@ impl Person for Printer {
 impl Observer for Printer {
     fn text(&self, message: &str, text: &str) {
         self.event(&json!({"type": "text", "message": message, "text": text}));
-        if self.output == Output::Text {
+        if self.output == Output::Text && !self.terminal {
+            if self.newest().0 != message {
+                self.said_on_the_way();
+            }
+            let mut newest = self.newest();
+            message.clone_into(&mut newest.0);
+            newest.1.push_str(text);
+        } else if self.output == Output::Text {
             let mut open = self.open_line();
             if open.as_deref().is_some_and(|open| open != message) {
                 self.end_line(&mut open);
@@ -281,6 +321,7 @@ impl Observer for Printer {
 
     fn tool_started(&self, call: &ToolCall) {
         self.event(&json!({"type": "tool_call", "call": call}));
+        self.said_on_the_way();
         self.step(&format!("→ {}", call.title));
     }
 

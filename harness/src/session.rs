@@ -18,16 +18,22 @@ use sam_harness::transcript::{
 use serde_json::Value;
 
 use crate::cli::ModelArgs;
+use crate::workspace::Workspace;
 
 /// Where and whether conversations are recorded.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Transcript")]
 pub(crate) struct RecordArgs {
     /// Where transcripts lie; standard: sam-harness/sessions below $XDG_STATE_HOME or ~/.local/state.
-    #[arg(long, value_name = "DIR", env = "SAM_TRANSCRIPT_DIR")]
+    #[arg(
+        hide_short_help = true,
+        long,
+        value_name = "DIR",
+        env = "SAM_TRANSCRIPT_DIR"
+    )]
     pub(crate) transcript_dir: Option<std::path::PathBuf>,
     /// Keeps no transcript; the session cannot be resumed.
-    #[arg(long)]
+    #[arg(hide_short_help = true, long)]
     pub(crate) no_transcript: bool,
 }
 
@@ -137,10 +143,10 @@ pub(crate) fn agent() -> String {
 }
 
 /// The header of a new session; the transcript fills in the rest.
-pub(crate) fn header(cwd: &Path, further: Vec<std::path::PathBuf>, model: &ModelArgs) -> Header {
+pub(crate) fn header(workspace: &Workspace, model: &ModelArgs) -> Header {
     Header {
-        cwd: cwd.to_owned(),
-        additional_directories: further,
+        cwd: workspace.root().to_owned(),
+        additional_directories: workspace.further().map(Path::to_owned).collect(),
         agent: agent(),
         provider: model.provider.dialect().name().to_owned(),
         model: model.model.clone(),

@@ -14,6 +14,7 @@
 mod calls;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -127,6 +128,10 @@ impl Conversation {
             session.commit(Event::Instructions { text });
         }
         session.fact("isolation", json!(guard.sandbox().level()));
+        let further: Vec<&Path> = workspace.further().collect();
+        if !further.is_empty() {
+            session.fact("additional_directories", json!(further));
+        }
         Self {
             workspace: Arc::new(workspace),
             groups,

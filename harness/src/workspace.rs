@@ -1,9 +1,11 @@
-//! The directory the agent works in, and nothing else.
+//! The directory the agent works in, further ones it was given, and nothing
+//! else.
 //!
-//! Files are opened relative to a handle on the root (`cap-std`), one path
+//! Files are opened relative to a handle on their root (`cap-std`), one path
 //! component at a time: `..`, absolute paths and symlinks that lead out are
 //! refused by the way of opening, not by a check before it. Absolute paths
-//! below the root are understood, because models like to write them.
+//! below the root are understood, because models like to write them; a path in
+//! a further directory is always absolute.
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -14,12 +16,49 @@ use cap_std::fs::Dir;
 
 use crate::host::Host;
 
+/// A directory that is worked in.
+#[derive(Debug)]
+struct Root {
+    /// Without symlinks.
+    real: PathBuf,
+    /// As it was named.
+    given: PathBuf,
+    dir: Dir,
+}
+
+impl Root {
+    fn open(path: &Path) -> io::Result<Self> {
+        let real = path.canonicalize()?;
+        let dir = Dir::open_ambient_dir(&real, ambient_authority())?;
+        Ok(Self {
+            real,
+            given: path.to_owned(),
+            dir,
+        })
+    }
+
+    /// What of an absolute path lies below.
+    fn below<'a>(&self, path: &'a Path) -> Option<&'a Path> {
+        let mut spellings = [&self.real, &self.given].into_iter();
+        spellings.find_map(|root| path.strip_prefix(root).ok())
+    }
+
+    /// As a host knows it, also through links.
+    fn known(&self) -> &Path {
+        if self.given.is_absolute() {
+            &self.given
+        } else {
+            &self.real
+        }
+    }
+}
+
 /// An open workspace.
 #[derive(Debug)]
 pub(crate) struct Workspace {
-    root: PathBuf,
-    given: PathBuf,
-    dir: Dir,
+    root: Root,
+    /// Further directories that are open to the same work.
+    further: Vec<Root>,
     /// Who else has its files open.
     host: Option<Arc<dyn Host>>,
 }
@@ -27,14 +66,37 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// Opens a directory.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let root = path.canonicalize()?;
-        let dir = Dir::open_ambient_dir(&root, ambient_authority())?;
         Ok(Self {
-            root,
-            given: path.to_owned(),
-            dir,
+            root: Root::open(path)?,
+            further: Vec::new(),
             host: None,
         })
+    }
+
+    /// Opens a further directory; one that is open already adds nothing.
+    fn add(&mut self, path: &Path) -> io::Result<()> {
+        let added = Root::open(path)?;
+        if !self.roots().any(|root| root == added.real) {
+            self.further.push(added);
+        }
+        Ok(())
+    }
+
+    /// Opens a directory with further ones; an error says which cannot be
+    /// opened.
+    pub(crate) fn with_further<'a>(
+        path: &Path,
+        further: impl IntoIterator<Item = &'a PathBuf>,
+    ) -> Result<Self, String> {
+        let failed = |path: &Path, error: &io::Error| {
+            format!("{} cannot be opened: {error}", path.display())
+        };
+        let mut workspace = Self::open(path).map_err(|error| failed(path, &error))?;
+        for path in further {
+            let added = workspace.add(path);
+            added.map_err(|error| failed(path, &error))?;
+        }
+        Ok(workspace)
     }
 
     /// The same, shared with a host.
@@ -50,26 +112,57 @@ impl Workspace {
 
     /// The root without symlinks.
     pub(crate) fn root(&self) -> &Path {
-        &self.root
+        &self.root.real
     }
 
-    /// The handle below which everything lies.
+    /// The further directories without symlinks.
+    pub(crate) fn further(&self) -> impl Iterator<Item = &Path> {
+        self.further.iter().map(|root| root.real.as_path())
+    }
+
+    /// The root, and the further directories.
+    pub(crate) fn roots(&self) -> impl Iterator<Item = &Path> {
+        std::iter::once(self.root()).chain(self.further())
+    }
+
+    /// The handle of the root.
     pub(crate) fn dir(&self) -> &Dir {
-        &self.dir
+        &self.root.dir
     }
 
-    /// A path a model wrote, relative to the root; `.` for the root itself.
-    /// Symlinks are not resolved here.
+    /// The handle below which a path of [`Self::relative`] lies, and what is
+    /// left of the path.
+    pub(crate) fn at<'a>(&self, path: &'a Path) -> (&Dir, &'a Path) {
+        // The root's handle refuses an absolute path.
+        let (root, below) = self.rooted(path);
+        (&root.dir, below)
+    }
+
+    fn rooted<'a>(&self, path: &'a Path) -> (&Root, &'a Path) {
+        let further = self.further.iter().find_map(|root| {
+            let below = path.strip_prefix(&root.real).ok()?;
+            let is_root = below.as_os_str().is_empty();
+            Some((root, if is_root { Path::new(".") } else { below }))
+        });
+        further.unwrap_or((&self.root, path))
+    }
+
+    /// A path a model wrote: relative to the root, `.` for the root itself;
+    /// absolute and without symlinks in its beginning when it lies in a further
+    /// directory. Symlinks below are not resolved here.
     pub(crate) fn relative(&self, path: &str) -> Result<PathBuf, String> {
-        let outside = || format!("{path} is outside the workspace {}", self.root.display());
+        let outside = || format!("{path} is outside the workspace {}", self.root().display());
         let mut wanted = Path::new(path);
+        let mut base = Path::new("");
         if path.is_empty() {
             return Err("the path is empty".to_owned());
         }
         if wanted.is_absolute() {
-            wanted = [&self.root, &self.given]
-                .iter()
-                .find_map(|root| wanted.strip_prefix(root).ok())
+            let mut further = self.further.iter();
+            (wanted, base) = (self.root.below(wanted).map(|below| (below, base)))
+                .or_else(|| {
+                    further.find_map(|root| Some((root.below(wanted)?, root.real.as_path())))
+                })
                 .ok_or_else(outside)?;
         }
         let mut relative = PathBuf::new();
@@ -83,33 +176,40 @@ impl Workspace {
                 }
             }
         }
-        if relative.as_os_str().is_empty() {
-            relative.push(".");
-        }
-        Ok(relative)
+        Ok(joined(base, &relative))
     }
 
     /// Like [`Self::relative`], with every symlink resolved; the path must
     /// exist.
     pub(crate) fn resolved(&self, path: &str) -> Result<PathBuf, String> {
         let relative = self.relative(path)?;
-        self.dir
-            .canonicalize(&relative)
-            .map_err(|error| explain(path, &error))
+        let (root, below) = self.rooted(&relative);
+        let resolved = root.dir.canonicalize(below);
+        let resolved = resolved.map_err(|error| explain(path, &error))?;
+        let base = if relative.is_absolute() {
+            root.real.as_path()
+        } else {
+            Path::new("")
+        };
+        Ok(joined(base, &resolved))
     }
 
     /// The absolute path of a relative one, for people and hosts.
     pub(crate) fn absolute(&self, relative: &Path) -> String {
-        // A host recognises its own spelling of the root, also through links.
-        let root = if self.given.is_absolute() {
-            &self.given
-        } else {
-            &self.root
-        };
-        if relative == Path::new(".") {
-            return root.display().to_string();
-        }
-        root.join(relative).display().to_string()
+        let (root, below) = self.rooted(relative);
+        joined(root.known(), below).display().to_string()
+    }
+}
+
+/// A path below another, without a dot or a slash too many; `.` for no path at
+/// all.
+fn joined(base: &Path, below: &Path) -> PathBuf {
+    let below = below.strip_prefix(".").unwrap_or(below);
+    match (base.as_os_str().is_empty(), below.as_os_str().is_empty()) {
+        (true, true) => PathBuf::from("."),
+        (true, false) => below.to_owned(),
+        (false, true) => base.to_owned(),
+        (false, false) => base.join(below),
     }
 }
 
@@ -175,5 +275,50 @@ mod tests {
             assert!(error.contains("outside"), "{outside}: {error}");
         }
         assert!(workspace.relative("").is_err());
+    }
+
+    #[test]
+    fn a_further_directory_is_reached_by_its_absolute_path_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let outer = dir.path().canonicalize().unwrap();
+        for name in ["main", "further", "secret"] {
+            std::fs::create_dir(outer.join(name)).unwrap();
+        }
+        std::fs::write(outer.join("further/a"), "a").unwrap();
+        std::os::unix::fs::symlink(outer.join("further"), outer.join("link")).unwrap();
+        std::os::unix::fs::symlink("../secret", outer.join("further/out")).unwrap();
+        let mut workspace = Workspace::open(&outer.join("main")).unwrap();
+        workspace.add(&outer.join("link")).unwrap();
+        workspace.add(&outer.join("further")).unwrap();
+        assert_eq!(workspace.roots().count(), 2);
+        let further = outer.join("further");
+        for spelling in ["further/a", "link/a", "link/./b/../a"] {
+            let given = outer.join(spelling);
+            let relative = workspace.relative(given.to_str().unwrap()).unwrap();
+            assert_eq!(relative, further.join("a"), "{spelling}");
+            assert_eq!(
+                workspace.resolved(given.to_str().unwrap()),
+                Ok(relative.clone())
+            );
+            assert_eq!(
+                workspace.absolute(&relative),
+                outer.join("link/a").to_str().unwrap()
+            );
+            let (dir, below) = workspace.at(&relative);
+            assert_eq!(dir.read_to_string(below).unwrap(), "a");
+        }
+        let root = workspace.relative(further.to_str().unwrap()).unwrap();
+        assert_eq!(workspace.at(&root).1, Path::new("."));
+        assert_eq!(
+            workspace.resolved(further.to_str().unwrap()),
+            Ok(further.clone())
+        );
+        for outside in ["further/../secret/x", "link/../x", "secret"] {
+            let outside = outer.join(outside);
+            let error = workspace.relative(outside.to_str().unwrap()).unwrap_err();
+            assert!(error.contains("outside"), "{error}");
+        }
+        let error = workspace.resolved(further.join("out").to_str().unwrap());
+        assert!(error.unwrap_err().contains("outside"));
     }
 }

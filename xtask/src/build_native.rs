@@ -1,19 +1,72 @@
-//! `target/release`: the native programs, in one cargo invocation so that
-//! shared dependencies are compiled once.
+//! `target/release`: the native programs.
+//!
+//! The harness is carried to other machines and into empty containers, so on
+//! Linux it is one static file, built for size; the end-to-end tests run that
+//! very file. The others are built in one cargo invocation, so that shared
+//! dependencies are compiled once.
 
-use crate::error::Result;
+use std::process::Command;
+
+use crate::error::{Error, Result};
 use crate::paths::Paths;
 use crate::process;
 
 /// Packages whose programs a person or an end-to-end test starts.
-pub(crate) const PACKAGES: &[&str] = &["sam-cli", "sam-vm-agent", "sam-harness", "sam-sims"];
+pub(crate) const PACKAGES: &[&str] = &["sam-cli", "sam-vm-agent", HARNESS, "sam-sims"];
+
+/// The package, and its program.
+const HARNESS: &str = "sam-harness";
+
+/// The target whose programs need nothing of the system, where there is one.
+const STATIC: Option<&str> = if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+    Some("x86_64-unknown-linux-musl")
+} else {
+    None
+};
+
+/// What makes a program small, as settings of the release profile: with a
+/// profile of its own, what runs during the build would be compiled twice.
+const SMALL: [(&str, &str); 3] = [
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s"),
+    ("CARGO_PROFILE_RELEASE_LTO", "fat"),
+    ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1"),
+];
 
 /// Compiles the native programs for release.
 pub(crate) fn build(paths: &Paths) -> Result<()> {
+    let together = |package: &&&str| STATIC.is_none() || **package != HARNESS;
+    process::run(&mut release(paths, PACKAGES.iter().filter(together)))?;
+    STATIC.map_or(Ok(()), |target| build_static(paths, target))
+}
+
+fn release<'a>(paths: &Paths, packages: impl Iterator<Item = &'a &'a str>) -> Command {
     let mut cargo = process::cargo(paths);
     cargo.args(["build", "--release", "--bins"]);
-    for package in PACKAGES {
+    for package in packages {
         cargo.args(["--package", package]);
     }
-    process::run(&mut cargo)
+    cargo
+}
+
+/// Compiles the harness for a target, and puts it beside the others.
+fn build_static(paths: &Paths, target: &str) -> Result<()> {
+    let mut cargo = release(paths, [HARNESS].iter());
+    cargo.args(["--target", target]).envs(SMALL);
+    // The C of the dependencies (ring's) needs headers alone, which any C
+    // compiler has; checked variants of functions are the GNU library's.
+    let variable = target.replace('-', "_");
+    for (name, standard) in [("CC", "cc"), ("CFLAGS", "-U_FORTIFY_SOURCE")] {
+        let name = format!("{name}_{variable}");
+        if std::env::var_os(&name).is_none() {
+            cargo.env(name, standard);
+        }
+    }
+    process::run(&mut cargo)?;
+    let built = paths.target.join(target).join("release").join(HARNESS);
+    let beside = paths.target.join("release").join(HARNESS);
+    // A new file, because the old one may be running.
+    let new = beside.with_extension("new");
+    std::fs::copy(&built, &new)
+        .and_then(|_| std::fs::rename(&new, &beside))
+        .map_err(Error::io(&beside))
 }

@@ -55,7 +55,11 @@ const TAIL: &str = "
       sam-harness run -p \"Fix the failing test.\" --dir .
 
 Steps go to stderr, the answer to stdout. It exits with 0 when complete, 1 on an error, 2 on a mistake in the command, 3 at
-a limit, 130 when interrupted.
+a limit, 130 when interrupted. `--add-dir` opens further directories to it, by the rules of the workspace.
+
+On Linux it is one static file of 7 MB. `harness/Dockerfile` puts it into an empty image; a shell and a project's own tools
+come from a base image (`--build-arg BASE=…`) or a mounted folder. [What came of it in a
+container](experiments/harness-proxy.md), through the model proxy.
 ";
 
 /// The steps of a conformance run, in the order in which they are driven.

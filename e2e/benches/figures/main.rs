@@ -9,9 +9,12 @@
 //! subject that did not do its work (too few rows, an answer that is not 200) fails the run: there
 //! is nothing to measure then.
 
+mod agents;
 mod bare;
+mod harness;
 mod load;
 mod memory;
+mod model;
 mod proxy;
 mod report;
 mod requests;
@@ -45,6 +48,10 @@ const GROUPS: &[(&str, &str)] = &[
     (
         "memory",
         "of the vm-agent, idle and with 10 workspaces; of the server",
+    ),
+    (
+        "harness",
+        "start, four steps beside codex, goose and pi, 1,000 calls, resuming",
     ),
 ];
 
@@ -132,6 +139,8 @@ async fn measure(group: &str) -> Result<Vec<Figure>> {
         "task" => task::measure().await,
         "proxy" => proxy::measure().await,
         "memory" => memory::measure().await,
+        // Nothing in it is asynchronous.
+        "harness" => tokio::task::spawn_blocking(harness::measure).await?,
         other => Err(failure(format!("no group {other}"))),
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct Figure {
     /// The bare peer: what it is, in the same unit.
     peer: Option<(&'static str, Samples)>,
     aim: Option<Aim>,
+    /// What it should be of the peer's.
+    ratio_aim: Option<Aim>,
 }
 
 impl Figure {
@@ -50,6 +52,7 @@ impl Figure {
             samples: Samples::of(samples),
             peer: None,
             aim: None,
+            ratio_aim: None,
         }
     }
 
@@ -64,9 +67,27 @@ impl Figure {
         self
     }
 
-    /// Whether the median is as it should be, where something is said of that.
+    /// An aim for the ratio to the peer.
+    pub(crate) fn ratio_aim(mut self, aim: Aim) -> Self {
+        self.ratio_aim = Some(aim);
+        self
+    }
+
+    /// The aims, and whether they are met.
+    fn aims(&self) -> impl Iterator<Item = (String, bool)> {
+        let median = self
+            .aim
+            .map(|aim| (aim.to_string(), aim.is_met(self.samples.at(0.5))));
+        let ratio = self.ratio_aim.zip(self.ratio());
+        let ratio = ratio.map(|(aim, ratio)| (format!("ratio {aim}"), aim.is_met(ratio)));
+        median.into_iter().chain(ratio)
+    }
+
+    /// Whether it is as it should be, where something is said of that.
     fn is_met(&self) -> Option<bool> {
-        self.aim.map(|aim| aim.is_met(self.samples.at(0.5)))
+        self.aims()
+            .map(|(_, met)| met)
+            .reduce(|all, met| all && met)
     }
 
     fn ratio(&self) -> Option<f64> {
@@ -126,7 +147,7 @@ impl Report {
                             json!({"name": name, "samples": samples.json()})
                         }),
                         "ratio": figure.ratio(),
-                        "aim": figure.aim.map(|aim| aim.to_string()),
+                        "aims": figure.aims().map(|(aim, _)| aim).collect::<Vec<_>>(),
                         "met": figure.is_met(),
                     })
                 })
@@ -212,14 +233,10 @@ fn line(group: &str, figure: &Figure) -> [String; 7] {
     } else {
         String::new()
     };
-    let aim = figure.aim.map(|aim| {
-        let mark = if figure.is_met() == Some(false) {
-            "  missed"
-        } else {
-            ""
-        };
-        format!("{aim}{mark}")
-    });
+    let aims: Vec<String> = figure
+        .aims()
+        .map(|(aim, met)| format!("{aim}{}", if met { "" } else { "  missed" }))
+        .collect();
     [
         format!("{group}: {}", figure.name),
         format!("{} {}", number(samples.at(0.5)), figure.unit),
@@ -231,6 +248,6 @@ fn line(group: &str, figure: &Figure) -> [String; 7] {
             .map(|(name, peer)| format!("{name}: {}", number(peer.at(0.5))))
             .unwrap_or_default(),
         figure.ratio().map(number).unwrap_or_default(),
-        aim.unwrap_or_default(),
+        aims.join("; "),
     ]
 }

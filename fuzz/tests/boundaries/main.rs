@@ -5,8 +5,9 @@
 //! - [`frames`]: the link, the feed, batches of rows, requests, ids; the machines and the reducer
 //!   that take what was read.
 //! - [`agents`]: the Agent Client Protocol, in recorded conversations.
-//! - [`models`]: server-sent events, chat chunks and requests.
+//! - [`models`]: server-sent events, the dialects' replies and requests.
 //! - [`patches`]: patches and edits of the harness, and the files they change.
+//! - [`servers`]: replies of MCP servers.
 //! - [`tokens`]: signed claims, headers, cookies.
 //! - [`transcripts`]: sessions of the harness on disk.
 //! - [`markdown`]: agents' text as HTML.
@@ -22,6 +23,7 @@ mod frames;
 mod markdown;
 mod models;
 mod patches;
+mod servers;
 mod tokens;
 mod transcripts;
 

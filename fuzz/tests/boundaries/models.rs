@@ -40,6 +40,98 @@ fn streams() -> Vec<Vec<u8>> {
     ]
 }
 
+fn events(events: &[Value]) -> Vec<u8> {
+    let event = |event: &Value| {
+        let kind = event["type"].as_str().unwrap_or_default();
+        format!("event: {kind}\ndata: {event}\n\n")
+    };
+    events.iter().map(event).collect::<String>().into_bytes()
+}
+
+fn responses() -> Vec<Vec<u8>> {
+    let of = |kind: &str, mut event: Value| {
+        event["type"] = json!(kind);
+        event
+    };
+    let response = |status: &str| {
+        json!({"response": {"id": "r", "status": status, "model": "m", "output": [],
+        "usage": {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}}})
+    };
+    let call = json!({"type": "function_call", "id": "f", "call_id": "a", "name": "edit", "arguments": "{\"path\":\"a\"}"});
+    let thought = json!({"type": "reasoning", "id": "g", "summary": [{"type": "summary_text", "text": "hm"}],
+        "encrypted_content": "AA"});
+    let delta = |item: &str, at: u64, words: &str| json!({"item_id": item, "output_index": at, "content_index": 0, "delta": words});
+    vec![
+        events(&[
+            of("response.created", response("in_progress")),
+            of(
+                "response.output_item.added",
+                json!({"output_index": 0, "item": thought}),
+            ),
+            of("response.reasoning_summary_text.delta", delta("g", 0, "hm")),
+            of(
+                "response.output_item.done",
+                json!({"output_index": 0, "item": thought}),
+            ),
+            of(
+                "response.output_item.added",
+                json!({"output_index": 1, "item": call}),
+            ),
+            of(
+                "response.function_call_arguments.delta",
+                delta("f", 1, "{\"path\":"),
+            ),
+            of(
+                "response.output_item.done",
+                json!({"output_index": 1, "item": call}),
+            ),
+            of("response.output_text.delta", delta("t", 2, "hé")),
+            of("response.completed", response("completed")),
+        ]),
+        events(&[of("response.failed", response("failed"))]),
+        events(&[json!({"type": "error", "code": "server_error", "message": "overloaded"})]),
+    ]
+}
+
+fn messages() -> Vec<Vec<u8>> {
+    let start = json!({"type": "message_start", "message": {"id": "m", "role": "assistant", "model": "m",
+        "content": [], "usage": {"input_tokens": 3, "output_tokens": 1}}});
+    let begin = |at: u64, block: Value| json!({"type": "content_block_start", "index": at, "content_block": block});
+    let delta =
+        |at: u64, delta: Value| json!({"type": "content_block_delta", "index": at, "delta": delta});
+    let stop = |at: u64| json!({"type": "content_block_stop", "index": at});
+    vec![
+        events(&[
+            start,
+            begin(
+                0,
+                json!({"type": "thinking", "thinking": "", "signature": ""}),
+            ),
+            delta(0, json!({"type": "thinking_delta", "thinking": "hm"})),
+            delta(0, json!({"type": "signature_delta", "signature": "AA"})),
+            stop(0),
+            begin(1, json!({"type": "text", "text": ""})),
+            delta(1, json!({"type": "text_delta", "text": "hé"})),
+            stop(1),
+            begin(
+                2,
+                json!({"type": "tool_use", "id": "a", "name": "edit", "input": {}}),
+            ),
+            delta(
+                2,
+                json!({"type": "input_json_delta", "partial_json": "{\"path\":\"a\"}"}),
+            ),
+            stop(2),
+            json!({"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 4}}),
+            json!({"type": "message_stop"}),
+        ]),
+        events(&[
+            json!({"type": "ping"}),
+            json!({"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}),
+        ]),
+    ]
+}
+
 fn requests() -> Vec<Value> {
     vec![
         json!({"model": "m", "stream": true, "messages": [{"role": "user", "content": "hi"}],
@@ -56,8 +148,8 @@ fn requests() -> Vec<Value> {
 }
 
 /// Decodes a stream and takes its events apart; whole, or in pieces of this many bytes.
-fn take_apart(stream: &[u8], piece: usize) -> Vec<String> {
-    let mut parser = ReplyParser::new(Dialect::Chat, "c", LIMIT);
+fn take_apart(dialect: Dialect, stream: &[u8], piece: usize) -> Vec<String> {
+    let mut parser = ReplyParser::new(dialect, "c", LIMIT);
     let mut events = Vec::new();
     let mut pieces = stream.chunks(piece);
     let mut ended = pieces.try_for_each(|piece| parser.push(piece, &mut events));
@@ -69,6 +161,17 @@ fn take_apart(stream: &[u8], piece: usize) -> Vec<String> {
     events.into_iter().for_each(|event| reply.take(event));
     told.push(format!("{:?} {ended:?}", reply.finish()));
     told
+}
+
+fn says_the_same(dialect: Dialect, stream: &[u8], piece: usize) -> Result<(), TestCaseError> {
+    let (whole, peak) = measured(|| take_apart(dialect, stream, stream.len().max(1)));
+    prop_assert!(
+        peak <= bound(stream.len()),
+        "{peak} bytes for {}",
+        stream.len()
+    );
+    prop_assert_eq!(whole, take_apart(dialect, stream, piece));
+    Ok(())
 }
 
 /// What a proxy makes of a request.
@@ -83,9 +186,7 @@ proptest! {
 
     #[test]
     fn a_stream_says_the_same_in_any_pieces(stream in bytes(streams()), piece in 1_usize..50) {
-        let (whole, peak) = measured(|| take_apart(&stream, stream.len().max(1)));
-        prop_assert!(peak <= bound(stream.len()), "{peak} bytes for {}", stream.len());
-        prop_assert_eq!(whole, take_apart(&stream, piece));
+        says_the_same(Dialect::Chat, &stream, piece)?;
         // What a proxy does with the same bytes.
         let mut scan = UsageScan::new();
         for piece in stream.chunks(piece) {
@@ -96,6 +197,16 @@ proptest! {
         let ends = UsageScan::of_ends(head, tail, stream.len() as u64);
         prop_assert_eq!(ends.usage(), scan.usage());
         let _ = UsageScan::of_ends(head, tail, u64::MAX).usage();
+    }
+
+    #[test]
+    fn streams_of_the_other_dialects_say_the_same_in_any_pieces(
+        response in bytes(responses()),
+        message in bytes(messages()),
+        piece in 1_usize..50,
+    ) {
+        says_the_same(Dialect::Responses, &response, piece)?;
+        says_the_same(Dialect::Messages, &message, piece)?;
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub(crate) struct McpArgs {
     pub(crate) mcp_url: Option<String>,
     /// The bearer token for it; better given by the environment.
     #[arg(
+        hide_short_help = true,
         long,
         value_name = "TOKEN",
         env = "SAM_MCP_TOKEN",
@@ -31,6 +32,7 @@ pub(crate) struct McpArgs {
     pub(crate) mcp_config: Vec<PathBuf>,
     /// Which of the platform's tools are offered.
     #[arg(
+        hide_short_help = true,
         long,
         value_enum,
         env = "SAM_TOOL_PROFILE",

@@ -8,17 +8,14 @@
 //! call is an error of that call: it may have done what it was asked, so it is
 //! not asked again.
 //!
-//! What a server says is bounded: a line or an event by the protocol's client,
-//! tools and results here. Its hints about its tools are not believed.
+//! What a server says is bounded by [`sam_harness::mcp_client`]. Its hints
+//! about its tools are not believed.
 
 mod config;
-mod content;
-mod link;
-
-use std::collections::HashSet;
-use std::sync::Arc;
+mod transport;
 
 use sam_dialects::conversation::Tool;
+use sam_harness::mcp_client::{Link, Offered, offered, text_of};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
@@ -26,14 +23,6 @@ pub(crate) use config::McpArgs;
 
 use crate::tools::ToolOutput;
 use config::ServerSpec;
-use link::Link;
-
-/// Tools of one server.
-const MOST_TOOLS: usize = 128;
-/// A tool's description and schema together.
-const MAX_DEFINITION: usize = 32 * 1024;
-/// What the dialects allow a name to be.
-const MAX_NAME: usize = 64;
 
 /// The servers of one conversation.
 #[derive(Debug, Default)]
@@ -46,16 +35,6 @@ struct Server {
     spec: ServerSpec,
     link: Option<Link>,
     tools: Vec<Offered>,
-}
-
-/// A tool as it is offered.
-#[derive(Debug, Clone)]
-struct Offered {
-    /// Its name for the model.
-    full: String,
-    /// Its name at the server.
-    name: String,
-    definition: Tool,
 }
 
 /// A call of a server's tool.
@@ -94,12 +73,12 @@ impl Servers {
             .filter(|server| server.link.as_ref().is_none_or(Link::is_closed));
         let connecting = missing.map(|server| async {
             let connected = tokio::select! {
-                connected = Link::open(&server.spec.endpoint) => connected,
+                connected = transport::open(&server.spec.endpoint) => connected,
                 () = cancel.cancelled() => Err("cancelled".to_owned()),
             };
             match connected {
                 Ok((link, tools)) => {
-                    let (tools, trouble) = offered(&server.spec, tools);
+                    let (tools, trouble) = offered(&server.spec.name, server.spec.profile, tools);
                     server.link = Some(link);
                     server.tools = tools;
                     trouble.map(|why| (server.spec.name.clone(), why))
@@ -168,113 +147,12 @@ impl ServerCall {
             () = cancel.cancelled() => return ToolOutput::failed("cancelled; the server may have done it"),
         };
         match called {
-            Ok(result) => content::output(&result),
+            Ok(result) => ToolOutput {
+                text: text_of(&result),
+                failed: result.is_error == Some(true),
+                ..ToolOutput::default()
+            },
             Err(why) => ToolOutput::failed(format!("the MCP server {}: {why}", self.server)),
         }
-    }
-}
-
-/// What of a server's tools is offered, by name, and what had to be left out.
-fn offered(spec: &ServerSpec, mut tools: Vec<rmcp::model::Tool>) -> (Vec<Offered>, Option<String>) {
-    tools.retain(|tool| {
-        spec.profile
-            .is_none_or(|profile| profile.offers(&tool.name))
-    });
-    tools.sort_by(|a, b| a.name.cmp(&b.name));
-    tools.dedup_by(|a, b| a.name == b.name);
-    let all = tools.len();
-    let mut names = HashSet::new();
-    let offered: Vec<Offered> = tools
-        .into_iter()
-        .filter_map(|tool| definition(spec, tool))
-        .filter(|tool| names.insert(tool.full.clone()))
-        .take(MOST_TOOLS)
-        .collect();
-    let left_out = all - offered.len();
-    let trouble = (left_out > 0).then(|| {
-        format!("{left_out} of its {all} tools are not offered: too many, too long, or of one name")
-    });
-    (offered, trouble)
-}
-
-fn definition(spec: &ServerSpec, tool: rmcp::model::Tool) -> Option<Offered> {
-    let full = format!("{}__{}", plain(&spec.name), plain(&tool.name));
-    let schema = Value::Object(Arc::unwrap_or_clone(tool.input_schema));
-    let description = tool.description.unwrap_or_default().into_owned();
-    let size = description.len() + schema.to_string().len();
-    (full.len() <= MAX_NAME && size <= MAX_DEFINITION).then(|| Offered {
-        definition: Tool::function(&full, &description, schema),
-        full,
-        name: tool.name.into_owned(),
-    })
-}
-
-/// A name of the letters that every dialect takes.
-fn plain(name: &str) -> String {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    name.chars()
-        .map(|c| if allowed(c) { c } else { '_' })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use sam_domain::tool_profile::ToolProfile;
-    use serde_json::json;
-
-    fn spec(profile: Option<ToolProfile>) -> ServerSpec {
-        ServerSpec {
-            name: "my server".to_owned(),
-            endpoint: config::Endpoint::Http {
-                url: String::new(),
-                headers: Vec::new(),
-            },
-            profile,
-        }
-    }
-
-    fn check(profile: Option<ToolProfile>, names: &[&str], expected: &[&str], left_out: bool) {
-        let tools = names.iter().map(|name| {
-            let tool = json!({"name": name, "inputSchema": {"type": "object"}});
-            serde_json::from_value(tool).unwrap()
-        });
-        let (offered, trouble) = offered(&spec(profile), tools.collect());
-        let got: Vec<&str> = offered.iter().map(|tool| tool.full.as_str()).collect();
-        assert_eq!((got.as_slice(), trouble.is_some()), (expected, left_out));
-    }
-
-    #[test]
-    fn tools_are_offered_by_name_as_far_as_the_profile_goes() {
-        check(
-            None,
-            &["b", "a.x"],
-            &["my_server__a_x", "my_server__b"],
-            false,
-        );
-        let platform = ["dispatch_task", "get_task", "secret_tool"];
-        check(
-            Some(ToolProfile::Workspace),
-            &platform,
-            &["my_server__get_task"],
-            false,
-        );
-        let both = ["my_server__dispatch_task", "my_server__get_task"];
-        check(Some(ToolProfile::Orchestrate), &platform, &both, false);
-        check(Some(ToolProfile::Full), &["x"], &["my_server__x"], false);
-    }
-
-    #[test]
-    fn what_no_model_could_call_is_left_out_and_said() {
-        let long = "n".repeat(60);
-        check(None, &["a.b", "a_b", &long], &["my_server__a_b"], true);
-        let many: Vec<String> = (0..200).map(|n| format!("t{n:03}")).collect();
-        let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        let tools = many
-            .iter()
-            .map(|name| serde_json::from_value(json!({"name": name, "inputSchema": {}})).unwrap());
-        let (offered, trouble) = offered(&spec(None), tools.collect());
-        assert_eq!(offered.len(), MOST_TOOLS);
-        assert!(trouble.unwrap().starts_with("72 of its 200 tools"));
     }
 }

@@ -37,6 +37,7 @@ pub(crate) enum Preset {
 pub(crate) struct PromptArgs {
     /// Who the agent is told to be.
     #[arg(
+        hide_short_help = true,
         long,
         value_enum,
         env = "SAM_PRESET",
@@ -45,13 +46,13 @@ pub(crate) struct PromptArgs {
     )]
     pub(crate) preset: Preset,
     /// A file whose text takes the preset's place; facts and the project's instructions still follow.
-    #[arg(long, value_name = "FILE")]
+    #[arg(hide_short_help = true, long, value_name = "FILE")]
     pub(crate) system_prompt: Option<PathBuf>,
     /// A file whose text is added at the end of the system prompt; may be given more than once.
-    #[arg(long, value_name = "FILE")]
+    #[arg(hide_short_help = true, long, value_name = "FILE")]
     pub(crate) add_system_prompt: Vec<PathBuf>,
     /// Leave out the project's instruction files (AGENTS.md, CLAUDE.md).
-    #[arg(long)]
+    #[arg(hide_short_help = true, long)]
     pub(crate) no_instruction_files: bool,
 }
 
@@ -109,6 +110,13 @@ fn facts(workspace: &Workspace, guard: &Guard) -> String {
     let mut text = String::from("The surroundings:\n");
     let mut fact = |fact: String| text.push_str(&format!("- {fact}\n"));
     fact(format!("directory: {}", shown(workspace.root())));
+    let further: Vec<String> = workspace.further().map(shown).collect();
+    if !further.is_empty() {
+        fact(format!(
+            "further directories, yours to work in by absolute paths: {}",
+            further.join(" ")
+        ));
+    }
     fact(format!(
         "system: {} {}",
         std::env::consts::OS,
@@ -121,7 +129,14 @@ fn facts(workspace: &Workspace, guard: &Guard) -> String {
     }
     let kept = guard.sandbox().level().guarantees;
     if kept.writes {
-        fact("commands can write only below the directory and in temporary folders".to_owned());
+        let these = if further.is_empty() {
+            "the directory"
+        } else {
+            "these directories"
+        };
+        fact(format!(
+            "commands can write only below {these} and in temporary folders"
+        ));
     }
     if kept.reads {
         fact("commands can read only there, the system and its tools".to_owned());

@@ -49,6 +49,7 @@ pub(crate) enum SandboxChoice {
 pub(crate) struct SandboxArgs {
     /// What isolates commands from the machine; `--version --verbose` tells what is found here.
     #[arg(
+        hide_short_help = true,
         long,
         value_enum,
         env = "SAM_SANDBOX",
@@ -60,10 +61,10 @@ pub(crate) struct SandboxArgs {
     #[arg(long)]
     pub(crate) network: bool,
     /// A further folder that commands may write to, beside the workspace, its git folder and the temporary folders; ~ is the home folder. May be given more than once.
-    #[arg(long, value_name = "DIR")]
+    #[arg(hide_short_help = true, long, value_name = "DIR")]
     pub(crate) allow_write: Vec<PathBuf>,
     /// A further file or folder that commands may read, beside what they may write, the system and the tools that PATH leads to; / is everything. May be given more than once.
-    #[arg(long, value_name = "PATH")]
+    #[arg(hide_short_help = true, long, value_name = "PATH")]
     pub(crate) allow_read: Vec<PathBuf>,
 }
 
@@ -191,18 +192,23 @@ impl Sandbox {
         &self.level
     }
 
-    /// A program with its arguments in the directory `root`, confined. One that
-    /// may only read writes nowhere; without isolation there is none such.
-    pub(crate) fn command(
+    /// A program with its arguments in the first of the directories `roots`,
+    /// confined to writing in them. One that may only read writes nowhere;
+    /// without isolation there is none such.
+    pub(crate) fn command<'a>(
         &self,
-        root: &Path,
+        roots: impl Iterator<Item = &'a Path>,
         program: &[&str],
         may_write: bool,
     ) -> Result<Command, String> {
+        let roots: Vec<&Path> = roots.collect();
+        let root = roots.first().ok_or("there is no directory")?;
         let mut open = self.open.clone();
-        open.writable.insert(0, root.to_owned());
-        open.writable.extend(git_folders(root));
-        open.readable.extend(readable::repository(root));
+        for root in roots.iter().rev() {
+            open.writable.insert(0, root.to_path_buf());
+            open.writable.extend(git_folders(root));
+            open.readable.extend(readable::repository(root));
+        }
         if !may_write {
             open.readable.append(&mut open.writable);
         }

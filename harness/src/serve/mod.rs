@@ -65,6 +65,7 @@ pub(crate) async fn serve(args: AcpArgs) -> Result<u8, String> {
         AgentServer::connect(tokio::io::stdin(), tokio::io::stdout(), description);
     let mut server = Server {
         link: link.clone(),
+        add_dir: args.agent.add_dir,
         model: Arc::new(ModelClient::new(&args.model)?),
         records,
         args: args.model,
@@ -99,6 +100,8 @@ struct Server {
     model: Arc<ModelClient>,
     args: ModelArgs,
     records: Records,
+    /// Directories for every session, beside those its host names.
+    add_dir: Vec<PathBuf>,
     guard: GuardArgs,
     mcp: McpArgs,
     options: PromptOptions,
@@ -193,9 +196,9 @@ impl Server {
 
     /// Begins a new session.
     fn begin(&mut self, wanted: &SessionWanted) -> Result<AcpSessionId, RpcError> {
-        let workspace = workspace(&wanted.cwd)?;
+        let workspace = self.workspace(wanted)?;
         let servers = self.servers(wanted)?;
-        let header = header(workspace.root(), Vec::new(), &self.args);
+        let header = header(&workspace, &self.args);
         let begun = self.records.without(servers.secrets()).begin(header);
         let (recorded, unrecorded) = begun.map_err(RpcError::internal)?;
         if let Some(why) = unrecorded {
@@ -217,7 +220,7 @@ impl Server {
         link: &AgentLink,
     ) -> Result<AcpSessionId, RpcError> {
         if !self.sessions.contains_key(&id) {
-            let workspace = workspace(&wanted.cwd)?;
+            let workspace = self.workspace(wanted)?;
             // A prefix would do for a person; a host has the whole id.
             if !transcript::is_id(id.as_str()) {
                 return Err(not_found(&id));
@@ -234,6 +237,12 @@ impl Server {
             replayed.map_err(|error| refused(&id, &error))?;
         }
         Ok(id)
+    }
+
+    /// The directories that the host names and those of the command line.
+    fn workspace(&self, wanted: &SessionWanted) -> Result<Workspace, RpcError> {
+        let further = wanted.additional_directories.iter().chain(&self.add_dir);
+        Workspace::with_further(&wanted.cwd, further).map_err(RpcError::invalid_params)
     }
 
     /// The servers of the command line, and those this session's host names.
@@ -385,12 +394,6 @@ fn real(path: &Path) -> Option<PathBuf> {
 pub(crate) fn iso_8601(millis: u64) -> String {
     let at = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
     humantime::format_rfc3339_seconds(at).to_string()
-}
-
-fn workspace(cwd: &Path) -> Result<Workspace, RpcError> {
-    Workspace::open(cwd).map_err(|error| {
-        RpcError::invalid_params(format!("{} cannot be opened: {error}", cwd.display()))
-    })
 }
 
 fn not_found(session: &AcpSessionId) -> RpcError {

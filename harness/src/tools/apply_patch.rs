@@ -212,7 +212,9 @@ impl Ready {
                     Some((to, relative)) => {
                         disk::make_parents(workspace, &relative)
                             .and_then(|()| {
-                                workspace.dir().rename(&from, workspace.dir(), &relative)
+                                let (old, from) = workspace.at(&from);
+                                let (new, to) = workspace.at(&relative);
+                                old.rename(from, new, to)
                             })
                             .map_err(|error| explain(&to, &error))?;
                         let line = format!("{} moved to {}", shown(&from), shown(&relative));

@@ -1,14 +1,15 @@
 //! `bash`: one command, waited for or left to run in the background.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use sam_acp::{ToolContent, ToolKind};
 use serde::Deserialize;
 
 use crate::host::TerminalCommand;
-use crate::tools::output::HeadTail;
 use crate::tools::process::{KEPT, Running, with_note, without_secrets};
 use crate::tools::{Description, ToolContext, ToolOutput, lenient_number, shorten};
+use sam_harness::head_tail::HeadTail;
 
 const DEFAULT_SECONDS: u64 = 120;
 const MAX_SECONDS: u64 = 600;
@@ -40,7 +41,7 @@ impl Bash {
     }
 
     pub(crate) async fn run(&self, context: &ToolContext<'_>) -> ToolOutput {
-        let program = ["bash", "-c", &self.command];
+        let program = [shell(), "-c", &self.command];
         if let Some(output) = self.in_terminal(&program, context).await {
             return output;
         }
@@ -65,8 +66,9 @@ impl Bash {
     /// the host lends no terminals.
     async fn in_terminal(&self, program: &[&str], context: &ToolContext<'_>) -> Option<ToolOutput> {
         let host = context.workspace.host().filter(|_| !self.background)?;
-        let (root, guard) = (context.workspace.root(), context.guard);
-        let confined = guard.sandbox().command(root, program, guard.may_write());
+        let (workspace, guard) = (context.workspace, context.guard);
+        let sandbox = guard.sandbox();
+        let confined = sandbox.command(workspace.roots(), program, guard.may_write());
         let confined = match confined {
             Ok(confined) => confined,
             Err(refused) => return Some(ToolOutput::failed(format!("not run: {refused}"))),
@@ -74,7 +76,7 @@ impl Bash {
         let command = TerminalCommand {
             call: context.call,
             program: without_secrets(confined.as_std())?,
-            cwd: root,
+            cwd: workspace.root(),
             limit: self.limit(),
             bytes: u64::try_from(2 * KEPT).unwrap_or(u64::MAX),
         };
@@ -93,6 +95,20 @@ impl Bash {
     fn limit(&self) -> Duration {
         let seconds = self.timeout_seconds.unwrap_or(DEFAULT_SECONDS);
         Duration::from_secs(seconds.clamp(1, MAX_SECONDS))
+    }
+}
+
+/// bash, or where there is none (small container images) the system's shell.
+fn shell() -> &'static str {
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    let has_bash = || {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).any(|folder| folder.join("bash").is_file())
+    };
+    if *FOUND.get_or_init(has_bash) {
+        "bash"
+    } else {
+        "sh"
     }
 }
 

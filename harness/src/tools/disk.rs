@@ -28,7 +28,7 @@ pub(super) const MAX_FILE: u64 = 16 * 1024 * 1024;
 pub(super) struct OpenFile {
     /// As the model wrote it.
     path: String,
-    /// From the workspace's root.
+    /// As [`Workspace::relative`] gives it.
     pub(super) relative: PathBuf,
     file: File,
     /// Whether opening made it.
@@ -78,9 +78,9 @@ impl OpenFile {
             _ => explain(path, &error),
         };
         let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
-        let file = workspace
-            .dir()
-            .open_with(&relative, options.custom_flags(nonblocking))
+        let (dir, below) = workspace.at(&relative);
+        let file = dir
+            .open_with(below, options.custom_flags(nonblocking))
             .map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if metadata.is_dir() {
@@ -167,8 +167,9 @@ impl OpenFile {
 
 /// Makes the folders a file lies in.
 pub(super) fn make_parents(workspace: &Workspace, relative: &Path) -> std::io::Result<()> {
-    match relative.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => workspace.dir().create_dir_all(parent),
+    let (dir, below) = workspace.at(relative);
+    match below.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => dir.create_dir_all(parent),
         _ => Ok(()),
     }
 }
@@ -177,7 +178,8 @@ pub(super) fn make_parents(workspace: &Workspace, relative: &Path) -> std::io::R
 pub(super) fn remove(workspace: &Workspace, path: &str) -> Result<(), String> {
     not_in_git(workspace, path)?;
     let relative = workspace.relative(path)?;
-    let removed = workspace.dir().remove_file(&relative);
+    let (dir, below) = workspace.at(&relative);
+    let removed = dir.remove_file(below);
     removed.map_err(|error| explain(path, &error))
 }
 
@@ -189,18 +191,19 @@ pub(super) fn can_create(workspace: &Workspace, path: &str) -> Result<(), String
     }
     not_in_git(workspace, path)?;
     let relative = workspace.relative(path)?;
-    for folder in relative.ancestors().skip(1) {
+    let (dir, below) = workspace.at(&relative);
+    for folder in below.ancestors().skip(1) {
         let name = if folder.as_os_str().is_empty() {
             Path::new(".")
         } else {
             folder
         };
-        match workspace.dir().metadata(name) {
+        match dir.metadata(name) {
             Ok(found) if found.is_dir() => return Ok(()),
             Ok(_) => return Err(format!("{} is not a directory", shown(name))),
             // A link that leads nowhere is not made a folder.
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                if workspace.dir().symlink_metadata(name).is_ok() {
+                if dir.symlink_metadata(name).is_ok() {
                     return Err(format!("{} is a link that leads nowhere", shown(name)));
                 }
             }
@@ -212,17 +215,19 @@ pub(super) fn can_create(workspace: &Workspace, path: &str) -> Result<(), String
 
 /// Whether something has this name, a link that leads nowhere included.
 fn exists(workspace: &Workspace, path: &str) -> bool {
-    let relative = workspace.relative(path);
-    relative.is_ok_and(|relative| workspace.dir().symlink_metadata(relative).is_ok())
+    workspace.relative(path).is_ok_and(|relative| {
+        let (dir, below) = workspace.at(&relative);
+        dir.symlink_metadata(below).is_ok()
+    })
 }
 
 /// Looks before a file could be made; the handle is looked at again.
 fn not_in_git(workspace: &Workspace, path: &str) -> Result<(), String> {
     let relative = workspace.relative(path)?;
     // What is there of it already tells where it leads.
-    let real = relative
-        .ancestors()
-        .find_map(|path| workspace.dir().canonicalize(path).ok());
+    let (dir, below) = workspace.at(&relative);
+    let mut existing = below.ancestors();
+    let real = existing.find_map(|path| dir.canonicalize(path).ok());
     if in_git(&relative) || real.is_some_and(|real| in_git(&real)) {
         return Err(belongs_to_git(path));
     }

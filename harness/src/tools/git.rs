@@ -9,9 +9,9 @@ use std::time::Duration;
 use sam_acp::ToolKind;
 use serde::Deserialize;
 
-use crate::tools::output::HeadTail;
 use crate::tools::process::{End, KEPT, Running, with_note};
 use crate::tools::{Description, ToolContext, ToolOutput, lenient_number, shorten};
+use sam_harness::head_tail::HeadTail;
 
 const LIMIT: Duration = Duration::from_secs(60);
 const DEFAULT_COMMITS: u64 = 20;

@@ -15,9 +15,9 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::tools::output::HeadTail;
 use crate::tools::process::{KEPT, Running, drain, end_group, exited, with_note};
 use crate::tools::{Description, ToolContext, ToolOutput, lenient_number, shorten};
+use sam_harness::head_tail::HeadTail;
 
 /// Jobs at a time.
 const MOST_RUNNING: usize = 8;

@@ -10,7 +10,6 @@ mod disk;
 mod files;
 mod git;
 mod jobs;
-mod output;
 mod plan;
 mod process;
 mod search;
@@ -27,7 +26,6 @@ use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use jobs::Jobs;
-pub(crate) use output::HeadTail;
 pub(crate) use process::{ProcessGroups, SECRETS};
 
 use crate::guard::{Access, Guard};

@@ -22,7 +22,7 @@ use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 use crate::tools::ToolContext;
-use crate::tools::output::HeadTail;
+use sam_harness::head_tail::HeadTail;
 
 /// Kept of either end of the output.
 pub(super) const KEPT: usize = 16 * 1024;
@@ -137,8 +137,7 @@ impl Running {
         may_write: bool,
     ) -> Result<Self, SpawnError> {
         let sandbox = context.guard.sandbox();
-        let root = context.workspace.root();
-        let command = sandbox.command(root, program, may_write);
+        let command = sandbox.command(context.workspace.roots(), program, may_write);
         let mut command = command.map_err(SpawnError::Refused)?;
         let name = program.first().copied().unwrap_or_default();
         let failed = |error| SpawnError::Failed(name.to_owned(), error);

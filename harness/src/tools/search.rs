@@ -203,7 +203,8 @@ fn matcher(pattern: &str) -> Result<GlobMatcher, String> {
         .map_err(|error| format!("the pattern cannot be read: {error}"))
 }
 
-/// Regular files below a directory, sorted, relative to the root.
+/// Regular files below a directory, sorted, as [`Workspace::relative`] gives
+/// them.
 struct Files<'a> {
     walk: Walk,
     root: &'a Path,
@@ -253,10 +254,9 @@ impl Iterator for Files<'_> {
             let Ok(entry) = self.walk.next()? else {
                 continue;
             };
-            if entry.file_type().is_some_and(|kind| kind.is_file())
-                && let Ok(relative) = entry.path().strip_prefix(self.root)
-            {
-                return Some(relative.to_owned());
+            if entry.file_type().is_some_and(|kind| kind.is_file()) {
+                let path = entry.path();
+                return Some(path.strip_prefix(self.root).unwrap_or(path).to_owned());
             }
         }
     }
@@ -275,7 +275,8 @@ fn search_file(
     regex: &Regex,
     hits: &mut Vec<String>,
 ) -> Searched {
-    let Ok(open) = workspace.dir().open(file) else {
+    let (dir, below) = workspace.at(file);
+    let Ok(open) = dir.open(below) else {
         return Searched::Whole;
     };
     let in_part = open.metadata().is_ok_and(|found| found.len() > MAX_FILE);

@@ -12,6 +12,7 @@ mod acp;
 mod context;
 mod dialects;
 mod faults;
+mod headless;
 mod limits;
 mod run;
 mod sandbox;

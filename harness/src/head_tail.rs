@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 /// Keeps the first and the last bytes of what a command writes.
 #[derive(Debug)]
-pub(crate) struct HeadTail {
+pub struct HeadTail {
     head: Vec<u8>,
     tail: VecDeque<u8>,
     each: usize,
@@ -13,7 +13,8 @@ pub(crate) struct HeadTail {
 
 impl HeadTail {
     /// Keeps up to `each` bytes of either end.
-    pub(crate) fn new(each: usize) -> Self {
+    #[must_use]
+    pub fn new(each: usize) -> Self {
         Self {
             head: Vec::new(),
             tail: VecDeque::new(),
@@ -23,7 +24,7 @@ impl HeadTail {
     }
 
     /// Takes the next bytes.
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
+    pub fn push(&mut self, bytes: &[u8]) {
         let room = self.each.saturating_sub(self.head.len()).min(bytes.len());
         let (first, rest) = bytes.split_at(room);
         self.head.extend_from_slice(first);
@@ -37,7 +38,8 @@ impl HeadTail {
 
     /// The text, with a mark where something is left out and without
     /// terminal control sequences.
-    pub(crate) fn text(&self) -> String {
+    #[must_use]
+    pub fn text(&self) -> String {
         let tail: Vec<u8> = self.tail.iter().copied().collect();
         if self.left_out == 0 {
             return plain(&[self.head.as_slice(), &tail].concat());

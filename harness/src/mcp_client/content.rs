@@ -2,14 +2,15 @@
 
 use rmcp::model::{CallToolResult, ContentBlock, ResourceContents};
 
-use crate::tools::{HeadTail, ToolOutput};
+use crate::head_tail::HeadTail;
 
 /// Kept of either end of a result.
 const KEPT: usize = 24 * 1024;
 
-/// The result: its texts, and what is no text by name and size. A server that
-/// gives structured content alone has it shown as JSON.
-pub(super) fn output(result: &CallToolResult) -> ToolOutput {
+/// The result: its texts, and what is no text by name and size; bounded. A
+/// server that gives structured content alone has it shown as JSON.
+#[must_use]
+pub fn text_of(result: &CallToolResult) -> String {
     let mut text = HeadTail::new(KEPT);
     for (number, block) in result.content.iter().enumerate() {
         if number > 0 {
@@ -23,16 +24,10 @@ pub(super) fn output(result: &CallToolResult) -> ToolOutput {
         text.push(structured.to_string().as_bytes());
     }
     let text = text.text();
-    let empty = text.trim().is_empty();
-    ToolOutput {
-        text: if empty {
-            "[no output]".to_owned()
-        } else {
-            text
-        },
-        failed: result.is_error == Some(true),
-        ..ToolOutput::default()
+    if text.trim().is_empty() {
+        return "[no output]".to_owned();
     }
+    text
 }
 
 fn block_text(block: &ContentBlock) -> String {
@@ -73,32 +68,28 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn check(result: Value, expected: &str, failed: bool) {
+    fn check(result: Value, expected: &str) {
         let result = serde_json::from_value(result).unwrap();
-        let output = output(&result);
-        assert_eq!((output.text.as_str(), output.failed), (expected, failed));
+        assert_eq!(text_of(&result), expected);
     }
 
     #[test]
     fn results_are_text_and_the_rest_is_named() {
         let text = |text: &str| json!({"type": "text", "text": text});
-        check(json!({"content": [text("a"), text("b")]}), "a\nb", false);
-        check(json!({"content": [text("a")], "isError": true}), "a", true);
-        check(json!({"content": []}), "[no output]", false);
+        check(json!({"content": [text("a"), text("b")]}), "a\nb");
+        check(json!({"content": []}), "[no output]");
         check(
             json!({"content": [], "structuredContent": {"n": 1}}),
             r#"{"n":1}"#,
-            false,
         );
         let image = json!({"type": "image", "data": "AAAA", "mimeType": "image/png"});
         let resource = json!({"type": "resource", "resource": {"uri": "file:///a", "text": "x"}});
         check(
             json!({"content": [image, resource]}),
             "[an image, image/png, about 3 bytes, which cannot be shown here]\n[file:///a]\nx",
-            false,
         );
         let long: CallToolResult =
             serde_json::from_value(json!({"content": [text(&"x".repeat(1 << 20))]})).unwrap();
-        assert!(output(&long).text.len() < 3 * KEPT);
+        assert!(text_of(&long).len() < 3 * KEPT);
     }
 }
