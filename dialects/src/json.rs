@@ -61,8 +61,18 @@ pub(crate) fn arguments_object(text: &str) -> Value {
 /// Takes the known fields out of an object and hands back the rest.
 pub(crate) fn rest(body: &Value, known: &[&str]) -> Map<String, Value> {
     let fields = body.as_object().into_iter().flatten();
-    fields
-        .filter(|(key, value)| !known.contains(&key.as_str()) && !value.is_null())
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect()
+    object(
+        fields
+            .filter(|(key, value)| !known.contains(&key.as_str()) && !value.is_null())
+            .map(|(key, value)| (key.clone(), value.clone())),
+    )
+}
+
+/// An object of these fields. `collect` would bring a sort of its own.
+pub(crate) fn object(fields: impl Iterator<Item = (String, Value)>) -> Map<String, Value> {
+    let mut object = Map::new();
+    for (key, value) in fields {
+        object.insert(key, value);
+    }
+    object
 }

@@ -30,8 +30,10 @@
 //! | [`access`] | principals, people, projects, tokens on the wire | – |
 //! | [`catalogue`] | agents, models and words | – |
 //! | [`budget`] | limits, what is spent and reserved of them, usage | [`budget::ledger`] |
+//! | [`collect`] | few things in order | – |
 //! | [`settings`] | what an installation can be set to | – |
 //! | [`tool_profile`] | which of the platform's tools an agent is offered | – |
+//! | [`tagged`] | enums whose variant is named by a field | – |
 //! | [`table`] | – | all of them as tables |
 
 pub mod access;
@@ -39,6 +41,7 @@ pub mod actor;
 pub mod agents;
 pub mod budget;
 pub mod catalogue;
+pub mod collect;
 pub mod conversation;
 pub mod device;
 pub mod error;
@@ -52,6 +55,7 @@ pub mod pool;
 pub mod provider;
 pub mod settings;
 pub mod table;
+pub mod tagged;
 pub mod task;
 pub mod time;
 pub mod tool_profile;

@@ -22,7 +22,7 @@ use sam_platform::objects::{self, CallError};
 use sam_platform::probe::Outside;
 use sam_platform::{bindings, clock};
 
-use crate::shell::{Shell, ShellError, TakenIn, key_of};
+use crate::shell::{Host, Shell, ShellError, TakenIn, key_of};
 
 /// Most messages under way at once.
 const AT_ONCE: usize = 20;
@@ -34,19 +34,19 @@ struct Answer {
 }
 
 /// Resets the flag however the drain ends.
-struct Draining<M: Machine>(Rc<Shell<M>>);
+struct Draining(Rc<Host>);
 
-impl<M: Machine> Drop for Draining<M> {
+impl Drop for Draining {
     fn drop(&mut self) {
         self.0.draining.set(false);
     }
 }
 
-impl<M: Machine + 'static> Shell<M> {
+impl<M: Machine> Shell<M> {
     /// Takes in a message of another machine and says what the sender is to be told. `perform` does
     /// what the machine asks of its shell, in the same transaction.
     pub(crate) fn take_in<T: Default>(
-        self: &Rc<Self>,
+        &self,
         envelope: Envelope,
         perform: impl FnOnce(&mut Actor<M::State>, &mut Turn, Vec<M::Output>) -> Result<T, ShellError>,
     ) -> Result<(Receipt, T), ShellError> {
@@ -60,10 +60,12 @@ impl<M: Machine + 'static> Shell<M> {
             let done = perform(actor, turn, handled.output)?;
             Ok((handled.changed, (receipt, done)))
         })?;
-        self.deliver_soon();
+        self.host.deliver_soon();
         Ok(taken)
     }
+}
 
+impl Host {
     /// Starts a drain in the background, unless one runs: it will find the new mail itself.
     pub(crate) fn deliver_soon(self: &Rc<Self>) {
         if self.pending.borrow().is_empty() || self.draining.get() {
@@ -131,7 +133,7 @@ impl<M: Machine + 'static> Shell<M> {
                     None => refused.push(envelope.to),
                 }
             }
-            let Some(mut actor) = self.load(&key)? else {
+            let Some(mut actor) = self.load_unread(&key)? else {
                 continue;
             };
             for to in &refused {

@@ -78,7 +78,7 @@ impl DurableObject for NodeLifecycle {
     async fn alarm(&self) -> worker::Result<Response> {
         if let Ok(inner) = &self.inner {
             let woken = Rc::clone(inner);
-            let work = Rc::clone(&inner.shell).alarmed(move |key| woken.wake(key));
+            let work = Rc::clone(&inner.shell.host).alarmed(Box::new(move |key| woken.wake(key)));
             inner.shell.probe.event(Event::Alarm, work).await;
         }
         Ok(object::done())
@@ -209,7 +209,7 @@ impl Lifecycle {
             Ok((noticed || changed, (out, outputs)))
         })?;
         self.perform(outputs);
-        self.shell.deliver_soon();
+        self.shell.host.deliver_soon();
         Ok(out)
     }
 
@@ -503,7 +503,7 @@ impl Lifecycle {
                 Ok((handled.changed, (handled.output, ())))
             })?;
             self.perform(outputs);
-            self.shell.deliver_soon();
+            self.shell.host.deliver_soon();
             Ok(())
         });
         if let Err(error) = told {

@@ -44,7 +44,7 @@ impl DurableObject for NodePool {
     async fn alarm(&self) -> worker::Result<Response> {
         if let Ok(shell) = &self.shell {
             let woken = Rc::clone(shell);
-            let work = Rc::clone(shell).alarmed(move |key| wake(&woken, key));
+            let work = Rc::clone(&shell.host).alarmed(Box::new(move |key| wake(&woken, key)));
             shell.probe.event(Event::Alarm, work).await;
         }
         Ok(object::done())

@@ -16,10 +16,12 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
+use std::ops::Deref;
 use std::rc::Rc;
 
 use sam_domain::actor::inbox::Receipt;
-use sam_domain::actor::{Actor, Address, Envelope, Machine};
+use sam_domain::actor::{Actor, Address, Envelope, Machine, Outbox};
+use sam_domain::collect;
 use sam_domain::error::ApiError;
 use sam_domain::id::Id as _;
 use sam_domain::time::{Millis, Timestamp, Turn};
@@ -30,7 +32,9 @@ use sam_platform::objects::Class;
 use sam_platform::probe::Probe;
 use sam_platform::sql::{Sql, SqlError};
 use sam_platform::{clock, entropy, params};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use worker::{Env, State};
 
 /// How long an actor that could not be woken is left alone.
@@ -81,8 +85,23 @@ impl From<ShellError> for ApiError {
     }
 }
 
-/// The storage, alarm and mail of one object whose actors run the machine `M`.
+/// One object whose actors run the machine `M`: what has to know their state. The rest is its
+/// [`Host`]'s, which is the same code for every machine.
 pub(crate) struct Shell<M> {
+    pub(crate) host: Rc<Host>,
+    machine: PhantomData<fn() -> M>,
+}
+
+impl<M> Deref for Shell<M> {
+    type Target = Host;
+
+    fn deref(&self) -> &Host {
+        &self.host
+    }
+}
+
+/// The storage, alarm and mail of one object. It reads an actor without its machine's state.
+pub(crate) struct Host {
     pub(crate) env: Env,
     pub(crate) sql: Sql,
     pub(crate) alarm: Alarm,
@@ -97,8 +116,10 @@ pub(crate) struct Shell<M> {
     waking: RefCell<Option<String>>,
     /// The object's name: the id of what it owns.
     name: Option<String>,
-    machine: PhantomData<fn() -> M>,
 }
+
+/// An actor whose machine's state stays text.
+pub(crate) type Unread = Actor<Box<RawValue>>;
 
 /// A message that its receiver has.
 pub(crate) struct TakenIn {
@@ -129,47 +150,23 @@ pub(crate) fn key_of(address: &Address) -> String {
     }
 }
 
+fn unreadable(key: &str, error: &serde_json::Error) -> ShellError {
+    ShellError::Stored {
+        key: key.to_owned(),
+        cause: error.to_string(),
+    }
+}
+
+/// One actor's turn when its moment has come.
+pub(crate) type Wake = dyn Fn(&str) -> Result<(), ShellError>;
+
 impl<M: Machine> Shell<M> {
     /// Opens the object's storage and makes its tables.
     pub(crate) fn open(state: &State, env: Env, class: Class) -> Result<Self, ShellError> {
-        let probe = Probe::of(state, class);
-        let sql = Sql::of(state, probe.clone())?;
-        for statement in SCHEMA {
-            sql.run(statement, &[])?;
-        }
-        // What an earlier instance did not get to deliver goes out with the first event.
-        let pending = sql.rows::<KeyRow>("SELECT key FROM wakes ORDER BY at LIMIT 100", &[])?;
         Ok(Self {
-            env,
-            sql,
-            alarm: Alarm::of(state, probe.clone())?,
-            background: Background::of_object(state),
-            probe,
-            pending: RefCell::new(pending.into_iter().map(|row| row.key).collect()),
-            taken_in: RefCell::default(),
-            draining: Cell::new(false),
-            waking: RefCell::default(),
-            name: state.as_raw().id().ok().and_then(|id| id.name()),
+            host: Rc::new(Host::open(state, env, class)?),
             machine: PhantomData,
         })
-    }
-
-    /// Whether the runtime says that this is the object's name.
-    pub(crate) fn is_named(&self, name: &str) -> bool {
-        self.name.as_deref() == Some(name)
-    }
-
-    /// Whether an actor with this address lives in this object. The runtime may not know the
-    /// object's name; then whoever reached it is believed.
-    pub(crate) fn is_mine(&self, address: &Address) -> bool {
-        let name = match address {
-            Address::Session { project, .. } => project.as_str(),
-            Address::Task(id) => id.as_str(),
-            Address::Node(id) => id.as_str(),
-            Address::Pool(id) => id.as_str(),
-            Address::Index => return false,
-        };
-        self.name.as_deref().is_none_or(|mine| mine == name)
     }
 
     /// One turn of an actor: loads it, lets `body` step it, stores it when `body` says that it
@@ -195,29 +192,98 @@ impl<M: Machine> Shell<M> {
         Ok(out)
     }
 
+    /// The stored actor, if there is one, without the messages that were taken in since.
+    pub(crate) fn load(&self, key: &str) -> Result<Option<Actor<M::State>>, ShellError> {
+        self.host.load(key)
+    }
+
+    /// The stored actor, or one that nobody has spoken to.
+    pub(crate) fn load_or_new(&self, address: &Address) -> Result<Actor<M::State>, ShellError> {
+        Ok(self
+            .load(&key_of(address))?
+            .unwrap_or_else(|| Actor::new(address.clone())))
+    }
+
+    fn store(&self, actor: &Actor<M::State>) -> Result<(), ShellError> {
+        self.host.store(actor)
+    }
+}
+
+impl Host {
+    /// Opens the object's storage and makes its tables.
+    fn open(state: &State, env: Env, class: Class) -> Result<Self, ShellError> {
+        let probe = Probe::of(state, class);
+        let sql = Sql::of(state, probe.clone())?;
+        for statement in SCHEMA {
+            sql.run(statement, &[])?;
+        }
+        // What an earlier instance did not get to deliver goes out with the first event.
+        let pending = sql.rows::<KeyRow>("SELECT key FROM wakes ORDER BY at LIMIT 100", &[])?;
+        Ok(Self {
+            env,
+            sql,
+            alarm: Alarm::of(state, probe.clone())?,
+            background: Background::of_object(state),
+            probe,
+            pending: RefCell::new(collect::set(pending.into_iter().map(|row| row.key))),
+            taken_in: RefCell::default(),
+            draining: Cell::new(false),
+            waking: RefCell::default(),
+            name: state.as_raw().id().ok().and_then(|id| id.name()),
+        })
+    }
+
+    /// Whether the runtime says that this is the object's name.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        self.name.as_deref() == Some(name)
+    }
+
+    /// Whether an actor with this address lives in this object. The runtime may not know the
+    /// object's name; then whoever reached it is believed.
+    pub(crate) fn is_mine(&self, address: &Address) -> bool {
+        let name = match address {
+            Address::Session { project, .. } => project.as_str(),
+            Address::Task(id) => id.as_str(),
+            Address::Node(id) => id.as_str(),
+            Address::Pool(id) => id.as_str(),
+            Address::Index => return false,
+        };
+        self.name.as_deref().is_none_or(|mine| mine == name)
+    }
+
     /// A turn that begins now.
     pub(crate) fn begin(&self) -> Result<Turn, ShellError> {
         Ok(Turn::new(clock::now(), entropy::seed()?))
     }
 
-    /// The stored actor, if there is one, without the messages that were taken in since.
-    pub(crate) fn load(&self, key: &str) -> Result<Option<Actor<M::State>>, ShellError> {
+    /// A stored actor, if there is one, without the messages that were taken in since.
+    fn load<S: DeserializeOwned>(&self, key: &str) -> Result<Option<Actor<S>>, ShellError> {
+        let Some(value) = self.stored(key)? else {
+            return Ok(None);
+        };
+        let mut actor: Actor<S> =
+            serde_json::from_str(&value).map_err(|error| unreadable(key, &error))?;
+        self.settle_outbox(key, &mut actor.outbox);
+        Ok(Some(actor))
+    }
+
+    /// The same for whoever has no use for its state.
+    pub(crate) fn load_unread(&self, key: &str) -> Result<Option<Unread>, ShellError> {
+        self.load(key)
+    }
+
+    fn stored(&self, key: &str) -> Result<Option<String>, ShellError> {
         let row = self
             .sql
             .record("SELECT value FROM actors WHERE key = ?", params![key])?;
-        let Some(value) = row.map(|row| row.text("value")).transpose()?.flatten() else {
-            return Ok(None);
-        };
-        let mut actor: Actor<M::State> =
-            serde_json::from_str(&value).map_err(|error| ShellError::Stored {
-                key: key.to_owned(),
-                cause: error.to_string(),
-            })?;
+        Ok(row.map(|row| row.text("value")).transpose()?.flatten())
+    }
+
+    /// Removes what was taken in since the actor was stored.
+    fn settle_outbox(&self, key: &str, outbox: &mut Outbox) {
         for taken in self.taken_in.borrow().get(key).into_iter().flatten() {
-            let outbox = &mut actor.outbox;
             outbox.answered(taken.at, &taken.to, taken.ordinal, taken.receipt);
         }
-        Ok(Some(actor))
     }
 
     /// Remembers that a message was taken in, until its actor is stored again.
@@ -227,7 +293,7 @@ impl<M: Machine> Shell<M> {
     }
 
     /// Stores an actor as it is now, with what was taken in.
-    pub(crate) fn settle_actor(&self, actor: &Actor<M::State>) -> Result<(), ShellError> {
+    pub(crate) fn settle_actor(&self, actor: &Unread) -> Result<(), ShellError> {
         self.store(actor)?;
         self.taken_in.borrow_mut().remove(&key_of(&actor.address));
         Ok(())
@@ -239,32 +305,31 @@ impl<M: Machine> Shell<M> {
         Ok(row.map(|row| row.key))
     }
 
-    /// The stored actor, or one that nobody has spoken to.
-    pub(crate) fn load_or_new(&self, address: &Address) -> Result<Actor<M::State>, ShellError> {
-        Ok(self
-            .load(&key_of(address))?
-            .unwrap_or_else(|| Actor::new(address.clone())))
+    /// Stores an actor with the moment at which it has something to do.
+    fn store<S: Serialize>(&self, actor: &Actor<S>) -> Result<(), ShellError> {
+        let key = key_of(&actor.address);
+        let value = serde_json::to_string(actor).map_err(|error| unreadable(&key, &error))?;
+        self.put(key, value, actor.wake_at(), actor.outbox.is_empty())
     }
 
-    /// Stores an actor with the moment at which it has something to do.
-    pub(crate) fn store(&self, actor: &Actor<M::State>) -> Result<(), ShellError> {
-        let key = key_of(&actor.address);
-        let value = serde_json::to_string(actor).map_err(|error| ShellError::Stored {
-            key: key.clone(),
-            cause: error.to_string(),
-        })?;
+    fn put(
+        &self,
+        key: String,
+        value: String,
+        wake_at: Option<Timestamp>,
+        owes_nothing: bool,
+    ) -> Result<(), ShellError> {
         self.sql.run(
             "INSERT INTO actors (key, value) VALUES (?1, ?2) \
              ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             params![&key, value],
         )?;
-        let wake_at = actor.wake_at();
         if self.waking.borrow().as_ref() == Some(&key) {
             self.set_wake(&key, wake_at)?;
         } else if let Some(at) = wake_at {
             self.wake_no_later(&key, at)?;
         }
-        if !actor.outbox.is_empty() {
+        if !owes_nothing {
             self.pending.borrow_mut().insert(key);
         }
         Ok(())
@@ -327,10 +392,7 @@ impl<M: Machine> Shell<M> {
     /// What an alarm does: wakes every actor whose moment has come, delivers what is due, and sets
     /// the next alarm. `wake` runs one actor's turn. Nothing here fails: what cannot be done is
     /// logged and comes again.
-    pub(crate) async fn alarmed(self: Rc<Self>, wake: impl Fn(&str) -> Result<(), ShellError>)
-    where
-        M: 'static,
-    {
+    pub(crate) async fn alarmed(self: Rc<Self>, wake: Box<Wake>) {
         let _ringing = self.alarm.fired();
         let now = clock::now();
         let woken = self.woken(now).unwrap_or_else(|error| {
@@ -362,7 +424,7 @@ impl<M: Machine> Shell<M> {
     /// Stores what an actor that was woken still holds in memory, and when it really has something to
     /// do.
     fn set_true_wake(&self, key: &str) -> Result<(), ShellError> {
-        let Some(actor) = self.load(key)? else {
+        let Some(actor) = self.load_unread(key)? else {
             return self.set_wake(key, None);
         };
         if self.taken_in.borrow().contains_key(key) {
@@ -385,7 +447,7 @@ impl<M: Machine> Shell<M> {
         limit: usize,
     ) -> Result<Vec<Envelope>, ShellError> {
         Ok(self
-            .load(key)?
+            .load_unread(key)?
             .map(|actor| actor.due(now, limit))
             .unwrap_or_default())
     }

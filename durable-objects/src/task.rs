@@ -48,7 +48,7 @@ impl DurableObject for TaskRunner {
     async fn alarm(&self) -> worker::Result<Response> {
         if let Ok(shell) = &self.shell {
             let woken = Rc::clone(shell);
-            let work = Rc::clone(shell).alarmed(move |key| wake(&woken, key));
+            let work = Rc::clone(&shell.host).alarmed(Box::new(move |key| wake(&woken, key)));
             shell.probe.event(Event::Alarm, work).await;
         }
         Ok(object::done())
@@ -115,7 +115,7 @@ fn call(shell: &Rc<TaskShell>, call: TaskCall) -> Result<String, ShellError> {
         let changed = actor.local::<TaskMachine>(turn, local).changed;
         Ok((changed, self::view(actor)?))
     })?;
-    shell.deliver_soon();
+    shell.host.deliver_soon();
     object::text(&view)
 }
 

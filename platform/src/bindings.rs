@@ -18,6 +18,8 @@ use crate::js::{self, JsFailure};
 pub const DB: &str = "DB";
 /// KV namespace of what may be stale.
 pub const CACHE: &str = "CACHE";
+/// The files deployed beside the Worker.
+pub const ASSETS: &str = "ASSETS";
 /// R2 bucket of bodies.
 pub const BODIES: &str = "BODIES";
 
@@ -49,6 +51,11 @@ pub fn setting(env: &Env, name: &'static str) -> Option<String> {
         .ok()
         .and_then(|value| value.as_string())
         .filter(|text| !text.is_empty())
+}
+
+/// A setting that is a URL, with its host in ASCII; `None` when it is unset or empty.
+pub fn url_setting(env: &Env, name: &'static str) -> Option<String> {
+    setting(env, name).map(|text| crate::address::plain(&text).into_owned())
 }
 
 /// A secret setting; `None` when it is unset or empty.

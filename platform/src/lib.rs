@@ -19,7 +19,9 @@
 //! Everything compiles natively as well; what calls JavaScript fails at run time there, so the unit
 //! tests cover the parts that do not: tokens, claims, cookies, values, bounds.
 
+pub mod address;
 pub mod alarm;
+pub mod assets;
 pub mod background;
 pub mod bindings;
 pub mod clock;
@@ -33,6 +35,7 @@ pub mod kv;
 pub mod objects;
 pub mod probe;
 pub mod r2;
+pub mod row;
 pub mod sockets;
 pub mod sql;
 pub mod streams;

@@ -229,10 +229,18 @@ impl Object {
         body: &impl Serialize,
         deadline: Duration,
     ) -> Result<R, CallError> {
-        let response = self.accepted(&json_request(url, body)?, deadline).await?;
-        let text = Self::text(&response).await?;
-        serde_json::from_str(&text)
-            .map_err(|error| CallError::unavailable(format!("a reply of another shape: {error}")))
+        let text = self.exchanged(url, json(body)?, deadline).await?;
+        serde_json::from_str(&text).map_err(|error| of_another_shape(&error))
+    }
+
+    async fn exchanged(
+        &self,
+        url: &str,
+        body: String,
+        deadline: Duration,
+    ) -> Result<String, CallError> {
+        let response = self.accepted(&json_request(url, &body)?, deadline).await?;
+        Self::text(&response).await
     }
 
     /// Makes a call (`ProjectCall`, `TaskCall`, `NodeCall`) and reads its reply, of the type that the
@@ -243,7 +251,11 @@ impl Object {
 
     /// Makes a call and hands its reply on as it is, unread: the object writes what the client gets.
     pub async fn relay(&self, call: &impl Serialize) -> Result<worker::Response, CallError> {
-        let request = json_request(CALL_URL, call)?;
+        self.relayed(json(call)?).await
+    }
+
+    async fn relayed(&self, call: String) -> Result<worker::Response, CallError> {
+        let request = json_request(CALL_URL, &call)?;
         Ok(self.accepted(&request, CALL_DEADLINE).await?.into())
     }
 
@@ -255,15 +267,22 @@ impl Object {
         access: &impl Serialize,
         body: &[u8],
     ) -> Result<worker::Response, CallError> {
+        self.body_forwarded(url, &json(access)?, body).await
+    }
+
+    async fn body_forwarded(
+        &self,
+        url: &str,
+        access: &str,
+        body: &[u8],
+    ) -> Result<worker::Response, CallError> {
         let failed = |thrown: JsValue| CallError::Unavailable(thrown.into());
-        let access = serde_json::to_string(access)
-            .map_err(|error| CallError::unavailable(error.to_string()))?;
         let init = web_sys::RequestInit::new();
         init.set_method("POST");
         init.set_body(&js_sys::Uint8Array::from(body));
         let headers = web_sys::Headers::new().map_err(failed)?;
         headers
-            .set(sam_domain::access::internal::HEADER, &access)
+            .set(sam_domain::access::internal::HEADER, access)
             .map_err(failed)?;
         init.set_headers(&headers);
         let request = web_sys::Request::new_with_str_and_init(url, &init).map_err(failed)?;
@@ -285,15 +304,22 @@ impl Object {
         url: &str,
         access: &impl Serialize,
     ) -> Result<web_sys::Response, CallError> {
+        self.upgrade_forwarded(request, url, &json(access)?).await
+    }
+
+    async fn upgrade_forwarded(
+        &self,
+        request: &worker::Request,
+        url: &str,
+        access: &str,
+    ) -> Result<web_sys::Response, CallError> {
         let failed = |thrown: JsValue| CallError::Unavailable(thrown.into());
-        let access = serde_json::to_string(access)
-            .map_err(|error| CallError::unavailable(error.to_string()))?;
         let init = web_sys::RequestInit::new();
         init.set_method("GET");
         let headers =
             web_sys::Headers::new_with_headers(&request.inner().headers()).map_err(failed)?;
         headers
-            .set(sam_domain::access::internal::HEADER, &access)
+            .set(sam_domain::access::internal::HEADER, access)
             .map_err(failed)?;
         // The token has done its work; it goes no further.
         headers.delete("authorization").map_err(failed)?;
@@ -329,12 +355,18 @@ impl Object {
     }
 }
 
-fn json_request(url: &str, body: &impl Serialize) -> Result<web_sys::Request, CallError> {
-    let body =
-        serde_json::to_string(body).map_err(|error| CallError::unavailable(error.to_string()))?;
+fn json(value: &impl Serialize) -> Result<String, CallError> {
+    serde_json::to_string(value).map_err(|error| CallError::unavailable(error.to_string()))
+}
+
+fn of_another_shape(error: &serde_json::Error) -> CallError {
+    CallError::unavailable(format!("a reply of another shape: {error}"))
+}
+
+fn json_request(url: &str, body: &str) -> Result<web_sys::Request, CallError> {
     let init = web_sys::RequestInit::new();
     init.set_method("POST");
-    init.set_body(&JsValue::from_str(&body));
+    init.set_body(&JsValue::from_str(body));
     web_sys::Request::new_with_str_and_init(url, &init)
         .map_err(|thrown| CallError::Unavailable(thrown.into()))
 }

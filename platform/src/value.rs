@@ -20,7 +20,7 @@ pub enum SqlValue {
     /// SQL NULL.
     Null,
     /// An integer; refused at the binding when it is beyond ±(2^53 − 1).
-    Integer(i128),
+    Integer(i64),
     /// A finite double; NaN and infinities are refused.
     Real(f64),
     /// UTF-8 text, at most 2 MB (the runtime's limit for one value).
@@ -32,7 +32,7 @@ pub enum SqlValue {
 pub enum ValueError {
     /// The integer does not survive the way through a double.
     #[error("integer {0} is beyond 2^53 and must be bound as text")]
-    UnsafeInteger(i128),
+    UnsafeInteger(i64),
     /// NaN or an infinity.
     #[error("a number that is not finite cannot be stored")]
     NotFinite,
@@ -49,9 +49,7 @@ impl SqlValue {
     /// Whether the runtime will store exactly this value.
     pub fn check(&self) -> Result<(), ValueError> {
         match self {
-            Self::Integer(value)
-                if value.unsigned_abs() > MAX_SAFE_INTEGER.unsigned_abs().into() =>
-            {
+            Self::Integer(value) if value.unsigned_abs() > MAX_SAFE_INTEGER.unsigned_abs() => {
                 Err(ValueError::UnsafeInteger(*value))
             }
             Self::Real(value) if !value.is_finite() => Err(ValueError::NotFinite),
@@ -83,7 +81,7 @@ pub(crate) fn to_array(values: &[SqlValue]) -> Result<js_sys::Array, ValueError>
 
 impl From<bool> for SqlValue {
     fn from(value: bool) -> Self {
-        Self::Integer(i128::from(value))
+        Self::Integer(i64::from(value))
     }
 }
 
@@ -91,7 +89,8 @@ macro_rules! integers {
     ($($kind:ty),*) => {$(
         impl From<$kind> for SqlValue {
             fn from(value: $kind) -> Self {
-                Self::Integer(value as i128)
+                // What does not fit is refused at the binding all the same.
+                Self::Integer(i64::try_from(value).unwrap_or(i64::MAX))
             }
         }
     )*};
@@ -160,11 +159,31 @@ impl<T: Into<SqlValue>> From<Option<T>> for SqlValue {
     }
 }
 
+/// Parameters under construction. A list rather than an array: it lives across the wait for its
+/// statement, which for an array would be written out at every place that asks something.
+#[derive(Debug, Clone, Default)]
+pub struct Params(Vec<SqlValue>);
+
+impl Params {
+    /// With one more.
+    #[must_use]
+    pub fn with(mut self, value: impl Into<SqlValue>) -> Self {
+        self.0.push(value.into());
+        self
+    }
+
+    /// All of them, in order.
+    #[must_use]
+    pub fn as_slice(&self) -> &[SqlValue] {
+        &self.0
+    }
+}
+
 /// Parameters of a statement: `params![id, now, name.as_deref()]`.
 #[macro_export]
 macro_rules! params {
     ($($value:expr),* $(,)?) => {
-        &[$($crate::value::SqlValue::from($value)),*][..] as &[$crate::value::SqlValue]
+        $crate::value::Params::default()$(.with($value))*.as_slice()
     };
 }
 

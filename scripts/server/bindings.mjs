@@ -22,6 +22,8 @@ export const CRON_EVERY_MS = 10 * 60 * 1000;
 export const D1 = { binding: "DB", name: "sam" };
 export const KV = { binding: "CACHE", name: "sam-cache" };
 export const R2 = { binding: "BODIES", name: "sam-bodies" };
+/** The files beside the Worker, for the Worker itself. */
+export const ASSETS = { binding: "ASSETS" };
 
 /** Paths that the Worker answers; everything else is the web app. */
 export const WORKER_PATHS = ["/api/*", "/ai/*", "/mcp/*", "/healthz", "/.well-known/*"];

@@ -13,7 +13,7 @@ import { existsSync, mkdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, CRON, CRON_EVERY_MS, D1, DURABLE_OBJECTS, KV, R2, WORKER_PATHS } from "./bindings.mjs";
+import { ASSETS, COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, CRON, CRON_EVERY_MS, D1, DURABLE_OBJECTS, KV, R2, WORKER_PATHS } from "./bindings.mjs";
 import { DatabaseWorker, migrate } from "./migrations.mjs";
 import { parseArguments, USAGE, UsageError } from "./options.mjs";
 import { guardRuntime, InUse, secrets, takeStateDirectory, writePrivate } from "./state.mjs";
@@ -45,6 +45,11 @@ function requireBuild(directory, file, how) {
   if (!existsSync(path.join(directory, file))) {
     throw new Error(`${path.join(directory, file)} is missing; build it with ${how}`);
   }
+}
+
+function workerPaths({ webDir, testing }) {
+  if (!webDir) return ["/*"];
+  return testing ? [...WORKER_PATHS, "/__fault/*"] : WORKER_PATHS;
 }
 
 function miniflareOptions(options, values, database, { Log, LogLevel }) {
@@ -91,17 +96,17 @@ function miniflareOptions(options, values, database, { Log, LogLevel }) {
     d1Databases: { [D1.binding]: D1.name },
     kvNamespaces: { [KV.binding]: KV.name },
     r2Buckets: { [R2.binding]: R2.name },
-    ...(options.webDir && {
-      assets: {
-        directory: options.webDir,
-        workerName: "sam",
-        routerConfig: {
-          has_user_worker: true,
-          static_routing: { user_worker: options.testing ? [...WORKER_PATHS, "/__fault/*"] : WORKER_PATHS },
-        },
-        assetConfig: { not_found_handling: "single-page-application" },
+    assets: {
+      // Without the web app: what the Worker itself hands out.
+      directory: options.webDir ?? path.join(options.workerDir, "assets"),
+      binding: ASSETS.binding,
+      workerName: "sam",
+      routerConfig: {
+        has_user_worker: true,
+        static_routing: { user_worker: workerPaths(options) },
       },
-    }),
+      assetConfig: { not_found_handling: options.webDir ? "single-page-application" : "none" },
+    },
   };
   const migrator = database.options({ compatibilityDate: COMPATIBILITY_DATE, d1Databases: { DB: D1.name } });
   // The first answers whatever comes.

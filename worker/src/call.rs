@@ -120,7 +120,11 @@ impl Call {
 
     /// The JSON body.
     pub(crate) async fn json<T: DeserializeOwned>(&self) -> Result<T, Failed> {
-        Ok(http::read_stated_json(&self.request, JSON_LIMIT).await?.0)
+        Ok(http::parse_json(&self.json_body().await?)?)
+    }
+
+    async fn json_body(&self) -> Result<Vec<u8>, Failed> {
+        Ok(http::read_stated_body(&self.request, JSON_LIMIT).await?)
     }
 
     /// The key of every token.
@@ -157,7 +161,7 @@ impl Call {
 
     /// Where people reach this installation: configured, or as the request reached it.
     pub(crate) fn public_url(&self) -> Url {
-        bindings::setting(&self.env, bindings::SAM_PUBLIC_URL)
+        bindings::url_setting(&self.env, bindings::SAM_PUBLIC_URL)
             .and_then(|text| Url::parse(&text).ok())
             .unwrap_or_else(|| self.url.clone())
     }

@@ -8,19 +8,20 @@ use sam_platform::entropy::EntropyError;
 use sam_platform::js::JsFailure;
 use sam_platform::r2::BodyStoreError;
 
-/// An error of this crate's handlers. It is what the client gets; what it hides was logged.
+/// An error of this crate's handlers. It is what the client gets; what it hides was logged. Boxed,
+/// because every result on the way carries room for it.
 #[derive(Debug)]
-pub(crate) struct Failed(pub(crate) ApiError);
+pub(crate) struct Failed(pub(crate) Box<ApiError>);
 
 impl From<ApiError> for Failed {
     fn from(error: ApiError) -> Self {
-        Self(error)
+        Self(Box::new(error))
     }
 }
 
 impl From<sam_platform::http::BodyError> for Failed {
     fn from(error: sam_platform::http::BodyError) -> Self {
-        Self(error.into())
+        ApiError::from(error).into()
     }
 }
 
@@ -32,7 +33,7 @@ impl From<BodyStoreError> for Failed {
             BodyStoreError::TooLarge => (413, "body_too_large"),
             BodyStoreError::Binding(_) | BodyStoreError::Runtime(_) => return hidden(&error),
         };
-        Self(ApiError::new(status, code, capitalised(&error.to_string())))
+        ApiError::new(status, code, capitalised(&error.to_string())).into()
     }
 }
 
@@ -58,8 +59,12 @@ hide!(
 
 /// Logs what failed and answers 500 without it.
 pub(crate) fn hidden(cause: &impl std::fmt::Display) -> Failed {
-    log(&cause.to_string());
-    Failed(ApiError::internal())
+    hide(&cause.to_string())
+}
+
+fn hide(cause: &str) -> Failed {
+    log(cause);
+    ApiError::internal().into()
 }
 
 /// A line in the runtime's log. It never carries content or secrets.

@@ -28,7 +28,7 @@ impl From<CallError> for Failed {
         if let CallError::Unavailable(cause) = &error {
             log(&cause.to_string());
         }
-        Self(error.into())
+        ApiError::from(error).into()
     }
 }
 

@@ -358,7 +358,7 @@ fn of_kind(token: &Secret, prefix: &str, kind: PrincipalKind) -> Result<(), ApiE
 
 fn check_origin(call: &Call) -> Result<(), ApiError> {
     let mut own = vec![call.url.origin().ascii_serialization()];
-    let configured = bindings::setting(&call.env, bindings::SAM_PUBLIC_URL);
+    let configured = bindings::url_setting(&call.env, bindings::SAM_PUBLIC_URL);
     if let Some(url) = configured.and_then(|text| Url::parse(&text).ok()) {
         own.push(url.origin().ascii_serialization());
     }

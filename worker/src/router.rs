@@ -4,7 +4,7 @@
 //! one line for each route: an arm that is missing, and an arm whose principal is not the table's,
 //! do not compile.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -163,7 +163,9 @@ macro_rules! dispatch {
     ($($route:ident => $principal:ident, $handler:path;)*) => {
         /// Establishes the route's principal and runs its handler.
         async fn dispatch(call: &Call, route: &Route) -> Answer {
-            match route.id {
+            // Boxed, so that a request costs the memory of its own handler alone; behind one type, so
+            // that waiting for it is written once.
+            let answered: Pin<Box<dyn Future<Output = Answer> + '_>> = match route.id {
                 $(RouteId::$route => {
                     const {
                         assert!(
@@ -175,14 +177,13 @@ macro_rules! dispatch {
                             "the route table names another principal"
                         );
                     }
-                    // Boxed, so that a request costs the memory of its own handler alone.
                     Box::pin(async {
                         let principal = $principal::authenticate(call, route).await?;
                         $handler(call, principal).await
                     })
-                    .await
                 })*
-            }
+            };
+            answered.await
         }
     };
 }

@@ -15,6 +15,8 @@
 //! Every address is absolute from the root (`/assets/…`), because the app's
 //! own paths are deep. The start module exports nothing; it runs the app. The
 //! Markdown parser is a module of its own beside it, fetched when first needed.
+//!
+//! `openapi.json` lies beside the app: the Worker hands it out.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -59,6 +61,8 @@ pub(crate) fn deliver(paths: &Paths, libraries: &Libraries) -> Result<()> {
     inputs.add(&fixed)?;
     let pages_program = paths.root.join("worker/entry/pages.mjs");
     inputs.add(&pages_program)?;
+    let document = paths.root.join("docs/openapi.json");
+    inputs.add(&document)?;
     inputs.add(&paths.root.join("package-lock.json"))?;
     inputs.add(&paths.root.join("Cargo.lock"))?;
     let inputs = inputs.finish();
@@ -109,6 +113,7 @@ pub(crate) fn deliver(paths: &Paths, libraries: &Libraries) -> Result<()> {
     if !headers.exists() {
         paths::write(&headers, DEFAULT_HEADERS)?;
     }
+    paths::copy(&document, &out.join("openapi.json"))?;
     let pages = paths.dist("pages");
     paths::fresh_directory(&pages)?;
     copy_all(&out, &pages)?;

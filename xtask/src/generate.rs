@@ -32,22 +32,17 @@ pub(crate) enum Mode {
 
 /// Writes or checks every page.
 pub(crate) fn run(paths: &Paths, mode: Mode) -> Result<()> {
+    build_examples(paths)?;
     let pages = [
-        ("openapi.json", openapi(paths)?),
+        ("openapi.json", example(paths, "openapi", &[])?),
         ("settings.md", settings(paths)?),
         ("cli.md", cli(paths)?),
         (
             "agents.md",
-            domain(
-                paths,
-                &["--example", "pages", "agents", "docs/conformance.json"],
-            )?,
+            example(paths, "pages", &["agents", "docs/conformance.json"])?,
         ),
         ("dialects.md", dialects::page(paths)?),
-        (
-            "states.md",
-            domain(paths, &["--example", "pages", "states"])?,
-        ),
+        ("states.md", example(paths, "pages", &["states"])?),
     ];
     let mut stale = Vec::new();
     for (name, content) in pages {
@@ -72,17 +67,28 @@ pub(crate) fn run(paths: &Paths, mode: Mode) -> Result<()> {
     )))
 }
 
-/// What an example program of `sam-domain` prints.
-fn domain(paths: &Paths, arguments: &[&str]) -> Result<String> {
-    process::output(
-        process::cargo(paths)
-            .args(["run", "--quiet", "--package", "sam-domain"])
-            .args(arguments),
-    )
+/// Builds the example programs of `sam-domain`, out of the packages that the tests are built of: so
+/// what both need is compiled once.
+fn build_examples(paths: &Paths) -> Result<()> {
+    process::run(process::cargo(paths).args([
+        "build",
+        "--quiet",
+        "--workspace",
+        "--exclude=sam-worker-fault",
+        "--exclude=xtask",
+        "--example=openapi",
+        "--example=pages",
+    ]))
 }
 
-fn openapi(paths: &Paths) -> Result<String> {
-    domain(paths, &["--features", "schema", "--example", "openapi"])
+/// What one of them prints.
+fn example(paths: &Paths, name: &str, arguments: &[&str]) -> Result<String> {
+    let program = paths.target.join("debug/examples").join(name);
+    process::output(
+        Command::new(program)
+            .current_dir(&paths.root)
+            .args(arguments),
+    )
 }
 
 const SETTINGS_HEAD: &str = "\
@@ -109,7 +115,7 @@ const SETTINGS_TAIL: &str = "
 
 fn settings(paths: &Paths) -> Result<String> {
     let mut page = String::from(SETTINGS_HEAD);
-    page.push_str(&domain(paths, &["--example", "pages", "settings"])?);
+    page.push_str(&example(paths, "pages", &["settings"])?);
     let script = |name: &str| paths.root.join("scripts").join(name);
     let mut demo = Command::new(script("demo"));
     let mut server = Command::new("node");

@@ -1,6 +1,6 @@
 //! Requests of chat completions, read.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::Dialect;
 use crate::conversation::{
@@ -8,7 +8,7 @@ use crate::conversation::{
     ToolChoice, ToolKind, ToolResult, unseal,
 };
 use crate::dialect::RequestError;
-use crate::json::{count, items, present, rest, string, text};
+use crate::json::{count, items, object, present, rest, string, text};
 
 const KNOWN: &[&str] = &[
     "model",
@@ -136,10 +136,11 @@ fn message(raw: &Value, field: &str, messages: &mut Vec<Message>) -> Result<(), 
 fn thinking(raw: &Value) -> Option<Part> {
     let sealed = items(raw, "reasoning_details").find_map(|detail| unseal(text(detail, "data")?));
     let shown = text(raw, "reasoning_content").or_else(|| text(raw, "reasoning"));
-    let own: Map<String, Value> = REASONING
-        .iter()
-        .filter_map(|key| Some(((*key).to_owned(), present(raw, key)?.clone())))
-        .collect();
+    let own = object(
+        REASONING
+            .iter()
+            .filter_map(|key| Some(((*key).to_owned(), present(raw, key)?.clone()))),
+    );
     if own.is_empty() {
         return None;
     }

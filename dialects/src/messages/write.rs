@@ -14,7 +14,7 @@ use crate::conversation::{
     ToolKind, ToolResult,
 };
 use crate::dialect::{RequestError, Target, Written};
-use crate::json::{arguments_object, set, set_some};
+use crate::json::{arguments_object, set, set_some, text};
 
 /// The least tokens of thinking that can be asked for.
 const LEAST_BUDGET: u64 = 1024;
@@ -171,9 +171,10 @@ fn messages(talk: &[Message], out: &mut Written) -> Result<Vec<Value>, RequestEr
     for (role, blocks) in &mut merged {
         if *role == "user" {
             // Results come before whatever else is said.
-            blocks.sort_by_key(|block| {
-                block.get("type").and_then(Value::as_str) != Some("tool_result")
-            });
+            let is_result = |block: &Value| text(block, "type") == Some("tool_result");
+            let (results, rest): (Vec<_>, Vec<_>) = blocks.drain(..).partition(is_result);
+            blocks.extend(results);
+            blocks.extend(rest);
         }
     }
     let message = |(role, content)| json!({ "role": role, "content": Value::Array(content) });

@@ -139,7 +139,7 @@ impl<'a> RequestScan<'a> {
         let mut added = String::new();
         for (name, value) in edits {
             match self.only(name)? {
-                Some(place) => places.push((place, value.to_string())),
+                Some(place) => file(&mut places, (place, value.to_string())),
                 None => {
                     let name = Value::from(*name);
                     added.push_str(&format!("{name}:{value},"));
@@ -149,8 +149,7 @@ impl<'a> RequestScan<'a> {
         if self.fields.is_empty() {
             added.pop();
         }
-        places.push((self.first..self.first, added));
-        places.sort_by_key(|(place, _)| place.start);
+        file(&mut places, (self.first..self.first, added));
         let mut written = Vec::with_capacity(self.body.len() + 64);
         let mut from = 0;
         for (place, text) in places {
@@ -234,6 +233,12 @@ impl<'a> RequestScan<'a> {
             }
         }
     }
+}
+
+/// Puts an edit where it comes in the body, after those at the same place.
+fn file(edits: &mut Vec<(Range<usize>, String)>, edit: (Range<usize>, String)) {
+    let at = edits.partition_point(|(place, _)| place.start <= edit.0.start);
+    edits.insert(at, edit);
 }
 
 /// The fields that bound a reply.

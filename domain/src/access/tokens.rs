@@ -3,6 +3,7 @@
 //! A scope narrows what its person may do and never widens it: every other
 //! check applies as well. What needs which scope is said in the route table.
 
+use crate::collect;
 use crate::id::ApiTokenId;
 use crate::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -93,7 +94,7 @@ impl Scopes {
 
 impl FromIterator<Scope> for Scopes {
     fn from_iter<T: IntoIterator<Item = Scope>>(scopes: T) -> Self {
-        Self(scopes.into_iter().collect())
+        Self(collect::set(scopes))
     }
 }
 

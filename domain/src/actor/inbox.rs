@@ -1,6 +1,7 @@
 //! What was taken in, per sender.
 
 use super::message::Address;
+use crate::collect;
 use crate::time::{Millis, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -53,7 +54,7 @@ struct Last {
 impl From<Vec<(Address, Last)>> for Inbox {
     fn from(list: Vec<(Address, Last)>) -> Self {
         Self {
-            senders: list.into_iter().collect(),
+            senders: collect::map(list),
         }
     }
 }

@@ -103,7 +103,7 @@ pub struct Origin {
 
 /// What machines tell each other. The name says who tells whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "message", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Message {
     /// Session → task: begin.
     TaskSubmitted(Box<TaskIntent>),

@@ -108,7 +108,7 @@ impl<O> Default for Transition<O> {
 
 /// A machine with its mail and its deadline: what is stored, as one value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(bound = "S: Serialize + DeserializeOwned")]
+#[serde(bound(serialize = "S: Serialize", deserialize = "S: DeserializeOwned"))]
 pub struct Actor<S> {
     /// Who it is; the sender of its messages.
     pub address: Address,
@@ -226,7 +226,9 @@ impl<S: Clone + Default + PartialEq + Serialize + DeserializeOwned> Actor<S> {
         self.deadline = transition.deadline;
         (transition.output, changed)
     }
+}
 
+impl<S> Actor<S> {
     /// The envelopes that are due, at most `limit`, in order per receiver.
     #[must_use]
     pub fn due(&self, now: Timestamp, limit: usize) -> Vec<Envelope> {

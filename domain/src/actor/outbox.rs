@@ -2,6 +2,7 @@
 
 use super::inbox::Receipt;
 use super::message::{Address, Envelope, Message};
+use crate::collect;
 use crate::time::{Millis, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -54,7 +55,7 @@ impl From<Kept> for Outbox {
     fn from(kept: Kept) -> Self {
         Self {
             newest: kept.newest,
-            lanes: kept.lanes.into_iter().collect(),
+            lanes: collect::map(kept.lanes),
         }
     }
 }

@@ -119,7 +119,7 @@ impl CallEnd {
 
 /// A call to a Budget.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "call", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum BudgetCall {
     /// Reserve the most that a model call can use. Reply: [`Reserved`].
     Reserve {
@@ -196,7 +196,7 @@ pub enum Layer {
 
 /// Reply of [`BudgetCall::Reserve`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "answer", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Reserved {
     /// Nothing is limited, and nothing was reserved.
     Unlimited,

@@ -24,7 +24,7 @@ pub struct Idempotency {
 
 /// A call to ProjectData.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "call", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum ProjectCall {
     /// Submit a task. Reply: [`Submitted`].
     Submit {

@@ -6,6 +6,8 @@
 //! insert and never changed; the order of the feed is `seq`, given at every
 //! write.
 
+mod read;
+
 use crate::id::{RowId, SessionId};
 use crate::time::{Millis, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -27,7 +29,7 @@ pub enum Author {
 }
 
 /// One row as stored and shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Row {
     /// Its id.
@@ -52,7 +54,7 @@ pub struct Row {
 }
 
 /// What a row says, by kind.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", content = "body", rename_all = "snake_case")]
 pub enum RowBody {
@@ -473,7 +475,7 @@ pub struct AnswerBody {
 
 /// A row as its writer on a node sends it; ProjectData adds `session`, `seq`
 /// and `pos`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RowUpsert {
     /// The workspace's outbox number of this upsert; grows, with gaps where a

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// A call to the object of one user code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "call")]
+#[serde(rename_all = "snake_case")]
 pub enum DeviceCall {
     /// Begin a flow. Replies [`Begun`].
     Begin {

@@ -21,7 +21,7 @@ pub const REMEMBERED: Millis = Millis::hours(1);
 
 /// Where a flow stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "state")]
+#[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// Nobody decided.
     Pending,
@@ -107,7 +107,7 @@ impl DeviceInput {
 
 /// What the flow answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "answer")]
+#[serde(rename_all = "snake_case")]
 pub enum DeviceAnswer {
     /// To a poll: nobody decided yet.
     Pending,

@@ -46,8 +46,8 @@ pub enum Scope {
 
 /// A frame from the client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "t", rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(tag = "t"))]
+#[serde(remote = "ClientFrame", rename_all = "snake_case")]
 pub enum ClientFrame {
     /// Follow a scope from a cursor. A second follow of a scope replaces the first.
     Follow {
@@ -72,11 +72,12 @@ pub enum ClientFrame {
         scope: Scope,
     },
 }
+crate::tagged!(ClientFrame, "t");
 
 /// A frame from the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "t", rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(tag = "t"))]
+#[serde(remote = "ServerFrame", rename_all = "snake_case")]
 pub enum ServerFrame {
     /// Answer to `follow`.
     Hello {
@@ -141,6 +142,7 @@ pub enum ServerFrame {
         scope: Option<Scope>,
     },
 }
+crate::tagged!(ServerFrame, "t");
 
 /// Something a cursor runs over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

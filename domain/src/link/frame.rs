@@ -31,8 +31,8 @@ pub const FRAME_LIMIT: usize = 512 * 1024;
 
 /// A frame from the node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "t", rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(tag = "t"))]
+#[serde(remote = "AgentFrame", rename_all = "snake_case")]
 pub enum AgentFrame {
     /// The first frame of a connection.
     Hello {
@@ -66,6 +66,7 @@ pub enum AgentFrame {
     /// Keeps the link; see [`PING`].
     Ping,
 }
+crate::tagged!(AgentFrame, "t");
 
 /// An event with its number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,8 +87,8 @@ pub struct EventFrame {
 
 /// A frame from the control plane.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "t", rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(tag = "t"))]
+#[serde(remote = "ObjectFrame", rename_all = "snake_case")]
 pub enum ObjectFrame {
     /// Answer to `hello`.
     Welcome {
@@ -118,6 +119,7 @@ pub enum ObjectFrame {
         reason: String,
     },
 }
+crate::tagged!(ObjectFrame, "t");
 
 impl ObjectFrame {
     /// Its name, as in the tables of [`crate::table`].
@@ -179,8 +181,12 @@ pub struct Command {
 
 /// What a node can be told to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "action", rename_all = "snake_case")]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(tag = "action")
+)]
+#[serde(remote = "Action", rename_all = "snake_case")]
 pub enum Action {
     /// Make the workspace: clone and check out a branch of its own.
     PrepareWorkspace {
@@ -249,6 +255,7 @@ pub enum Action {
     /// Remove the workspace from disk.
     DeleteWorkspace,
 }
+crate::tagged!(Action, "action");
 
 impl Action {
     /// The word on the wire, for messages and logs.
@@ -269,8 +276,12 @@ impl Action {
 
 /// What a node reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "event", rename_all = "snake_case")]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(tag = "event")
+)]
+#[serde(remote = "Event", rename_all = "snake_case")]
 pub enum Event {
     /// The command is done; its own event, if it has one, came before.
     CommandDone {
@@ -346,6 +357,7 @@ pub enum Event {
         facts: NodeFacts,
     },
 }
+crate::tagged!(Event, "event");
 
 impl Event {
     /// Its name, as in the tables of [`crate::table`]; a change of the agent
@@ -373,8 +385,8 @@ impl Event {
 
 /// Where an agent session stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "is", rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(tag = "is"))]
+#[serde(remote = "AgentState", rename_all = "snake_case")]
 pub enum AgentState {
     /// Its process starts.
     Starting,
@@ -394,11 +406,16 @@ pub enum AgentState {
         stderr_tail: String,
     },
 }
+crate::tagged!(AgentState, "is");
 
 /// How an agent's turn stopped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "why", rename_all = "snake_case")]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(tag = "why")
+)]
+#[serde(remote = "StopReason", rename_all = "snake_case")]
 pub enum StopReason {
     /// The agent was done.
     EndTurn,
@@ -432,6 +449,7 @@ pub enum StopReason {
         reason: String,
     },
 }
+crate::tagged!(StopReason, "why");
 
 impl StopReason {
     /// The word on the wire.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// A call to a NodeLifecycle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "call", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum NodeCall {
     /// Create the node, or replace its token when the same store joins again.
     /// Reply: [`NodeView`](super::wire::NodeView).

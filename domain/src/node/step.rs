@@ -27,6 +27,7 @@ use super::state::{
 };
 use super::wire::NodeState;
 use crate::actor::{Address, Input, Machine, Message, Named, Transition};
+use crate::collect;
 use crate::id::{CommandId, Id, NodeId, ProjectId, TaskId, UserId, WorkspaceId};
 use crate::link::frame::{
     Action, AgentFrame, Command, Event, EventFrame, LEASE, NodeFacts, ObjectFrame, PROTOCOL,
@@ -219,7 +220,7 @@ impl Step<'_> {
                 held.retain(|other| *other != project);
                 if shared {
                     held.push(project);
-                    held.sort();
+                    collect::sort_few(held, Ord::cmp);
                 }
             }
             Input::Local(NodeLocal::Suspend { suspended }) => {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A call to a TaskRunner. Each is answered with the task's
 /// [`TaskView`](super::TaskView), or 404 when the task does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "call", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum TaskCall {
     /// Read it.
     Get,

@@ -90,7 +90,7 @@ pub struct Task {
 
 /// The coding agent in the workspace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "is", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum AgentBinding {
     /// None runs.
     #[default]
@@ -148,7 +148,7 @@ pub enum PromptStage {
 
 /// How far finishing is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "is", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Finishing {
     /// Waiting for the conversation to hold all rows of this prompt.
     Rows {

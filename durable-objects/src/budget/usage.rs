@@ -1,10 +1,9 @@
 //! What was used, read from the record of calls.
 
-use std::collections::BTreeMap;
-
 use sam_domain::budget::call::{UsageRows, UsageSummary};
 use sam_domain::budget::period::Day;
 use sam_domain::budget::wire::{UsageBy, UsageLine};
+use sam_domain::collect;
 use sam_domain::id::{Id as _, RequestId, TaskId};
 use sam_platform::params;
 use sam_platform::sql::{Sql, SqlError};
@@ -108,9 +107,10 @@ pub(super) fn of_task(sql: &Sql, task: &TaskId) -> Result<UsageSummary, SqlError
         input_tokens: sum(|group| group.input_tokens),
         output_tokens: sum(|group| group.output_tokens),
         cost: sum(|group| group.cost),
-        ends: groups
-            .iter()
-            .map(|group| (group.ended.clone(), group.calls))
-            .collect::<BTreeMap<_, _>>(),
+        ends: collect::map(
+            groups
+                .iter()
+                .map(|group| (group.ended.clone(), group.calls)),
+        ),
     })
 }

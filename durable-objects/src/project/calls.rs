@@ -409,7 +409,7 @@ impl Project {
             Ok((changed, (out, changes, turn.now)))
         })?;
         self.announce(changes, session, now)?;
-        self.shell.deliver_soon();
+        self.shell.host.deliver_soon();
         Ok(out)
     }
 

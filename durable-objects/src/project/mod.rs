@@ -97,8 +97,8 @@ impl DurableObject for ProjectData {
         if let Ok(inner) = &self.inner {
             let woken = Rc::clone(inner);
             let work = async {
-                Rc::clone(&inner.shell)
-                    .alarmed(move |key| woken.wake(key))
+                Rc::clone(&inner.shell.host)
+                    .alarmed(Box::new(move |key| woken.wake(key)))
                     .await;
                 inner.forget_old(clock::now());
             };

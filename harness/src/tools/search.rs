@@ -88,8 +88,9 @@ impl Glob {
             // A pattern counts from where the search begins.
             let local = file.strip_prefix(&start).unwrap_or(&file);
             // The walk goes by names; what is told of lies below the handle.
+            let (dir, below) = workspace.at(&file);
             if (matcher.is_match(local) || matcher.is_match(&file))
-                && workspace.dir().symlink_metadata(&file).is_ok()
+                && dir.symlink_metadata(below).is_ok()
             {
                 if found.len() == MAX_PATHS {
                     more = true;
@@ -464,6 +465,31 @@ mod tests {
         assert_eq!(
             grep(Some("picture")).unwrap_err(),
             "picture is a binary file"
+        );
+    }
+
+    #[test]
+    fn a_further_directory_is_searched_like_the_first() {
+        let [first, further] = [0, 1].map(|_| tempfile::tempdir().unwrap());
+        let place = further.path().canonicalize().unwrap();
+        std::fs::write(place.join("a.txt"), "needle\n").unwrap();
+        let workspace = Workspace::with_further(first.path(), [&place]).unwrap();
+        let path = Some(place.display().to_string());
+        let glob = Glob {
+            pattern: "*.txt".to_owned(),
+            path: path.clone(),
+        };
+        let file = place.join("a.txt").display().to_string();
+        assert_eq!(glob.run(&workspace, &GO).unwrap(), file);
+        let grep = Grep {
+            pattern: "needle".to_owned(),
+            path,
+            glob: None,
+            ignore_case: false,
+        };
+        assert_eq!(
+            grep.run(&workspace, &GO).unwrap(),
+            format!("{file}:1:needle")
         );
     }
 }

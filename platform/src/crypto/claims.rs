@@ -86,7 +86,7 @@ impl SigningKey {
             return Err(ClaimsError::Invalid);
         }
         let payload = from_base64url(payload).ok_or(ClaimsError::Invalid)?;
-        let claims: C = serde_json::from_slice(&payload).map_err(|_| ClaimsError::Invalid)?;
+        let claims: C = crate::http::parse_json(&payload).map_err(|_| ClaimsError::Invalid)?;
         if claims.expires_at() <= now {
             return Err(ClaimsError::Expired);
         }

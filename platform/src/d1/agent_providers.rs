@@ -3,16 +3,15 @@
 use sam_domain::id::UserId;
 use sam_domain::provider::Mode;
 use sam_domain::time::Timestamp;
-use serde::Deserialize;
 
 use super::{D1, D1Error};
-use crate::params;
+use crate::{columns, params};
 
 /// The owner of the choices for everybody.
 const PLATFORM: &str = "platform";
 
 /// One choice.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
     /// For which agent.
     pub agent: String,
@@ -24,13 +23,13 @@ pub struct Choice {
     pub model: Option<String>,
 }
 
-#[derive(Deserialize)]
 struct Row {
     agent: String,
     owner_id: String,
     mode: Mode,
     model_id: Option<String>,
 }
+columns!(Row: agent, owner_id, mode, model_id);
 
 /// The table of choices.
 #[derive(Debug, Clone)]

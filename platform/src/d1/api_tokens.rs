@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::users::User;
 use super::{D1, D1Error};
 use crate::crypto::TokenHash;
-use crate::params;
+use crate::{columns, params};
 
 /// How often the last use of a token is written down at most.
 const USE_RECORDED_EVERY: Millis = Millis::hours(1);
@@ -28,7 +28,7 @@ impl From<String> for StoredScopes {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 struct Row {
     id: ApiTokenId,
     name: String,
@@ -37,6 +37,7 @@ struct Row {
     expires_at: Option<Timestamp>,
     last_used_at: Option<Timestamp>,
 }
+columns!(Row: id, name, scopes, created_at, expires_at, last_used_at);
 
 impl From<Row> for ApiTokenView {
     fn from(row: Row) -> Self {
@@ -66,15 +67,14 @@ pub struct Presented {
     pub is_use_due: bool,
 }
 
-#[derive(Deserialize)]
 struct PresentedRow {
     token_id: ApiTokenId,
     scopes: StoredScopes,
     expires_at: Option<Timestamp>,
     last_used_at: Option<Timestamp>,
-    #[serde(flatten)]
     user: User,
 }
+columns!(PresentedRow: token_id, scopes, expires_at, last_used_at, ..user);
 
 /// The table of API tokens.
 #[derive(Debug, Clone)]
@@ -182,10 +182,10 @@ impl ApiTokens<'_> {
         id: &ApiTokenId,
         now: Timestamp,
     ) -> Result<Option<TokenHash>, D1Error> {
-        #[derive(Deserialize)]
         struct Revoked {
             token_hash: String,
         }
+        columns!(Revoked: token_hash);
         let revoked: Option<Revoked> = self
             .0
             .first(

@@ -3,10 +3,9 @@
 use sam_domain::access::wire::AuditEntry;
 use sam_domain::id::{ProjectId, UserId};
 use sam_domain::time::Timestamp;
-use serde::Deserialize;
 
 use super::{D1, D1Error};
-use crate::params;
+use crate::{columns, params};
 
 /// One change, about to be written down.
 #[derive(Debug, Clone)]
@@ -25,7 +24,6 @@ pub struct Change<'a> {
     pub detail: Option<&'a str>,
 }
 
-#[derive(Deserialize)]
 struct Row {
     n: u64,
     at: Timestamp,
@@ -35,6 +33,7 @@ struct Row {
     project_id: Option<ProjectId>,
     detail: Option<String>,
 }
+columns!(Row: n, at, actor_id, action, subject, project_id, detail);
 
 /// The table of changes.
 #[derive(Debug, Clone)]

@@ -3,13 +3,12 @@
 use sam_domain::access::tokens::Scopes;
 use sam_domain::id::{ApiTokenId, UserId};
 use sam_domain::time::Timestamp;
-use serde::Deserialize;
 
 use super::api_tokens::StoredScopes;
 use super::users::User;
 use super::{D1, D1Error};
 use crate::crypto::TokenHash;
-use crate::params;
+use crate::{columns, params};
 
 /// A session to be opened.
 #[derive(Debug, Clone)]
@@ -49,7 +48,6 @@ pub struct AuthSession {
     pub expires_at: Timestamp,
 }
 
-#[derive(Deserialize)]
 struct Row {
     handle: String,
     client: String,
@@ -59,6 +57,7 @@ struct Row {
     created_at: Timestamp,
     expires_at: Timestamp,
 }
+columns!(Row: handle, client, user_agent, scopes, api_token_id, created_at, expires_at);
 
 /// Who a session's token signs in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,13 +68,12 @@ pub struct SignedIn {
     pub scopes: Option<Scopes>,
 }
 
-#[derive(Deserialize)]
 struct SignedInRow {
     expires_at: Timestamp,
     scopes: Option<StoredScopes>,
-    #[serde(flatten)]
     user: User,
 }
+columns!(SignedInRow: expires_at, scopes, ..user);
 
 /// The table of sessions.
 #[derive(Debug, Clone)]
@@ -160,10 +158,10 @@ impl AuthSessions<'_> {
 
     /// The public names of the sessions that an API token opened and that may be open.
     pub async fn of_api_token(&self, token: &ApiTokenId) -> Result<Vec<String>, D1Error> {
-        #[derive(Deserialize)]
         struct Named {
             handle: String,
         }
+        columns!(Named: handle);
         let rows: Vec<Named> = self
             .0
             .all(

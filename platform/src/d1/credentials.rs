@@ -5,14 +5,14 @@ use sam_domain::id::{CredentialId, UserId};
 use sam_domain::provider::key::{Endpoint, HeldKey, Scope};
 use sam_domain::provider::wire::KeyCheck;
 use sam_domain::time::Timestamp;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::{D1, D1Error};
 use crate::crypto::Sealed;
-use crate::params;
+use crate::{columns, params, row};
 
 /// A stored key.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Credential {
     /// Names it.
     pub id: CredentialId,
@@ -22,8 +22,7 @@ pub struct Credential {
     pub owner_id: String,
     /// For which provider.
     pub provider: Provider,
-    #[serde(deserialize_with = "flag")]
-    active: bool,
+    active: Flag,
     endpoint: Option<String>,
     account: Option<String>,
     key_id: String,
@@ -32,10 +31,11 @@ pub struct Credential {
     updated_by: UserId,
     updated_at: Timestamp,
 }
+columns!(Credential: id, scope, owner_id, provider, active, endpoint, account, key_id, sealed, checked, updated_by, updated_at);
 
-fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Ok(f64::deserialize(deserializer)? != 0.0)
-}
+/// A yes or no as SQL keeps it.
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct Flag(f64);
 
 /// What is stored of a key beside its secret.
 #[derive(Debug, Clone)]
@@ -84,7 +84,7 @@ impl Credential {
             id: self.id.clone(),
             scope: self.scope,
             provider: self.provider,
-            active: self.active,
+            active: self.active.0 != 0.0,
             endpoint: endpoint.and_then(|text| serde_json::from_str(text).ok()),
             account: self.account.clone(),
         }
@@ -112,29 +112,29 @@ pub struct Credentials<'a>(pub &'a D1);
 impl Credentials<'_> {
     /// The keys of one scope and owner, by provider. One that cannot be read hides no other.
     pub async fn list(&self, scope: Scope, owner: &str) -> Result<Vec<Credential>, D1Error> {
-        let rows: Vec<serde_json::Value> = self
+        let rows = self
             .0
-            .all(
+            .answer(
                 "SELECT id, scope, owner_id, provider, active, endpoint, account, key_id, sealed, \
                  checked, updated_by, updated_at FROM credentials \
                  WHERE scope = ?1 AND owner_id = ?2 ORDER BY provider",
                 params![scope.name(), owner],
             )
             .await?;
-        Ok(read(rows))
+        Ok(row::readable(&rows))
     }
 
     /// The next keys after an id, of all scopes.
     pub async fn after(&self, id: &str, limit: u32) -> Result<Vec<Credential>, D1Error> {
-        let rows: Vec<serde_json::Value> = self
+        let rows = self
             .0
-            .all(
+            .answer(
                 "SELECT id, scope, owner_id, provider, active, endpoint, account, key_id, sealed, \
                  checked, updated_by, updated_at FROM credentials WHERE id > ?1 ORDER BY id LIMIT ?2",
                 params![id, limit],
             )
             .await?;
-        Ok(read(rows))
+        Ok(row::readable(&rows))
     }
 
     /// Stores a key in place of the one that is there. The id stays.
@@ -208,10 +208,4 @@ impl Credentials<'_> {
             .await?;
         Ok(changed > 0)
     }
-}
-
-/// The rows that can be read.
-pub(super) fn read(rows: Vec<serde_json::Value>) -> Vec<Credential> {
-    let credentials = rows.into_iter().map(serde_json::from_value);
-    credentials.filter_map(Result::ok).collect()
 }

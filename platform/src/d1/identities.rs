@@ -3,11 +3,10 @@
 
 use sam_domain::id::UserId;
 use sam_domain::time::Timestamp;
-use serde::Deserialize;
 
 use super::users::User;
 use super::{D1, D1Error};
-use crate::params;
+use crate::{columns, params};
 
 /// Someone at a provider, e.g. account 1 at `github`.
 #[derive(Debug, Clone, Copy)]
@@ -29,12 +28,11 @@ pub enum Known {
     Nobody,
 }
 
-#[derive(Deserialize)]
 struct Row {
     removed_at: Option<Timestamp>,
-    #[serde(flatten)]
     user: User,
 }
+columns!(Row: removed_at, ..user);
 
 /// The table of identities.
 #[derive(Debug, Clone)]

@@ -6,20 +6,20 @@
 
 use sam_domain::id::{Id as _, UserId};
 use sam_domain::time::Timestamp;
-use serde::Deserialize;
 
 use super::users::{User, role_word};
 use super::{D1, D1Error};
-use crate::params;
+use crate::{columns, params};
 
 /// The claim.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// The first admin.
     pub claimed_by: UserId,
     /// When.
     pub claimed_at: Timestamp,
 }
+columns!(Claim: claimed_by, claimed_at);
 
 /// The table with the one row.
 #[derive(Debug, Clone)]

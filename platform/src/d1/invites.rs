@@ -3,14 +3,12 @@
 use sam_domain::access::wire::{InviteView, Role};
 use sam_domain::id::{InviteId, UserId};
 use sam_domain::time::Timestamp;
-use serde::Deserialize;
 
 use super::users::{Users, role_word};
 use super::{D1, D1Error};
 use crate::crypto::TokenHash;
-use crate::params;
+use crate::{columns, params};
 
-#[derive(Deserialize)]
 struct Row {
     id: InviteId,
     role: Role,
@@ -19,6 +17,7 @@ struct Row {
     created_at: Timestamp,
     expires_at: Timestamp,
 }
+columns!(Row: id, role, note, created_by, created_at, expires_at);
 
 /// The table of invites.
 #[derive(Debug, Clone)]

@@ -5,11 +5,10 @@
 
 use sam_domain::id::{NodeId, UserId};
 use sam_domain::time::Timestamp;
-use serde::Deserialize;
 
 use super::{D1, D1Error};
 use crate::crypto::TokenHash;
-use crate::params;
+use crate::{columns, params};
 
 /// What a redemption led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,11 +24,11 @@ pub enum Redemption {
     Refused,
 }
 
-#[derive(Deserialize)]
 struct Redeemed {
     owner_id: UserId,
     node_id: NodeId,
 }
+columns!(Redeemed: owner_id, node_id);
 
 /// The table of join tokens.
 #[derive(Debug, Clone)]

@@ -28,15 +28,17 @@ pub mod sign_in_links;
 pub mod task_index;
 pub mod users;
 
+use std::rc::Rc;
+
 use js_sys::Array;
 use sam_domain::time::Timestamp;
-use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
 
 pub use self::recent::FRESH;
 
 use crate::bindings::BindingError;
 use crate::js::{self, JsFailure};
+use crate::row::{self, FromRow, RowError};
 use crate::value::{SqlValue, ValueError, to_array};
 
 #[wasm_bindgen]
@@ -78,7 +80,7 @@ pub enum D1Error {
     Runtime(String),
     /// A row does not fit the type it is read as.
     #[error("d1 row: {0}")]
-    Row(String),
+    Row(#[from] RowError),
 }
 
 impl From<JsFailure> for D1Error {
@@ -188,42 +190,38 @@ impl D1 {
     }
 
     /// Every row of a query.
-    pub async fn all<T: DeserializeOwned>(
+    pub async fn all<T: FromRow>(
         &self,
         query: &'static str,
         params: &[SqlValue],
     ) -> Result<Vec<T>, D1Error> {
-        if let Some(now) = self.recent_at {
-            return self.recently(query, params, now).await;
-        }
-        let result = self.result(&self.statement(query, params)?).await?;
-        parsed(&rows(&result)?)
+        Ok(row::all(&self.answer(query, params).await?)?)
     }
 
-    async fn recently<T: DeserializeOwned>(
-        &self,
-        query: &'static str,
-        params: &[SqlValue],
-        now: Timestamp,
-    ) -> Result<Vec<T>, D1Error> {
+    /// The rows of a query as the text of a JSON array.
+    async fn answer(&self, query: &'static str, params: &[SqlValue]) -> Result<Rc<str>, D1Error> {
+        let Some(now) = self.recent_at else {
+            let result = self.result(&self.statement(query, params)?).await?;
+            return Ok(rows(&result)?.into());
+        };
         let question = (query, format!("{params:?}").into_boxed_str());
         if let Some(answer) = recent::find(&question, now) {
-            return parsed(&answer);
+            return Ok(answer);
         }
         let reading = recent::begin(now);
-        let answer = rows(&self.result(&self.statement(query, params)?).await?)?;
-        let found = parsed(&answer);
-        recent::keep(question, reading, answer.into());
-        found
+        let result = self.result(&self.statement(query, params)?).await?;
+        let answer: Rc<str> = rows(&result)?.into();
+        recent::keep(question, reading, Rc::clone(&answer));
+        Ok(answer)
     }
 
     /// The first row of a query, if there is one.
-    pub async fn first<T: DeserializeOwned>(
+    pub async fn first<T: FromRow>(
         &self,
         query: &'static str,
         params: &[SqlValue],
     ) -> Result<Option<T>, D1Error> {
-        Ok(self.all(query, params).await?.into_iter().next())
+        Ok(row::first(&self.answer(query, params).await?)?)
     }
 
     /// Runs a statement and returns how many rows it changed.
@@ -257,11 +255,7 @@ fn rows(result: &JsValue) -> Result<String, D1Error> {
     if results.is_undefined() || results.is_null() {
         return Ok("[]".to_owned());
     }
-    js::to_json(&results).map_err(|failure| D1Error::Row(failure.message))
-}
-
-fn parsed<T: DeserializeOwned>(rows: &str) -> Result<Vec<T>, D1Error> {
-    serde_json::from_str(rows).map_err(|error| D1Error::Row(error.to_string()))
+    js::to_json(&results).map_err(|failure| RowError::new(failure.message).into())
 }
 
 /// Counts what a statement wrote, where tests ask for it.

@@ -5,15 +5,16 @@
 //! person (see [`super::recent`]); also where nobody chose anything yet.
 
 use sam_domain::catalogue::changes::{Models, Role};
+use sam_domain::collect;
 use sam_domain::id::{ProjectId, UserId};
 use sam_domain::provider::Mode;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
-use super::credentials::{self, Credential};
+use super::credentials::Credential;
 use super::{D1, D1Error};
-use crate::params;
+use crate::{columns, params, row};
 
 /// What a model call rests on.
 #[derive(Debug, Clone)]
@@ -37,7 +38,6 @@ pub struct Chosen {
     pub model: Option<String>,
 }
 
-#[derive(Deserialize)]
 struct Row {
     changes: String,
     defaults: String,
@@ -45,6 +45,7 @@ struct Row {
     administrator: Option<String>,
     keys: String,
 }
+columns!(Row: changes, defaults, person, administrator, keys);
 
 const QUERY: &str = "SELECT \
     (SELECT json_group_array(json(change)) FROM model_changes) AS changes, \
@@ -68,22 +69,24 @@ pub async fn read(
     agent: &str,
 ) -> Result<ModelAccess, D1Error> {
     let project = project.map(ToString::to_string).unwrap_or_default();
-    let row: Option<Row> = database.first(QUERY, params![user, project, agent]).await?;
-    let row = row.ok_or_else(|| D1Error::Row("no row".to_owned()))?;
+    let found: Option<Row> = database.first(QUERY, params![user, project, agent]).await?;
+    let found = found.ok_or_else(|| row::RowError::new("no row"))?;
     // What cannot be read hides nothing else.
-    let values = |text: &str| -> Vec<Value> { serde_json::from_str(text).unwrap_or_default() };
-    let changes = values(&row.changes).into_iter().map(serde_json::from_value);
+    let changes: Vec<&RawValue> = serde_json::from_str(&found.changes).unwrap_or_default();
+    let changes = changes
+        .iter()
+        .map(|change| serde_json::from_str(change.get()));
     let defaults: BTreeMap<String, String> =
-        serde_json::from_str(&row.defaults).unwrap_or_default();
+        serde_json::from_str(&found.defaults).unwrap_or_default();
     let named = |role: Role| Some((role, defaults.get(role.name())?.clone()));
     let chosen = |text: Option<String>| serde_json::from_str(&text?).ok();
     Ok(ModelAccess {
         models: Models::new(
             changes.filter_map(Result::ok).collect(),
-            Role::ALL.into_iter().filter_map(named).collect(),
+            collect::map(Role::ALL.into_iter().filter_map(named)),
         ),
-        person: chosen(row.person),
-        administrator: chosen(row.administrator),
-        keys: credentials::read(values(&row.keys)),
+        person: chosen(found.person),
+        administrator: chosen(found.administrator),
+        keys: row::readable(&found.keys),
     })
 }

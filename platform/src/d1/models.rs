@@ -1,25 +1,25 @@
 //! What administrators say of models.
 
 use sam_domain::catalogue::changes::{ModelChange, Models, Role};
+use sam_domain::collect;
 use sam_domain::id::UserId;
 use sam_domain::time::Timestamp;
-use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 use super::{D1, D1Error, Statement};
-use crate::params;
+use crate::{columns, params};
 
-#[derive(Deserialize)]
 struct Change {
     change: String,
 }
+columns!(Change: change);
 
-#[derive(Deserialize)]
 struct Default {
     role: Role,
     model_id: String,
 }
+columns!(Default: role, model_id);
 
 /// The tables of changes and defaults.
 #[derive(Debug, Clone)]
@@ -41,10 +41,7 @@ impl ModelChanges<'_> {
                 .iter()
                 .filter_map(|row| serde_json::from_str(&row.change).ok())
                 .collect(),
-            defaults
-                .into_iter()
-                .map(|row| (row.role, row.model_id))
-                .collect(),
+            collect::map(defaults.into_iter().map(|row| (row.role, row.model_id))),
         ))
     }
 

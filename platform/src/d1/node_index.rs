@@ -3,13 +3,12 @@
 
 use sam_domain::id::{NodeId, UserId};
 use sam_domain::time::Timestamp;
-use serde::Deserialize;
 
 use super::{D1, D1Error};
-use crate::params;
+use crate::{columns, params};
 
 /// One node as indexed.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexedNode {
     /// Its id.
     pub id: NodeId,
@@ -26,11 +25,12 @@ pub struct IndexedNode {
     /// When this row was written.
     pub updated_at: Timestamp,
 }
+columns!(IndexedNode: id, owner_id, name, state, rev, created_at, updated_at);
 
-#[derive(Deserialize)]
 struct Owner {
     owner_id: UserId,
 }
+columns!(Owner: owner_id);
 
 /// The index.
 #[derive(Debug, Clone)]

@@ -2,20 +2,19 @@
 
 use sam_domain::id::{NodeId, ProjectId, UserId};
 use sam_domain::time::Timestamp;
-use serde::Deserialize;
 
 use super::{D1, D1Error};
-use crate::params;
+use crate::{columns, params};
 
-#[derive(Deserialize)]
 struct Owner {
     owner_id: UserId,
 }
+columns!(Owner: owner_id);
 
-#[derive(Deserialize)]
 struct Node {
     node_id: NodeId,
 }
+columns!(Node: node_id);
 
 /// The table of shares.
 #[derive(Debug, Clone)]

@@ -5,23 +5,22 @@
 use sam_domain::access::wire::{MemberView, ProjectRole};
 use sam_domain::id::{ProjectId, UserId};
 use sam_domain::time::Timestamp;
-use serde::Deserialize;
 
 use super::{D1, D1Error};
-use crate::params;
+use crate::{columns, params};
 
-#[derive(Deserialize)]
 struct RoleRow {
     role: ProjectRole,
 }
+columns!(RoleRow: role);
 
-#[derive(Deserialize)]
 struct MemberRow {
     user_id: UserId,
     name: String,
     role: ProjectRole,
     created_at: Timestamp,
 }
+columns!(MemberRow: user_id, name, role, created_at);
 
 /// The word for a role in the database.
 fn role_word(role: ProjectRole) -> &'static str {

@@ -3,13 +3,12 @@
 use sam_domain::access::wire::ProjectRole;
 use sam_domain::id::{ProjectId, UserId};
 use sam_domain::time::Timestamp;
-use serde::Deserialize;
 
 use super::{D1, D1Error};
-use crate::params;
+use crate::{columns, params};
 
 /// One project.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
     /// Its id.
     pub id: ProjectId,
@@ -24,32 +23,14 @@ pub struct Project {
     /// When it was made.
     pub created_at: Timestamp,
 }
+columns!(Project: id, name, owner_id, repository, default_agent, created_at);
 
 /// A project with a member's role in it.
-#[derive(Deserialize)]
 struct Joined {
-    id: ProjectId,
-    name: String,
-    owner_id: UserId,
-    repository: String,
-    default_agent: String,
-    created_at: Timestamp,
+    project: Project,
     role: ProjectRole,
 }
-
-impl Joined {
-    fn split(self) -> (Project, ProjectRole) {
-        let project = Project {
-            id: self.id,
-            name: self.name,
-            owner_id: self.owner_id,
-            repository: self.repository,
-            default_agent: self.default_agent,
-            created_at: self.created_at,
-        };
-        (project, self.role)
-    }
-}
+columns!(Joined: role, ..project);
 
 /// The table of projects.
 #[derive(Debug, Clone)]
@@ -103,6 +84,9 @@ impl Projects<'_> {
                 params![user],
             )
             .await?;
-        Ok(rows.into_iter().map(Joined::split).collect())
+        Ok(rows
+            .into_iter()
+            .map(|row| (row.project, row.role))
+            .collect())
     }
 }

@@ -2,16 +2,15 @@
 
 use sam_domain::id::UserId;
 use sam_domain::time::Timestamp;
-use serde::Deserialize;
 
 use super::{D1, D1Error};
 use crate::crypto::TokenHash;
-use crate::params;
+use crate::{columns, params};
 
-#[derive(Deserialize)]
 struct Redeemed {
     user_id: UserId,
 }
+columns!(Redeemed: user_id);
 
 /// The table of sign-in links.
 #[derive(Debug, Clone)]

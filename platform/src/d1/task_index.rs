@@ -5,13 +5,12 @@
 
 use sam_domain::id::{ProjectId, SessionId, TaskId, UserId};
 use sam_domain::time::Timestamp;
-use serde::Deserialize;
 
 use super::{D1, D1Error};
-use crate::params;
+use crate::{columns, params};
 
 /// One task as indexed.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexedTask {
     /// Its id.
     pub id: TaskId,
@@ -32,17 +31,18 @@ pub struct IndexedTask {
     /// When the state began.
     pub since: Timestamp,
 }
+columns!(IndexedTask: id, project_id, session_id, created_by, title, state, rev, created_at, since);
 
-#[derive(Deserialize)]
 struct Named {
     id: TaskId,
 }
+columns!(Named: id);
 
-#[derive(Deserialize)]
 struct Place {
     project_id: ProjectId,
     session_id: SessionId,
 }
+columns!(Place: project_id, session_id);
 
 /// The index.
 #[derive(Debug, Clone)]

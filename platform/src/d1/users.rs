@@ -7,10 +7,10 @@
 use sam_domain::access::wire::{PersonView, Role, UserView};
 use sam_domain::id::UserId;
 use sam_domain::time::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{D1, D1Error};
-use crate::params;
+use crate::{columns, params};
 
 /// The word for a role in the database.
 pub(super) fn role_word(role: Role) -> &'static str {
@@ -21,7 +21,7 @@ pub(super) fn role_word(role: Role) -> &'static str {
 }
 
 /// One person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct User {
     /// Their id.
     pub id: UserId,
@@ -34,6 +34,7 @@ pub struct User {
     /// Since when they may not use the installation.
     pub suspended_at: Option<Timestamp>,
 }
+columns!(User: id, name, role, created_at, suspended_at);
 
 impl User {
     /// The person as others see them.

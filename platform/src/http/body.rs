@@ -204,7 +204,14 @@ fn is_json(stated: &str) -> bool {
 
 /// Parses JSON, with a message that names the place but repeats nothing of the body.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyError> {
-    serde_json::from_slice(bytes).map_err(|error| BodyError::Malformed(error.to_string()))
+    // Read as text, as everything else is: a type that is read in two ways has two readers.
+    let text = std::str::from_utf8(bytes);
+    let text = text.map_err(|error| BodyError::Malformed(error.to_string()))?;
+    serde_json::from_str(text).map_err(|error| malformed(&error))
+}
+
+fn malformed(error: &serde_json::Error) -> BodyError {
+    BodyError::Malformed(error.to_string())
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ pub mod cookies;
 pub mod reply;
 
 pub use body::{
-    BodyError, announced, read_body, read_encoded_body, read_own_json, read_stated_body,
-    read_stated_json,
+    BodyError, announced, parse_json, read_body, read_encoded_body, read_own_json,
+    read_stated_body, read_stated_json,
 };
 pub use reply::{empty, error, error_from, json, json_text, not_found, streamed};
 

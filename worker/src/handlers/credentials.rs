@@ -261,7 +261,7 @@ fn destination(
         if endpoint.dialects.is_empty() {
             return refuse("bad_endpoint", "An API speaks at least one dialect.");
         }
-        endpoint.url = address::check(&endpoint.url, reach)
+        endpoint.url = address::check(&sam_platform::address::plain(&endpoint.url), reach)
             .map_err(|error| ApiError::new(422, "address_refused", format!("Refused: {error}.")))?;
         key.endpoint = Some(endpoint);
     }

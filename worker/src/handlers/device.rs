@@ -78,7 +78,7 @@ async fn parameters(call: &Call) -> Result<BTreeMap<String, String>, Response> {
     let stated = call.header("content-type").unwrap_or_default();
     let essence = stated.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {
-        return serde_json::from_slice(&bytes)
+        return http::parse_json(&bytes)
             .map_err(|_| refused("invalid_request", "The body is no JSON object of texts."));
     }
     let mut found = BTreeMap::new();

@@ -139,7 +139,7 @@ fn is_here(url: &Url) -> bool {
 fn address(call: &Call) -> Check {
     let name = "address";
     let asked = call.url.origin().ascii_serialization();
-    if let Some(text) = bindings::setting(&call.env, bindings::SAM_PUBLIC_URL) {
+    if let Some(text) = bindings::url_setting(&call.env, bindings::SAM_PUBLIC_URL) {
         let set = Url::parse(&text).map(|url| url.origin().ascii_serialization());
         if set != Ok(asked.clone()) {
             return Check::not(

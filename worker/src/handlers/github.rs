@@ -64,8 +64,9 @@ pub(super) fn is_configured(call: &Call) -> bool {
 impl Github {
     fn configured(call: &Call) -> Option<Self> {
         let setting = |name| bindings::setting(&call.env, name);
+        let url_setting = |name| bindings::url_setting(&call.env, name);
         let base = |name, standard: &str| {
-            let url = Url::parse(&setting(name).unwrap_or_else(|| standard.to_owned())).ok()?;
+            let url = Url::parse(&url_setting(name).unwrap_or_else(|| standard.to_owned())).ok()?;
             let loopback = match url.host() {
                 Some(Host::Ipv4(ip)) => ip.is_loopback(),
                 Some(Host::Ipv6(ip)) => ip.is_loopback(),
@@ -347,7 +348,7 @@ async fn ask<T: DeserializeOwned>(outgoing: &Outgoing<'_>) -> Result<T, String> 
     if !(200..300).contains(&status) {
         return Err(format!("it answered {status}"));
     }
-    serde_json::from_slice(&bytes).map_err(|error| format!("an answer of another shape: {error}"))
+    http::parse_json(&bytes).map_err(|error| format!("an answer of another shape: {error}"))
 }
 
 /// The person of an account: known, the one whose browser this is, or new where new people may come.

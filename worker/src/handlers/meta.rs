@@ -4,16 +4,15 @@ use sam_domain::access::wire::VersionInfo;
 use sam_domain::agents::{AGENTS, AgentView};
 use sam_domain::catalogue::Catalog;
 use sam_domain::conversation::call::Done;
-use sam_platform::http;
-use worker::Response;
+use sam_platform::{assets, http};
 
 use crate::call::Call;
-use crate::errors::Answer;
+use crate::errors::{Answer, hidden};
 use crate::principal::Public;
 use crate::proxy::{installation, models};
 
-/// This API as an OpenAPI document; generated, and kept in step by a test.
-const OPENAPI: &str = include_str!("../../../docs/openapi.json");
+/// This API as an OpenAPI document: `docs/openapi.json`, which is deployed beside the Worker.
+const OPENAPI: &str = "/openapi.json";
 
 pub(crate) async fn healthz(_: &Call, _: Public) -> Answer {
     Ok(http::json(200, &Done {}))
@@ -28,12 +27,9 @@ pub(crate) async fn version(_: &Call, _: Public) -> Answer {
     ))
 }
 
-pub(crate) async fn openapi(_: &Call, _: Public) -> Answer {
-    Ok(document())
-}
-
-fn document() -> Response {
-    http::reply::bytes(200, "application/json", OPENAPI.as_bytes().to_vec())
+pub(crate) async fn openapi(call: &Call, _: Public) -> Answer {
+    let document = assets::file(&call.env, OPENAPI).await?;
+    document.ok_or_else(|| hidden(&"openapi.json was not deployed"))
 }
 
 pub(crate) async fn catalog(call: &Call, _: Public) -> Answer {

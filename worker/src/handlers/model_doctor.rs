@@ -189,7 +189,7 @@ async fn gateway_settings(installation: &Installation, gateway: &Gateway) -> Che
     let Some(Ok(bytes)) = fetch::within(PATIENCE, body).await else {
         return unreachable();
     };
-    let settings = serde_json::from_slice::<Envelope>(&bytes).ok();
+    let settings = sam_platform::http::parse_json::<Envelope>(&bytes).ok();
     match settings.and_then(|envelope| envelope.result) {
         Some(GatewaySettings {
             authentication: Some(true),

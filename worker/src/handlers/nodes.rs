@@ -7,6 +7,7 @@ use sam_domain::access::wire::{
     JoinNode, JoinToken as NewJoinToken, Joined, ProjectRole, WorkspaceTokens,
     WorkspaceTokensRequest,
 };
+use sam_domain::collect;
 use sam_domain::error::ApiError;
 use sam_domain::id::{Id as _, NodeId, ProjectId};
 use sam_domain::node::call::NodeCall;
@@ -48,7 +49,7 @@ pub(crate) async fn list(call: &Call, user: User) -> Answer {
             Err(error) => log(&format!("a node was left out of a list: {}", error.0)),
         }
     }
-    nodes.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+    collect::sort_few(&mut nodes, |a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
     Ok(http::json(200, &NodeList { nodes }))
 }
 

@@ -6,7 +6,7 @@ use sam_domain::agents::{self, AGENTS, Agent, DEFAULT_AGENT, PermissionMode};
 use sam_domain::error::ApiError;
 use sam_domain::id::ProjectId;
 use sam_platform::d1::projects::{Project, Projects};
-use sam_platform::{http, objects};
+use sam_platform::{address, http, objects};
 use url::Url;
 
 use crate::call::Call;
@@ -148,7 +148,7 @@ fn repository(text: &str) -> Result<String, ApiError> {
     {
         return refuse("`repository` is reached by SSH, for which machines have no key.");
     }
-    match Url::parse(text) {
+    match Url::parse(&address::plain(text)) {
         Ok(url) if !matches!(url.scheme(), "http" | "https") => {
             refuse("`repository` must be an http or https URL, or an absolute path.")
         }

@@ -207,7 +207,7 @@ impl Gateway {
         let gateway = gateway
             .as_deref()
             .unwrap_or(sam_domain::provider::route::GATEWAY_ID);
-        let base = setting(bindings::SAM_CLOUDFLARE_URL);
+        let base = bindings::url_setting(env, bindings::SAM_CLOUDFLARE_URL);
         let base = base
             .as_deref()
             .unwrap_or(sam_domain::provider::route::CLOUDFLARE);

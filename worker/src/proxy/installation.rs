@@ -86,16 +86,17 @@ impl Installation {
     /// Reads the settings.
     pub(crate) fn of(env: &Env) -> Result<Self, ApiError> {
         let setting = |name| bindings::setting(env, name);
+        let url_setting = |name| bindings::url_setting(env, name);
         let (url, auth) = (
-            setting(bindings::SAM_MODEL_URL),
+            url_setting(bindings::SAM_MODEL_URL),
             setting(bindings::SAM_MODEL_AUTH),
         );
         let dialects = setting(bindings::SAM_MODEL_DIALECTS);
         let silence = setting(bindings::SAM_MODEL_SILENCE);
         let account = setting(bindings::SAM_CLOUDFLARE_ACCOUNT);
         let gateway = setting(bindings::SAM_AI_GATEWAY);
-        let gateway_url = setting(bindings::SAM_AI_GATEWAY_URL);
-        let cloudflare = setting(bindings::SAM_CLOUDFLARE_URL);
+        let gateway_url = url_setting(bindings::SAM_AI_GATEWAY_URL);
+        let cloudflare = url_setting(bindings::SAM_CLOUDFLARE_URL);
         let token = bindings::secret(env, bindings::SAM_CLOUDFLARE_TOKEN);
         let texts = Texts {
             url: url.as_deref(),

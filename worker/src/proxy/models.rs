@@ -163,7 +163,7 @@ pub(crate) async fn ask(upstream: &Upstream, patience: Duration) -> Result<Liste
         Some(Ok(bytes)) => bytes,
         Some(Err(_)) | None => return Err(FetchError::TimedOut(patience)),
     };
-    let Ok(listing) = serde_json::from_slice::<Listing>(&bytes) else {
+    let Ok(listing) = sam_platform::http::parse_json::<Listing>(&bytes) else {
         return Ok(Listed::Status(status));
     };
     let ids = listing.data.into_iter().map(|model| model.id);

@@ -56,12 +56,12 @@ pub(super) fn check(wrangler: &str, bindings: &str, entry: &str) -> Vec<Finding>
         toml_values(wrangler, "new_sqlite_classes"),
         classes.clone(),
     );
-    let stores: BTreeSet<&str> = ["D1 =", "KV =", "R2 ="]
+    let stores: BTreeSet<&str> = ["D1 =", "KV =", "R2 =", "ASSETS ="]
         .iter()
-        .flat_map(|store| quoted(between(between(bindings, store, ";"), "binding", ",")))
+        .filter_map(|store| between(bindings, store, ";").split('"').nth(1))
         .collect();
     compare(
-        "bindings of stores",
+        "bindings of stores and files",
         toml_values(wrangler, "binding"),
         stores,
     );
@@ -121,6 +121,7 @@ new_sqlite_classes = ["TaskRunner"]
 binding = "DB"
 binding = "CACHE"
 binding = "BODIES"
+binding = "ASSETS"
 crons = ["0 * * * *"]
 "#;
     const BINDINGS: &str = r#"
@@ -132,6 +133,7 @@ export const DURABLE_OBJECTS = {
 export const D1 = { binding: "DB", name: "x" };
 export const KV = { binding: "CACHE", name: "x" };
 export const R2 = { binding: "BODIES", name: "x" };
+export const ASSETS = { binding: "ASSETS" };
 export const WORKER_PATHS = ["/api/*"];
 export const CRON = "0 * * * *";
 "#;

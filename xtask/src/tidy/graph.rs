@@ -26,7 +26,7 @@ const ARTEFACTS: &[(&str, &str)] = &[
     ("sam-sims", "\"sam-sims\""),
 ];
 
-/// Crates that are no part of the product, and what they are for.
+/// Crates that no artefact names, and what they are for.
 const TEST_ONLY: &[(&str, &str)] = &[
     (
         "sam-simulator",
@@ -37,6 +37,10 @@ const TEST_ONLY: &[(&str, &str)] = &[
         "the Worker with faults on demand, from the same source",
     ),
     ("sam-fuzz", "leads whatever is read from outside astray"),
+    (
+        "idna_adapter",
+        "stands for the registry's crate of this name, under `url`",
+    ),
     ("sam-e2e", "the end-to-end tests themselves"),
     ("xtask", "builds and checks"),
 ];

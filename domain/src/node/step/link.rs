@@ -290,7 +290,7 @@ impl Step<'_> {
                 Some((placement.stopped_at?, id.clone(), placement.attempt))
             })
             .collect();
-        kept.sort();
+        collect::sort_few(&mut kept, Ord::cmp);
         kept.truncate(kept.len().saturating_sub(KEPT_WORKSPACES));
         for (_, workspace, attempt) in kept {
             let id = CommandId::draw(self.turn);

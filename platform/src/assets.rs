@@ -1,0 +1,17 @@
+//! The files that are deployed beside the Worker.
+
+use worker::{Env, Fetcher, Response};
+
+use crate::bindings::ASSETS;
+use crate::js::JsFailure;
+
+/// A file that is no page, by its path from the root, as the runtime answers for it; `None` when it was not deployed.
+pub async fn file(env: &Env, path: &str) -> Result<Option<Response>, JsFailure> {
+    let files: Fetcher = env.assets(ASSETS)?;
+    // The runtime reads the path alone.
+    let response = files.fetch(format!("https://assets{path}"), None).await?;
+    // For a path that is no file the app's page is answered.
+    let stated = response.headers().get("content-type")?.unwrap_or_default();
+    let is_file = response.status_code() == 200 && !stated.starts_with("text/html");
+    Ok(is_file.then_some(response))
+}
