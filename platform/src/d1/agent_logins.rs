@@ -1,19 +1,17 @@
 //! Subscription logins of coding agents, sealed. Their one writer is the `SubscriptionLogin` object;
 //! encrypting them anew changes nothing of what they are.
 
+use super::{D1, D1Error};
+use crate::crypto::Sealed;
+use crate::{columns, params, row};
 use sam_domain::id::{Id as _, UserId};
 use sam_domain::login::call::LoginName;
 use sam_domain::login::keeper::Standing;
 use sam_domain::login::wire::LoginView;
 use sam_domain::time::Timestamp;
-use serde::Deserialize;
-
-use super::{D1, D1Error};
-use crate::crypto::Sealed;
-use crate::params;
 
 /// A stored login.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct StoredLogin {
     /// Whose.
     pub user_id: UserId,
@@ -29,6 +27,7 @@ pub struct StoredLogin {
     refused: f64,
     updated_at: Timestamp,
 }
+columns!(StoredLogin: user_id, agent, version, key_id, sealed, expires_at, renewable, tried_at, refused, updated_at);
 
 /// What a sealed login is bound to.
 #[must_use]
@@ -90,15 +89,14 @@ pub struct AgentLogins<'a>(pub &'a D1);
 impl AgentLogins<'_> {
     /// A person's logins. One that cannot be read hides no other.
     pub async fn of(&self, user: &UserId) -> Result<Vec<StoredLogin>, D1Error> {
-        let rows: Vec<serde_json::Value> = self
+        let rows = self
             .0
-            .all(
+            .answer(
                 "SELECT * FROM agent_logins WHERE user_id = ?1 ORDER BY agent",
                 params![user],
             )
             .await?;
-        let rows = rows.into_iter().map(serde_json::from_value);
-        Ok(rows.filter_map(Result::ok).collect())
+        Ok(row::readable(&rows))
     }
 
     /// One login.
