@@ -95,12 +95,52 @@ async fn an_agents_access_is_chosen_and_shown() {
         2
     );
     assert_eq!(program.run(&["agent", "provider", "ghost"]).await.code, 4);
-    let refusal = json!({ "error": { "code": "not_built", "message": "Not built yet." } });
-    server.on("PUT", "/api/agents/codex/provider", 501, &refusal);
+    let own = json!({
+        "agent": "codex", "mode": "own-login", "chosen_by": "person",
+        "choices": ["sam", "own-key", "own-login"],
+    });
+    server.on("PUT", "/api/agents/codex/provider", 200, &own);
     let ran = program
         .run(&["agent", "provider", "codex", "own-login"])
         .await;
-    assert_eq!(ran.code, 7, "{ran:?}");
+    assert_eq!(ran.stdout, "codex uses your subscription.\n");
+    assert!(ran.stderr.contains("sam agent login codex"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn a_login_comes_from_a_file_or_stdin_and_is_never_shown() {
+    let (server, program) = program().await;
+    let path = "/api/agents/codex/login";
+    let stored = json!({
+        "agent": "codex", "renewable": false, "key_id": "secret", "updated_at": 1,
+        "warning": "It works until its token ends.",
+    });
+    server.on("PUT", path, 200, &stored);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), r#"{"tokens":{"access_token":"canary"}}"#).unwrap();
+    let named = file.path().to_string_lossy().into_owned();
+    let ran = program
+        .run(&["agent", "login", "codex", "--file", &named])
+        .await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("until its token ends") && !ran.stdout.contains("canary"));
+    let sent = server.asked("PUT", path)[0].json();
+    assert_eq!(sent["login"], r#"{"tokens":{"access_token":"canary"}}"#);
+    let ran = program
+        .run(&["agent", "login", "codex", "--file", "/nowhere/x"])
+        .await;
+    assert_eq!(ran.code, 2, "{ran:?}");
+
+    server.on("DELETE", path, 200, &json!({}));
+    let ran = program.run(&["agent", "logout", "codex"]).await;
+    assert_eq!(ran.stdout, "The login of codex is forgotten.\n");
+    let lost = json!({
+        "agent": "codex", "mode": "own-login", "chosen_by": "person", "choices": ["sam"],
+        "login": {"agent": "codex", "needs_sign_in": "refused", "renewable": true, "key_id": "k", "updated_at": 1},
+    });
+    server.on("GET", "/api/agents", 200, &json!({"agents": [lost]}));
+    let ran = program.run(&["agent", "provider"]).await;
+    assert!(ran.stdout.contains("needs sign-in"), "{ran:?}");
 }
 
 #[tokio::test]
@@ -182,5 +222,43 @@ async fn the_doctor_fails_when_something_is_wrong() {
     assert_eq!(
         (ran.code, ran.stdout.as_str()),
         (0, "2 keys are now under k1; 1 were already.\n")
+    );
+}
+
+#[tokio::test]
+async fn everybodys_usage_comes_by_pages_and_is_one_report() {
+    let (server, program) = program().await;
+    let line = |key: &str| {
+        json!({
+            "key": key, "calls": 2, "unreported": 1, "input_tokens": 12_000,
+            "cached_input_tokens": 1_000, "output_tokens": 500, "cost": 34_567,
+        })
+    };
+    let next = "usr_01jd8x0000000000000000000a";
+    let last = json!({
+        "by": "day", "from": "2026-11-01", "to": "2026-11-20", "lines": [line("2026-11-20")],
+        "total": line("total"), "monthly_forecast": 90_000,
+    });
+    let mut first = last.clone();
+    first["next"] = json!(next);
+    first["warnings"] = json!([{"limit": "daily_tokens", "allowed": 100, "spent": 90}]);
+    for page in [&first, &last, &first, &last] {
+        server.on("GET", "/api/admin/usage", 200, page);
+    }
+    let ran = program.run(&["usage", "--all", "--csv"]).await;
+    assert!(
+        ran.stdout
+            .ends_with("2026-11-20,,4,2,24000,2000,1000,0.069134\r\n"),
+        "{ran:?}"
+    );
+    let asked = server.requests();
+    let asked = asked.last().map(|request| request.path.clone());
+    assert_eq!(asked, Some(format!("/api/admin/usage?by=day&after={next}")));
+    let ran = program.run(&["usage", "--all"]).await;
+    assert!(ran.stdout.contains("4      24,000"), "{ran:?}");
+    assert!(
+        ran.stderr
+            .contains("Nearly used up: 90 tokens of 100 tokens"),
+        "{ran:?}"
     );
 }

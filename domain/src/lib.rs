@@ -24,6 +24,7 @@
 //! | [`pool`] | who gets which node | [`pool::step`] |
 //! | [`link`] | the node link, both ends | [`link::agent_end`], [`link::object_end`] |
 //! | [`device`] | signing in a program without a browser | [`device::flow`] |
+//! | [`login`] | subscription logins of coding agents | – |
 //! | [`limit`] | how often something may be tried | [`limit::Bucket`] |
 //! | [`feed`] | what browsers and terminals follow | – |
 //! | [`access`] | principals, people, projects, tokens on the wire | – |
@@ -48,6 +49,7 @@ pub mod feed;
 pub mod id;
 pub mod limit;
 pub mod link;
+pub mod login;
 pub mod node;
 pub mod pool;
 pub mod provider;

@@ -44,6 +44,10 @@ pub const SAM_CREDENTIAL_KEYS: &str = "SAM_CREDENTIAL_KEYS";
 /// How long a machine's link may be silent, in seconds; see [`lease`].
 pub const SAM_LINK_LEASE: &str = "SAM_LINK_LEASE";
 
+/// Where logins of Codex are refreshed.
+pub const SAM_CODEX_TOKEN_URL: &str = "SAM_CODEX_TOKEN_URL";
+/// Where logins of Claude Code are refreshed.
+pub const SAM_CLAUDE_TOKEN_URL: &str = "SAM_CLAUDE_TOKEN_URL";
 /// The id of the OAuth app on GitHub with which people sign in.
 pub const SAM_GITHUB_CLIENT_ID: &str = "SAM_GITHUB_CLIENT_ID";
 /// Its secret.
@@ -182,6 +186,18 @@ pub const SETTINGS: &[Setting] = &[
         name: SAM_SIGN_UP,
         meaning: "whether people whom nobody invited may come with GitHub: `invite` for no, `approval` for once an administrator lets them in, `open` for yes",
         default: "`invite`",
+        secret: false,
+    },
+    Setting {
+        name: SAM_CODEX_TOKEN_URL,
+        meaning: "where subscription logins of Codex are refreshed; https except on loopback",
+        default: "OpenAI's",
+        secret: false,
+    },
+    Setting {
+        name: SAM_CLAUDE_TOKEN_URL,
+        meaning: "where subscription logins of Claude Code are refreshed; https except on loopback",
+        default: "Anthropic's",
         secret: false,
     },
     Setting {

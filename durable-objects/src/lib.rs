@@ -1,5 +1,5 @@
 //! Who owns it: one object per project, task, node and person's pool; one for each budget, device
-//! flow and counter of tries.
+//! flow, counter of tries and login.
 //!
 //! Each class is a thin shell around a machine of `sam-domain`. A turn loads the machine's actor,
 //! steps it, and stores it together with everything else that turn changes and the alarm, without
@@ -16,8 +16,10 @@
 //! | `Budget` | what a person or a project may spend, has reserved and spent |
 //! | `DeviceFlow` | one program that asks to be signed in |
 //! | `RateLimit` | how often somebody has tried something |
+//! | `SubscriptionLogin` | a person's login for an agent; it lies in D1 |
 //!
-//! The last two have no mail: their one value lies in a [`record`] and is forgotten in time.
+//! The last three have no mail. The one value of the first two of them lies in a [`record`] and is
+//! forgotten in time.
 //!
 //! Invariants:
 //! - An object never waits for another while that one may wait for it: calls between objects are
@@ -34,6 +36,7 @@ mod device;
 #[cfg(feature = "fault-injection")]
 mod faults;
 mod limit;
+mod login;
 mod mail;
 mod node;
 mod object;
@@ -46,6 +49,7 @@ mod task;
 pub use budget::Budget;
 pub use device::DeviceFlow;
 pub use limit::RateLimit;
+pub use login::SubscriptionLogin;
 pub use node::NodeLifecycle;
 pub use pool::NodePool;
 pub use project::ProjectData;

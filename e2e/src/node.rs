@@ -317,7 +317,9 @@ fn hello(name: &str, store_id: &str, places: u32) -> AgentFrame {
             memory_bytes: 1 << 32,
             disk_free_bytes: 1 << 36,
             version: "scripted".to_owned(),
-            agents: vec!["sam-harness".to_owned(), "goose".to_owned()],
+            agents: ["sam-harness", "goose", "claude-code", "codex"]
+                .map(str::to_owned)
+                .to_vec(),
             max_workspaces: places,
             ..NodeFacts::default()
         },

@@ -10,7 +10,10 @@ use sam_domain::budget::reconcile::Reconciliation;
 use sam_domain::budget::wire::{BudgetView, UsageReport};
 use sam_domain::id::TaskId;
 use sam_e2e::node::ScriptedNode;
-use sam_e2e::{Client, Reply, Result, Stack, StackOptions, ensure, programs, wait_until, within};
+use sam_e2e::{
+    Client, Person, Reply, Result, Stack, StackOptions, ensure, failure, programs, wait_until,
+    within,
+};
 use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -366,6 +369,7 @@ async fn what_was_used_is_seen_and_corrected_by_the_gateways_log_once() -> Resul
         format!("{unreported}, then {left}")
     })?;
     seen_everywhere(&scene).await?;
+    everybodys_comes_by_pages(&scene).await?;
 
     // The log knows better, and says it once.
     let first: Reconciliation = scene.reconcile().await?.json()?;
@@ -448,6 +452,34 @@ async fn seen_everywhere(scene: &Scene) -> Result {
         said.status.success() && said.stdout == csv.body && csv.text().contains("scripted,,4,2,"),
         || format!("{said:?} {}", csv.text()),
     )
+}
+
+/// Of more people than the budgets of which one call may ask.
+async fn everybodys_comes_by_pages(scene: &Scene) -> Result {
+    let more = (0..20).map(|n| async move {
+        let name = format!("Person {n}");
+        Person::invited(&scene.stack, &name).await
+    });
+    join_all(more)
+        .await
+        .into_iter()
+        .collect::<Result<Vec<_>>>()?;
+    let path = "/api/admin/usage?by=user";
+    let mut report: UsageReport = scene.admin.get(path).await?.json()?;
+    let next = report.next.clone().ok_or_else(|| failure("one page"))?;
+    let more: UsageReport = scene
+        .admin
+        .get(&format!("{path}&after={next}"))
+        .await?
+        .json()?;
+    ensure(more.next.is_none() && next != scene.me.id, || {
+        format!("{more:?}")
+    })?;
+    report.append(more);
+    let own = scene.usage("by=user").await?;
+    ensure(report.total == own.total && report.lines.len() == 1, || {
+        format!("{report:?}")
+    })
 }
 
 /// The token with which somebody calls.

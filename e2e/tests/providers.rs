@@ -241,7 +241,16 @@ async fn one_cloudflare_token_reaches_every_provider_once_somebody_chose_it() ->
         || text,
     )?;
     the_catalogue_is_administered(&scene).await?;
-    the_doctor_names_what_is_wrong(&scene).await
+    the_doctor_names_what_is_wrong(&scene).await?;
+    let mut scene = scene;
+    scene.stack.stop_server()?;
+    scene.stack.set("SAM_CLOUDFLARE_TOKEN", "another");
+    scene.stack.start_server().await?;
+    let found = scene.diagnose().await?;
+    ensure(
+        found == (false, vec!["cloudflare_token_refused".to_owned()]),
+        || format!("{found:?}"),
+    )
 }
 
 /// What administrators say of models holds at once.
@@ -374,8 +383,8 @@ async fn an_own_key_pays_alone_and_is_never_told() -> Result {
             &json!({"mode": "own-login"}),
         )
         .await?,
-        501,
-        "not_built",
+        422,
+        "provider_not_offered",
     )?;
     // Without a key nothing is sent, although the installation could pay.
     scene.refused("gpt-4.1", 403, "own_key_missing").await?;
@@ -506,9 +515,16 @@ async fn redirects_are_not_followed(scene: &Scene, target: &str) -> Result {
 
 /// A new encryption key takes over what is stored, and the old one is needed no more.
 async fn the_key_is_moved_to_a_new_one(scene: &mut Scene) -> Result {
+    let login = "/api/agents/codex/login";
+    let file =
+        json!({"tokens": {"access_token": "access-canary", "refresh_token": "refresh-canary"}});
+    let stored = put(&scene.admin, login, &json!({"login": file.to_string()})).await?;
+    ensure(stored.status == 200, || stored.text())?;
     scene.stack.stop_server()?;
-    let held = files_with(&scene.stack.state_directory(), PROVIDER_KEY.as_bytes())?;
-    ensure(held.is_empty(), || format!("the key lies in {held:?}"))?;
+    for secret in [PROVIDER_KEY, "access-canary", "refresh-canary"] {
+        let held = files_with(&scene.stack.state_directory(), secret.as_bytes())?;
+        ensure(held.is_empty(), || format!("{secret} lies in {held:?}"))?;
+    }
     let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
     scene.stack.set("SAM_CREDENTIAL_KEYS", &format!("k1:{key}"));
     scene.stack.start_server().await?;
@@ -522,11 +538,11 @@ async fn the_key_is_moved_to_a_new_one(scene: &mut Scene) -> Result {
     };
     let rotated = rotate().await?;
     ensure(
-        (rotated.key_id.as_str(), rotated.moved, rotated.already) == ("k1", 2, 0),
+        (rotated.key_id.as_str(), rotated.moved, rotated.already) == ("k1", 3, 0),
         || format!("{rotated:?}"),
     )?;
     let again = rotate().await?;
-    ensure((again.moved, again.already) == (0, 2), || {
+    ensure((again.moved, again.already) == (0, 3), || {
         format!("{again:?}")
     })?;
     let (_, seen) = scene.answered(CHAT, &question("gpt-4.1")).await?;

@@ -15,6 +15,7 @@ use sam_domain::device::code::UserCode;
 use sam_domain::error::{ApiError, ErrorBody};
 use sam_domain::id::{Id, NodeId, ProjectId, TaskId, UserId};
 use sam_domain::limit::LimitName;
+use sam_domain::login::call::LoginName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
@@ -113,11 +114,13 @@ pub enum Class {
     DeviceFlow,
     /// One per thing that is limited and whoever tries it.
     RateLimit,
+    /// One per person and agent that has a login of its own.
+    SubscriptionLogin,
 }
 
 impl Class {
     /// All classes.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ProjectData,
         Self::TaskRunner,
         Self::NodeLifecycle,
@@ -125,6 +128,7 @@ impl Class {
         Self::Budget,
         Self::DeviceFlow,
         Self::RateLimit,
+        Self::SubscriptionLogin,
     ];
 
     /// Its name, as the Worker exports it.
@@ -137,6 +141,7 @@ impl Class {
             Self::Budget => "Budget",
             Self::DeviceFlow => "DeviceFlow",
             Self::RateLimit => "RateLimit",
+            Self::SubscriptionLogin => "SubscriptionLogin",
         }
     }
 
@@ -150,6 +155,7 @@ impl Class {
             Self::Budget => "BUDGET",
             Self::DeviceFlow => "DEVICE_FLOW",
             Self::RateLimit => "RATE_LIMIT",
+            Self::SubscriptionLogin => "SUBSCRIPTION_LOGIN",
         }
     }
 }
@@ -398,4 +404,9 @@ pub fn device_flow(env: &Env, code: &UserCode) -> Result<Object, CallError> {
 /// The object that counts what `who` tries of what is limited under this name.
 pub fn rate_limit(env: &Env, limit: LimitName, who: &str) -> Result<Object, CallError> {
     Object::named(env, Class::RateLimit, &format!("{}/{who}", limit.word()))
+}
+
+/// The object of a person's login for an agent.
+pub fn login(env: &Env, name: &LoginName) -> Result<Object, CallError> {
+    Object::named(env, Class::SubscriptionLogin, &name.to_string())
 }

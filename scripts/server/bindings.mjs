@@ -12,6 +12,7 @@ export const DURABLE_OBJECTS = {
   BUDGET: "Budget",
   DEVICE_FLOW: "DeviceFlow",
   RATE_LIMIT: "RateLimit",
+  SUBSCRIPTION_LOGIN: "SubscriptionLogin",
 };
 
 /** When the Worker is asked to do what is due by schedule. */
@@ -44,6 +45,8 @@ export const SETTINGS = [
   "SAM_CLOUDFLARE_URL",
   "SAM_CREDENTIAL_KEYS",
   "SAM_LINK_LEASE",
+  "SAM_CODEX_TOKEN_URL",
+  "SAM_CLAUDE_TOKEN_URL",
   "SAM_GITHUB_CLIENT_ID",
   "SAM_GITHUB_CLIENT_SECRET",
   "SAM_GITHUB_URL",

@@ -9,5 +9,6 @@ mod dialect;
 pub mod gateway;
 pub mod github;
 mod javascript;
+pub mod logins;
 mod repair;
 mod script;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use sam_sims::gateway::{self, Exam, Fault, Options};
-use sam_sims::github;
+use sam_sims::{github, logins};
 use tokio::net::TcpListener;
 
 /// Stand-ins that speak real protocols over real sockets, for tests and for a demo without keys.
@@ -63,6 +63,14 @@ enum Command {
         #[arg(long, env = "SAM_SIMS_GITHUB_SECRET", hide_env_values = true)]
         client_secret: String,
     },
+    /// The token endpoints of Codex's and Claude Code's subscriptions on 127.0.0.1.
+    ///
+    /// The first line on stdout is `{"listening":"http://127.0.0.1:PORT"}`.
+    Logins {
+        /// Port; 0 takes a free one.
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+    },
 }
 
 type FaultList = std::sync::Arc<Vec<Fault>>;
@@ -113,8 +121,11 @@ fn main() -> ExitCode {
                 client_id,
                 client_secret,
             };
-            runtime.block_on(run_github(port, options))
+            runtime.block_on(run_stand_in(port, |listener| {
+                github::serve(listener, options)
+            }))
         }
+        Command::Logins { port } => runtime.block_on(run_stand_in(port, logins::serve)),
     };
     match ran {
         Ok(()) => ExitCode::SUCCESS,
@@ -146,14 +157,17 @@ async fn run_gateway(
     }
 }
 
-async fn run_github(port: u16, options: github::Options) -> std::io::Result<()> {
+async fn run_stand_in<S: Future<Output = std::io::Result<()>>>(
+    port: u16,
+    serve: impl FnOnce(TcpListener) -> S,
+) -> std::io::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     let address = listener.local_addr()?;
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{{\"listening\":\"http://{address}\"}}")?;
     stdout.flush()?;
     tokio::select! {
-        served = github::serve(listener, options) => served,
+        served = serve(listener) => served,
         stopped = tokio::signal::ctrl_c() => stopped,
     }
 }

@@ -36,3 +36,4 @@ export const NodePool = objectClass("NodePool");
 export const Budget = objectClass("Budget");
 export const DeviceFlow = objectClass("DeviceFlow");
 export const RateLimit = objectClass("RateLimit");
+export const SubscriptionLogin = objectClass("SubscriptionLogin");

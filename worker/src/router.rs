@@ -19,8 +19,8 @@ use crate::call::Call;
 use crate::errors::{Answer, Failed, log};
 use crate::handlers::{
     agents, api_tokens, auth, auth_sessions, bodies, budgets, credentials, device, doctor, github,
-    members, meta, models, nodes, people, projects, reconciliation, sessions, setup, tasks, usage,
-    workspaces,
+    logins, members, meta, models, nodes, people, projects, reconciliation, sessions, setup, tasks,
+    usage, workspaces,
 };
 use crate::membership::{Member, TaskMember};
 use crate::principal::{
@@ -254,12 +254,15 @@ dispatch! {
     JoinNode => JoinToken, nodes::join;
     NodeLink => NodeToken, nodes::link;
     NodeTokens => NodeToken, nodes::tokens;
+    NodeLogin => NodeToken, logins::of_workspace;
     Models => User, models::list;
     ChangeModel => Admin, models::change;
     PutModelDefaults => Admin, models::put_defaults;
     RefreshModels => Admin, models::refresh;
     ListAgents => User, agents::list;
     PutAgentProvider => User, agents::put;
+    PutAgentLogin => User, logins::put;
+    RemoveAgentLogin => User, logins::remove;
     PutDefaultAgentProvider => Admin, agents::put_default;
     ListCredentials => User, credentials::list;
     PutCredential => User, credentials::put;

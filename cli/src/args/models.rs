@@ -118,7 +118,8 @@ pub(crate) enum Agent {
     Provider {
         /// The agent, like sam-harness; every agent when absent
         agent: Option<String>,
-        /// sam (the installation's), own-key (yours or the project's) or none to take it back
+        /// sam (the installation's), own-key (yours or the project's), own-login (your subscription)
+        /// or none to take it back
         #[arg(value_name = "CHOICE")]
         choice: Option<ModeOrNone>,
         /// The model when the agent names none
@@ -127,6 +128,24 @@ pub(crate) enum Agent {
         /// For everybody who did not choose, for who runs the installation
         #[arg(long, requires = "choice")]
         everybody: bool,
+    },
+    /// Store your subscription login for an agent, which is read from stdin or a file
+    ///
+    /// Sign the agent in for SAM alone, in a home of its own, because a login that two programs
+    /// refresh ends for both: `HOME=/tmp/sam-login codex login`, then `sam agent login codex --file
+    /// /tmp/sam-login/.codex/auth.json`, and delete that folder. Claude Code keeps its login in
+    /// `.claude/.credentials.json`.
+    Login {
+        /// The agent: codex or claude-code
+        agent: String,
+        /// Its login file; stdin when absent
+        #[arg(long, value_name = "FILE")]
+        file: Option<std::path::PathBuf>,
+    },
+    /// Forget your subscription login for an agent
+    Logout {
+        /// The agent
+        agent: String,
     },
 }
 

@@ -1,13 +1,18 @@
-//! `sam agent list`
+//! `sam agent list`, `sam agent login` and `sam agent logout`
 
+use super::stdin;
 use crate::api::Call;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::output::style::Paint;
 use crate::output::table::{self, Cell};
+use crate::output::text;
 use sam_domain::access::route::RouteId;
 use sam_domain::agents::{AgentView, PermissionMode};
 use sam_domain::catalogue::Catalog;
+use sam_domain::conversation::call::Done;
+use sam_domain::login::wire::{LoginView, PutLogin};
+use std::path::Path;
 
 pub(super) async fn list(context: &Context) -> Result<Exit, Failure> {
     let api = context.api()?;
@@ -29,6 +34,70 @@ pub(super) async fn list(context: &Context) -> Result<Exit, Failure> {
     for line in table::lines(out.style, &headings, &rows) {
         out.line(&line)?;
     }
+    Ok(Exit::Ok)
+}
+
+/// Stores a login. It comes from a file or stdin, never from an argument that others can read.
+pub(super) async fn login(
+    context: &Context,
+    agent: &str,
+    file: Option<&Path>,
+) -> Result<Exit, Failure> {
+    let login = match file {
+        None => stdin()?,
+        Some(file) => std::fs::read_to_string(file).map_err(|error| {
+            Failure::usage(
+                format!("{} cannot be read: {error}.", file.display()),
+                "Name the agent's own login file, or pipe it in.",
+            )
+        })?,
+    };
+    let api = context.api()?;
+    let segments = [agent];
+    let call = Call::new(RouteId::PutAgentLogin, &segments).body(&PutLogin { login })?;
+    let held: LoginView = api.json(call).await?;
+    let out = &context.out;
+    if out.json {
+        out.value(&held)?;
+        return Ok(Exit::Ok);
+    }
+    out.line(&format!(
+        "The login of {} is stored.",
+        text::clean_line(&held.agent)
+    ))?;
+    said_of_login(context, &held)?;
+    out.hint(&format!(
+        "`sam agent provider {} own-login` has it used.",
+        text::clean_line(&held.agent)
+    ));
+    Ok(Exit::Ok)
+}
+
+/// What is to be known of a login.
+pub(super) fn said_of_login(context: &Context, held: &LoginView) -> Result<(), Failure> {
+    let out = &context.out;
+    if let Some(warning) = &held.warning {
+        let mark = out.style.paint(Paint::Warn, "warning");
+        out.line(&format!("{mark}  {}", text::clean_line(warning)))?;
+    }
+    if held.needs_sign_in.is_some() {
+        let agent = text::clean_line(&held.agent);
+        let mark = out.style.paint(Paint::Danger, "needs sign-in");
+        out.line(&format!("{mark}  {agent} has to be signed in again."))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn logout(context: &Context, agent: &str) -> Result<Exit, Failure> {
+    let api = context.api()?;
+    let segments = [agent];
+    let _: Done = api
+        .json(Call::new(RouteId::RemoveAgentLogin, &segments))
+        .await?;
+    let agent = text::clean_line(agent);
+    context
+        .out
+        .line(&format!("The login of {agent} is forgotten."))?;
     Ok(Exit::Ok)
 }
 

@@ -203,6 +203,8 @@ pub(super) async fn agent(context: &Context, command: Agent) -> Result<Exit, Fai
     let out = &context.out;
     match command {
         Agent::List => super::agent::list(context).await,
+        Agent::Login { agent, file } => super::agent::login(context, &agent, file.as_deref()).await,
+        Agent::Logout { agent } => super::agent::logout(context, &agent).await,
         Agent::Provider {
             agent: Some(agent),
             choice: Some(choice),
@@ -220,7 +222,12 @@ pub(super) async fn agent(context: &Context, command: Agent) -> Result<Exit, Fai
             };
             let segments = [agent.as_str()];
             let call = Call::new(route, &segments).body(&body)?;
-            said(context, &api.json(call).await?)
+            let held: AgentProvider = api.json(call).await?;
+            if held.mode == Some(Mode::OwnLogin) && held.login.is_none() {
+                let agent = text::clean_line(&held.agent);
+                out.hint(&format!("Store the login with `sam agent login {agent}`."));
+            }
+            said(context, &held)
         }
         Agent::Provider { agent: None, .. } => {
             let list: AgentProviders = api.json(Call::new(RouteId::ListAgents, &[])).await?;
@@ -229,7 +236,11 @@ pub(super) async fn agent(context: &Context, command: Agent) -> Result<Exit, Fai
                 return Ok(Exit::Ok);
             }
             let rows: Vec<Vec<Cell>> = list.agents.iter().map(agent_row).collect();
-            for line in table::lines(out.style, &["AGENT", "ACCESS", "CHOSEN BY", "MODEL"], &rows) {
+            for line in table::lines(
+                out.style,
+                &["AGENT", "ACCESS", "CHOSEN BY", "MODEL", "LOGIN"],
+                &rows,
+            ) {
                 out.line(&line)?;
             }
             Ok(Exit::Ok)
@@ -265,6 +276,9 @@ fn said(context: &Context, held: &AgentProvider) -> Result<Exit, Failure> {
                 )
             });
             out.line(&format!("{} uses {}{model}.", held.agent, access(mode)))?;
+            if let Some(login) = held.login.as_ref().filter(|it| it.needs_sign_in.is_some()) {
+                super::agent::said_of_login(context, login)?;
+            }
         }
         None => {
             let choices: Vec<&str> = held.choices.iter().map(|mode| mode.name()).collect();
@@ -302,7 +316,18 @@ fn agent_row(held: &AgentProvider) -> Vec<Cell> {
         Cell::new(held.mode.map_or("–", Mode::name)),
         Cell::new(by),
         Cell::new(held.model.as_deref().unwrap_or("default")),
+        login_cell(held),
     ]
+}
+
+fn login_cell(held: &AgentProvider) -> Cell {
+    match &held.login {
+        None => Cell::new("–"),
+        Some(login) if login.needs_sign_in.is_some() => {
+            Cell::new("needs sign-in").paint(Paint::Danger)
+        }
+        Some(_) => Cell::new("stored").paint(Paint::Ok),
+    }
 }
 
 pub(super) async fn admin(context: &Context, command: Admin) -> Result<Exit, Failure> {

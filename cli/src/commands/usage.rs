@@ -24,18 +24,29 @@ pub(super) async fn run(context: &Context, asked: Usage) -> Result<Exit, Failure
         (None, true) => RouteId::AllUsage,
         (None, false) => RouteId::Usage,
     };
-    let mut call = Call::new(route, &segments).query("by", asked.by.word());
-    for (name, day) in [("from", asked.from), ("to", asked.to)] {
-        if let Some(day) = day {
-            call = call.query(name, day.to_string());
+    let call = || {
+        let mut call = Call::new(route, &segments).query("by", asked.by.word());
+        for (name, day) in [("from", asked.from), ("to", asked.to)] {
+            if let Some(day) = day {
+                call = call.query(name, day.to_string());
+            }
         }
-    }
+        call
+    };
     let out = &context.out;
-    if asked.csv {
-        out.raw(&api.text(call.query("format", "csv")).await?)?;
+    if asked.csv && !asked.all {
+        out.raw(&api.text(call().query("format", "csv")).await?)?;
         return Ok(Exit::Ok);
     }
-    let report: UsageReport = api.json(call).await?;
+    let mut report: UsageReport = api.json(call()).await?;
+    // Everybody's comes by pages of people.
+    while let Some(next) = report.next.take() {
+        report.append(api.json(call().query("after", next.to_string())).await?);
+    }
+    if asked.csv {
+        out.raw(&report.csv())?;
+        return Ok(Exit::Ok);
+    }
     if out.json {
         out.value(&report)?;
         return Ok(Exit::Ok);
@@ -65,6 +76,13 @@ pub(super) async fn run(context: &Context, asked: Usage) -> Result<Exit, Failure
     if unreported > 0 {
         out.hint(&format!(
             "Of {unreported} calls the provider did not report the usage; they count as what they had reserved."
+        ));
+    }
+    for warning in &report.warnings {
+        out.hint(&format!(
+            "Nearly used up: {} of {}.",
+            warning.limit.amount(warning.spent),
+            warning.limit.amount(warning.allowed)
         ));
     }
     out.hint(&format!(

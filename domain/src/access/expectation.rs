@@ -95,6 +95,7 @@ pub const fn expectation(id: RouteId) -> Expectation {
         RouteId::PutCredential | RouteId::PutProjectCredential | RouteId::PutPlatformCredential => {
             takes(r#"{"key":"k"}"#, &[404])
         }
+        RouteId::PutAgentLogin => takes(r#"{"login":"{}"}"#, &[404]),
         RouteId::SetupClaim => takes(r#"{"claim_token":"spent"}"#, &[409]),
         RouteId::LinkLogin => takes(r#"{"link":"sam_lnk_unknown"}"#, &[410]),
         RouteId::InviteLogin => takes(r#"{"invite":"sam_inv_unknown","name":"n"}"#, &[410]),
@@ -138,6 +139,7 @@ pub const fn expectation(id: RouteId) -> Expectation {
         | RouteId::RemoveMember
         | RouteId::RemovePerson
         | RouteId::RevokeInvite
+        | RouteId::RemoveAgentLogin
         | RouteId::RemoveCredential
         | RouteId::RemoveProjectCredential
         | RouteId::RemovePlatformCredential
@@ -154,7 +156,7 @@ pub const fn expectation(id: RouteId) -> Expectation {
         // There is no gateway whose log could be read.
         RouteId::Reconcile => answers(&[409]),
         RouteId::JoinNode => takes(r#"{"store_id":"","name":"n"}"#, &[400]),
-        RouteId::NodeTokens => takes(r#"{"workspace":"not an id"}"#, &[400]),
+        RouteId::NodeTokens | RouteId::NodeLogin => takes(r#"{"workspace":"not an id"}"#, &[400]),
         RouteId::PostMessages => takes(r#"{"rows":7}"#, &[400]),
         // The bytes do not have the hash that the path names.
         RouteId::PutBody => takes("bytes", &[400]),

@@ -42,6 +42,7 @@ use crate::id::{
     WorkspaceId,
 };
 use crate::link::frame::{AgentFrame, ObjectFrame};
+use crate::login::wire::{LoginView, PutLogin, WorkspaceLogin, WorkspaceLoginRequest};
 use crate::node::wire::{NodeList, NodeView};
 use crate::provider::wire::{
     AgentProvider, AgentProviders, CredentialList, CredentialView, ModelList, ModelView,
@@ -239,6 +240,11 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
                     json!({"type": "string", "enum": ["json", "csv"]}),
                     "CSV also by `Accept: text/csv`.",
                 )
+                .query(
+                    "after",
+                    json!({"type": "string"}),
+                    "Of everybody's: the person up to whom the page before told, its `next`.",
+                )
         }
         RouteId::GetBudget | RouteId::GetProjectBudget | RouteId::GetAllowance => {
             json::<BudgetView>(g)
@@ -283,13 +289,16 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
         RouteId::PutAgentProvider | RouteId::PutDefaultAgentProvider => {
             json::<AgentProvider>(g).taking(body::<PutAgentProvider>(g))
         }
+        RouteId::PutAgentLogin => json::<LoginView>(g).taking(body::<PutLogin>(g)),
+        RouteId::NodeLogin => json::<WorkspaceLogin>(g).taking(body::<WorkspaceLoginRequest>(g)),
         RouteId::ListCredentials
         | RouteId::ListProjectCredentials
         | RouteId::ListPlatformCredentials => json::<CredentialList>(g),
         RouteId::PutCredential | RouteId::PutProjectCredential | RouteId::PutPlatformCredential => {
             json::<CredentialView>(g).taking(body::<PutCredential>(g))
         }
-        RouteId::RemoveCredential
+        RouteId::RemoveAgentLogin
+        | RouteId::RemoveCredential
         | RouteId::RemoveProjectCredential
         | RouteId::RemovePlatformCredential => json::<Done>(g),
         RouteId::RotateKey => json::<Rotated>(g),

@@ -149,12 +149,15 @@ routes! {
     JoinNode Post "/api/nodes/join" JoinToken "Join as a node";
     NodeLink Get "/api/nodes/{node}/link" NodeToken "The node link (WebSocket)";
     NodeTokens Post "/api/nodes/{node}/tokens" NodeToken "Short-lived tokens for a workspace placed on the node";
+    NodeLogin Post "/api/nodes/{node}/logins" NodeToken "The login of a workspace's agent, where its owner chose to use one, for a machine of theirs";
     Models Get "/api/models" User "The catalogue's models, with what they take, give and cost";
     ChangeModel Patch "/api/models" Admin "Add a model, or change what the catalogue says of one; null is what the product says";
     PutModelDefaults Put "/api/models/defaults" Admin "Choose the models that are used where nobody names one";
     RefreshModels Post "/api/models/refresh" Admin "Ask the providers which models they have";
     ListAgents Get "/api/agents" User "Whose access to models one's agents use";
     PutAgentProvider Put "/api/agents/{agent}/provider" User "Choose whose access to models one's agent uses";
+    PutAgentLogin Put "/api/agents/{agent}/login" User "Store one's subscription login for an agent: its own login file";
+    RemoveAgentLogin Delete "/api/agents/{agent}/login" User "Forget one's subscription login for an agent";
     PutDefaultAgentProvider Put "/api/admin/agents/{agent}/provider" Admin "Choose whose access to models the agent uses for everybody who did not choose";
     ListCredentials Get "/api/credentials" User "One's keys to model APIs, without the keys";
     PutCredential Put "/api/credentials/{provider}" User "Store or change one's key; a key that its provider refuses is stored with a warning";

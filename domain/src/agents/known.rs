@@ -1,6 +1,7 @@
 //! The agents that can be chosen, each with the recipe that was seen to work.
 
-use super::{Agent, Dialect, Mode, Package, PermissionMode, Verified};
+use super::{Agent, Dialect, Mode, OwnLogin, Package, PermissionMode, Verified};
+use crate::login::LoginKind;
 use PermissionMode::{AcceptEdits, Ask, Full, Plan};
 
 /// Codex's settings. They are handed to every session as overrides: Codex trusts
@@ -74,6 +75,7 @@ pub const AGENTS: &[Agent] = &[
         ],
         modes: &[(Full, Mode::PLAIN)],
         login: "none: it knows the relay alone",
+        own_login: None,
         non_interactive: "`sam-harness run -p TEXT`",
         policy: "it has no settings but its variables",
         verified: Some(Verified {
@@ -145,7 +147,12 @@ pub const AGENTS: &[Agent] = &[
                 },
             ),
         ],
-        login: "the relay's secret as an API key; it also has `claude /login` for a subscription, which SAM does not use",
+        login: "the relay's secret as an API key; with `own-login`, `~/.claude/.credentials.json` of a `claude /login`",
+        own_login: Some(OwnLogin {
+            kind: LoginKind::Claude,
+            file: ".claude/.credentials.json",
+            without: &[],
+        }),
         non_interactive: "`claude -p TEXT --dangerously-skip-permissions`",
         policy: "settings of the command line, through `_meta.claudeCode.options.settings`; the session's mode through `session/set_mode`",
         verified: Some(Verified {
@@ -218,7 +225,12 @@ pub const AGENTS: &[Agent] = &[
                 },
             ),
         ],
-        login: "the relay's secret as the key of a provider of its own; it also has `codex login` for a subscription, which SAM does not use",
+        login: "the relay's secret as the key of a provider of its own; with `own-login`, `~/.codex/auth.json` of a `codex login`",
+        own_login: Some(OwnLogin {
+            kind: LoginKind::Codex,
+            file: ".codex/auth.json",
+            without: &["model_provider", "model_providers"],
+        }),
         non_interactive: "`codex exec --dangerously-bypass-approvals-and-sandbox TEXT`",
         policy: "overrides of the session (`CODEX_CONFIG`), above every `config.toml`, a repository's among them; the mode (`INITIAL_AGENT_MODE`, `session/set_mode`) decides sandbox and approval",
         verified: Some(Verified {
@@ -282,6 +294,7 @@ pub const AGENTS: &[Agent] = &[
             ),
         ],
         login: "the relay's secret as the key of a provider of its own; `opencode auth login` is not used",
+        own_login: None,
         non_interactive: "`opencode run TEXT`",
         policy: "`OPENCODE_CONFIG_CONTENT`, above its files, a repository's `opencode.json` among them",
         verified: Some(Verified {
@@ -331,6 +344,7 @@ pub const AGENTS: &[Agent] = &[
             ),
         ],
         login: "the relay's secret as an API key; `goose configure` is not used",
+        own_login: None,
         non_interactive: "`goose run --no-session --with-builtin developer -t TEXT`",
         policy: "variables, above its configuration file; the session's mode through `session/set_mode`",
         verified: Some(Verified {

@@ -16,10 +16,12 @@
 //! It knows nothing of processes, files or the protocol.
 
 mod known;
+mod login;
 mod mode;
 mod wire;
 
 pub use known::AGENTS;
+pub use login::OwnLogin;
 pub use mode::{Mode, PermissionMode};
 pub use wire::AgentView;
 
@@ -120,6 +122,8 @@ pub struct Agent {
     pub modes: &'static [(PermissionMode, Mode)],
     /// How its model is paid, and how else one could sign in to it.
     pub login: &'static str,
+    /// How it works with a subscription login of its person's, if it can.
+    pub own_login: Option<OwnLogin>,
     /// How it is run without a person, outside SAM.
     pub non_interactive: &'static str,
     /// Which layer of its configuration wins, and is used.

@@ -7,6 +7,15 @@
 //! the first time it is seen and never again, and a run may be repeated, or overlap another.
 //!
 //! A record without a cost says nothing about money, and is passed over.
+//!
+//! Of what Cloudflare publishes of `GET /accounts/{account_id}/ai-gateway/gateways/{gateway_id}/logs`
+//! this is used:
+//!
+//! | place | fields |
+//! |---|---|
+//! | query | `page`, `per_page` (50), `order_by` (`created_at`), `order_by_direction` (`asc`), `filters` (`created_at`, `gt`) |
+//! | reply | `success`, `result` |
+//! | record | `id`, `created_at`, `model`, `cached`, `tokens_in`, `tokens_out` (both may be null), `cost` and `metadata` (both may be absent) |
 
 use super::period;
 use crate::catalogue::price::MicroDollars;

@@ -3,6 +3,7 @@
 use super::ledger::Warning;
 use super::{Limits, dollars};
 use crate::catalogue::price::MicroDollars;
+use crate::id::UserId;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
@@ -42,6 +43,9 @@ pub struct BudgetView {
     /// Limits of which 80 hundredths are spent.
     pub warnings: Vec<Warning>,
 }
+
+/// Most lines of a report.
+const LINES: usize = 1_000;
 
 /// What usage is grouped by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,9 +158,39 @@ pub struct UsageReport {
     pub total: UsageLine,
     /// Micro-dollars at the end of this month, if it goes on like this.
     pub monthly_forecast: MicroDollars,
+    /// Limits of the person or the project of which 80 hundredths are spent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
+    /// Of everybody's usage, that of the people up to here: the rest follows `after` it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<UserId>,
 }
 
 impl UsageReport {
+    /// Adds what further people used, from the page that follows this one.
+    pub fn append(&mut self, page: Self) {
+        for line in page.lines {
+            match self.lines.iter_mut().find(|held| held.key == line.key) {
+                Some(held) => held.add(&line),
+                None => self.lines.push(line),
+            }
+        }
+        self.total.add(&page.total);
+        self.monthly_forecast = self.monthly_forecast.saturating_add(page.monthly_forecast);
+        self.next = page.next;
+        self.sort();
+    }
+
+    /// Puts the lines in their order, and keeps as many as a report has.
+    pub fn sort(&mut self) {
+        let by_day = self.by == UsageBy::Day;
+        self.lines.sort_by(|one, other| match by_day {
+            true => one.key.cmp(&other.key),
+            false => (other.cost, &one.key).cmp(&(one.cost, &other.key)),
+        });
+        self.lines.truncate(LINES);
+    }
+
     /// The report as CSV, RFC 4180, with a heading. The cost is in dollars.
     #[must_use]
     pub fn csv(&self) -> String {
@@ -220,6 +254,8 @@ mod tests {
             lines: vec![line("prj_a", "a, \"b\""), line("prj_b", "=SUM(A1)")],
             total: UsageLine::default(),
             monthly_forecast: 0,
+            warnings: Vec::new(),
+            next: None,
         };
         assert_eq!(
             report.csv(),
@@ -227,6 +263,34 @@ mod tests {
              prj_a,\"a, \"\"b\"\"\",2,0,10,0,5,1.234567\r\n\
              prj_b,'=SUM(A1),2,0,10,0,5,1.234567\r\n"
         );
+    }
+
+    #[test]
+    fn pages_add_up_to_one_report() {
+        let line = |key: &str, cost| UsageLine {
+            key: key.to_owned(),
+            calls: 1,
+            cost,
+            ..UsageLine::default()
+        };
+        let page = |lines: &[UsageLine], next| UsageReport {
+            by: UsageBy::Model,
+            from: String::new(),
+            to: String::new(),
+            lines: lines.to_vec(),
+            total: line("total", lines.iter().map(|line| line.cost).sum()),
+            monthly_forecast: 5,
+            warnings: Vec::new(),
+            next,
+        };
+        let here = crate::id::Id::mint(Timestamp(1), 1);
+        let mut report = page(&[line("a", 3), line("b", 2)], Some(here));
+        report.append(page(&[line("b", 2), line("c", 9)], None));
+        let lines = report.lines.iter().map(|it| (&*it.key, it.cost, it.calls));
+        let lines: Vec<_> = lines.collect();
+        assert_eq!(lines, [("c", 9, 1), ("b", 4, 2), ("a", 3, 1)]);
+        assert_eq!((report.total.cost, report.monthly_forecast), (16, 10));
+        assert_eq!(report.next, None);
     }
 
     #[test]

@@ -86,6 +86,18 @@ pub struct Endpoint {
     pub header: KeyHeader,
 }
 
+impl Endpoint {
+    /// One that speaks chat completions, with its key as a bearer token.
+    #[must_use]
+    pub fn chat_at(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            dialects: chat(),
+            header: KeyHeader::default(),
+        }
+    }
+}
+
 fn chat() -> Vec<Dialect> {
     vec![Dialect::Chat]
 }
@@ -171,5 +183,48 @@ mod tests {
             resolve(&[user], Provider::Anthropic, &order),
             Resolution::Absent
         );
+    }
+
+    /// Every state of a key at the project, the person and the installation, and what that brings.
+    #[test]
+    fn project_then_person_then_installation() {
+        let order = [Scope::Project, Scope::User, Scope::Platform];
+        // none, switched off, switched on
+        let states = [None, Some(false), Some(true)];
+        for (project, user, platform) in states
+            .into_iter()
+            .flat_map(|a| states.map(|b| (a, b)))
+            .flat_map(|(a, b)| states.map(|c| (a, b, c)))
+        {
+            let held: Vec<HeldKey> = order
+                .into_iter()
+                .zip([project, user, platform])
+                .filter_map(|(scope, active)| {
+                    Some(HeldKey {
+                        id: CredentialId::mint(Timestamp(1), scope as u128),
+                        scope,
+                        provider: Provider::Openai,
+                        active: active?,
+                        endpoint: None,
+                        account: None,
+                    })
+                })
+                .collect();
+            let expected = match (project, user, platform) {
+                (Some(true), ..) => Ok(Some(Scope::Project)),
+                (Some(false), ..) => Err(Scope::Project),
+                (None, Some(true), _) => Ok(Some(Scope::User)),
+                (None, Some(false), _) => Err(Scope::User),
+                (None, None, Some(true)) => Ok(Some(Scope::Platform)),
+                (None, None, Some(false)) => Err(Scope::Platform),
+                (None, None, None) => Ok(None),
+            };
+            let found = match resolve(&held, Provider::Openai, &order) {
+                Resolution::Found(key) => Ok(Some(key.scope)),
+                Resolution::Blocked(scope) => Err(scope),
+                Resolution::Absent => Ok(None),
+            };
+            assert_eq!(found, expected, "{project:?} {user:?} {platform:?}");
+        }
     }
 }

@@ -89,6 +89,16 @@ pub fn chosen(
     }
 }
 
+/// What a person can choose for an agent: only some can be signed in by a subscription.
+#[must_use]
+pub fn choices(agent: &str) -> &'static [Mode] {
+    let own_login = crate::agents::agent(agent).and_then(|agent| agent.own_login);
+    match own_login {
+        Some(_) => &Mode::ALL,
+        None => &[Mode::Sam, Mode::OwnKey],
+    }
+}
+
 /// The refusal where nobody chose. 403, because clients try again after a 409.
 #[must_use]
 pub fn not_chosen(agent: &str) -> ApiError {
@@ -97,10 +107,17 @@ pub fn not_chosen(agent: &str) -> ApiError {
         "provider_not_chosen",
         format!("Nobody has chosen who pays for the model calls of {agent}."),
     )
-    .hint(format!(
-        "Choose `sam` (this installation's access) or `own-key` (a key of yours or the project's): \
-         `sam agent provider {agent} sam|own-key`."
-    ))
+    .hint(match choices(agent) {
+        [_, _] => format!(
+            "Choose `sam` (this installation's access) or `own-key` (a key of yours or the \
+             project's): `sam agent provider {agent} sam|own-key`."
+        ),
+        _ => format!(
+            "Choose `sam` (this installation's access), `own-key` (a key of yours or the project's) \
+             or `own-login` (your subscription): `sam agent provider {agent} \
+             sam|own-key|own-login`."
+        ),
+    })
 }
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ pub struct Route {
 /// Why a call goes nowhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unrouted {
-    /// Subscription logins are not built.
+    /// The agent has a login of its own, and calls its provider itself.
     OwnLogin,
     /// The nearest key for the provider is switched off.
     Blocked(Scope, Provider),
@@ -246,10 +246,12 @@ impl From<Unrouted> for ApiError {
             Scope::Platform => "The installation's",
         };
         match cause {
-            Unrouted::OwnLogin => {
-                Self::new(501, "not_built", "Subscription logins are not built yet.")
-                    .hint("Choose `sam` or `own-key`.")
-            }
+            Unrouted::OwnLogin => Self::new(
+                403,
+                "own_login",
+                "This agent has a login of its own: its model calls do not go through here.",
+            )
+            .hint("Choose `sam` or `own-key` with `sam agent provider`, and start the task again."),
             Unrouted::Blocked(scope, provider) => Self::new(
                 403,
                 "key_switched_off",
@@ -573,7 +575,7 @@ mod tests {
                     prop_assert!(own);
                     prop_assert!(!route.keys.iter().any(|(_, source)| *source == KeySource::Endpoint));
                 }
-                Mode::OwnLogin => prop_assert!(false, "it is not built"),
+                Mode::OwnLogin => prop_assert!(false, "the agent calls its provider itself"),
             }
             prop_assert_eq!(route.gateway, carries(KeyHeader::CfAigAuthorization));
         }

@@ -5,6 +5,7 @@ use super::{ChosenBy, Mode};
 use crate::catalogue::changes::Role;
 use crate::catalogue::model::{Model, Provider};
 use crate::id::{CredentialId, UserId};
+use crate::login::wire::LoginView;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -149,12 +150,13 @@ pub struct CredentialList {
 pub struct Rotated {
     /// The present encryption key's id.
     pub key_id: String,
-    /// Keys that were encrypted anew.
+    /// Keys and logins that were encrypted anew.
     pub moved: u64,
-    /// Keys that were under it already.
+    /// Those that were under it already.
     pub already: u64,
-    /// Keys that nothing can read: their encryption key is not configured any more.
-    pub unreadable: Vec<CredentialId>,
+    /// Those that nothing can read, because their encryption key is not configured any more: a key by
+    /// its id, a login as `usr_…/agent`.
+    pub unreadable: Vec<String>,
 }
 
 /// `PUT /api/agents/{agent}/provider`.
@@ -185,6 +187,9 @@ pub struct AgentProvider {
     pub model: Option<String>,
     /// What can be chosen.
     pub choices: Vec<Mode>,
+    /// One's login for it, without its tokens, if one is stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<LoginView>,
 }
 
 /// `GET /api/agents`.

@@ -38,6 +38,7 @@ export class NodePool extends DurableObject {}
 export class Budget extends DurableObject {}
 export class DeviceFlow extends DurableObject {}
 export class RateLimit extends DurableObject {}
+export class SubscriptionLogin extends DurableObject {}
 
 export default {
   async fetch(request, env) {

@@ -7,6 +7,7 @@
 //! Who wins a race is decided by a single statement (`INSERT … ON CONFLICT DO NOTHING`,
 //! `UPDATE … WHERE not yet … RETURNING`), never by a read followed by a write.
 
+pub mod agent_logins;
 pub mod agent_providers;
 pub mod api_tokens;
 pub mod audit_log;

@@ -148,6 +148,10 @@ pub enum Outside {
     Delivery,
     /// D1.
     Database,
+    /// A program that is none of ours.
+    Provider,
+    /// Another event of the same object.
+    Turn,
 }
 
 impl Outside {
@@ -157,6 +161,8 @@ impl Outside {
             Self::Body => "body.before",
             Self::Delivery => "delivery.before",
             Self::Database => "database.before",
+            Self::Provider => "provider.before",
+            Self::Turn => "turn.before",
         }
     }
 
@@ -166,6 +172,8 @@ impl Outside {
             Self::Body => "body.after",
             Self::Delivery => "delivery.after",
             Self::Database => "database.after",
+            Self::Provider => "provider.after",
+            Self::Turn => "turn.after",
         }
     }
 }

@@ -100,14 +100,17 @@ impl Logs {
         } = inner.prices;
         #[expect(clippy::cast_precision_loss, reason = "tokens of one request")]
         let cost = (input as f64).mul_add(price_in, output as f64 * price_out) / 1e6;
-        let record = json!({
+        let mut record = json!({
             "id": id, "created_at": rfc3339(SystemTime::now()), "provider": provider,
             "model": passed.model, "model_type": "", "path": path, "cached": false,
             "success": passed.status < 400, "status_code": passed.status, "duration": 1, "step": 0,
             "request_type": "", "request_content_type": "application/json",
             "response_content_type": "application/json", "custom_cost": false,
-            "tokens_in": input, "tokens_out": output, "cost": cost, "metadata": passed.metadata,
+            "tokens_in": input, "tokens_out": output, "cost": cost,
         });
+        if let (Some(fields), Some(metadata)) = (record.as_object_mut(), passed.metadata) {
+            fields.insert("metadata".to_owned(), json!(metadata));
+        }
         let (account, gateway) = (account.to_owned(), gateway.to_owned());
         inner.records.push((account, gateway, record));
         Some(id)
@@ -310,6 +313,79 @@ mod tests {
         assert_eq!(at(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(at(951_782_400_007), "2000-02-29T00:00:00.007Z");
         assert_eq!(at(1_795_132_799_000), "2026-11-19T23:59:59.000Z");
+    }
+
+    /// What Cloudflare publishes of the listing.
+    const PUBLISHED: &str = include_str!("../../tests/data/ai-gateway-logs.json");
+
+    fn published(place: &str) -> Value {
+        let published: Value = serde_json::from_str(PUBLISHED).unwrap();
+        published.pointer(place).unwrap().clone()
+    }
+
+    #[test]
+    fn a_record_is_what_is_published() {
+        let logs = Logs::default();
+        for metadata in [None, Some("{}")] {
+            logs.record(&Passed {
+                path: "/v1/account/gateway/compat/chat/completions",
+                model: "scripted",
+                metadata,
+                status: 200,
+                usage: None,
+            });
+        }
+        let (required, optional) = (published("/record/required"), published("/record/optional"));
+        for (_, _, record) in &logs.lock().records {
+            let record = record.as_object().unwrap();
+            for name in required.as_object().unwrap().keys() {
+                assert!(record.contains_key(name), "{name} is missing");
+            }
+            for (name, value) in record {
+                let kind = required.get(name).or_else(|| optional.get(name));
+                let kind = kind.and_then(Value::as_str).expect(name);
+                let fits = match kind {
+                    "string" => value.is_string(),
+                    "boolean" => value.is_boolean(),
+                    "integer" => value.is_u64(),
+                    "integer or null" => value.is_u64() || value.is_null(),
+                    "number" => value.is_number(),
+                    other => panic!("{other}"),
+                };
+                assert!(fits, "{name}: {value} is no {kind}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_published_parameters_are_taken() {
+        let names = [
+            "page",
+            "per_page",
+            "order_by",
+            "order_by_direction",
+            "filters",
+        ];
+        let query = published("/query");
+        for name in names {
+            assert!(query.get(name).is_some(), "{name} is not published");
+        }
+        let asked: Result<Asked, _> = serde_json::from_value(json!({"since": 1}));
+        assert!(asked.is_err());
+        let one_of = |place: &str, text: &str| {
+            let known = published(place);
+            let known = known.as_array().unwrap();
+            known.iter().any(|known| known == text)
+        };
+        assert!(one_of("/query/order_by", "created_at"));
+        assert!(one_of("/query/order_by_direction", "asc"));
+        for operator in ["gt", "lt"] {
+            assert!(one_of("/query/filters/operator", operator));
+            let filter = json!({"key": "created_at", "operator": operator, "value": ["2026"]});
+            let filter: Filter = serde_json::from_value(filter).unwrap();
+            assert!(one_of("/query/filters/key", &filter.key));
+            assert!(filter.passes(&json!({})).is_some());
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! and the temporary folder are private to the workspace, so an agent finds
 //! neither a person's configuration nor another workspace's.
 
+use super::login::Login;
 use crate::api::{ApiFailure, WorkspaceApi, unreachable};
 use crate::hub::Failure;
 use crate::layout::Layout;
@@ -45,6 +46,8 @@ pub(super) struct Running {
     pub(super) stderr: Stderr,
     /// Serves the model for as long as the agent lives, where it is served from here.
     pub(super) _relay: Option<Relay>,
+    /// Its own login, where it works with one.
+    pub(super) login: Option<Login>,
     permission_mode: PermissionMode,
     /// The same in its own words.
     mode: &'static Mode,
@@ -107,6 +110,27 @@ pub(super) async fn start(
             "The workspace was not prepared, or is gone.",
         ));
     }
+    if let Some(own) = &agent.own_login
+        && let Some(login) = Login::fetch(api, own, &launch.layout).await?
+    {
+        let model = launch.model.clone().or_else(|| login.model.clone());
+        let values = Values {
+            origin: "",
+            secret: "",
+            model: model.as_deref().unwrap_or_default(),
+        };
+        let setup = Setup {
+            agent,
+            permission_mode: launch.permission_mode,
+            mode,
+            executable: path,
+            layout: &launch.layout,
+            own_login: true,
+        };
+        let mut running = spawn(store, &setup, &values)?;
+        running.login = Some(login);
+        return Ok(running);
+    }
     let model = match &launch.model {
         Some(model) => model.clone(),
         None => first_model(api).await?,
@@ -126,6 +150,7 @@ pub(super) async fn start(
         mode,
         executable: path,
         layout: &launch.layout,
+        own_login: false,
     };
     let mut running = spawn(store, &setup, &values)?;
     running._relay = Some(relay);
@@ -146,9 +171,24 @@ pub(super) struct Setup<'a> {
     pub(super) mode: &'static Mode,
     pub(super) executable: PathBuf,
     pub(super) layout: &'a Layout,
+    /// Whether it calls its provider itself, with a login of its own.
+    pub(super) own_login: bool,
 }
 
-/// Starts the process of an agent whose model calls go to `values.origin`.
+impl Setup<'_> {
+    /// A template of the agent's, filled in; `None` when nothing of it is for this one.
+    fn fill(&self, values: &Values<'_>, template: &str) -> Option<String> {
+        if !self.own_login {
+            return Some(values.fill(template));
+        }
+        let model = Some(values.model).filter(|model| !model.is_empty());
+        let template = self.agent.without_relay(template, model)?;
+        Some(values.fill(&template))
+    }
+}
+
+/// Starts the process of an agent whose model calls go to `values.origin`, or where its own login
+/// is for.
 pub(super) fn spawn(
     store: &Arc<Store>,
     setup: &Setup<'_>,
@@ -163,7 +203,8 @@ pub(super) fn spawn(
     let failed = |error: &dyn std::fmt::Display| not_started(agent, error);
     let meta = mode
         .meta
-        .map(|meta| serde_json::from_str(&values.fill(meta)))
+        .and_then(|meta| setup.fill(values, meta))
+        .map(|meta| serde_json::from_str(&meta))
         .transpose()
         .map_err(|error| failed(&error))?;
     let program = Program {
@@ -171,7 +212,7 @@ pub(super) fn spawn(
         role: "agent",
         executable: setup.executable.clone(),
         arguments: agent.arguments.iter().map(OsString::from).collect(),
-        env: environment(agent, mode, values, layout),
+        env: environment(setup, values),
         directory: layout.repo(),
     };
     let mut process = Supervised::spawn(store, &program).map_err(|error| failed(&error))?;
@@ -193,6 +234,7 @@ pub(super) fn spawn(
         events,
         stderr,
         _relay: None,
+        login: None,
         permission_mode: setup.permission_mode,
         mode,
         meta,
@@ -247,12 +289,13 @@ fn no_mode(wanted: &str) -> Failure {
     )
 }
 
-fn environment(
-    agent: &Agent,
-    mode: &Mode,
-    values: &Values<'_>,
-    layout: &Layout,
-) -> Vec<(String, OsString)> {
+fn environment(setup: &Setup<'_>, values: &Values<'_>) -> Vec<(String, OsString)> {
+    let Setup {
+        agent,
+        mode,
+        layout,
+        ..
+    } = *setup;
     let mut env: Vec<(String, OsString)> = PASSED_ON
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), std::env::var_os(name)?)))
@@ -279,7 +322,9 @@ fn environment(
     set("GIT_CONFIG_NOSYSTEM", "1".into());
     set("GIT_TERMINAL_PROMPT", "0".into());
     for (name, template) in agent.env.iter().chain(mode.env) {
-        set(name, values.fill(template).into());
+        if let Some(text) = setup.fill(values, template) {
+            set(name, text.into());
+        }
     }
     env
 }

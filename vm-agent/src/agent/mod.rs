@@ -3,6 +3,7 @@
 //! - [`conformance`]: every agent driven through what a host needs, for a table.
 //! - [`install`]: which agents are here, and how one gets here.
 //! - [`launch`]: environment, relay, process, and the first words of ACP.
+//! - [`login`]: a subscription login, for as long as its agent runs.
 //! - [`begin`]: from the command to a session that is ready.
 //! - [`session`]: prompts, updates, cancelling, the end.
 //! - [`permission`]: what an agent asks, and who answers.
@@ -11,6 +12,7 @@ mod begin;
 pub(crate) mod conformance;
 mod install;
 mod launch;
+mod login;
 mod permission;
 mod session;
 

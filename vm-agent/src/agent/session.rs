@@ -14,9 +14,11 @@
 
 use super::begin::{AgentCommand, StartAgent};
 use super::launch::Running;
+use super::login::Login;
 use super::permission::Asked;
 use crate::api::{ApiFailure, Backoff};
 use crate::clock;
+use crate::hub::Failure;
 use crate::log::{info, warning};
 use crate::machine::Machine;
 use crate::process::{describe_exit, sweep_role};
@@ -63,6 +65,8 @@ enum End {
     Stubborn,
     /// The vm-agent ends.
     Shutdown,
+    /// Its own login is no good any more.
+    LoginLost(Failure),
 }
 
 /// A prompt at work.
@@ -175,6 +179,7 @@ impl Session {
                 () = tick => self.writer.tick(),
                 () = question => self.expire_questions().await,
                 () = kill => return End::Stubborn,
+                lost = lost(&mut self.running.login) => return End::LoginLost(lost),
             }
         }
     }
@@ -368,15 +373,23 @@ impl Session {
                 "the vm-agent ended the agent while it ran".to_owned(),
                 "ended by the vm-agent".to_owned(),
             ),
+            End::LoginLost(ref failure) => (
+                failure.message.clone(),
+                "ended, because its login is no good any more".to_owned(),
+            ),
         };
         self.withdraw_questions();
         let rows = self.writer.end_turn(TurnEnd::Stopped).await;
         if let Some(turn) = self.turn.take() {
             let asked_for = !turn.cancels.is_empty() || matches!(end, End::Stopped);
-            let reason = if asked_for {
-                StopReason::Cancelled
-            } else {
-                StopReason::Unknown { reason }
+            let reason = match end {
+                _ if asked_for => StopReason::Cancelled,
+                End::LoginLost(failure) => StopReason::Error {
+                    message: failure.message,
+                    code: word(&failure.code),
+                    hint: failure.hint,
+                },
+                _ => StopReason::Unknown { reason },
             };
             self.turn_over(&turn.command, finished(&turn.prompt, reason, rows))
                 .await;
@@ -441,6 +454,14 @@ impl Session {
         {
             self.heard(event).await;
         }
+    }
+}
+
+/// Waits until a login is no good any more; for ever where there is none.
+async fn lost(login: &mut Option<Login>) -> Failure {
+    match login {
+        Some(login) => login.lost().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -10,6 +10,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use sam_domain::access::wire::{JoinNode, Joined, WorkspaceTokens, WorkspaceTokensRequest};
 use sam_domain::error::ErrorBody;
 use sam_domain::id::{NodeId, WorkspaceId};
+use sam_domain::login::wire::{WorkspaceLogin, WorkspaceLoginRequest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -196,6 +197,20 @@ impl Api {
             workspace: workspace.clone(),
         };
         self.post(&format!("api/nodes/{node}/tokens"), token, &request)
+            .await
+    }
+
+    /// `POST /api/nodes/{node}/logins`.
+    pub(crate) async fn workspace_login(
+        &self,
+        node: &NodeId,
+        token: &Secret,
+        workspace: &WorkspaceId,
+    ) -> Result<WorkspaceLogin, ApiFailure> {
+        let request = WorkspaceLoginRequest {
+            workspace: workspace.clone(),
+        };
+        self.post(&format!("api/nodes/{node}/logins"), token, &request)
             .await
     }
 

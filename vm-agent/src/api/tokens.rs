@@ -10,6 +10,7 @@ use reqwest::Method;
 use sam_domain::conversation::row::BodyRef;
 use sam_domain::conversation::wire::{BatchAnswer, MessageBatch};
 use sam_domain::id::{NodeId, WorkspaceId};
+use sam_domain::login::wire::WorkspaceLogin;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -95,6 +96,18 @@ impl WorkspaceApi {
         };
         *held = Some(tokens.clone());
         Ok(tokens)
+    }
+
+    /// The login of the workspace's agent, if its owner chose to use one.
+    pub(crate) async fn login(&self) -> Result<WorkspaceLogin, ApiFailure> {
+        let node = self
+            .node
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone();
+        let api = &self.api;
+        api.workspace_login(&node.node, &node.token, &self.workspace)
+            .await
     }
 
     /// Delivers a batch of rows, each as the JSON of a `RowUpsert`.

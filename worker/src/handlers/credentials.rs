@@ -10,6 +10,7 @@ use sam_domain::catalogue::models::MODELS;
 use sam_domain::conversation::call::Done;
 use sam_domain::error::ApiError;
 use sam_domain::id::{CredentialId, ProjectId, UserId};
+use sam_domain::login::call::LoginName;
 use sam_domain::provider::Mode;
 use sam_domain::provider::address::{self, Reach};
 use sam_domain::provider::key::{HeldKey, KeyHeader, Scope};
@@ -17,7 +18,8 @@ use sam_domain::provider::route::route;
 use sam_domain::provider::wire::{
     CredentialList, CredentialView, KeyCheck, PutCredential, Rotated,
 };
-use sam_platform::crypto::Secret;
+use sam_platform::crypto::{Keyring, Secret};
+use sam_platform::d1::agent_logins::{self, AgentLogins};
 use sam_platform::d1::credentials::{self, Credential, Credentials, Details};
 use sam_platform::http;
 
@@ -383,7 +385,7 @@ pub(crate) async fn rotate(call: &Call, admin: Admin) -> Answer {
                 continue;
             }
             let Ok(secret) = keys.open(&held.purpose(), &sealed) else {
-                rotated.unreadable.push(held.id);
+                rotated.unreadable.push(held.id.to_string());
                 continue;
             };
             let anew = keys
@@ -397,7 +399,40 @@ pub(crate) async fn rotate(call: &Call, admin: Admin) -> Answer {
             }
         }
     }
-    let database = call.database()?;
+    rotate_logins(&AgentLogins(&database), &keys, &mut rotated).await?;
     audit::record(call, &database, admin.id(), "key_rotated", &rotated.key_id).await?;
     Ok(http::json(200, &rotated))
+}
+
+/// The same for subscription logins.
+async fn rotate_logins(
+    table: &AgentLogins<'_>,
+    keys: &Keyring,
+    rotated: &mut Rotated,
+) -> Result<(), Failed> {
+    let mut last: Option<LoginName> = None;
+    loop {
+        let page = table.logins_after(last.as_ref(), PAGE).await?;
+        let Some(end) = page.last() else {
+            return Ok(());
+        };
+        last = Some(end.name());
+        for held in page {
+            let (sealed, purpose) = (held.sealed(), agent_logins::purpose(&held.name()));
+            if sealed.key_id == rotated.key_id {
+                rotated.already += 1;
+                continue;
+            }
+            let Ok(secret) = keys.open(&purpose, &sealed) else {
+                rotated.unreadable.push(held.name().to_string());
+                continue;
+            };
+            let anew = keys.seal(&purpose, &secret).map_err(|e| hidden(&e))?;
+            if table.resealed(&held, &anew).await? {
+                rotated.moved += 1;
+            } else {
+                rotated.already += 1;
+            }
+        }
+    }
 }

@@ -11,6 +11,7 @@ pub(crate) mod credentials;
 pub(crate) mod device;
 pub(crate) mod doctor;
 pub(crate) mod github;
+pub(crate) mod logins;
 pub(crate) mod members;
 pub(crate) mod meta;
 pub(crate) mod model_doctor;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use futures::future::try_join_all;
 use sam_domain::budget::call::{BudgetCall, UsageRows};
+use sam_domain::budget::ledger::Warning;
 use sam_domain::budget::period::Day;
 use sam_domain::budget::wire::{BudgetView, UsageBy, UsageLine, UsageReport};
 use sam_domain::error::ApiError;
@@ -22,10 +23,8 @@ use crate::principal::{Admin, User};
 
 /// Most days that a report covers.
 const DAYS: u64 = 400;
-/// Most lines of a report.
-const LINES: usize = 1_000;
-/// How many budgets are asked at once.
-const AT_ONCE: usize = 20;
+/// Of how many people a page tells: two requests for each, of the 50 that the free plan gives a call.
+const PEOPLE: usize = 20;
 
 /// What is asked for.
 struct Asked {
@@ -60,7 +59,7 @@ impl Asked {
         })
     }
 
-    fn answer(&self, lines: Vec<UsageLine>, monthly_forecast: u64) -> Answer {
+    fn answer(&self, lines: Vec<UsageLine>, of: Of) -> Answer {
         let mut total = UsageLine {
             key: "total".to_owned(),
             ..UsageLine::default()
@@ -68,14 +67,17 @@ impl Asked {
         for line in &lines {
             total.add(line);
         }
-        let report = UsageReport {
+        let mut report = UsageReport {
             by: self.by,
             from: self.from.to_string(),
             to: self.to.to_string(),
             lines,
             total,
-            monthly_forecast,
+            monthly_forecast: of.monthly_forecast,
+            warnings: of.warnings,
+            next: of.next,
         };
+        report.sort();
         if !self.csv {
             return Ok(http::json(200, &report));
         }
@@ -83,16 +85,27 @@ impl Asked {
             http::reply::bytes(200, "text/csv; charset=utf-8", report.csv().into_bytes());
         let name = format!("attachment; filename=\"usage-{}.csv\"", self.by.word());
         page.headers_mut().set("content-disposition", &name)?;
+        if let Some(next) = &report.next {
+            page.headers_mut().set("x-sam-next", next.as_str())?;
+        }
         Ok(page)
     }
 }
 
-/// What one holder's calls used, and what its month comes to.
+/// What a report says beside its lines.
+#[derive(Default)]
+struct Of {
+    monthly_forecast: u64,
+    warnings: Vec<Warning>,
+    next: Option<UserId>,
+}
+
+/// What one holder's calls used, and how its budget stands.
 async fn of_holder(
     call: &Call,
     holder: &str,
     asked: &Asked,
-) -> Result<(Vec<UsageLine>, u64), Failed> {
+) -> Result<(Vec<UsageLine>, Of), Failed> {
     let object = objects::budget(&call.env, holder)?;
     let usage = BudgetCall::Usage {
         by: asked.by,
@@ -101,7 +114,12 @@ async fn of_holder(
     };
     let rows: UsageRows = object.call(&usage).await?;
     let view: BudgetView = object.call(&BudgetCall::View).await?;
-    Ok((rows.rows, view.monthly_forecast))
+    let of = Of {
+        monthly_forecast: view.monthly_forecast,
+        warnings: view.warnings,
+        next: None,
+    };
+    Ok((rows.rows, of))
 }
 
 fn name_lines(lines: &mut [UsageLine], names: &HashMap<String, String>) {
@@ -112,7 +130,7 @@ fn name_lines(lines: &mut [UsageLine], names: &HashMap<String, String>) {
 
 pub(crate) async fn own(call: &Call, user: User) -> Answer {
     let asked = Asked::of(call)?;
-    let (mut lines, forecast) = of_holder(call, user.id().as_str(), &asked).await?;
+    let (mut lines, of) = of_holder(call, user.id().as_str(), &asked).await?;
     let database = call.database()?;
     let names: HashMap<String, String> = match asked.by {
         UsageBy::Project => {
@@ -129,12 +147,12 @@ pub(crate) async fn own(call: &Call, user: User) -> Answer {
         UsageBy::Day | UsageBy::Model => HashMap::new(),
     };
     name_lines(&mut lines, &names);
-    asked.answer(lines, forecast)
+    asked.answer(lines, of)
 }
 
 pub(crate) async fn of_project(call: &Call, member: Member) -> Answer {
     let asked = Asked::of(call)?;
-    let (mut lines, forecast) = of_holder(call, member.project.as_str(), &asked).await?;
+    let (mut lines, of) = of_holder(call, member.project.as_str(), &asked).await?;
     let database = call.database()?;
     let names: HashMap<String, String> = match asked.by {
         UsageBy::User => {
@@ -150,42 +168,46 @@ pub(crate) async fn of_project(call: &Call, member: Member) -> Answer {
         UsageBy::Day | UsageBy::Project | UsageBy::Model => HashMap::new(),
     };
     name_lines(&mut lines, &names);
-    asked.answer(lines, forecast)
+    asked.answer(lines, of)
 }
 
-/// Everybody's, from each person's budget: nothing global is on the path of a call, so the sum is
-/// made when it is asked for.
+/// Everybody's, from each person's budget, by pages of people: nothing global is on the path of a
+/// call, so the sum is made when it is asked for.
 pub(crate) async fn of_all(call: &Call, _: Admin) -> Answer {
     let asked = Asked::of(call)?;
-    let people = Users(&call.database()?).list().await?;
+    let after: Option<UserId> = call.query("after")?;
+    let mut people = Users(&call.database()?).list().await?;
+    people.sort_by(|one, other| one.id.cmp(&other.id));
+    let known: HashMap<String, String> = people
+        .iter()
+        .map(|person| (person.id.to_string(), person.name.clone()))
+        .collect();
+    let mut rest = people
+        .into_iter()
+        .map(|person| person.id)
+        .filter(|id| after.as_ref().is_none_or(|after| id > after));
+    let some: Vec<UserId> = rest.by_ref().take(PEOPLE).collect();
+    let mut of = Of {
+        next: rest.next().and_then(|_| some.last().cloned()),
+        ..Of::default()
+    };
     let mut sums: HashMap<String, UsageLine> = HashMap::new();
-    let mut forecast = 0_u64;
-    let ids: Vec<UserId> = people.iter().map(|person| person.id.clone()).collect();
-    for some in ids.chunks(AT_ONCE) {
-        let asking = some
-            .iter()
-            .map(|person| of_holder(call, person.as_str(), &asked));
-        for (lines, more) in try_join_all(asking).await? {
-            forecast = forecast.saturating_add(more);
-            for line in lines {
-                let sum = sums.entry(line.key.clone()).or_insert_with(|| UsageLine {
-                    key: line.key.clone(),
-                    ..UsageLine::default()
-                });
-                sum.add(&line);
-            }
+    let asking = some
+        .iter()
+        .map(|person| of_holder(call, person.as_str(), &asked));
+    for (lines, more) in try_join_all(asking).await? {
+        of.monthly_forecast = of.monthly_forecast.saturating_add(more.monthly_forecast);
+        for line in lines {
+            let sum = sums.entry(line.key.clone()).or_insert_with(|| UsageLine {
+                key: line.key.clone(),
+                ..UsageLine::default()
+            });
+            sum.add(&line);
         }
     }
     let mut lines: Vec<UsageLine> = sums.into_values().collect();
-    lines.sort_by(|one, other| match asked.by {
-        UsageBy::Day => one.key.cmp(&other.key),
-        _ => (other.cost, &one.key).cmp(&(one.cost, &other.key)),
-    });
-    lines.truncate(LINES);
     if asked.by == UsageBy::User {
-        let people = people.into_iter();
-        let names = people.map(|it| (it.id.to_string(), it.name)).collect();
-        name_lines(&mut lines, &names);
+        name_lines(&mut lines, &known);
     }
-    asked.answer(lines, forecast)
+    asked.answer(lines, of)
 }

@@ -68,6 +68,9 @@ impl Access {
                 not_chosen(agent)
             }
         })?;
+        if mode == Mode::OwnLogin {
+            return Err(ApiError::from(Unrouted::OwnLogin).into());
+        }
         Ok(Self {
             mode,
             keys: held.keys.iter().map(|key| key.held()).collect(),

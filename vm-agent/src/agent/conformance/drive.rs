@@ -165,6 +165,7 @@ impl Bench<'_> {
             mode,
             executable,
             layout,
+            own_login: false,
         };
         // The gateway has Anthropic's dialect where AI Gateway has it.
         let origin = match self.agent.dialect {
