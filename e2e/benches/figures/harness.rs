@@ -34,8 +34,10 @@ struct Run {
     peak: f64,
 }
 
-/// A field of a run, and what ours should be of codex's.
-const COMPARED: [(&str, &str, fn(&Run) -> f64, f64); 3] = [
+/// A field of a run: its name, its unit, and what ours should be of codex's.
+type Compared = (&'static str, &'static str, fn(&Run) -> f64, f64);
+
+const COMPARED: [Compared; 3] = [
     ("four steps, wall", "s", |run| run.wall, 0.2),
     ("four steps, processor time", "s", |run| run.cpu, 0.2),
     ("four steps, peak memory", "MB", |run| run.peak, 0.1),

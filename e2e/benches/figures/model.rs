@@ -71,7 +71,8 @@ fn serve(stream: &TcpStream, asked: &Mutex<Vec<Asked>>, commands: &[String]) -> 
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let shell = request["tools"].as_array().and_then(|tools| shell(tools));
+    let tools = request.get("tools").and_then(Value::as_array);
+    let shell = tools.and_then(|tools| shell(tools));
     let done = request.to_string().matches("\"call-").count() / 2;
     if shell.is_some() {
         let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,17 +117,21 @@ struct Shell {
 fn shell(tools: &[Value]) -> Option<Shell> {
     let described = |tool: &Value| {
         let function = tool.get("function").unwrap_or(tool).clone();
-        let name = function["name"].as_str()?.to_owned();
+        let name = function.get("name")?.as_str()?.to_owned();
         let wanted = ["bash", "shell", "exec_command"];
         let is_shell = wanted
             .iter()
             .any(|wanted| name == *wanted || name.ends_with(&format!("__{wanted}")));
-        is_shell.then_some((name, function["parameters"]["properties"].clone()))
+        let properties = function.pointer("/parameters/properties").cloned();
+        is_shell.then_some((name, properties.unwrap_or_default()))
     };
     let (name, properties) = tools.iter().find_map(described)?;
     let arguments: fn(&str) -> Value = if properties.get("cmd").is_some() {
         |command| json!({"cmd": command})
-    } else if properties["command"]["type"] == "array" {
+    } else if properties
+        .pointer("/command/type")
+        .is_some_and(|kind| kind == "array")
+    {
         |command| json!({"command": ["bash", "-c", command]})
     } else {
         |command| json!({"command": command})
