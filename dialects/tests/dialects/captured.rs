@@ -61,6 +61,16 @@ fn golden(name: &str, got: &str) -> String {
     std::fs::read_to_string(&path).unwrap()
 }
 
+/// The lines of a stream. What is JSON is compared as such: the order of its keys depends on what
+/// else is compiled.
+fn lines(stream: &str) -> Vec<Value> {
+    let value = |line: &str| {
+        let data = line.strip_prefix("data: ").unwrap_or(line);
+        serde_json::from_str(data).unwrap_or_else(|_| line.into())
+    };
+    stream.lines().map(value).collect()
+}
+
 #[test]
 fn what_real_agents_are_told_is_a_stream_of_their_own() {
     for (name, client, body) in captured() {
@@ -84,7 +94,7 @@ fn what_real_agents_are_told_is_a_stream_of_their_own() {
                 let (told, golden) = (read(client, told).unwrap(), read(client, &golden).unwrap());
                 assert_eq!(told, golden, "{name} from {dialect:?}");
             }
-            assert_eq!(told[2], golden, "{name} from {dialect:?}");
+            assert_eq!(lines(&told[2]), lines(&golden), "{name} from {dialect:?}");
         }
     }
 }
