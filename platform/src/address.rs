@@ -1,8 +1,8 @@
 //! URLs that a person typed.
 //!
-//! A host may be named in any script. The tables that turn it into ASCII are the runtime's, not this
-//! program's (see the crate `idna_adapter` of this workspace), so what is not plain passes through the
-//! runtime's parser before it is read.
+//! A host may be named in any script. The tables that turn it into ASCII are the runtime's: `url` is
+//! built without (`idna_adapter` 1.0.0), so what is not plain passes through the runtime's parser
+//! before it is read.
 
 use std::borrow::Cow;
 
@@ -30,7 +30,7 @@ fn parsed(text: &str) -> Option<String> {
     Some(web_sys::Url::new(text).map_or_else(|_| String::new(), |url| url.href()))
 }
 
-/// Natively the tables are there.
+/// Natively there are none.
 #[cfg(not(target_arch = "wasm32"))]
 fn parsed(_: &str) -> Option<String> {
     None

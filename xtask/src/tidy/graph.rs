@@ -37,10 +37,6 @@ const TEST_ONLY: &[(&str, &str)] = &[
         "the Worker with faults on demand, from the same source",
     ),
     ("sam-fuzz", "leads whatever is read from outside astray"),
-    (
-        "idna_adapter",
-        "stands for the registry's crate of this name, under `url`",
-    ),
     ("sam-e2e", "the end-to-end tests themselves"),
     ("xtask", "builds and checks"),
 ];
