@@ -459,6 +459,8 @@ async fn addresses_are_public(scene: &Scene) -> Result {
         "https://2852039166/v1",
         "https://[::ffff:10.0.0.1]/v1",
         "https://0xa000001/v1",
+        // 10.1 in wide digits.
+        "https://\u{ff11}\u{ff10}.1/v1",
         "https://metadata.google.internal/v1",
         "http://example.com/v1",
         "http://127.0.0.1:1/v1",

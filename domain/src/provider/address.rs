@@ -188,7 +188,6 @@ mod tests {
             "http://0177.0.0.1/v1",
             "http://127.1/v1",
             "http://%31%32%37.1/v1",
-            "http://\u{ff11}\u{ff12}\u{ff17}.1/v1",
             "http://[::ffff:127.0.0.1]/v1",
         ] {
             assert!(check(text, Reach::Loopback).is_ok(), "{text}");
@@ -257,6 +256,11 @@ mod tests {
             ("https://", AddressError::NotAUrl),
             ("data:text/plain,x", AddressError::NotAUrl),
             ("https://256.256.256.256/", AddressError::NotAUrl),
+            // 127.1 in wide digits: what needs tables was the runtime's to put into plain words.
+            (
+                "https://\u{ff11}\u{ff12}\u{ff17}.1/v1",
+                AddressError::NotAUrl,
+            ),
             ("http://example.com/v1", AddressError::NotHttps),
             ("ftp://example.com/v1", AddressError::NotHttps),
             ("ws://localhost/v1", AddressError::NotHttps),
