@@ -47,6 +47,7 @@ fn every_setting_is_documented() -> Result {
         ("sam-vm-agent", "conformance"),
         ("sam-harness", "run"),
         ("sam-harness", "list"),
+        ("sam-harness", "eval"),
         ("sam-sims", "gateway"),
         ("sam-sims", "github"),
     ] {

@@ -44,7 +44,9 @@ impl Gate {
                left.unref();\n  \
                writeFileSync({reached_text}, String(left.pid));\n  \
                while (!existsSync({open_text})) await new Promise((go) => setTimeout(go, 20));\n  \
-               process.kill(left.pid);\n\
+               process.kill(left.pid);\n  \
+               // More than the last page of a file on a full disk may still take.\n  \
+               for (let n = 0; n < 100; n += 1) console.log('The gate is open. '.repeat(5));\n\
              }});\n"
         );
         let repository = sample_with(directory, name, |files| {
