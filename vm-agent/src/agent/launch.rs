@@ -5,7 +5,7 @@
 //! neither a person's configuration nor another workspace's.
 
 use super::login::Login;
-use crate::api::{ApiFailure, WorkspaceApi, unreachable};
+use crate::api::WorkspaceApi;
 use crate::hub::Failure;
 use crate::layout::Layout;
 use crate::machine::Machine;
@@ -335,16 +335,8 @@ async fn first_model(api: &WorkspaceApi) -> Result<String, Failure> {
         hint: Some("Name a model in the control plane's settings (SAM_MODEL).".to_owned()),
         ..Failure::new("no_model", why)
     };
-    let tokens = api
-        .tokens(None)
-        .await
-        .map_err(|failure| none(failure.to_string()))?;
-    let url = crate::api::model_url(api.api(), "/v1/models");
-    let request = api
-        .api()
-        .request_to(reqwest::Method::GET, url, &tokens.model)
-        .timeout(Duration::from_secs(20));
-    let answer: serde_json::Value = send_json(api, request)
+    let answer = api
+        .until_answered("the list of models", WorkspaceApi::models)
         .await
         .map_err(|failure| none(failure.to_string()))?;
     answer
@@ -352,12 +344,4 @@ async fn first_model(api: &WorkspaceApi) -> Result<String, Failure> {
         .and_then(serde_json::Value::as_str)
         .map(str::to_owned)
         .ok_or_else(|| none("The control plane names no model.".to_owned()))
-}
-
-async fn send_json(
-    api: &WorkspaceApi,
-    request: reqwest::RequestBuilder,
-) -> Result<serde_json::Value, ApiFailure> {
-    let answer = api.api().send(request).await?;
-    answer.json().await.map_err(|error| unreachable(&error))
 }

@@ -4,11 +4,10 @@
 //! agent runs. It holds an access token and nothing to get a further one with; a new one is fetched
 //! before it ends. When there is none any more the agent cannot go on, and its session is told why.
 
-use crate::api::{ApiFailure, Backoff, WorkspaceApi};
+use crate::api::{ApiFailure, WorkspaceApi};
 use crate::clock;
 use crate::hub::Failure;
 use crate::layout::Layout;
-use crate::log::warning;
 use crate::secret::Secret;
 use sam_domain::agents::OwnLogin;
 use sam_domain::login::wire::WorkspaceLogin;
@@ -78,17 +77,12 @@ impl Drop for Login {
 
 /// Asks until there is an answer.
 async fn asked(api: &WorkspaceApi) -> Result<WorkspaceLogin, Failure> {
-    let mut backoff = Backoff::standard();
-    loop {
-        match api.login().await {
-            Ok(given) => return Ok(given),
-            Err(ApiFailure::Refused { code, message, .. }) => {
-                return Err(Failure::new(&code, message));
-            }
-            Err(failure) => warning!("the agent's login: {failure}"),
-        }
-        tokio::time::sleep(backoff.step()).await;
-    }
+    api.until_answered("the agent's login", WorkspaceApi::login)
+        .await
+        .map_err(|failure| match failure {
+            ApiFailure::Refused { code, message, .. } => Failure::new(&code, message),
+            other => Failure::new("agent_failed_to_start", other.to_string()),
+        })
 }
 
 /// Keeps the file good until it cannot be.

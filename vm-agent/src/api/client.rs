@@ -17,11 +17,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
-use url::Url;
+use url::{Host, Url};
 
 /// Time for a whole answer of a small request.
 const REQUEST_LIMIT: Duration = Duration::from_secs(60);
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// How long a connection is kept on which nothing is asked.
+const KEEPS_IDLE: Duration = Duration::from_secs(20);
+/// The same for a control plane on this machine, where a connection costs nothing: workerd closes
+/// its own after five seconds, and one that is about to be closed must not be taken up again.
+const KEEPS_IDLE_HERE: Duration = Duration::from_secs(3);
 
 /// Why a request failed, by what one does about it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -77,7 +82,7 @@ impl Api {
         // One provider for every TLS connection; a second call changes nothing.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let shared = Arc::new(Shared {
-            http: RwLock::new(connections().ok()?),
+            http: RwLock::new(connections(&base).ok()?),
             renewed: watch::Sender::new(()),
             reached: watch::Sender::new(()),
             suspect: AtomicBool::new(false),
@@ -94,7 +99,7 @@ impl Api {
     }
 
     fn give_up(&self) {
-        match connections() {
+        match connections(&self.base) {
             Ok(fresh) => {
                 let mut held = self
                     .shared
@@ -239,13 +244,19 @@ pub(crate) enum Unanswered {
     GivenUp,
 }
 
-fn connections() -> reqwest::Result<reqwest::Client> {
+fn connections(base: &Url) -> reqwest::Result<reqwest::Client> {
+    let here = match base.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
     reqwest::Client::builder()
         .user_agent(concat!("sam-vm-agent/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .connect_timeout(CONNECT_LIMIT)
-        .pool_idle_timeout(Duration::from_secs(20))
+        .pool_idle_timeout(if here { KEEPS_IDLE_HERE } else { KEEPS_IDLE })
         .pool_max_idle_per_host(4)
         .tcp_nodelay(true)
         .build()
@@ -279,7 +290,8 @@ fn failure(status: StatusCode, body: &[u8]) -> ApiFailure {
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
             ApiFailure::Unreachable(format!("{message} (status {status})"))
         }
-        _ if status.is_server_error() => {
+        // What only a person can mend is not tried again, whatever its status.
+        _ if status.is_server_error() && !is_setting(&code) => {
             ApiFailure::Unreachable(format!("{message} (status {status})"))
         }
         _ => ApiFailure::Refused {
@@ -288,6 +300,11 @@ fn failure(status: StatusCode, body: &[u8]) -> ApiFailure {
             message,
         },
     }
+}
+
+/// Whether the code says that a setting of the installation is missing or wrong.
+fn is_setting(code: &str) -> bool {
+    matches!(code, "model_not_configured" | "model_misconfigured")
 }
 
 /// Where model calls go: `/ai` and what comes after it.

@@ -12,7 +12,7 @@ mod client;
 mod socket;
 mod tokens;
 
-pub(crate) use client::{Api, ApiFailure, Unanswered, model_url, unreachable};
+pub(crate) use client::{Api, ApiFailure, Unanswered, model_url};
 pub(crate) use socket::{Socket, SocketEnd, SocketMessage};
 pub(crate) use tokens::{NodeIdentity, WorkspaceApi};
 

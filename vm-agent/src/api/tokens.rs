@@ -4,7 +4,8 @@
 //! expire, and again when the control plane says that one is not good. One
 //! fetch at a time; whoever waits for it gets its result.
 
-use super::client::{Api, ApiFailure};
+use super::Backoff;
+use super::client::{Api, ApiFailure, model_url, unreachable};
 use crate::secret::Secret;
 use reqwest::Method;
 use sam_domain::conversation::row::BodyRef;
@@ -19,6 +20,8 @@ use tokio::sync::Mutex;
 const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
 /// Time to deliver one body.
 const BODY_LIMIT: Duration = Duration::from_secs(120);
+/// Time for the list of models; the control plane may ask its upstream for it.
+const MODELS_LIMIT: Duration = Duration::from_secs(20);
 
 /// Both tokens of a workspace.
 #[derive(Clone, Debug)]
@@ -29,6 +32,16 @@ pub(crate) struct Tokens {
     pub(crate) model: Secret,
     /// On the clock that nobody sets; the wall clock may be days off.
     renew_at: Duration,
+}
+
+impl Tokens {
+    fn of_workspace(&self) -> &Secret {
+        &self.workspace
+    }
+
+    fn of_model(&self) -> &Secret {
+        &self.model
+    }
 }
 
 /// Who the node is, shared: a second join replaces it.
@@ -98,6 +111,38 @@ impl WorkspaceApi {
         Ok(tokens)
     }
 
+    /// Asks until there is an answer or a refusal, however long it takes to reach
+    /// the control plane: whoever waits for the answer has a deadline of its own.
+    pub(crate) async fn until_answered<T>(
+        &self,
+        what: &str,
+        ask: impl AsyncFn(&Self) -> Result<T, ApiFailure>,
+    ) -> Result<T, ApiFailure> {
+        let mut backoff = Backoff::standard();
+        loop {
+            match ask(self).await {
+                Err(failure @ (ApiFailure::Unreachable(_) | ApiFailure::Unauthorised(_))) => {
+                    crate::log::warning!("{what}: {failure}");
+                    self.api.pause(backoff.step()).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// The models that the workspace may use, in the shape of OpenAI's list.
+    pub(crate) async fn models(&self) -> Result<serde_json::Value, ApiFailure> {
+        let url = model_url(&self.api, "/v1/models");
+        self.with_token(Tokens::of_model, |api, token| {
+            api.request_to(Method::GET, url.clone(), token)
+                .timeout(MODELS_LIMIT)
+        })
+        .await?
+        .json()
+        .await
+        .map_err(|error| unreachable(&error))
+    }
+
     /// The login of the workspace's agent, if its owner chose to use one.
     pub(crate) async fn login(&self) -> Result<WorkspaceLogin, ApiFailure> {
         let node = self
@@ -121,7 +166,7 @@ impl WorkspaceApi {
         // The rows are JSON already: what was stored is what is sent.
         let body = format!("{{\"rows\":[{}]}}", rows.join(","));
         debug_assert!(serde_json::from_str::<MessageBatch>(&body).is_ok());
-        self.with_token(|api, token| {
+        self.with_token(Tokens::of_workspace, |api, token| {
             api.request(Method::POST, &path, token)
                 .timeout(BODY_LIMIT)
                 .header("content-type", "application/json")
@@ -130,13 +175,13 @@ impl WorkspaceApi {
         .await?
         .json()
         .await
-        .map_err(|error| super::client::unreachable(&error))
+        .map_err(|error| unreachable(&error))
     }
 
     /// Delivers a body under its SHA-256.
     pub(crate) async fn put_body(&self, sha256: &str, data: Vec<u8>) -> Result<(), ApiFailure> {
         let path = format!("api/workspaces/{}/bodies/{sha256}", self.workspace);
-        self.with_token(|api, token| {
+        self.with_token(Tokens::of_workspace, |api, token| {
             api.request(Method::PUT, &path, token)
                 .timeout(BODY_LIMIT)
                 .header("content-type", "application/octet-stream")
@@ -150,11 +195,12 @@ impl WorkspaceApi {
     pub(crate) async fn body(&self, named: &BodyRef) -> Result<Vec<u8>, ApiFailure> {
         let path = format!("api/workspaces/{}/bodies/{}", self.workspace, named.sha256);
         let mut answer = self
-            .with_token(|api, token| api.request(Method::GET, &path, token).timeout(BODY_LIMIT))
+            .with_token(Tokens::of_workspace, |api, token| {
+                api.request(Method::GET, &path, token).timeout(BODY_LIMIT)
+            })
             .await?;
         let mut bytes = Vec::new();
-        let unreachable = |error| super::client::unreachable(&error);
-        while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
+        while let Some(chunk) = answer.chunk().await.map_err(|error| unreachable(&error))? {
             bytes.extend_from_slice(&chunk);
             if bytes.len() as u64 > named.bytes {
                 break;
@@ -169,17 +215,19 @@ impl WorkspaceApi {
         }
     }
 
-    /// Sends a request with the workspace token; once more with a new token when
-    /// the first is not accepted.
+    /// Sends a request with one of the tokens; once more with a new one when the
+    /// first is not accepted.
     async fn with_token(
         &self,
+        which: fn(&Tokens) -> &Secret,
         make: impl Fn(&Api, &Secret) -> reqwest::RequestBuilder,
     ) -> Result<reqwest::Response, ApiFailure> {
-        let token = self.tokens(None).await?.workspace;
-        match self.api.send(make(&self.api, &token)).await {
+        let held = self.tokens(None).await?;
+        let token = which(&held);
+        match self.api.send(make(&self.api, token)).await {
             Err(ApiFailure::Unauthorised(_)) => {
-                let token = self.tokens(Some(&token)).await?.workspace;
-                self.api.send(make(&self.api, &token)).await
+                let fresh = self.tokens(Some(token)).await?;
+                self.api.send(make(&self.api, which(&fresh))).await
             }
             other => other,
         }
