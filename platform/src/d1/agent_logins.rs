@@ -1,5 +1,5 @@
 //! Subscription logins of coding agents, sealed. Their one writer is the `SubscriptionLogin` object;
-//! encrypting them anew changes nothing of what they are.
+//! encrypting them anew changes nothing of what they are, and they go with their person.
 
 use super::{D1, D1Error};
 use crate::crypto::Sealed;

@@ -6,7 +6,7 @@
 
 use sam_domain::catalogue::changes::{Models, Role};
 use sam_domain::collect;
-use sam_domain::id::{ProjectId, UserId};
+use sam_domain::id::{ProjectId, TaskId, UserId};
 use sam_domain::provider::Mode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -27,6 +27,17 @@ pub struct ModelAccess {
     pub administrator: Option<Chosen>,
     /// The person's keys, the project's and the installation's.
     pub keys: Vec<Credential>,
+    /// Why nothing may be called any more.
+    pub ended: Option<Ended>,
+}
+
+/// What ends the calls of a token before its own time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The person was suspended or removed.
+    Person,
+    /// The task is over.
+    Task,
 }
 
 /// A choice for an agent.
@@ -44,8 +55,9 @@ struct Row {
     person: Option<String>,
     administrator: Option<String>,
     keys: String,
+    ended: Option<String>,
 }
-columns!(Row: changes, defaults, person, administrator, keys);
+columns!(Row: changes, defaults, person, administrator, keys, ended);
 
 const QUERY: &str = "SELECT \
     (SELECT json_group_array(json(change)) FROM model_changes) AS changes, \
@@ -59,17 +71,45 @@ const QUERY: &str = "SELECT \
       'key_id', key_id, 'sealed', sealed, 'checked', checked, 'updated_by', updated_by, \
       'updated_at', updated_at)) FROM credentials \
       WHERE (scope = 'user' AND owner_id = ?1) OR (scope = 'project' AND owner_id = ?2) \
-      OR (scope = 'platform' AND owner_id = 'platform')) AS keys";
+      OR (scope = 'platform' AND owner_id = 'platform')) AS keys, \
+    CASE WHEN EXISTS (SELECT 1 FROM users WHERE id = ?1 \
+        AND (suspended_at IS NOT NULL OR removed_at IS NOT NULL)) THEN 'person' \
+      WHEN EXISTS (SELECT 1 FROM task_index WHERE id = ?4 \
+        AND state IN ('completed', 'failed', 'cancelled')) THEN 'task' END AS ended";
 
-/// Reads it for a person's agent; without a project, none of its keys.
-pub async fn read(
-    database: &D1,
-    user: &UserId,
-    project: Option<&ProjectId>,
-    agent: &str,
-) -> Result<ModelAccess, D1Error> {
-    let project = project.map(ToString::to_string).unwrap_or_default();
-    let found: Option<Row> = database.first(QUERY, params![user, project, agent]).await?;
+/// For whom it is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    /// Whose access.
+    pub user: &'a UserId,
+    /// For work in which project; its keys are left out without.
+    pub project: Option<&'a ProjectId>,
+    /// By which agent.
+    pub agent: &'a str,
+    /// For which task, if for one.
+    pub task: Option<&'a TaskId>,
+}
+
+impl<'a> Asker<'a> {
+    /// A person by themselves.
+    #[must_use]
+    pub fn person(user: &'a UserId) -> Self {
+        Self {
+            user,
+            project: None,
+            agent: "",
+            task: None,
+        }
+    }
+}
+
+/// Reads it.
+pub async fn read(database: &D1, asker: Asker<'_>) -> Result<ModelAccess, D1Error> {
+    let project = asker.project.map(ToString::to_string).unwrap_or_default();
+    let task = asker.task.map(ToString::to_string).unwrap_or_default();
+    let found: Option<Row> = database
+        .first(QUERY, params![asker.user, project, asker.agent, task])
+        .await?;
     let found = found.ok_or_else(|| row::RowError::new("no row"))?;
     // What cannot be read hides nothing else.
     let changes: Vec<&RawValue> = serde_json::from_str(&found.changes).unwrap_or_default();
@@ -88,5 +128,9 @@ pub async fn read(
         person: chosen(found.person),
         administrator: chosen(found.administrator),
         keys: row::readable(&found.keys),
+        ended: found.ended.map(|what| match what.as_str() {
+            "person" => Ended::Person,
+            _ => Ended::Task,
+        }),
     })
 }

@@ -114,7 +114,8 @@ impl Users<'_> {
         Ok(changed > 0)
     }
 
-    /// Removes a person for good. Projects that only they owned pass to `heir`. Returns false when
+    /// Removes a person for good, with their keys and logins. Projects that only they owned pass to
+    /// `heir`. Returns false when
     /// they are the last administrator who can act.
     pub async fn remove(
         &self,
@@ -143,7 +144,18 @@ impl Users<'_> {
                AND EXISTS (SELECT 1 FROM users u WHERE u.id = ?1 AND u.removed_at IS NOT NULL)",
             params![id],
         )?;
-        let changed = self.0.batch(vec![remove, inherit, leave]).await?;
+        let keys = self.0.statement(
+            "DELETE FROM credentials WHERE scope = 'user' AND owner_id = ?1 \
+               AND EXISTS (SELECT 1 FROM users u WHERE u.id = ?1 AND u.removed_at IS NOT NULL)",
+            params![id],
+        )?;
+        let logins = self.0.statement(
+            "DELETE FROM agent_logins WHERE user_id = ?1 \
+               AND EXISTS (SELECT 1 FROM users u WHERE u.id = ?1 AND u.removed_at IS NOT NULL)",
+            params![id],
+        )?;
+        let all = vec![remove, inherit, leave, keys, logins];
+        let changed = self.0.batch(all).await?;
         Ok(changed.first().is_some_and(|count| *count > 0))
     }
 }

@@ -9,7 +9,7 @@ use sam_domain::access::doctor::{Check, Health};
 use sam_domain::catalogue::changes::Role;
 use sam_domain::catalogue::model::Provider;
 use sam_domain::provider::route::Gateway;
-use sam_platform::d1::model_access::{self, ModelAccess};
+use sam_platform::d1::model_access::{self, Asker, ModelAccess};
 use sam_platform::fetch::{self, Outgoing};
 use serde::Deserialize;
 
@@ -70,7 +70,7 @@ async fn access(
     installation: &Installation,
     findings: &mut Vec<Check>,
 ) -> Result<(), Failed> {
-    let held = model_access::read(&call.database()?, admin.id(), None, "").await?;
+    let held = model_access::read(&call.database()?, Asker::person(admin.id())).await?;
     if let Some(upstream) = endpoint_upstream(installation) {
         findings.push(endpoint(&upstream).await);
     }

@@ -10,7 +10,7 @@ use sam_domain::provider::Mode;
 use sam_domain::provider::key::HeldKey;
 use sam_domain::provider::route::{Platform, route};
 use sam_domain::provider::wire::{ModelList, ModelView, PutModelDefaults, Refreshed};
-use sam_platform::d1::model_access::{self, ModelAccess};
+use sam_platform::d1::model_access::{self, Asker, ModelAccess};
 use sam_platform::d1::models::ModelChanges;
 use sam_platform::http;
 use serde_json::Value;
@@ -119,7 +119,7 @@ pub(crate) async fn refresh(call: &Call, admin: Admin) -> Answer {
     let installation = Installation::of(&call.env)?;
     let database = call.database()?;
     let table = ModelChanges(&database);
-    let held = model_access::read(&database, admin.id(), None, "").await?;
+    let held = model_access::read(&database, Asker::person(admin.id())).await?;
     let (mut refreshed, mut new) = (Refreshed::default(), Vec::new());
     for provider in [Provider::WorkersAi, Provider::Openai, Provider::Anthropic] {
         let ids = match listed(call, &installation, &held, provider).await {
@@ -202,7 +202,7 @@ async fn views(call: &Call, user: &UserId) -> Result<ModelList, Failed> {
     let installation = Installation::of(&call.env);
     let platform = installation.map(|it| it.platform).unwrap_or_default();
     let database = call.database()?;
-    let held = model_access::read(&database, user, None, "").await?;
+    let held = model_access::read(&database, Asker::person(user)).await?;
     let keys: Vec<HeldKey> = held.keys.iter().map(|key| key.held()).collect();
     let own = models::listed(call).await;
     let defaults: Vec<(Role, String)> = Role::ALL

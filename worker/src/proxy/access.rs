@@ -11,14 +11,14 @@ use sam_domain::catalogue::changes::Role;
 use sam_domain::catalogue::model::{self as catalogue, Model, Provider};
 use sam_domain::catalogue::models::MODELS;
 use sam_domain::error::ApiError;
-use sam_domain::id::{CredentialId, ProjectId, UserId};
+use sam_domain::id::CredentialId;
 use sam_domain::provider::address::{self, Reach};
 use sam_domain::provider::key::{HeldKey, Resolution, Scope, resolve};
 use sam_domain::provider::route::{KeySource, Platform, Route, Unrouted, route};
 use sam_domain::provider::{Mode, chosen, not_chosen};
 use sam_platform::bindings;
 use sam_platform::crypto::{Keyring, Secret};
-use sam_platform::d1::model_access::{self, ModelAccess};
+use sam_platform::d1::model_access::{self, Asker, Ended, ModelAccess};
 
 use super::installation::Installation;
 use super::upstream::{Upstream, catalogued};
@@ -40,19 +40,23 @@ impl Access {
     /// What the calls of a workspace rest on; refused while nobody has chosen who pays.
     pub(crate) async fn of(call: &Call, claims: &Claims) -> Result<Self, Failed> {
         let agent = claims.agt.as_deref().unwrap_or(DEFAULT_AGENT);
-        Self::for_agent(call, &claims.usr, &claims.prj, agent).await
+        let asker = Asker {
+            user: &claims.usr,
+            project: Some(&claims.prj),
+            agent,
+            task: Some(&claims.tsk),
+        };
+        Self::for_agent(call, asker).await
     }
 
     /// What the calls on behalf of a person's agent in a project rest on.
-    pub(crate) async fn for_agent(
-        call: &Call,
-        user: &UserId,
-        project: &ProjectId,
-        agent: &str,
-    ) -> Result<Self, Failed> {
+    pub(crate) async fn for_agent(call: &Call, asker: Asker<'_>) -> Result<Self, Failed> {
         let installation = Installation::of(&call.env)?;
         let database = call.database()?.recent(call.now);
-        let held = model_access::read(&database, user, Some(project), agent).await?;
+        let held = model_access::read(&database, asker).await?;
+        if let Some(ended) = held.ended {
+            return Err(over(ended).into());
+        }
         let (person, administrator) = (held.person.as_ref(), held.administrator.as_ref());
         let (mode, _) = chosen(
             person.map(|it| it.mode),
@@ -65,7 +69,7 @@ impl Access {
             if nothing {
                 not_configured()
             } else {
-                not_chosen(agent)
+                not_chosen(asker.agent)
             }
         })?;
         if mode == Mode::OwnLogin {
@@ -232,6 +236,17 @@ pub(crate) fn endpoint_upstream(installation: &Installation) -> Option<Upstream>
 pub(crate) fn keyring(call: &Call) -> Result<Keyring, Failed> {
     let setting = bindings::secret(&call.env, bindings::SAM_CREDENTIAL_KEYS);
     Keyring::new(setting.as_ref(), &call.key()?).map_err(|error| hidden(&error))
+}
+
+fn over(ended: Ended) -> ApiError {
+    match ended {
+        Ended::Person => ApiError::new(
+            403,
+            "account_suspended",
+            "Whoever this work is for may not use models here any more.",
+        ),
+        Ended::Task => ApiError::new(403, "task_ended", "The task of this token is over."),
+    }
 }
 
 fn not_configured() -> ApiError {

@@ -19,6 +19,7 @@ use sam_domain::conversation::session::title_said;
 use sam_domain::id::{ProjectId, SessionId, TaskId, UserId};
 use sam_domain::provider::key::Scope;
 use sam_domain::task::call::TaskCall;
+use sam_platform::d1::model_access::Asker;
 use sam_platform::fetch::{self, Outgoing};
 use serde_json::{Value, json};
 
@@ -76,7 +77,13 @@ async fn entitle(call: &Call, untitled: Untitled) -> Result<(), Failed> {
 
 /// The title as the model says it; none when it is not asked, or says nothing.
 async fn ask(call: &Call, of: Untitled) -> Result<Option<String>, Failed> {
-    let access = Access::for_agent(call, &of.user, &of.project, &of.agent).await?;
+    let asker = Asker {
+        user: &of.user,
+        project: Some(&of.project),
+        agent: &of.agent,
+        task: Some(&of.task),
+    };
+    let access = Access::for_agent(call, asker).await?;
     let Some(model) = access.held.models.default_for(Role::TaskTitle) else {
         return Ok(None);
     };
