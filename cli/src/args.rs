@@ -1,7 +1,11 @@
 //! The command line's grammar.
 
+pub(crate) mod chat;
+pub(crate) mod config;
 pub(crate) mod models;
 pub(crate) mod money;
+pub(crate) mod runner;
+pub(crate) mod workspace;
 
 use crate::secret::Secret;
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
@@ -20,6 +24,7 @@ Exit codes:
 
 Environment:
   SAM_API_URL, SAM_API_TOKEN  server and token; with both no file is needed
+  SAM_PROFILE                 the profile to use
   SAM_PROJECT                 the project to work in, by name or id
   NO_COLOR                    no colour";
 
@@ -30,6 +35,12 @@ pub(crate) struct Args {
     /// Print data as JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// The profile: a server and who you are there [default: the usual one]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// The project, by name or id, where the command names none
+    #[arg(long, env = "SAM_PROJECT", hide_env = true, value_name = "NAME|ID")]
+    pub(crate) project: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -67,8 +78,18 @@ pub(crate) enum Command {
     /// What only who runs the installation needs
     #[command(subcommand)]
     Admin(models::Admin),
-    /// (not built yet) Install the node agent as a service
-    Runner(Planned),
+    /// Talk with an agent: begin a conversation, go on with one, read it
+    #[command(visible_alias = "chats")]
+    Chat(chat::Chat),
+    /// The checkouts that agents work in
+    #[command(visible_alias = "workspaces")]
+    Workspace(workspace::Workspace),
+    /// This machine as one that does the work
+    #[command(subcommand)]
+    Runner(runner::Runner),
+    /// What is remembered: the server, the current project, profiles
+    #[command(subcommand)]
+    Config(config::Config),
     /// What model calls used, by day, project, task, model or person
     Usage(money::Usage),
     /// What may be spent, and what is
@@ -325,13 +346,7 @@ impl From<PersonRole> for Role {
 #[derive(Debug, clap::Args)]
 pub(crate) struct InProject {
     /// The project, by name or id [default: the current one]
-    #[arg(
-        long,
-        short = 'p',
-        env = "SAM_PROJECT",
-        hide_env = true,
-        value_name = "NAME|ID"
-    )]
+    #[arg(long, short = 'p', value_name = "NAME|ID")]
     pub(crate) project: Option<String>,
 }
 
@@ -357,6 +372,7 @@ pub(crate) struct SomeTask {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
     /// Submit work in your own words
+    #[command(visible_alias = "dispatch")]
     Submit {
         /// What is to be done (`-` reads it from stdin)
         prompt: String,

@@ -1,8 +1,12 @@
 //! Where the server is, who we are there and which project is current.
 //!
-//! The environment wins over the file. A stored token belongs to the server it
-//! was given by and is sent nowhere else: naming another server without naming
-//! its token is refused.
+//! What is stored belongs to a profile. The environment wins over a profile,
+//! and one named on the command line over the environment. A stored token
+//! belongs to the server it was given by and is sent nowhere else: naming
+//! another server without naming its token is refused.
+//!
+//! A file of the time before profiles is the profile `default`, which therefore
+//! lies at the file's top.
 //!
 //! The file is `$XDG_CONFIG_HOME/sam/config.json` (else `~/.config/sam/…`),
 //! readable by its owner alone, replaced as a whole.
@@ -10,6 +14,7 @@
 use crate::error::Failure;
 use crate::secret::Secret;
 use sam_domain::id::ProjectId;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,9 +25,28 @@ use url::Url;
 /// The server when nobody named one: the local product's usual address.
 pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:8787";
 
+/// The profile that is there when nobody chose one.
+pub(crate) const DEFAULT_PROFILE: &str = "default";
+/// Longest name of a profile, in bytes.
+const PROFILE_LIMIT: usize = 40;
+
 /// What the file holds.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Stored {
+struct Stored {
+    /// The profile [`DEFAULT_PROFILE`].
+    #[serde(flatten)]
+    default: Profile,
+    /// The profile that is used where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    profile: Option<String>,
+    /// The other profiles.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    profiles: BTreeMap<String, Profile>,
+}
+
+/// One server and what is remembered of it.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Profile {
     /// The server signed in to last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) url: Option<String>,
@@ -48,6 +72,8 @@ pub(crate) enum TokenSource {
 pub(crate) struct Settings {
     path: Option<PathBuf>,
     stored: Stored,
+    /// The profile in use.
+    profile: String,
     env_url: Option<String>,
     env_token: Option<Secret>,
 }
@@ -65,25 +91,120 @@ fn path_from_env() -> Option<PathBuf> {
 }
 
 impl Settings {
-    /// Reads the environment and, where there is one, the file.
-    pub(crate) fn load() -> Result<Self, Failure> {
+    /// Reads the environment and, where there is one, the file. A profile that is
+    /// named on the command line is meant as a whole: what the environment says
+    /// of server and token does not count then.
+    pub(crate) fn load(named: Option<&str>) -> Result<Self, Failure> {
         let path = path_from_env();
         let stored = path
             .as_deref()
             .map_or_else(|| Ok(Stored::default()), read)?;
+        let profile = named
+            .map(str::to_owned)
+            .or_else(|| env("SAM_PROFILE"))
+            .or_else(|| stored.profile.clone())
+            .unwrap_or_else(|| DEFAULT_PROFILE.to_owned());
+        check_profile(&profile)?;
+        let of_environment = |name| env(name).filter(|_| named.is_none());
         Ok(Self {
             path,
             stored,
-            env_url: env("SAM_API_URL"),
-            env_token: env("SAM_API_TOKEN").map(|token| Secret::new(&token)),
+            profile,
+            env_url: of_environment("SAM_API_URL"),
+            env_token: of_environment("SAM_API_TOKEN").map(|token| Secret::new(&token)),
         })
+    }
+
+    /// The profile in use.
+    pub(crate) fn profile(&self) -> &str {
+        &self.profile
+    }
+
+    /// The profiles that hold something, and the one in use, by name.
+    pub(crate) fn profiles(&self) -> Vec<&str> {
+        let mut names = vec![DEFAULT_PROFILE, &self.profile];
+        names.extend(self.stored.profiles.keys().map(String::as_str));
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The profile that is used where none is named.
+    pub(crate) fn usual_profile(&self) -> &str {
+        self.stored.profile.as_deref().unwrap_or(DEFAULT_PROFILE)
+    }
+
+    /// Chooses the profile that is used where none is named.
+    pub(crate) fn set_usual_profile(&mut self, name: &str) -> Result<(), Failure> {
+        check_profile(name)?;
+        self.stored.profile = (name != DEFAULT_PROFILE).then(|| name.to_owned());
+        self.save()
+    }
+
+    /// What is stored in the profile in use; nothing in one that was never written.
+    fn held(&self) -> Option<&Profile> {
+        if self.profile == DEFAULT_PROFILE {
+            return Some(&self.stored.default);
+        }
+        self.stored.profiles.get(&self.profile)
+    }
+
+    fn held_mut(&mut self) -> &mut Profile {
+        if self.profile == DEFAULT_PROFILE {
+            return &mut self.stored.default;
+        }
+        self.stored
+            .profiles
+            .entry(self.profile.clone())
+            .or_default()
+    }
+
+    /// The stored address, as it was given.
+    fn stored_url(&self) -> Option<&str> {
+        self.held()?.url.as_deref()
+    }
+
+    /// Where the address comes from, for people.
+    pub(crate) fn url_source(&self) -> &'static str {
+        if self.env_url.is_some() {
+            "SAM_API_URL"
+        } else if self.stored_url().is_some() {
+            "file"
+        } else {
+            "default"
+        }
+    }
+
+    /// Stores another address. The token that is stored belongs to the former
+    /// one and is forgotten; returns whether there was one.
+    pub(crate) fn set_url(&mut self, url: &Url) -> Result<bool, Failure> {
+        let held = self.held_mut();
+        let same = held.url.as_deref() == Some(url.as_str());
+        let forgotten = !same && held.token.take().is_some();
+        held.url = Some(url.as_str().to_owned());
+        self.save()?;
+        Ok(forgotten)
+    }
+
+    /// Forgets the current project on `url`.
+    pub(crate) fn forget_project(&mut self, url: &Url) -> Result<(), Failure> {
+        self.held_mut().projects.remove(url.as_str());
+        self.save()
+    }
+
+    /// Forgets the address, and the token that belongs to it.
+    pub(crate) fn forget_url(&mut self) -> Result<(), Failure> {
+        let held = self.held_mut();
+        held.url = None;
+        held.token = None;
+        self.save()
     }
 
     /// The server's address: `explicit`, else the environment's, the file's, the default.
     pub(crate) fn url(&self, explicit: Option<&str>) -> Result<Url, Failure> {
         let text = explicit
             .or(self.env_url.as_deref())
-            .or(self.stored.url.as_deref())
+            .or(self.stored_url())
             .unwrap_or(DEFAULT_URL);
         parse_url(text)
     }
@@ -93,7 +214,8 @@ impl Settings {
         if let Some(token) = &self.env_token {
             return Ok(Some((token.clone(), TokenSource::Environment)));
         }
-        let (Some(stored_url), Some(token)) = (&self.stored.url, &self.stored.token) else {
+        let held = self.held().map(|held| (&held.url, &held.token));
+        let Some((Some(stored_url), Some(token))) = held else {
             return Ok(None);
         };
         if parse_url(stored_url)? == *url {
@@ -113,7 +235,7 @@ impl Settings {
 
     /// The current project on `url`.
     pub(crate) fn project(&self, url: &Url) -> Option<&ProjectId> {
-        self.stored.projects.get(url.as_str())
+        self.held()?.projects.get(url.as_str())
     }
 
     /// The file's path, for people.
@@ -123,20 +245,21 @@ impl Settings {
 
     /// Remembers a sign-in.
     pub(crate) fn sign_in(&mut self, url: &Url, token: Secret) -> Result<(), Failure> {
-        self.stored.url = Some(url.as_str().to_owned());
-        self.stored.token = Some(token);
+        let held = self.held_mut();
+        held.url = Some(url.as_str().to_owned());
+        held.token = Some(token);
         self.save()
     }
 
     /// Forgets the stored token.
     pub(crate) fn sign_out(&mut self) -> Result<(), Failure> {
-        self.stored.token = None;
+        self.held_mut().token = None;
         self.save()
     }
 
     /// Remembers the current project on `url`.
     pub(crate) fn use_project(&mut self, url: &Url, project: &ProjectId) -> Result<(), Failure> {
-        self.stored
+        self.held_mut()
             .projects
             .insert(url.as_str().to_owned(), project.clone());
         self.save()
@@ -149,9 +272,21 @@ impl Settings {
                 "Set one of them, or use SAM_API_URL, SAM_API_TOKEN and SAM_PROJECT.",
             ));
         };
-        write(path, &self.stored)
+        write_private(path, &self.stored)
             .map_err(|error| Failure::local(&format!("Could not write {}", path.display()), &error))
     }
+}
+
+/// A profile's name also names files and services, so it is made of few characters.
+fn check_profile(name: &str) -> Result<(), Failure> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.is_empty() || name.len() > PROFILE_LIMIT || !name.chars().all(plain) {
+        return Err(Failure::usage(
+            format!("`{name}` cannot be a profile's name."),
+            format!("It has at most {PROFILE_LIMIT} small letters, digits and hyphens."),
+        ));
+    }
+    Ok(())
 }
 
 /// Parses a server's address: http or https, nothing but scheme, host, port and path.
@@ -189,9 +324,19 @@ pub(crate) fn is_private(url: &Url) -> bool {
 }
 
 fn read(path: &Path) -> Result<Stored, Failure> {
+    let stored = read_json(path, "Remove the file and sign in again.")?;
+    Ok(stored.unwrap_or_default())
+}
+
+/// Reads a file of ours; none when it is not there. `hint` says what to do with
+/// one that cannot be read.
+pub(crate) fn read_json<T: DeserializeOwned>(
+    path: &Path,
+    hint: &str,
+) -> Result<Option<T>, Failure> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Stored::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => {
             return Err(Failure::local(
                 &format!("Could not read {}", path.display()),
@@ -200,23 +345,25 @@ fn read(path: &Path) -> Result<Stored, Failure> {
         }
     };
     // The parser's message could quote the file; its place is enough.
-    serde_json::from_str(&text).map_err(|error| {
+    serde_json::from_str(&text).map(Some).map_err(|error| {
         Failure::usage(
             format!(
-                "{} is not a configuration of `sam` (line {}).",
+                "{} is not a file of `sam`'s (line {}).",
                 path.display(),
                 error.line()
             ),
-            "Remove the file and sign in again.",
+            hint,
         )
     })
 }
 
-fn write(path: &Path, stored: &Stored) -> io::Result<()> {
+/// Writes a file that its owner alone may read, as a whole, into a folder of the same kind.
+pub(crate) fn write_private<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
     let directory = path.parent().unwrap_or_else(|| Path::new("."));
     make_private_directory(directory)?;
-    let text = serde_json::to_string_pretty(stored).map_err(io::Error::other)?;
-    let temporary = directory.join(format!(".config.json.{}", std::process::id()));
+    let text = serde_json::to_string_pretty(value).map_err(io::Error::other)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = directory.join(format!(".{name}.{}", std::process::id()));
     // A leftover of a crash would keep its own mode; the file must be new.
     match fs::remove_file(&temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -255,10 +402,11 @@ fn make_private_directory(path: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn settings(stored: Stored) -> Settings {
+    fn settings(text: &str, profile: &str) -> Settings {
         Settings {
             path: None,
-            stored,
+            stored: serde_json::from_str(text).unwrap(),
+            profile: profile.to_owned(),
             env_url: None,
             env_token: None,
         }
@@ -283,11 +431,8 @@ mod tests {
 
     #[test]
     fn a_stored_token_goes_only_to_its_server() {
-        let settings = settings(Stored {
-            url: Some("http://127.0.0.1:8787/".to_owned()),
-            token: Some(Secret::new("t")),
-            ..Stored::default()
-        });
+        let text = r#"{"url":"http://127.0.0.1:8787/","token":"t"}"#;
+        let settings = settings(text, DEFAULT_PROFILE);
         let own = parse_url("http://127.0.0.1:8787").unwrap();
         assert!(settings.token(&own).unwrap().is_some());
         let other = parse_url("http://127.0.0.1:9999").unwrap();
@@ -295,6 +440,45 @@ mod tests {
             settings.token(&other),
             Err(Failure::NotSignedIn { .. })
         ));
+    }
+
+    #[test]
+    fn a_profile_knows_nothing_of_the_others() {
+        let text = r#"{"url":"http://a/","token":"a","profile":"work",
+            "profiles":{"work":{"url":"http://b/","token":"b"}}}"#;
+        for (profile, url, token) in [
+            (DEFAULT_PROFILE, "http://a/", Some("a")),
+            ("work", "http://b/", Some("b")),
+            ("new", "http://127.0.0.1:8787/", None),
+        ] {
+            let settings = settings(text, profile);
+            let at = settings.url(None).unwrap();
+            assert_eq!(at.as_str(), url);
+            let held = settings.token(&at).unwrap();
+            assert_eq!(
+                held.as_ref().map(|(token, _)| token.expose()),
+                token,
+                "{profile}"
+            );
+        }
+        let listed = settings(text, "new");
+        assert_eq!(listed.profiles(), ["default", "new", "work"]);
+        assert_eq!(listed.usual_profile(), "work");
+    }
+
+    #[test]
+    fn a_profiles_name_is_plain() {
+        for (name, fits) in [
+            ("work", true),
+            ("team-2", true),
+            ("", false),
+            ("Work", false),
+            ("../x", false),
+            ("a b", false),
+            (&"x".repeat(41), false),
+        ] {
+            assert_eq!(check_profile(name).is_ok(), fits, "{name}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What every command needs: settings, the server, the way to print.
 
 use crate::api::Api;
+use crate::args::Args;
 use crate::config::{Settings, TokenSource};
 use crate::error::Failure;
 use crate::output::Output;
@@ -13,14 +14,17 @@ pub(crate) struct Context {
     pub(crate) settings: Settings,
     /// How to print.
     pub(crate) out: Output,
+    /// The project, where the command itself names none.
+    pub(crate) project: Option<String>,
 }
 
 impl Context {
     /// Reads the settings and looks at the terminal.
-    pub(crate) fn new(json: bool) -> Result<Self, Failure> {
+    pub(crate) fn new(args: &Args) -> Result<Self, Failure> {
         Ok(Self {
-            settings: Settings::load()?,
-            out: Output::detect(json),
+            settings: Settings::load(args.profile.as_deref())?,
+            out: Output::detect(args.json),
+            project: args.project.clone(),
         })
     }
 

@@ -90,6 +90,9 @@ pub(crate) enum Failure {
     /// The command does not exist yet.
     #[error("{what} is not built yet.")]
     NotBuilt { what: String, hint: Option<String> },
+    /// This machine lacks something that the command needs.
+    #[error("{message}")]
+    NotReady { message: String, hint: String },
     /// Something on this machine: a file, the terminal.
     #[error("{what}: {source}")]
     Local { what: String, source: io::Error },
@@ -101,6 +104,14 @@ impl Failure {
         Self::Usage {
             message: message.into(),
             hint: Some(hint.into()),
+        }
+    }
+
+    /// This machine lacks something.
+    pub(crate) fn not_ready(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::NotReady {
+            message: message.into(),
+            hint: hint.into(),
         }
     }
 
@@ -130,7 +141,7 @@ impl Failure {
             | Self::NotFound { hint, .. }
             | Self::Unreachable { hint, .. }
             | Self::NotBuilt { hint, .. } => hint.as_deref(),
-            Self::NotSignedIn { hint, .. } => Some(hint),
+            Self::NotSignedIn { hint, .. } | Self::NotReady { hint, .. } => Some(hint),
             Self::Api(error) => error.hint.as_deref().or_else(|| default_hint(error.status)),
             Self::Local { .. } => None,
         }
@@ -145,6 +156,7 @@ impl Failure {
             Self::Api(error) => &error.code,
             Self::Unreachable { .. } => "unreachable",
             Self::NotBuilt { .. } => "not_built",
+            Self::NotReady { .. } => "not_ready",
             Self::Local { .. } => "local",
         }
     }
@@ -165,7 +177,7 @@ impl Failure {
             Self::Unreachable { .. } => Exit::Unreachable,
             Self::NotBuilt { .. } => Exit::NotBuilt,
             Self::Local { .. } if self.is_broken_pipe() => Exit::BrokenPipe,
-            Self::Local { .. } => Exit::Failed,
+            Self::Local { .. } | Self::NotReady { .. } => Exit::Failed,
         }
     }
 

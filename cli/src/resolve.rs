@@ -5,14 +5,18 @@ use crate::context::Context;
 use crate::error::Failure;
 use sam_domain::access::route::RouteId;
 use sam_domain::access::wire::{ProjectList, ProjectView};
-use sam_domain::conversation::wire::TaskList;
-use sam_domain::id::{Id, ProjectId, TaskId};
+use sam_domain::conversation::wire::{SessionList, SessionView, TaskList};
+use sam_domain::id::{Id, ProjectId, SessionId, TaskId};
 use sam_domain::task::TaskView;
 
 /// Fewest characters of an id that may stand for it.
 const SHORTEST: usize = 4;
 /// Pages of tasks that are searched for a short id.
 const PAGES: usize = 10;
+/// Conversations of one page.
+const SESSION_PAGE: usize = 100;
+/// Conversations that are searched for a short id.
+const SESSIONS_SEARCHED: u32 = 1_000;
 
 /// The project a command is about: the named one, else the current one, else
 /// the only one there is.
@@ -21,6 +25,7 @@ pub(crate) async fn project(
     api: &Api,
     named: Option<&str>,
 ) -> Result<ProjectView, Failure> {
+    let named = named.or(context.project.as_deref());
     if let Some(id) = named.and_then(|name| name.parse::<ProjectId>().ok()) {
         return api
             .json(Call::new(RouteId::GetProject, &[id.as_str()]))
@@ -176,6 +181,116 @@ pub(crate) async fn tasks(
         call = call.query("limit", limit.to_string());
     }
     api.json(call).await
+}
+
+/// A project's newest tasks, up to a number of them.
+pub(crate) async fn newest_tasks(
+    api: &Api,
+    project: &ProjectId,
+    limit: usize,
+) -> Result<TaskList, Failure> {
+    let mut page = tasks(api, project, None, Some(limit)).await?;
+    while page.tasks.len() < limit
+        && let Some(before) = page.next.take()
+    {
+        let left = limit - page.tasks.len();
+        let more = tasks(api, project, Some(&before), Some(left)).await?;
+        if more.tasks.is_empty() {
+            break;
+        }
+        page.tasks.extend(more.tasks);
+        page.next = more.next;
+    }
+    page.tasks.truncate(limit);
+    Ok(page)
+}
+
+/// A project's newest conversations, up to a number of them.
+pub(crate) async fn sessions(
+    api: &Api,
+    project: &ProjectId,
+    limit: u32,
+) -> Result<SessionList, Failure> {
+    let segments = [project.as_str()];
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut list = SessionList {
+        sessions: Vec::new(),
+        next: None,
+    };
+    loop {
+        let left = limit - list.sessions.len();
+        let mut call = Call::new(RouteId::ListSessions, &segments)
+            .query("limit", left.min(SESSION_PAGE).to_string());
+        if let Some(before) = &list.next {
+            call = call.query("before", before.as_str());
+        }
+        let page: SessionList = api.json(call).await?;
+        let is_last = page.sessions.is_empty() || page.next.is_none();
+        list.sessions.extend(page.sessions);
+        list.next = page.next;
+        if is_last || list.sessions.len() >= limit {
+            list.sessions.truncate(limit);
+            return Ok(list);
+        }
+    }
+}
+
+/// A conversation by its id, an end of it, its title, or a task's id.
+pub(crate) async fn session(
+    context: &Context,
+    api: &Api,
+    given: &str,
+    within: Option<&str>,
+) -> Result<SessionView, Failure> {
+    let whole = if given.starts_with(TaskId::PREFIX) {
+        let task = task(context, api, given, within).await?;
+        Some((task.project, task.session))
+    } else {
+        match given.parse::<SessionId>() {
+            Ok(id) => Some((project(context, api, within).await?.id, id)),
+            Err(_) => None,
+        }
+    };
+    if let Some((project, id)) = whole {
+        let segments = [project.as_str(), id.as_str()];
+        return api.json(Call::new(RouteId::GetSession, &segments)).await;
+    }
+    let project = project(context, api, within).await?;
+    let list = sessions(api, &project.id, SESSIONS_SEARCHED).await?;
+    named(given, "conversation", list.sessions, |session| {
+        (&session.title, &session.id)
+    })
+    .map_err(|failure| match failure {
+        Failure::NotFound { message, .. } => Failure::NotFound {
+            message: format!(
+                "{message} It was looked for in the project {}.",
+                project.name
+            ),
+            hint: Some("See `sam chat list`; name another project with --project.".to_owned()),
+        },
+        other => other,
+    })
+}
+
+/// The named conversation, else the project's newest.
+pub(crate) async fn session_or_newest(
+    context: &Context,
+    api: &Api,
+    given: Option<&str>,
+    within: Option<&str>,
+) -> Result<SessionView, Failure> {
+    if let Some(given) = given {
+        return session(context, api, given, within).await;
+    }
+    let project = project(context, api, within).await?;
+    let list = sessions(api, &project.id, 1).await?;
+    list.sessions
+        .into_iter()
+        .next()
+        .ok_or_else(|| Failure::NotFound {
+            message: format!("The project {} has no conversation yet.", project.name),
+            hint: Some("Begin one: sam chat \"what you want to say\"".to_owned()),
+        })
 }
 
 /// An id's characters without its prefix.

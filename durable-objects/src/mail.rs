@@ -212,6 +212,11 @@ impl Host {
                 let (index, row) = (NodeIndex(&database), indexed_node(node));
                 self.probe.outside(Outside::Database, index.put(&row)).await
             }
+            Message::NodeLeft(node) => {
+                let index = NodeIndex(&database);
+                let removed = self.probe.outside(Outside::Database, index.remove(node));
+                removed.await.map(|()| true)
+            }
             _ => return Ok(Receipt::Misaddressed),
         };
         written.map(|_| Receipt::Taken).map_err(|error| {

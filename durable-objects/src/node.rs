@@ -349,6 +349,14 @@ impl Lifecycle {
                 self.close_all("revoked");
                 Ok(view)
             }
+            NodeCall::Leave { force } => {
+                if !force && self.stored()?.state.live_workspaces() > 0 {
+                    return Err(busy().into());
+                }
+                let view = self.change(NodeLocal::Leave)?;
+                self.close_all("revoked");
+                Ok(view)
+            }
             NodeCall::Authenticate { token_hmac } => {
                 let actor = self.stored()?;
                 authenticate(&actor, &token_hmac)?;
@@ -510,6 +518,11 @@ impl Lifecycle {
             worker::console_error!("link at {}: {error}", clock::now().0);
         }
     }
+}
+
+fn busy() -> ApiError {
+    ApiError::new(409, "node_busy", "Work is under way on this machine.")
+        .hint("Let it end or cancel its tasks; by force they begin anew on another machine.")
 }
 
 fn unauthorised() -> ApiError {

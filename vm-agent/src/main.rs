@@ -99,6 +99,21 @@ enum Subcommands {
         #[arg(long, default_value_t = 8192, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
         max_repository_mib: u64,
     },
+    /// Join a control plane and end; `run` then works for it. Prints the node's id.
+    Join {
+        /// The control plane's URL.
+        #[arg(long, env = "SAM_URL")]
+        url: String,
+        /// Where identity, queues and workspaces are kept.
+        #[arg(long, env = "SAM_STATE_DIR")]
+        state_dir: PathBuf,
+        /// Joins this machine.
+        #[arg(long, env = "SAM_JOIN_TOKEN", hide_env_values = true)]
+        join_token: String,
+        /// The machine's name for people; the host's name by default.
+        #[arg(long)]
+        name: Option<String>,
+    },
     /// Drive coding agents through what SAM needs of them, against the scripted gateway.
     Conformance {
         /// The address of `sam-sims gateway`.
@@ -168,6 +183,17 @@ fn main() -> ExitCode {
                 permission_wait: Duration::from_secs(permission_wait),
             },
         })),
+        Subcommands::Join {
+            url,
+            state_dir,
+            join_token,
+            name,
+        } => start(run::join_only(
+            url,
+            state_dir,
+            Secret::new(join_token),
+            name,
+        )),
         Subcommands::Conformance {
             gateway,
             state_dir,

@@ -16,6 +16,7 @@ use sam_domain::id::WorkspaceId;
 use sam_domain::link::agent_end::Identity;
 use sam_domain::link::frame::Command;
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -174,6 +175,25 @@ pub(crate) async fn run(options: Options) -> Result<(), RunError> {
     ended
 }
 
+/// Joins and says as who, as one line of JSON. A machine that has joined stays who it is.
+pub(crate) async fn join_only(
+    url: String,
+    state_dir: PathBuf,
+    token: Secret,
+    name: Option<String>,
+) -> Result<(), RunError> {
+    let store = Store::open(&state_dir)?;
+    let api = Api::new(&url).ok_or(RunError::Url(url))?;
+    let membership = match store.membership()? {
+        Some(membership) => membership,
+        None => join(name, &store, &api, &token).await?,
+    };
+    let mut said = serde_json::json!({ "node": membership.node }).to_string();
+    said.push('\n');
+    std::io::stdout().write_all(said.as_bytes())?;
+    Ok(())
+}
+
 /// Who this node is: from the disk, else by joining.
 async fn membership(options: &Options, store: &Store, api: &Api) -> Result<Membership, RunError> {
     if let Some(membership) = store.membership()? {
@@ -182,18 +202,18 @@ async fn membership(options: &Options, store: &Store, api: &Api) -> Result<Membe
     let Some(token) = &options.join_token else {
         return Err(RunError::NotJoined);
     };
-    join(options, store, api, token).await
+    join(options.name.clone(), store, api, token).await
 }
 
 async fn join(
-    options: &Options,
+    name: Option<String>,
     store: &Store,
     api: &Api,
     token: &Secret,
 ) -> Result<Membership, RunError> {
     let join = JoinNode {
         store_id: store.store_id().to_owned(),
-        name: options.name.clone().unwrap_or_else(facts::hostname),
+        name: name.unwrap_or_else(facts::hostname),
     };
     match api.join_until_answered(token, &join).await {
         Ok(joined) => {
@@ -232,7 +252,7 @@ async fn hold_link(
                     )));
                 };
                 warning!("the node's token is not accepted; joining again");
-                let membership = join(options, store, api, token).await?;
+                let membership = join(options.name.clone(), store, api, token).await?;
                 *node.write().unwrap_or_else(PoisonError::into_inner) = NodeIdentity {
                     node: membership.node,
                     token: membership.token,

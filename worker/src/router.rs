@@ -248,6 +248,7 @@ dispatch! {
     RowBody => Member, bodies::get;
     ListNodes => User, nodes::list;
     GetNode => User, nodes::get;
+    RemoveNode => User, nodes::remove;
     ShareNode => User, nodes::share;
     UnshareNode => User, nodes::unshare;
     CreateJoinToken => User, nodes::create_join_token;

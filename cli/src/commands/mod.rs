@@ -5,6 +5,8 @@ mod answer;
 mod auth;
 mod auth_sessions;
 mod budget;
+mod chat;
+mod config;
 mod credential;
 mod device;
 mod members;
@@ -12,9 +14,11 @@ mod models;
 mod node;
 mod people;
 mod project;
+mod runner;
 mod task;
 mod token;
 mod usage;
+mod workspace;
 
 pub(crate) use auth::model_line;
 pub(crate) use task::{shape, state_word};
@@ -27,7 +31,7 @@ use std::io::Read;
 
 /// Runs a parsed command line.
 pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
-    let mut context = Context::new(args.json)?;
+    let mut context = Context::new(&args)?;
     match args.command {
         Command::Auth(command) => auth::run(&mut context, command).await,
         Command::Project(command) => project::run(&mut context, command).await,
@@ -39,10 +43,10 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         Command::Agent(command) => models::agent(&context, command).await,
         Command::Credential(command) => credential::run(&context, command).await,
         Command::Admin(command) => models::admin(&context, command).await,
-        Command::Runner(_) => Err(planned(
-            "`sam runner`",
-            Some("Start the agent by hand: `sam-vm-agent run --url URL --join-token TOKEN`."),
-        )),
+        Command::Chat(command) => chat::run(&context, command).await,
+        Command::Workspace(command) => workspace::run(&context, command).await,
+        Command::Runner(command) => runner::run(&context, command).await,
+        Command::Config(command) => config::run(&mut context, command).await,
         Command::Usage(asked) => usage::run(&context, asked).await,
         Command::Budget(command) => budget::run(&context, command).await,
         Command::Acp(_) => Err(planned("`sam acp`", None)),

@@ -66,7 +66,7 @@ pub(super) async fn run(context: &Context, command: Task) -> Result<Exit, Failur
 }
 
 /// A prompt's words: the argument, or stdin where that is `-`.
-fn words(prompt: String) -> Result<String, Failure> {
+pub(super) fn words(prompt: String) -> Result<String, Failure> {
     let prompt = if prompt == "-" {
         stdin()?.trim_end().to_owned()
     } else {
@@ -121,6 +121,7 @@ async fn submit(
             project: project.id,
             session: submitted.session,
             from: None,
+            chat: false,
         };
         return follow::run(context, &api, target).await;
     }
@@ -184,6 +185,7 @@ async fn prompt_task(
             project: task.project,
             session: task.session,
             from: Some(accepted.row),
+            chat: false,
         };
         return follow::run(context, &api, target).await;
     }
@@ -236,11 +238,20 @@ async fn act(context: &Context, which: &OneTask, route: RouteId) -> Result<Exit,
 async fn diff(context: &Context, which: &SomeTask) -> Result<Exit, Failure> {
     let api = context.api()?;
     let task = newest(context, &api, which).await?;
-    let segments = [task.id.as_str()];
+    print_diff(context, &api, &task.id).await
+}
+
+/// Prints a task's diff: in colour for people, as it is for `git apply`.
+pub(super) async fn print_diff(
+    context: &Context,
+    api: &Api,
+    task: &TaskId,
+) -> Result<Exit, Failure> {
+    let segments = [task.as_str()];
     let diff = api.text(Call::new(RouteId::TaskDiff, &segments)).await?;
     let out = &context.out;
     if out.json {
-        out.value(&serde_json::json!({ "task": task.id, "diff": diff }))?;
+        out.value(&serde_json::json!({ "task": task, "diff": diff }))?;
     } else if out.columns.is_none() {
         // For `git apply`: not a byte more or less.
         out.raw(&diff)?;
@@ -276,19 +287,7 @@ pub(crate) fn state_word(state: TaskState) -> String {
 async fn list(context: &Context, within: &InProject, limit: usize) -> Result<Exit, Failure> {
     let api = context.api()?;
     let project = resolve::project(context, &api, within.project.as_deref()).await?;
-    let mut page = resolve::tasks(&api, &project.id, None, Some(limit)).await?;
-    while page.tasks.len() < limit
-        && let Some(before) = page.next.take()
-    {
-        let left = limit - page.tasks.len();
-        let more = resolve::tasks(&api, &project.id, Some(&before), Some(left)).await?;
-        if more.tasks.is_empty() {
-            break;
-        }
-        page.tasks.extend(more.tasks);
-        page.next = more.next;
-    }
-    page.tasks.truncate(limit);
+    let page = resolve::newest_tasks(&api, &project.id, limit).await?;
     let out = &context.out;
     if out.json {
         out.value(&page)?;

@@ -27,12 +27,13 @@ pub(crate) use render::{failure_lines, result_facts, step_line, usage_line};
 use crate::api::{Api, Call, FeedError, FeedSocket};
 use crate::context::Context;
 use crate::error::{Exit, Failure};
-use crate::output::time;
+use crate::output::{Output, time};
 use events::Events;
 use outcome::Outcome;
 use sam_domain::access::route::RouteId;
 use sam_domain::access::wire::SetupStatus;
 use sam_domain::budget::call::UsageSummary;
+use sam_domain::conversation::row::Row;
 use sam_domain::id::{Id, ProjectId, RowId, SessionId, TaskId};
 use sam_domain::task::TaskView;
 use screen::Screen;
@@ -67,6 +68,8 @@ pub(crate) struct Target {
     pub(crate) session: SessionId,
     /// The row to show from; the task's beginning when absent.
     pub(crate) from: Option<RowId>,
+    /// Whether it is talk: then an answer is what was waited for.
+    pub(crate) chat: bool,
 }
 
 impl Target {
@@ -77,8 +80,14 @@ impl Target {
             project: task.project.clone(),
             session: task.session.clone(),
             from: None,
+            chat: false,
         }
     }
+}
+
+/// Rows that were read, as the lines that following would have left.
+pub(crate) fn as_lines(out: &Output, rows: &[Row]) -> Vec<String> {
+    Transcript::of_rows(out.style, out.columns, rows)
 }
 
 /// The model calls of a task; none where they cannot be had.
@@ -108,7 +117,11 @@ pub(crate) async fn run(context: &Context, api: &Api, target: Target) -> Result<
         End::Over(outcome) => {
             let usage = usage(api, &task).await;
             follower.finish(outcome, usage)?;
-            Ok(outcome.exit())
+            Ok(if follower.view.is_answered(outcome) {
+                Exit::Ok
+            } else {
+                outcome.exit()
+            })
         }
         End::Left => {
             follower.leave();
@@ -317,7 +330,10 @@ impl Follower<'_> {
                 let mut lines = transcript.commit(&self.view, true);
                 lines.extend(transcript.ending(&self.view, outcome, usage.as_ref()));
                 screen.draw(&lines, &[])?;
-                if outcome == Outcome::AwaitingInput {
+                if self.view.is_answered(outcome) {
+                    let session = self.view.target().session.short();
+                    crate::output::note(&format!("Go on: sam chat send {session} \"…\" --follow"));
+                } else if outcome == Outcome::AwaitingInput {
                     let task = self.view.target().task.short();
                     crate::output::note(&format!(
                         "It is your turn.\n  answer:     sam task prompt {task} \"…\" --follow\n  \

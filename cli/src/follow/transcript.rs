@@ -88,6 +88,19 @@ impl Transcript {
         }
     }
 
+    /// The lines of rows that were read, none of which moves any more here.
+    pub(super) fn of_rows(style: Style, columns: Option<usize>, rows: &[Row]) -> Vec<String> {
+        let mut transcript = Self::new(style, None);
+        transcript.resize(columns);
+        // What stands above them is a heading.
+        transcript.last = Some(Block::Facts);
+        let (now, mut out) = (time::now(), Vec::new());
+        for row in rows {
+            transcript.print_row(row, false, now, &mut out);
+        }
+        out
+    }
+
     /// Takes the terminal's width into account; none where there is no terminal.
     pub(super) const fn resize(&mut self, columns: Option<usize>) {
         self.columns = columns;

@@ -18,6 +18,7 @@ fn mint<I: Id>(n: u64) -> I {
 
 fn target() -> Target {
     Target {
+        chat: false,
         task: mint::<TaskId>(1),
         project: mint::<ProjectId>(1),
         session: mint::<SessionId>(1),

@@ -4,8 +4,8 @@ use super::Target;
 use super::outcome::Outcome;
 use crate::error::Failure;
 use sam_domain::conversation::reducer::{Conversation, ProjectState};
-use sam_domain::conversation::row::{Author, Row};
-use sam_domain::conversation::wire::SessionView;
+use sam_domain::conversation::row::{Author, PermissionState, Row, RowBody};
+use sam_domain::conversation::wire::{PromptState, SessionView};
 use sam_domain::feed::{ClientFrame, Scope, ServerFrame};
 use sam_domain::task::TaskView;
 
@@ -100,6 +100,20 @@ impl View {
             });
         };
         Ok(Outcome::of(task, self.session()))
+    }
+
+    /// Whether this is talk and the person has been answered: the last words are
+    /// done with, and the agent asks for nothing.
+    pub(super) fn is_answered(&self, outcome: Outcome) -> bool {
+        let finished = self.session().is_some_and(|session| {
+            let last = session.prompts.last();
+            last.is_some_and(|prompt| prompt.state == PromptState::Finished)
+        });
+        let asks = |row: &&Row| matches!(&row.body, RowBody::Permission(body) if body.state == PermissionState::Open);
+        self.target.chat
+            && outcome == Outcome::AwaitingInput
+            && finished
+            && !self.rows().iter().any(asks)
     }
 
     /// The rows to show, in order: those of the followed task. A session can

@@ -125,6 +125,12 @@ pub const fn expectation(id: RouteId) -> Expectation {
         RouteId::SendPrompt => takes(r#"{"text":"hello"}"#, &[400]),
         RouteId::AnswerPermission => takes(r#"{"option":"allow"}"#, &[404]),
         RouteId::EditPrompt => takes(r#"{"text":"hello"}"#, &[404]),
+        // Work is under way on the caller's node.
+        RouteId::RemoveNode => Expectation {
+            body: "",
+            statuses: &[409],
+            code: Some("node_busy"),
+        },
         // The caller owns the node and is a member of the project.
         RouteId::ShareNode | RouteId::UnshareNode => answers(&[200]),
         RouteId::Feed | RouteId::NodeLink | RouteId::LiveSocket => answers(NOT_A_SOCKET),

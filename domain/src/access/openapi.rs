@@ -274,7 +274,7 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
         RouteId::AnswerPermission => json::<AnswerAccepted>(g)
             .under_way()
             .taking(body::<AnswerPermission>(g)),
-        RouteId::RemovePrompt | RouteId::CancelTurn => json::<Done>(g),
+        RouteId::RemovePrompt | RouteId::CancelTurn | RouteId::RemoveNode => json::<Done>(g),
         RouteId::ListNodes => json::<NodeList>(g),
         RouteId::GetNode | RouteId::ShareNode | RouteId::UnshareNode => json::<NodeView>(g),
         RouteId::CreateJoinToken => json::<JoinToken>(g).created(),

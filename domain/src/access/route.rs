@@ -143,6 +143,7 @@ routes! {
     RowBody Get "/api/projects/{project}/sessions/{session}/bodies/{sha256}" User(Viewer) "A body that a row names";
     ListNodes Get "/api/nodes" User "One's machines";
     GetNode Get "/api/nodes/{node}" User "One machine";
+    RemoveNode Delete "/api/nodes/{node}" User "Take out one's machine that has no work, or with `force=true` any";
     ShareNode Put "/api/nodes/{node}/shares/{project}" User "Let one's machine take a project's tasks beside one's own";
     UnshareNode Delete "/api/nodes/{node}/shares/{project}" User "Let one's machine take a project's tasks no more";
     CreateJoinToken Post "/api/nodes/join-tokens" User "Mint a token that joins one machine";

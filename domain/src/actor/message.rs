@@ -268,6 +268,8 @@ pub enum Message {
     NodeChanged(Box<NodeView>),
     /// Node → index: the machine as it is now.
     NodeIndexed(Box<NodeView>),
+    /// Node → pool and index: the machine was taken out for good.
+    NodeLeft(NodeId),
     /// Task → index: the task as it is now.
     TaskIndexed(Box<TaskView>),
 }
@@ -304,6 +306,7 @@ impl Message {
             Self::NodeBack => "node_back",
             Self::NodeChanged(_) => "node_changed",
             Self::NodeIndexed(_) => "node_indexed",
+            Self::NodeLeft(_) => "node_left",
             Self::TaskIndexed(_) => "task_indexed",
         }
     }

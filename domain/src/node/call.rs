@@ -38,6 +38,12 @@ pub enum NodeCall {
     /// Its owner is gone: its token is worth nothing any more.
     /// Reply: [`NodeView`](super::wire::NodeView).
     Revoke,
+    /// Its owner takes it out for good; 409 `node_busy` where work is on it.
+    /// Reply: [`NodeView`](super::wire::NodeView).
+    Leave {
+        /// Whether work that is on it counts as lost instead.
+        force: bool,
+    },
     /// Whether this is the node's token. Reply: [`NodeView`](super::wire::NodeView),
     /// or 401.
     Authenticate {

@@ -35,6 +35,9 @@ pub struct Node {
     /// Its owner may not use the installation for now: it gets no link and no tokens.
     #[serde(default)]
     pub suspended: bool,
+    /// Its owner took it out for good.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left: bool,
     /// What is placed on it.
     pub workspaces: BTreeMap<WorkspaceId, Placement>,
     /// What was on disks that are behind it no more, newest last. Such a disk

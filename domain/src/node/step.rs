@@ -16,6 +16,8 @@
 //!   is refused for good. When both have the same disk, what either of them did
 //!   is not known: every workspace counts as lost. The node is contested until its rival has been silent
 //!   for a while or a person joins it anew; nothing new is placed on it.
+//! - A node that was taken out stays out: it is nobody's place any more, its pool and the index are
+//!   told once, and whoever still asks for a workspace on it hears that it is lost.
 //! - `ready` speaks of the link's lease, not of any single ping: a socket that
 //!   closes begins the lease, it does not end it.
 
@@ -67,6 +69,8 @@ pub enum NodeLocal {
     },
     /// Its token is worth nothing any more.
     Revoke,
+    /// Its owner took it out for good; what is on it counts as lost.
+    Leave,
     /// A frame came in.
     Frame {
         /// On which connection; numbers are given by the shell and grow.
@@ -105,6 +109,7 @@ impl Named for NodeLocal {
             Self::Share { .. } => "share",
             Self::Suspend { .. } => "suspend",
             Self::Revoke => "revoke",
+            Self::Leave => "leave",
             Self::Lease { .. } => "lease",
             Self::Seen { .. } => "seen",
         }
@@ -142,7 +147,7 @@ impl Machine for NodeMachine {
             (node.state, named)
         };
         let before = (pool_view(state), state.live_workspaces());
-        let indexed = index_row(state);
+        let (indexed, had_left) = (index_row(state), state.left);
         let mut step = Step {
             node: state,
             turn,
@@ -152,7 +157,15 @@ impl Machine for NodeMachine {
         step.take(input);
         let (mut send, output) = (step.send, step.output);
         let pool_sees = before.0 != pool_view(state) || state.rev == 0;
-        if state.joined.is_some() && (pool_sees || before.1 != state.live_workspaces()) {
+        if state.left {
+            if let Some(joined) = state.joined.as_ref().filter(|_| !had_left) {
+                state.rev += 1;
+                let pool = Address::Pool(joined.owner.clone());
+                for to in [pool, Address::Index] {
+                    send.push((to, Message::NodeLeft(joined.id.clone())));
+                }
+            }
+        } else if state.joined.is_some() && (pool_sees || before.1 != state.live_workspaces()) {
             state.rev += 1;
             if let Some(view) = state.view() {
                 let view = Box::new(view);
@@ -198,7 +211,7 @@ impl Step<'_> {
                     .joined
                     .as_ref()
                     .is_none_or(|joined| joined.id == node && joined.owner == owner);
-                if same {
+                if same && !self.node.left {
                     self.node.joined = Some(JoinedNode {
                         id: node,
                         owner,
@@ -234,6 +247,14 @@ impl Step<'_> {
                     joined.token_hmac = String::new();
                 }
                 self.turn_away("revoked");
+            }
+            Input::Local(NodeLocal::Leave) => {
+                if let Some(joined) = self.node.joined.as_mut() {
+                    joined.token_hmac = String::new();
+                }
+                self.turn_away("revoked");
+                self.lose_everything();
+                self.node.left = true;
             }
             Input::Local(NodeLocal::Frame { connection, frame }) => self.frame(connection, frame),
             Input::Local(NodeLocal::Closed { connection }) => {
@@ -279,6 +300,12 @@ impl Step<'_> {
             self.node.last_seen = self.turn.now;
         }
         match message {
+            Message::CommandRequested {
+                workspace, attempt, ..
+            } if self.node.left => {
+                let lost = Message::WorkspaceLost { workspace, attempt };
+                self.send.push((Address::Task(task), lost));
+            }
             Message::CommandRequested {
                 command,
                 workspace,

@@ -52,6 +52,13 @@ impl Machine for PoolMachine {
             } => {
                 pool.node_changed(&node, &view, &mut send);
             }
+            Input::Message {
+                from: Address::Node(node),
+                message: Message::NodeLeft(_),
+            } => {
+                pool.nodes.remove(&node);
+                pool.serve(&mut send);
+            }
             Input::Message { .. } | Input::DeadlinePassed => {}
             Input::Local(never) => match never {},
         }

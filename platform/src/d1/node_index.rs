@@ -62,6 +62,18 @@ impl NodeIndex<'_> {
         Ok(changed > 0)
     }
 
+    /// Forgets a node that was taken out, with what led to it: its shares and its join token.
+    pub async fn remove(&self, node: &NodeId) -> Result<(), D1Error> {
+        for statement in [
+            "DELETE FROM node_shares WHERE node_id = ?1",
+            "DELETE FROM join_tokens WHERE node_id = ?1",
+            "DELETE FROM node_index WHERE id = ?1",
+        ] {
+            self.0.run(statement, params![node]).await?;
+        }
+        Ok(())
+    }
+
     /// Whose machine a node is.
     pub async fn owner(&self, node: &NodeId) -> Result<Option<UserId>, D1Error> {
         let row: Option<Owner> = self

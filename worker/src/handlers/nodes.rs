@@ -8,6 +8,7 @@ use sam_domain::access::wire::{
     WorkspaceTokensRequest,
 };
 use sam_domain::collect;
+use sam_domain::conversation::call::Done;
 use sam_domain::error::ApiError;
 use sam_domain::id::{Id as _, NodeId, ProjectId};
 use sam_domain::node::call::NodeCall;
@@ -67,6 +68,20 @@ async fn own_node(call: &Call, user: &User) -> Result<NodeId, Failed> {
         return Err(ApiError::not_found("node").into());
     }
     Ok(node)
+}
+
+/// Takes a machine out for good. Its own object decides; it tells the pool and the index, and the
+/// index is written here as well, so that the next list is without it.
+pub(crate) async fn remove(call: &Call, user: User) -> Answer {
+    let node = own_node(call, &user).await?;
+    let ask = NodeCall::Leave {
+        force: call.query("force")?.unwrap_or(false),
+    };
+    let _: NodeView = objects::node(call, &node, &ask).await?;
+    let database = call.database()?;
+    NodeIndex(&database).remove(&node).await?;
+    audit::record(call, &database, user.id(), "node_removed", node.as_str()).await?;
+    Ok(http::json(200, &Done {}))
 }
 
 pub(crate) async fn share(call: &Call, user: User) -> Answer {

@@ -131,6 +131,19 @@ impl Step<'_> {
         }
     }
 
+    /// The machine does not come back: what was on it, or was to be, is lost.
+    pub(super) fn lose_everything(&mut self) {
+        self.node.commands.clear();
+        self.node.left_behind.clear();
+        for (workspace, placement) in std::mem::take(&mut self.node.workspaces) {
+            if placement.is_live() {
+                let attempt = placement.attempt;
+                let message = Message::WorkspaceLost { workspace, attempt };
+                self.send.push((Address::Task(placement.task), message));
+            }
+        }
+    }
+
     /// Another disk is behind the node: what was on the old one is gone. What
     /// was never sent was not on it.
     fn disk_lost(&mut self) {
