@@ -343,7 +343,7 @@ proptest! {
     }
 
     #[test]
-    fn a_node_keeps_its_word(inputs in proptest::collection::vec((0u8..8, 0u64..12), 0..120)) {
+    fn a_node_keeps_its_word(inputs in proptest::collection::vec((0u8..9, 0u64..12), 0..120)) {
         let mut state = Node::default();
         let mut now = Timestamp(10);
         let mut taken = std::collections::BTreeMap::<String, u64>::new();
@@ -366,7 +366,9 @@ proptest! {
                     project: project(), session: session(), user: user(), attempt: 1, within: Millis::seconds(60),
                     action: sam_domain::link::frame::Action::StopAgent,
                 } },
-                _ => Input::Message { from: Address::Task(task(n)), message: Message::Fenced { below: 2 } },
+                7 => Input::Message { from: Address::Task(task(n)), message: Message::Fenced { below: 2 } },
+                _ if n == 0 => Input::Local(NodeLocal::Leave),
+                _ => continue,
             };
             let before = state.clone();
             let transition = NodeMachine::step(&mut state, &mut Turn::new(now, n), input);
@@ -377,6 +379,12 @@ proptest! {
             } else if before.link.store_id != state.link.store_id {
                 taken.insert(state.link.store_id.clone().unwrap_or_default(), state.link.acked_event);
             }
+            prop_assert!(!before.left || state.left, "a machine that left is back");
+            prop_assert!(!state.left || (!state.has_work() && state.workspaces.is_empty()), "work on a machine that left");
+            let gone = transition.send.iter().filter(|(_, m)| matches!(m, Message::NodeLeft(_))).count();
+            prop_assert_eq!(gone, if state.left && !before.left { 2 } else { 0 }, "its pool and the index are told once");
+            let shown = transition.send.iter().any(|(_, m)| matches!(m, Message::NodeChanged(_) | Message::NodeIndexed(_)));
+            prop_assert!(!state.left || !shown, "a machine that left is shown");
             let idle = state.link.connection.is_some()
                 && !state.has_work()
                 && state.state != NodeState::Contested;

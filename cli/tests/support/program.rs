@@ -17,6 +17,8 @@ pub const TOKEN: &str = "sam_ses_canaryCANARY0123456789canaryCANARY012345678";
 pub struct Program {
     pub home: TempDir,
     pub url: String,
+    binary: PathBuf,
+    folder: Option<TempDir>,
     env: Vec<(String, String)>,
 }
 
@@ -34,6 +36,8 @@ impl Program {
         Self {
             home: tempfile::tempdir().expect("a temporary directory"),
             url: url.to_owned(),
+            binary: env!("CARGO_BIN_EXE_sam").into(),
+            folder: None,
             env: vec![("SAM_API_URL".to_owned(), url.to_owned())],
         }
     }
@@ -48,6 +52,19 @@ impl Program {
         self
     }
 
+    /// The same program in another folder, where nothing else was built.
+    pub fn alone(mut self) -> Self {
+        let folder = tempfile::Builder::new()
+            .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+            .expect("a temporary directory");
+        // A link and no copy: what was just written cannot always be run.
+        let binary = folder.path().join("sam");
+        std::fs::hard_link(&self.binary, &binary).expect("linked");
+        self.binary = binary;
+        self.folder = Some(folder);
+        self
+    }
+
     pub fn without(mut self, name: &str) -> Self {
         self.env.retain(|(n, _)| n != name);
         self
@@ -59,7 +76,7 @@ impl Program {
 
     /// The command, ready to run.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sam"));
+        let mut command = Command::new(&self.binary);
         command
             .args(arguments)
             .env_clear()

@@ -2,6 +2,7 @@
 
 mod answers;
 mod found;
+mod leaving;
 mod scene;
 mod settling;
 mod title;
