@@ -238,10 +238,11 @@ async fn being_answered_is_the_good_end_of_watching() {
         PromptState::Finished,
         answered(),
     ));
+    let id = session_id();
     let arguments = [
         "chat",
         "send",
-        session_id().short(),
+        id.short(),
         "Hello",
         "--follow",
         "--json",

@@ -2,6 +2,7 @@
 
 mod support;
 
+use sam_domain::id::Id;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -231,7 +232,7 @@ async fn settings_are_changed_and_taken_back() {
     let asked = server.requests().len();
     let id = project_id();
     program
-        .run(&["config", "set", "project", id.as_ref()])
+        .run(&["config", "set", "project", id.as_str()])
         .await
         .expect(0, "");
     assert_eq!(server.requests().len(), asked);
