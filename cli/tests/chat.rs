@@ -239,14 +239,7 @@ async fn being_answered_is_the_good_end_of_watching() {
         answered(),
     ));
     let id = session_id();
-    let arguments = [
-        "chat",
-        "send",
-        id.short(),
-        "Hello",
-        "--follow",
-        "--json",
-    ];
+    let arguments = ["chat", "send", id.short(), "Hello", "--follow", "--json"];
     let ran = program.run(&arguments).await;
     assert_eq!(ran.code, 0, "{ran:?}");
     let last: Value = serde_json::from_str(ran.stdout.lines().last().unwrap()).unwrap();

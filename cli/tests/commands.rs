@@ -120,7 +120,15 @@ async fn a_dispatched_task_is_a_submitted_one_in_the_project_named_before_it() {
         &[&before, "tasks", "dispatch", "Fix it", "--agent", "goose"][..],
         &["tasks", "dispatch", &before, "Fix it", "--agent", "goose"],
         // The command's own word is the nearer one.
-        &["--project=web", "task", "submit", "Fix it", "--agent=goose", "-p", "invoicing"],
+        &[
+            "--project=web",
+            "task",
+            "submit",
+            "Fix it",
+            "--agent=goose",
+            "-p",
+            "invoicing",
+        ],
     ] {
         let (server, program) = server_with_project().await;
         let path = format!("/api/projects/{id}");

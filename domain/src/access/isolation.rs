@@ -121,11 +121,9 @@ impl Caller {
             Self::NodeToken => PrincipalKind::NodeToken,
             Self::WorkspaceToken => PrincipalKind::WorkspaceToken,
             Self::ModelToken => PrincipalKind::ModelToken,
-            Self::Stranger
-            | Self::Member(_)
-            | Self::Suspended
-            | Self::Token(_)
-            | Self::Device => PrincipalKind::User,
+            Self::Stranger | Self::Member(_) | Self::Suspended | Self::Token(_) | Self::Device => {
+                PrincipalKind::User
+            }
         }
     }
 
@@ -222,7 +220,10 @@ fn member(route: &Route, caller: Caller, names: Names, least: ProjectRole) -> Ve
 /// What is one person's own is nobody else's.
 fn owner(route: &Route, caller: Caller, names: Names) -> Verdict {
     let is_theirs = match route.id {
-        RouteId::GetNode | RouteId::RevokeApiToken | RouteId::EndAuthSession => {
+        RouteId::GetNode
+        | RouteId::RemoveNode
+        | RouteId::RevokeApiToken
+        | RouteId::EndAuthSession => {
             matches!(names, Names::Own | Names::Mixed)
         }
         // Their machine, and a project that they are a member of.
