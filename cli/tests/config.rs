@@ -1,5 +1,7 @@
 //! Settings and profiles: what is kept, what wins, and what is never shown.
 
+#![expect(clippy::unwrap_used, reason = "what a test relies on fails it")]
+
 mod support;
 
 use sam_domain::id::Id;

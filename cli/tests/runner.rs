@@ -1,6 +1,8 @@
 //! `sam runner …` on a machine whose programs are scripts (`tests/machine`) that note what they
 //! were told.
 
+#![expect(clippy::unwrap_used, reason = "what a test relies on fails it")]
+
 mod support;
 
 use serde_json::{Value, json};
