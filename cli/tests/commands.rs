@@ -113,38 +113,6 @@ async fn a_submitted_task_sends_what_its_flags_say() {
 }
 
 #[tokio::test]
-async fn a_dispatched_task_is_a_submitted_one_in_the_project_named_before_it() {
-    let id = project_id();
-    let before = format!("--project={id}");
-    for arguments in [
-        &[&before, "tasks", "dispatch", "Fix it", "--agent", "goose"][..],
-        &["tasks", "dispatch", &before, "Fix it", "--agent", "goose"],
-        // The command's own word is the nearer one.
-        &[
-            "--project=web",
-            "task",
-            "submit",
-            "Fix it",
-            "--agent=goose",
-            "-p",
-            "invoicing",
-        ],
-    ] {
-        let (server, program) = server_with_project().await;
-        let path = format!("/api/projects/{id}");
-        server.on("GET", &path, 200, &json!(project(1, "invoicing")));
-        server.on("POST", &tasks_path(), 202, &submitted());
-        let ran = program.env("SAM_PROJECT", "nothing").run(arguments).await;
-        ran.expect(0, &format!("Submitted {} to invoicing.\n", task_id()));
-        let asked = server.asked("POST", &tasks_path());
-        assert_eq!(
-            asked[0].json(),
-            json!({ "prompt": "Fix it", "mode": "task", "agent": "goose" })
-        );
-    }
-}
-
-#[tokio::test]
 async fn an_unanswered_submission_is_repeated_with_its_key() {
     let (server, program) = server_with_project().await;
     server.on_silence("POST", &tasks_path());

@@ -8,7 +8,7 @@ use sam_domain::id::Id;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use support::fixtures::{project, project_id, user};
+use support::fixtures::{project, project_id, prompt_id, row_id, session_id, setup, task_id, user};
 use support::program::{Program, TOKEN};
 use support::server::Server;
 
@@ -303,4 +303,44 @@ async fn what_makes_no_sense_is_refused_and_nothing_is_written() {
     let ran = program.run(&["config", "list"]).await;
     assert_eq!(ran.code, 2);
     assert!(!ran.stderr.contains("canary"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn a_dispatched_task_is_a_submitted_one_in_the_project_named_before_it() {
+    let id = project_id();
+    let tasks = format!("/api/projects/{id}/tasks");
+    let submitted = json!({
+        "task": task_id(), "session": session_id(), "prompt": prompt_id(), "row": row_id(1),
+    });
+    let before = format!("--project={id}");
+    for arguments in [
+        &[&before, "tasks", "dispatch", "Fix it", "--agent", "goose"][..],
+        &["tasks", "dispatch", &before, "Fix it", "--agent", "goose"],
+        // The command's own word is the nearer one.
+        &[
+            "--project=web",
+            "task",
+            "submit",
+            "Fix it",
+            "--agent=goose",
+            "-p",
+            "invoicing",
+        ],
+    ] {
+        let server = Server::start().await;
+        let list = json!({ "projects": [project(1, "invoicing")] });
+        server.on("GET", "/api/projects", 200, &list);
+        server.on("GET", "/api/setup/status", 200, &setup(false));
+        let path = format!("/api/projects/{id}");
+        server.on("GET", &path, 200, &json!(project(1, "invoicing")));
+        server.on("POST", &tasks, 202, &submitted);
+        let program = Program::signed_in(&server.url).env("SAM_PROJECT", "nothing");
+        let ran = program.run(arguments).await;
+        ran.expect(0, &format!("Submitted {} to invoicing.\n", task_id()));
+        let asked = server.asked("POST", &tasks);
+        assert_eq!(
+            asked[0].json(),
+            json!({ "prompt": "Fix it", "mode": "task", "agent": "goose" })
+        );
+    }
 }

@@ -214,8 +214,11 @@ impl Host {
             }
             Message::NodeLeft(node) => {
                 let index = NodeIndex(&database);
-                let removed = self.probe.outside(Outside::Database, index.remove(node));
-                removed.await.map(|()| true)
+                let removed = self
+                    .probe
+                    .outside(Outside::Database, index.remove(node))
+                    .await;
+                removed.map(|()| true)
             }
             _ => return Ok(Receipt::Misaddressed),
         };

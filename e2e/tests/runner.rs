@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use sam_domain::access::tokens::CreatedApiToken;
 use sam_domain::node::wire::{NodeList, NodeView};
 use sam_e2e::conversation::PATIENCE;
 use sam_e2e::process::Process;
@@ -36,7 +37,7 @@ impl Said {
 impl Terminal {
     /// A signed-in one, in an empty home.
     async fn open(stack: &Stack) -> Result<Self> {
-        let token: Value = stack
+        let created: CreatedApiToken = stack
             .admin()?
             .post(
                 "/api/auth/tokens",
@@ -44,13 +45,12 @@ impl Terminal {
             )
             .await?
             .json()?;
-        let token = token["token"].as_str().ok_or_else(|| failure("no token"))?;
         let home = stack.directory().join("home");
         std::fs::create_dir_all(&home)?;
         Ok(Self {
             url: stack.url().to_owned(),
             home,
-            token: token.to_owned(),
+            token: created.token,
         })
     }
 
