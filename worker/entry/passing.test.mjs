@@ -34,10 +34,12 @@ function upstream(give) {
   const seen = { cancelled: false, asked: 0 };
   const stream = new ReadableStream(
     {
+      type: "bytes",
       async pull(controller) {
         const chunk = await give(seen.asked++);
-        if (chunk === undefined) controller.close();
-        else controller.enqueue(typeof chunk === "string" ? encode(chunk) : chunk);
+        if (chunk !== undefined) return controller.enqueue(typeof chunk === "string" ? encode(chunk) : chunk);
+        controller.close();
+        controller.byobRequest?.respond(0);
       },
       cancel() {
         seen.cancelled = true;
