@@ -31,9 +31,9 @@ use sam_platform::js::JsFailure;
 use sam_platform::objects::Class;
 use sam_platform::probe::Probe;
 use sam_platform::sql::{Sql, SqlError};
-use sam_platform::{clock, entropy, params};
+use sam_platform::{clock, columns, entropy, params};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use worker::{Env, State};
 
@@ -129,15 +129,15 @@ pub(crate) struct TakenIn {
     pub(crate) at: Timestamp,
 }
 
-#[derive(Deserialize)]
 pub(crate) struct KeyRow {
     pub(crate) key: String,
 }
+columns!(KeyRow: key);
 
-#[derive(Deserialize)]
 struct EarliestRow {
     at: Option<Timestamp>,
 }
+columns!(EarliestRow: at);
 
 /// The key under which an actor is stored in its object.
 pub(crate) fn key_of(address: &Address) -> String {
@@ -262,7 +262,7 @@ impl Host {
             return Ok(None);
         };
         let mut actor: Actor<S> =
-            serde_json::from_str(&value).map_err(|error| unreadable(key, &error))?;
+            sam_domain::json::from_str(&value).map_err(|error| unreadable(key, &error))?;
         self.settle_outbox(key, &mut actor.outbox);
         Ok(Some(actor))
     }

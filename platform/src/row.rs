@@ -28,7 +28,7 @@ pub struct Row<'a>(BTreeMap<&'a str, &'a RawValue>);
 impl Row<'_> {
     /// The value of a column. One that is missing reads as NULL.
     pub fn column<T: DeserializeOwned>(&self, name: &str) -> Result<T, RowError> {
-        serde_json::from_str(self.text(name)).map_err(|error| of_column(name, &error))
+        sam_domain::json::from_str(self.text(name)).map_err(|error| of_column(name, &error))
     }
 
     fn text(&self, name: &str) -> &str {

@@ -39,7 +39,7 @@ impl ModelChanges<'_> {
         Ok(Models::new(
             changes
                 .iter()
-                .filter_map(|row| serde_json::from_str(&row.change).ok())
+                .filter_map(|row| sam_domain::json::from_str(&row.change).ok())
                 .collect(),
             collect::map(defaults.into_iter().map(|row| (row.role, row.model_id))),
         ))
@@ -54,7 +54,7 @@ impl ModelChanges<'_> {
                 params![id],
             )
             .await?;
-        Ok(row.and_then(|row| serde_json::from_str(&row.change).ok()))
+        Ok(row.and_then(|row| sam_domain::json::from_str(&row.change).ok()))
     }
 
     /// Lays a change over what is kept of a model: what is null is forgotten.
