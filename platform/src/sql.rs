@@ -220,7 +220,7 @@ pub struct Record(Columns);
 enum Columns {
     Runtime(JsValue),
     #[cfg(all(feature = "native-sql", not(target_arch = "wasm32")))]
-    Native(serde_json::Map<String, serde_json::Value>),
+    Native(serde_json::Value),
 }
 
 impl Record {
@@ -307,7 +307,6 @@ mod native {
 
     use rusqlite::types::{Value, ValueRef};
     use rusqlite::{Connection, params_from_iter};
-    use serde::de::DeserializeOwned;
 
     use super::SqlError;
     use crate::js::JsFailure;
