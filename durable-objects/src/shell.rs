@@ -14,14 +14,13 @@
 //! rung, sets both to what is true by then.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::rc::Rc;
 
 use sam_domain::actor::inbox::Receipt;
 use sam_domain::actor::{Actor, Address, Envelope, Machine, Outbox};
-use sam_domain::collect;
+use sam_domain::collect::Map;
 use sam_domain::error::ApiError;
 use sam_domain::id::Id as _;
 use sam_domain::time::{Millis, Timestamp, Turn};
@@ -108,9 +107,9 @@ pub(crate) struct Host {
     pub(crate) background: Background,
     pub(crate) probe: Probe,
     /// Actors that have mail to deliver, as far as this instance knows; the alarm finds the rest.
-    pub(crate) pending: RefCell<BTreeSet<String>>,
+    pub(crate) pending: RefCell<Map<String, ()>>,
     /// Messages that were taken in and are still stored as owed, by actor.
-    taken_in: RefCell<BTreeMap<String, Vec<TakenIn>>>,
+    taken_in: RefCell<Map<String, Vec<TakenIn>>>,
     pub(crate) draining: Cell<bool>,
     /// The actor that the alarm is waking: its stored wake is over.
     waking: RefCell<Option<String>>,
@@ -225,7 +224,7 @@ impl Host {
             alarm: Alarm::of(state, probe.clone())?,
             background: Background::of_object(state),
             probe,
-            pending: RefCell::new(collect::set(pending.into_iter().map(|row| row.key))),
+            pending: RefCell::new(pending.into_iter().map(|row| (row.key, ())).collect()),
             taken_in: RefCell::default(),
             draining: Cell::new(false),
             waking: RefCell::default(),
@@ -330,7 +329,7 @@ impl Host {
             self.wake_no_later(&key, at)?;
         }
         if !owes_nothing {
-            self.pending.borrow_mut().insert(key);
+            self.pending.borrow_mut().insert(key, ());
         }
         Ok(())
     }
@@ -405,7 +404,7 @@ impl Host {
                 worker::console_error!("alarm of {key}: {error}");
                 self.set_aside(key, now);
             }
-            self.pending.borrow_mut().insert(key.clone());
+            self.pending.borrow_mut().insert(key.clone(), ());
         }
         self.waking.take();
         self.probe.point("alarm.woken").await;

@@ -3,7 +3,6 @@
 use sam_domain::budget::call::{UsageRows, UsageSummary};
 use sam_domain::budget::period::Day;
 use sam_domain::budget::wire::{UsageBy, UsageLine};
-use sam_domain::collect;
 use sam_domain::id::{Id as _, RequestId, TaskId};
 use sam_platform::sql::{Sql, SqlError};
 use sam_platform::{columns, params};
@@ -107,10 +106,9 @@ pub(super) fn of_task(sql: &Sql, task: &TaskId) -> Result<UsageSummary, SqlError
         input_tokens: sum(|group| group.input_tokens),
         output_tokens: sum(|group| group.output_tokens),
         cost: sum(|group| group.cost),
-        ends: collect::map(
-            groups
-                .iter()
-                .map(|group| (group.ended.clone(), group.calls)),
-        ),
+        ends: groups
+            .iter()
+            .map(|group| (group.ended.clone(), group.calls))
+            .collect(),
     })
 }

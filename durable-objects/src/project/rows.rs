@@ -4,9 +4,8 @@
 //! session or its author, and a workspace writes none of a person's. Pages are bounded by bytes as
 //! well as by count, so that no history is too large to read.
 
-use std::collections::BTreeMap;
-
 use sam_domain::access::claims::Claims;
+use sam_domain::collect::Map;
 use sam_domain::conversation::row::{Author, Row, RowBody, RowUpsert, is_newer};
 use sam_domain::conversation::wire::RowOutcome;
 use sam_domain::error::ApiError;
@@ -47,7 +46,7 @@ pub(super) struct SessionRows<'a> {
     sql: &'a Sql,
     session: &'a SessionId,
     /// Rows that were looked up, as they are stored or will be; `None` for one that is not there.
-    held: BTreeMap<RowId, Option<Held>>,
+    held: Map<RowId, Option<Held>>,
     /// What this work writes, each row with its JSON.
     changes: Changeset<(Held, Json)>,
 }
@@ -57,7 +56,7 @@ impl<'a> SessionRows<'a> {
         Ok(Self {
             sql,
             session,
-            held: BTreeMap::new(),
+            held: Map::new(),
             changes: Changeset::new(scope::counters(sql, session.as_str())?),
         })
     }
