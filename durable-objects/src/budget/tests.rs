@@ -107,7 +107,7 @@ fn usage_is_summed_and_a_repeat_counts_once() {
     assert_eq!((sum.calls, sum.unreported), (3, 1));
     assert_eq!((sum.input_tokens, sum.output_tokens, sum.cost), (17, 6, 23));
     let ends = [("broke_off".to_owned(), 1), ("complete".to_owned(), 2)];
-    assert_eq!(sum.ends, ends.into_iter().collect());
+    assert_eq!(sum.ends, ends.into());
     assert_eq!(usage::of_task(&sql, &id::<TaskId>(2)).unwrap().calls, 0);
     for (by, key) in [
         (UsageBy::Day, "2026-11-20"),

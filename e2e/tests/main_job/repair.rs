@@ -195,7 +195,7 @@ async fn check_usage(stack: &Stack, work: &Work) -> Result {
         output_tokens: sum("completion_tokens"),
         // A model that nobody priced is paid for elsewhere.
         cost: 0,
-        ends: [("complete".to_owned(), calls.len() as u64)].into_iter().collect(),
+        ends: [("complete".to_owned(), calls.len() as u64)].into(),
     };
     ensure(reported.calls > 2 && reported.output_tokens > 0, || {
         format!("the gateway reported {reported:?}")
