@@ -30,6 +30,7 @@
 //! | [`access`] | principals, people, projects, tokens on the wire | – |
 //! | [`catalogue`] | agents, models and words | – |
 //! | [`budget`] | limits, what is spent and reserved of them, usage | [`budget::ledger`] |
+//! | [`release`] | programs that are handed out | – |
 //! | [`collect`] | few things in order | – |
 //! | [`settings`] | what an installation can be set to | – |
 //! | [`tool_profile`] | which of the platform's tools an agent is offered | – |
@@ -53,6 +54,7 @@ pub mod login;
 pub mod node;
 pub mod pool;
 pub mod provider;
+pub mod release;
 pub mod settings;
 pub mod table;
 pub mod tagged;
