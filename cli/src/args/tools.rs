@@ -52,6 +52,10 @@ pub(crate) struct Request {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Harness {
     /// What the harness is given
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGUMENT"
+    )]
     pub(crate) arguments: Vec<std::ffi::OsString>,
 }

@@ -102,18 +102,26 @@ fn here() -> Result<(Os, Arch), Failure> {
 }
 
 fn compare(release: &Release, download: &Download, program: &Path) -> Result<State, Failure> {
-    let unreadable =
-        |error: io::Error| Failure::local(&format!("Could not read {}", program.display()), &error);
-    let mut hash = Sha256::new();
-    let mut file = File::open(program).map_err(unreadable)?;
-    io::copy(&mut file, &mut Hashing(&mut hash)).map_err(unreadable)?;
-    Ok(if hexadecimal(hash) == download.sha256 {
+    let same = is_same(download, program).map_err(|error| {
+        Failure::local(&format!("Could not read {}", program.display()), &error)
+    })?;
+    Ok(if same {
         State::Current
     } else if numbers(&release.version) < numbers(INSTALLED) {
         State::Newer
     } else {
         State::Available
     })
+}
+
+fn is_same(download: &Download, program: &Path) -> io::Result<bool> {
+    let mut file = File::open(program)?;
+    if file.metadata()?.len() != download.bytes {
+        return Ok(false);
+    }
+    let mut hash = Sha256::new();
+    io::copy(&mut file, &mut Hashing(&mut hash))?;
+    Ok(hexadecimal(hash) == download.sha256)
 }
 
 /// The numbers of a version, to compare by.
