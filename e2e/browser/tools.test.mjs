@@ -45,7 +45,7 @@ describe("tools", { timeout: 180_000 }, () => {
     const link = page.getByRole("link", { name: "Download sam 1.2.3 for Linux (amd64)" });
     assert.equal(await link.getAttribute("href"), "/api/cli/download?os=linux&arch=amd64");
     await page.getByRole("link", { name: "macOS (arm64)" }).waitFor();
-    assert.equal(await page.getByRole("button", { name: `Copy checksum: ${cli.downloads[0].sha256}` }).count(), 2);
+    assert.equal(await page.getByTitle(`Copy checksum: ${cli.downloads[0].sha256}`).count(), 2);
     await page.getByText(`curl -fsSL ${stack.url}/api/cli/install | sh`).waitFor();
     assert.deepEqual(await axe(page), []);
     assert.deepEqual(await sideways(page), []);
@@ -60,7 +60,9 @@ describe("tools", { timeout: 180_000 }, () => {
     const help = execFileSync(native("sam"), ["--help"], { encoding: "utf8" });
     const own = /Quick start:\n((?: {2}.*\n)+)/.exec(help)[1];
     const commands = own.split("\n").filter((line) => line.trim() && !line.includes("# "));
+    await page.goto(`${stack.url}/tools/cli`);
     const panel = page.getByRole("region", { name: "Quick start" });
+    await panel.waitFor();
     const shown = await panel.locator("pre").allTextContents();
     assert.deepEqual(
       shown.map((line) => line.trim()),
