@@ -1,5 +1,7 @@
 //! What is about the program itself: completions, manual pages, the harness beside it.
 
+#![expect(clippy::unwrap_used, reason = "what a test relies on fails it")]
+
 mod support;
 
 use std::path::Path;

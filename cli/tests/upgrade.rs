@@ -3,6 +3,12 @@
 //! That the released program itself has nothing to do is tested from end to end, where it is no debug
 //! build of a hundred megabytes.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what a test relies on fails it"
+)]
+
 mod support;
 
 use serde_json::{Value, json};
