@@ -32,6 +32,7 @@
 //! | [`budget`] | limits, what is spent and reserved of them, usage | [`budget::ledger`] |
 //! | [`release`] | programs that are handed out | – |
 //! | [`collect`] | few things in order | – |
+//! | [`json`] | reading JSON text | – |
 //! | [`settings`] | what an installation can be set to | – |
 //! | [`tool_profile`] | which of the platform's tools an agent is offered | – |
 //! | [`tagged`] | enums whose variant is named by a field | – |
@@ -48,6 +49,7 @@ pub mod device;
 pub mod error;
 pub mod feed;
 pub mod id;
+pub mod json;
 pub mod limit;
 pub mod link;
 pub mod login;
