@@ -19,12 +19,10 @@ fn says(what: &str, reply: &Reply, status: u16, headers: &[(&str, &str)]) -> Res
 }
 
 /// Of what is data.
-const DATA: [(&str, &str); 3] = [
+const DATA: [(&str, &str); 4] = [
     ("x-content-type-options", "nosniff"),
-    (
-        "content-security-policy",
-        "default-src 'none'; frame-ancestors 'none'",
-    ),
+    ("content-security-policy", "default-src 'none'"),
+    ("content-security-policy", "frame-ancestors 'none'"),
     ("referrer-policy", "no-referrer"),
 ];
 

@@ -4,10 +4,10 @@ use reqwest::Method;
 use sam_domain::access::doctor::{Diagnosis, Health};
 use sam_domain::access::setup::{ConfigView, SettingView, Source};
 use sam_domain::access::wire::{AuditList, SetupStatus};
-use sam_e2e::{Client, Person, Reply, Result, Stack, disk, ensure, failure};
+use sam_e2e::{Client, Person, Reply, Result, disk, ensure, failure};
 use serde_json::{Value, json};
 
-use crate::github::{GithubApp, SECRET, app};
+use crate::github::{SECRET, app};
 use crate::{answered, refused};
 
 const CONFIG: &str = "/api/setup/config";
@@ -36,9 +36,10 @@ async fn github_health(admin: &Client) -> Result<Health> {
 
 #[tokio::test]
 async fn a_secret_that_is_set_in_the_app_works_and_is_never_read_out() -> Result {
-    let GithubApp { mut stack, .. } = app(&[("SAM_SIGN_UP", "approval")]).await?;
+    let mut scene = app(&[("SAM_SIGN_UP", "approval")]).await?;
+    let stack = &mut scene.stack;
     let admin = stack.admin()?.clone();
-    let member = Person::invited(&stack, "Olga").await?.client;
+    let member = Person::invited(stack, "Olga").await?.client;
     ensure(github_health(&admin).await? == Health::Off, || {
         "GitHub is set up already".to_owned()
     })?;
