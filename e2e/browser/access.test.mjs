@@ -39,8 +39,6 @@ describe("coming in", { timeout: 120_000 }, () => {
 
     await page.getByLabel("Claim token").fill(stack.claimToken);
     await page.getByRole("button", { name: "Claim and sign in" }).click();
-    await page.getByRole("heading", { name: "Setup", level: 1 }).waitFor();
-    await page.getByRole("link", { name: "Go to projects" }).click();
     await page.getByRole("heading", { name: "Projects", level: 1 }).waitFor();
     assert.deepEqual(page.complaints, []);
   });

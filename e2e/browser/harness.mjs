@@ -131,16 +131,14 @@ export class Stack {
 
   /**
    * Starts the scripted model and the control plane; `claim: false` leaves it
-   * unclaimed, `settings` are added to its own; `github` is the secret of an
-   * app `sam-app` at a stand-in for GitHub.
+   * unclaimed, `settings` are added to its own.
    */
-  static async start({ claim = true, settings = {}, github } = {}) {
+  static async start({ claim = true, settings = {} } = {}) {
     const stack = new Stack();
-    stack.settings = { ...settings };
+    stack.settings = settings;
     try {
       stack.directory = mkdtempSync(path.join(os.tmpdir(), "sam-browser-"));
       await stack.#startGateway();
-      if (github) await stack.#startGithub(github);
       stack.port = await freePort();
       await stack.startServer();
       if (claim) await stack.claim();
@@ -156,15 +154,6 @@ export class Stack {
     this.gateway = new Program("gateway", native("sam-sims"), args);
     this.#programs.push(this.gateway);
     this.gatewayUrl = (await this.gateway.firstLine()).listening;
-  }
-
-  async #startGithub(secret) {
-    const env = { ...process.env, SAM_SIMS_GITHUB_SECRET: secret };
-    const github = new Program("github", native("sam-sims"), ["github", "--client-id", "sam-app"], { env });
-    this.#programs.push(github);
-    const { listening } = await github.firstLine();
-    Object.assign(this.settings, { SAM_GITHUB_URL: listening, SAM_GITHUB_API_URL: listening });
-    this.githubUrl = listening;
   }
 
   /** Starts the control plane, again on the same port with the same state. */

@@ -67,18 +67,6 @@ pub(crate) async fn act(method: Method, path: &str) -> Answer<()> {
     send(method, path, None, None).await.map(drop)
 }
 
-/// Stores JSON at a name, without an answer to keep.
-pub(crate) async fn put(path: &str, body: &serde_json::Value) -> Answer<()> {
-    let body = Some(body.to_string());
-    send(Method::Put, path, body, None).await.map(drop)
-}
-
-/// Changes something, without an answer to keep.
-pub(crate) async fn patch(path: &str, body: &serde_json::Value) -> Answer<()> {
-    let body = Some(body.to_string());
-    send(Method::Patch, path, body, None).await.map(drop)
-}
-
 /// Sends JSON, reads JSON.
 pub(crate) async fn post<B: Serialize, T: DeserializeOwned>(path: &str, body: &B) -> Answer<T> {
     let body = serde_json::to_string(body).unwrap_or_default();

@@ -26,8 +26,6 @@ pub(crate) enum Route {
     Nodes,
     /// `/settings`: API tokens and sessions.
     Settings,
-    /// `/setup`: what an administrator sets up.
-    Setup,
     /// `/device`: signing a program in. The code is in the query; it opens nothing by itself.
     Device,
     /// Anything else.
@@ -45,7 +43,6 @@ impl Route {
             ["invite"] => Self::Invite,
             ["nodes"] => Self::Nodes,
             ["settings"] => Self::Settings,
-            ["setup"] => Self::Setup,
             ["device"] => Self::Device,
             ["projects"] => Self::Home,
             ["projects", project] => project.parse().map_or(Self::Unknown, Self::Project),
@@ -72,7 +69,6 @@ impl Route {
             Self::Session(project, session) => format!("/projects/{project}/sessions/{session}"),
             Self::Nodes => "/nodes".to_owned(),
             Self::Settings => "/settings".to_owned(),
-            Self::Setup => "/setup".to_owned(),
             Self::Device => "/device".to_owned(),
         }
     }
@@ -89,7 +85,6 @@ impl Route {
             | Self::Invite
             | Self::Nodes
             | Self::Settings
-            | Self::Setup
             | Self::Device
             | Self::Unknown => None,
         }
@@ -112,7 +107,6 @@ impl Route {
             Self::Project(_)
             | Self::Nodes
             | Self::Settings
-            | Self::Setup
             | Self::Device
             | Self::Claim
             | Self::Invite
@@ -138,7 +132,6 @@ mod tests {
             "/invite".to_owned(),
             "/nodes".to_owned(),
             "/settings".to_owned(),
-            "/setup".to_owned(),
             "/device".to_owned(),
             format!("/projects/{project}"),
             format!("/projects/{project}/new"),

@@ -9,8 +9,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use sam_domain::access::route::Method;
 use sam_domain::access::wire::{
-    ClaimSetup, InviteLogin, LinkLogin, ProjectList, ProjectView, Role, SetupStatus, SignedIn,
-    UserView,
+    ClaimSetup, InviteLogin, LinkLogin, ProjectList, ProjectView, SetupStatus, SignedIn, UserView,
 };
 use sam_domain::catalogue::Catalog;
 use sam_domain::id::{ProjectId, TaskId};
@@ -33,15 +32,6 @@ pub(crate) enum Loaded<T> {
     Here(T),
     /// Not to be had.
     Failed(Trouble),
-}
-
-impl<T> From<Result<T, Trouble>> for Loaded<T> {
-    fn from(answer: Result<T, Trouble>) -> Self {
-        match answer {
-            Ok(here) => Self::Here(here),
-            Err(trouble) => Self::Failed(trouble),
-        }
-    }
 }
 
 /// Who looks at the page.
@@ -164,12 +154,6 @@ impl App {
             .with(|status| status.as_ref().is_some_and(|s| s.github))
     }
 
-    /// Whether who looks runs the installation, tracked.
-    pub(crate) fn is_admin(self) -> bool {
-        self.who
-            .with(|who| matches!(who, Who::Person(user) if user.role == Role::Admin))
-    }
-
     /// Whether answers come from the scripted stand-in, tracked.
     pub(crate) fn scripted(self) -> bool {
         self.status
@@ -242,7 +226,6 @@ impl App {
                 status.claimed = true;
             }
         });
-        nav::go_instead(self, Route::Setup);
         self.welcome(answer);
         Ok(())
     }

@@ -18,7 +18,6 @@ pub(crate) mod permission;
 pub(crate) mod rail;
 pub(crate) mod row;
 pub(crate) mod settings;
-pub(crate) mod setup;
 pub(crate) mod shell;
 pub(crate) mod sign_in;
 pub(crate) mod steps;

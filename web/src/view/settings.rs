@@ -26,11 +26,6 @@ pub(crate) fn Settings() -> impl IntoView {
             <header class="page-head">
                 <h1 tabindex="-1">"Settings"</h1>
             </header>
-            <Show when=move || app().is_admin()>
-                <a class="button" href="/setup">
-                    "Set up this installation"
-                </a>
-            </Show>
             <ApiTokens />
             <Sessions />
         </div>

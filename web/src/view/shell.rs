@@ -16,7 +16,6 @@ use crate::view::nodes::Nodes;
 use crate::view::part::{blank, skeleton, trouble_note};
 use crate::view::rail::Rail;
 use crate::view::settings::Settings;
-use crate::view::setup::Setup;
 use crate::view::sign_in::{Enter, Entrance, SignIn};
 use crate::{action, browser, keys, nav};
 use leptos::ev;
@@ -105,7 +104,6 @@ enum Pane {
     Home,
     Nodes,
     Settings,
-    Setup,
     Device,
     Compose,
     Conversation(sam_domain::id::SessionId),
@@ -127,7 +125,6 @@ fn Frame() -> impl IntoView {
     let pane = Memo::new(move |_| {
         app.route.with(|route| match route {
             Route::Home | Route::SignIn | Route::Claim | Route::Invite => Pane::Home,
-            Route::Setup => Pane::Setup,
             Route::Nodes => Pane::Nodes,
             Route::Settings => Pane::Settings,
             Route::Device => Pane::Device,
@@ -161,7 +158,6 @@ fn Frame() -> impl IntoView {
                     Pane::Home => view! { <Home /> }.into_any(),
                     Pane::Nodes => view! { <Nodes /> }.into_any(),
                     Pane::Settings => view! { <Settings /> }.into_any(),
-                    Pane::Setup => view! { <Setup /> }.into_any(),
                     Pane::Device => view! { <Device /> }.into_any(),
                     Pane::Compose => view! { <Compose /> }.into_any(),
                     Pane::Conversation(session) => {
@@ -337,7 +333,6 @@ fn title(app: App) -> String {
     let place = app.route.with(|route| match route {
         Route::Nodes => Some("Nodes".to_owned()),
         Route::Settings => Some("Settings".to_owned()),
-        Route::Setup => Some("Setup".to_owned()),
         Route::Device => Some("Sign a program in".to_owned()),
         Route::SignIn => Some("Sign in".to_owned()),
         Route::Claim => Some("Claim".to_owned()),
