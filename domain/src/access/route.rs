@@ -238,6 +238,13 @@ const fn limit(id: RouteId) -> Option<LimitName> {
         | RouteId::Version
         | RouteId::OpenApi
         | RouteId::Catalog
+        | RouteId::CliVersion
+        | RouteId::CliDownload
+        | RouteId::CliInstall
+        | RouteId::AgentVersion
+        | RouteId::AgentDownload
+        | RouteId::HarnessVersion
+        | RouteId::HarnessDownload
         | RouteId::SetupStatus
         | RouteId::AuthorizationServer => LimitName::PublicReadAddress,
         RouteId::SetupClaim
