@@ -23,10 +23,14 @@ pub enum LimitName {
     TokenLoginAccount,
     /// Device flows begun, by address.
     DeviceCodeAddress,
+    /// Polls of device flows, by address. Each flow has its own pace beside it.
+    DeviceTokenAddress,
     /// User codes entered, by person: whoever guesses codes does it here.
     UserCodeAccount,
     /// Links, invites and claim tokens presented, by address.
     SignInAddress,
+    /// What everybody may read, by address.
+    PublicReadAddress,
 }
 
 /// How much is let through.
@@ -40,12 +44,14 @@ pub struct Limit {
 
 impl LimitName {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::TokenLoginAddress,
         Self::TokenLoginAccount,
         Self::DeviceCodeAddress,
+        Self::DeviceTokenAddress,
         Self::UserCodeAccount,
         Self::SignInAddress,
+        Self::PublicReadAddress,
     ];
 
     /// Its word, as in the key of its buckets.
@@ -55,8 +61,10 @@ impl LimitName {
             Self::TokenLoginAddress => "token_login_address",
             Self::TokenLoginAccount => "token_login_account",
             Self::DeviceCodeAddress => "device_code_address",
+            Self::DeviceTokenAddress => "device_token_address",
             Self::UserCodeAccount => "user_code_account",
             Self::SignInAddress => "sign_in_address",
+            Self::PublicReadAddress => "public_read_address",
         }
     }
 
@@ -76,6 +84,11 @@ impl LimitName {
                 burst: 30,
                 every: Millis::seconds(10),
             },
+            // A whole office polls every five seconds.
+            Self::DeviceTokenAddress => Limit {
+                burst: 120,
+                every: Millis::seconds(1),
+            },
             // Fifty tries in the fifteen minutes that a code lives, of 20^8 codes.
             Self::UserCodeAccount => Limit {
                 burst: 20,
@@ -86,7 +99,20 @@ impl LimitName {
                 burst: 100,
                 every: Millis::seconds(2),
             },
+            // Three for each page that is opened.
+            Self::PublicReadAddress => Limit {
+                burst: 300,
+                every: Millis(200),
+            },
         }
+    }
+
+    /// Whether somebody guesses here, so that every try is written down and one that cannot be
+    /// counted is refused. What only costs work is counted in memory, which is full again within a
+    /// minute anyway, and let through where nobody counts.
+    #[must_use]
+    pub const fn guards(self) -> bool {
+        !matches!(self, Self::PublicReadAddress)
     }
 }
 
@@ -157,6 +183,15 @@ mod tests {
             bucket.take(LIMIT, Timestamp(5_000)),
             Err(Millis::seconds(10))
         );
+    }
+
+    #[test]
+    fn what_is_not_written_down_is_soon_full_again() {
+        for name in LimitName::ALL {
+            let limit = name.limit();
+            let whole = limit.every.0 * u64::from(limit.burst);
+            assert!(name.guards() || whole <= 60_000, "{name:?}");
+        }
     }
 
     proptest! {

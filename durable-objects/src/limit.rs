@@ -5,6 +5,8 @@
     reason = "the attribute of the class writes methods without documentation"
 )]
 
+use std::cell::Cell;
+
 use sam_domain::error::ApiError;
 use sam_domain::limit::{Bucket, LimitName, Taken};
 use sam_platform::clock;
@@ -20,18 +22,24 @@ use crate::shell::ShellError;
 #[durable_object(alarm)]
 pub struct RateLimit {
     record: Result<Record<Bucket>, String>,
+    /// The bucket of a limit that guards nothing.
+    passing: Cell<Bucket>,
 }
 
 impl DurableObject for RateLimit {
     fn new(state: State, _: Env) -> Self {
         Self {
             record: Record::open(&state, Class::RateLimit).map_err(|error| error.to_string()),
+            passing: Cell::default(),
         }
     }
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
         Ok(match &self.record {
-            Ok(record) => object::request(&record.probe, &request, serve(record, &request)).await,
+            Ok(record) => {
+                let serving = self.serve(record, &request);
+                object::request(&record.probe, &request, serving).await
+            }
             Err(cause) => object::broken(cause),
         })
     }
@@ -45,25 +53,29 @@ impl DurableObject for RateLimit {
     }
 }
 
-async fn serve(record: &Record<Bucket>, request: &Request) -> Response {
-    match object::asked(request) {
-        Ok(Asked::Call) => match object::read_call(&record.probe, request).await {
-            Ok(name) => object::answer(take(record, name)),
+impl RateLimit {
+    async fn serve(&self, record: &Record<Bucket>, request: &Request) -> Response {
+        match object::asked(request) {
+            Ok(Asked::Call) => match object::read_call(&record.probe, request).await {
+                Ok(name) => object::answer(self.take(record, name)),
+                Err(error) => object::refused(&error),
+            },
+            Ok(_) => object::refused(&ApiError::not_found("call")),
             Err(error) => object::refused(&error),
-        },
-        Ok(_) => object::refused(&ApiError::not_found("call")),
-        Err(error) => object::refused(&error),
-    }
-}
-
-fn take(record: &Record<Bucket>, name: LimitName) -> Result<String, ShellError> {
-    let mut bucket = record.load()?.unwrap_or_default();
-    let taken = match bucket.take(name.limit(), clock::now()) {
-        Ok(()) => {
-            record.store(&bucket, bucket.full_at)?;
-            Taken { wait: None }
         }
-        Err(wait) => Taken { wait: Some(wait) },
-    };
-    object::text(&taken)
+    }
+
+    fn take(&self, record: &Record<Bucket>, name: LimitName) -> Result<String, ShellError> {
+        let mut bucket = match name.guards() {
+            true => record.load()?.unwrap_or_default(),
+            false => self.passing.get(),
+        };
+        let wait = bucket.take(name.limit(), clock::now()).err();
+        match (wait, name.guards()) {
+            (Some(_), _) => {}
+            (None, true) => record.store(&bucket, bucket.full_at)?,
+            (None, false) => self.passing.set(bucket),
+        }
+        object::text(&Taken { wait })
+    }
 }

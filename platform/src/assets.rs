@@ -13,5 +13,7 @@ pub async fn file(env: &Env, path: &str) -> Result<Option<Response>, JsFailure> 
     // For a path that is no file the app's page is answered.
     let stated = response.headers().get("content-type")?.unwrap_or_default();
     let is_file = response.status_code() == 200 && !stated.starts_with("text/html");
-    Ok(is_file.then_some(response))
+    // Headers as they were fetched cannot be added to.
+    let headers = response.headers().clone();
+    Ok(is_file.then(|| response.with_headers(headers)))
 }

@@ -24,6 +24,7 @@
 )]
 
 mod call;
+mod config;
 mod errors;
 #[cfg(feature = "fault-injection")]
 mod faults;

@@ -1,7 +1,8 @@
 //! How often somebody may try something: asked of the object that counts it.
 //!
 //! A try that is not let through is refused with 429 and the time to wait. Where the counting object
-//! does not answer the try is refused as well: who guesses must not win by overload.
+//! does not answer the try is refused as well, if there is anything to guess: who guesses must not win
+//! by overload.
 
 use sam_domain::error::ApiError;
 use sam_domain::id::{Id as _, UserId};
@@ -29,11 +30,15 @@ pub(crate) fn address(call: &Call) -> Option<String> {
 }
 
 async fn take(call: &Call, limit: LimitName, who: &str) -> Result<(), Failed> {
-    let object = objects::rate_limit(&call.env, limit, who)?;
-    let taken: Taken = object.call(&limit).await?;
-    match taken.wait {
-        None => Ok(()),
-        Some(wait) => Err(refused(call, wait).into()),
+    let taken = match objects::rate_limit(&call.env, limit, who) {
+        Ok(object) => object.call::<Taken>(&limit).await,
+        Err(error) => Err(error),
+    };
+    match taken {
+        Ok(Taken { wait: None }) => Ok(()),
+        Ok(Taken { wait: Some(wait) }) => Err(refused(call, wait).into()),
+        Err(error) if limit.guards() => Err(error.into()),
+        Err(_) => Ok(()),
     }
 }
 

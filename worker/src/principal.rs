@@ -26,6 +26,7 @@ use url::Url;
 
 use crate::call::Call;
 use crate::errors::{Failed, log};
+use crate::limits;
 use crate::objects;
 use crate::origin::{self, Provenance};
 
@@ -52,14 +53,17 @@ pub(crate) trait Principal: Sized {
     async fn authenticate(call: &Call, route: &Route) -> Result<Self, Failed>;
 }
 
-/// Anyone.
+/// Anyone, as often as the route's limit says.
 #[derive(Debug)]
 pub(crate) struct Public(());
 
 impl Principal for Public {
     const KIND: PrincipalKind = PrincipalKind::Public;
 
-    async fn authenticate(_: &Call, _: &Route) -> Result<Self, Failed> {
+    async fn authenticate(call: &Call, route: &Route) -> Result<Self, Failed> {
+        if let Some(limit) = route.limit {
+            limits::by_address(call, limit).await?;
+        }
         Ok(Self(()))
     }
 }
@@ -73,6 +77,8 @@ pub(crate) struct User {
     pub(crate) session: TokenHash,
     /// Whether that is a session, which can be ended, and not an API token itself.
     pub(crate) is_session: bool,
+    /// Whether the person's role has changed since the session was opened.
+    pub(crate) is_outdated: bool,
 }
 
 impl User {
@@ -111,6 +117,7 @@ impl Principal for User {
             person: signed_in.user,
             session,
             is_session: true,
+            is_outdated: signed_in.is_outdated,
         })
     }
 }
@@ -135,6 +142,7 @@ async fn by_api_token(call: &Call, route: &Route, token: &Secret) -> Result<User
         person: presented.user,
         session: hash,
         is_session: false,
+        is_outdated: false,
     })
 }
 
@@ -201,6 +209,13 @@ impl Principal for Admin {
     async fn authenticate(call: &Call, route: &Route) -> Result<Self, Failed> {
         let user = User::authenticate(call, route).await?;
         match user.person.role {
+            Role::Admin if user.is_outdated => Err(ApiError::new(
+                403,
+                "session_outdated",
+                "Your role has changed since this session was opened.",
+            )
+            .hint("Reload the page; in a terminal, sign in again with `sam auth login`.")
+            .into()),
             Role::Admin => Ok(Self { user }),
             Role::Member => Err(ApiError::new(
                 403,

@@ -33,6 +33,16 @@ const DRAIN_LIMIT: usize = 16 * 1024 * 1024;
 /// How long a client may take to send it.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 
+/// What every answer says of itself.
+const GUARDS: [(&str, &str); 3] = [
+    ("x-content-type-options", "nosniff"),
+    (
+        "content-security-policy",
+        "default-src 'none'; frame-ancestors 'none'",
+    ),
+    ("referrer-policy", "no-referrer"),
+];
+
 /// Answers a request, whatever happens to it.
 pub(crate) async fn serve(request: Request, env: Env, context: &worker::Context) -> Response {
     let mut call = match Call::new(request, env, context) {
@@ -49,7 +59,7 @@ pub(crate) async fn serve(request: Request, env: Env, context: &worker::Context)
     };
     let answered = answer(&mut call).await;
     drain(&call).await;
-    match answered {
+    let mut response = match answered {
         Ok(response) => response,
         Err(Failed(error)) => {
             if error.status >= 500 {
@@ -57,6 +67,24 @@ pub(crate) async fn serve(request: Request, env: Env, context: &worker::Context)
             }
             render(&call, &error)
         }
+    };
+    if response.status_code() != 101 {
+        guard(&call, response.headers_mut());
+    }
+    response
+}
+
+/// Whatever this answers is data: no page, no script and no frame, and a browser takes it for nothing
+/// else.
+fn guard(call: &Call, headers: &mut worker::Headers) {
+    for (name, value) in GUARDS {
+        // Where a header is given already it says more; constants are what the runtime takes.
+        if matches!(headers.get(name), Ok(None)) {
+            let _ = headers.set(name, value);
+        }
+    }
+    if call.secure_cookies() {
+        let _ = headers.set("strict-transport-security", "max-age=31536000");
     }
 }
 
@@ -121,6 +149,11 @@ async fn answer(call: &mut Call) -> Answer {
 fn render(call: &Call, error: &ApiError) -> Response {
     let mut response = if let Some(dialect) = proxy::error::dialect_of(call.url.path()) {
         proxy::error::render(dialect, error, &call.id)
+    } else if matches!(
+        call.url.path(),
+        "/api/auth/device/code" | "/api/auth/device/token"
+    ) {
+        device::in_words_of_oauth(error)
     } else {
         http::error_from(error, Some(&call.id))
     };
@@ -203,6 +236,8 @@ dispatch! {
     SetupStatus => Public, setup::status;
     SetupClaim => Public, setup::claim;
     Doctor => Admin, doctor::examine;
+    GetConfig => Admin, setup::config;
+    PutConfig => Admin, setup::put_config;
     LinkLogin => Public, auth::link_login;
     Me => User, auth::me;
     Logout => User, auth::logout;

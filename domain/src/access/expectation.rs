@@ -63,6 +63,7 @@ pub const fn expectation(id: RouteId) -> Expectation {
         | RouteId::Me
         | RouteId::Logout
         | RouteId::Doctor
+        | RouteId::GetConfig
         | RouteId::ListPeople
         | RouteId::ListInvites
         | RouteId::ListAudit
@@ -104,6 +105,7 @@ pub const fn expectation(id: RouteId) -> Expectation {
         RouteId::PutCredential | RouteId::PutProjectCredential | RouteId::PutPlatformCredential => {
             takes(r#"{"key":"k"}"#, &[404])
         }
+        RouteId::PutConfig => takes(r#"{"settings":{"OF_NOBODY":"x"}}"#, &[400]),
         RouteId::PutAgentLogin => takes(r#"{"login":"{}"}"#, &[404]),
         RouteId::SetupClaim => takes(r#"{"claim_token":"spent"}"#, &[409]),
         RouteId::LinkLogin => takes(r#"{"link":"sam_lnk_unknown"}"#, &[410]),

@@ -9,6 +9,7 @@
 //! - [`isolation`]: what each route answers everybody, about their own and others' things.
 //! - `openapi` (feature `schema`): the API as a document.
 //! - [`route`]: every route, with the principal it is for.
+//! - [`setup`]: what administrators set in the app.
 //! - [`tokens`]: API tokens, sessions, and what either may do.
 
 pub mod claims;
@@ -20,5 +21,6 @@ pub mod isolation;
 pub mod openapi;
 pub mod principal;
 pub mod route;
+pub mod setup;
 pub mod tokens;
 pub mod wire;

@@ -7,6 +7,7 @@
 use super::doctor::Diagnosis;
 use super::principal::PrincipalKind;
 use super::route::{ROUTES, Route, RouteId};
+use super::setup::{ConfigView, PutConfig};
 use super::tokens::{
     ApiTokenList, AuthSessionList, CreateApiToken, CreatedApiToken, Reach, TokenLogin,
 };
@@ -178,6 +179,8 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
         RouteId::Catalog => json::<Catalog>(g),
         RouteId::SetupStatus => json::<SetupStatus>(g),
         RouteId::SetupClaim => json::<SignedIn>(g).taking(body::<ClaimSetup>(g)),
+        RouteId::GetConfig => json::<ConfigView>(g),
+        RouteId::PutConfig => json::<ConfigView>(g).taking(body::<PutConfig>(g)),
         RouteId::Doctor => json::<Diagnosis>(g),
         RouteId::LinkLogin => json::<SignedIn>(g).taking(body::<LinkLogin>(g)),
         RouteId::InviteLogin => json::<SignedIn>(g).taking(body::<InviteLogin>(g)),

@@ -10,6 +10,7 @@
 use super::principal::PrincipalKind;
 use super::tokens::{Reach, Scope};
 use super::wire::ProjectRole;
+use crate::limit::LimitName;
 use PrincipalKind::{Admin, JoinToken, ModelToken, NodeToken, Public, User, WorkspaceToken};
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +59,8 @@ pub struct Route {
     pub role: Option<ProjectRole>,
     /// What a person's credential needs for it; of no meaning for machines' tokens.
     pub reach: Reach,
+    /// How often one address may call it; absent where a credential comes first.
+    pub limit: Option<LimitName>,
     /// What it does, in a few words.
     pub summary: &'static str,
 }
@@ -76,6 +79,7 @@ macro_rules! routes {
             principal: $principal,
             role: routes!(@role $($role)?),
             reach: reach(RouteId::$id, Method::$method, PrincipalKind::$principal),
+            limit: limit(RouteId::$id),
             summary: $summary,
         },)*];
     };
@@ -98,6 +102,8 @@ routes! {
     SetupStatus Get "/api/setup/status" Public "Whether the installation is claimed, and where model calls go";
     SetupClaim Post "/api/setup/claim" Public "Claim the installation: makes the first admin, once";
     Doctor Post "/api/setup/doctor" Admin "Look over what the installation is bound and set to";
+    GetConfig Get "/api/setup/config" Admin "Which settings are set, and where; never their values";
+    PutConfig Put "/api/setup/config" Admin "Set or forget settings that can be kept in the app";
     LinkLogin Post "/api/auth/link-login" Public "Sign in with a single-use link";
     Me Get "/api/auth/me" User "Who is signed in";
     Logout Post "/api/auth/logout" User "End this session";
@@ -225,6 +231,47 @@ const fn reach(id: RouteId, method: Method, principal: PrincipalKind) -> Reach {
         _ => Reach::Scope(Scope::Write),
     }
 }
+
+/// How often one address may call what needs no credential.
+const fn limit(id: RouteId) -> Option<LimitName> {
+    Some(match id {
+        RouteId::Healthz
+        | RouteId::Version
+        | RouteId::OpenApi
+        | RouteId::Catalog
+        | RouteId::CliVersion
+        | RouteId::CliDownload
+        | RouteId::CliInstall
+        | RouteId::AgentVersion
+        | RouteId::AgentDownload
+        | RouteId::HarnessVersion
+        | RouteId::HarnessDownload
+        | RouteId::SetupStatus
+        | RouteId::AuthorizationServer => LimitName::PublicReadAddress,
+        RouteId::SetupClaim
+        | RouteId::LinkLogin
+        | RouteId::InviteLogin
+        | RouteId::GithubStart
+        | RouteId::GithubCallback => LimitName::SignInAddress,
+        RouteId::TokenLogin => LimitName::TokenLoginAddress,
+        RouteId::DeviceCode => LimitName::DeviceCodeAddress,
+        RouteId::DeviceToken => LimitName::DeviceTokenAddress,
+        _ => return None,
+    })
+}
+
+/// A route that anybody may call and that has no limit does not compile.
+const _: () = {
+    let mut rest = ROUTES;
+    while let Some((route, others)) = rest.split_first() {
+        let public = matches!(route.principal, PrincipalKind::Public);
+        assert!(
+            public == route.limit.is_some(),
+            "a public route needs a limit"
+        );
+        rest = others;
+    }
+};
 
 /// Finds the route for a method and path, with the values of its `{…}`
 /// segments in order. `Err` lists the methods that the path does have.

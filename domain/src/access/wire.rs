@@ -170,6 +170,9 @@ pub struct PersonView {
     /// Since when they may not use the installation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended_at: Option<Timestamp>,
+    /// Since when they wait to be let in for the first time; they are suspended for so long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_since: Option<Timestamp>,
 }
 
 /// `GET /api/people`.
@@ -188,7 +191,7 @@ pub struct ChangePerson {
     /// What they may do in the installation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
-    /// Whether they are shut out for now.
+    /// Whether they are shut out for now; `false` lets in who waits for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended: Option<bool>,
 }

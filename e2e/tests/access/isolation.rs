@@ -1,6 +1,7 @@
 //! Every route and socket, every kind of caller, and ids of their own world, of another's, of both,
 //! and of nothing: each is answered what `sam_domain::access::isolation` says, what is another's
-//! reads like what does not exist, and no answer has a word of the other world in it.
+//! reads like what does not exist, no answer has a word of the other world in it, and neither an
+//! answer nor the log has a secret.
 
 use futures::StreamExt as _;
 use futures::stream;
@@ -56,20 +57,18 @@ impl Question<'_> {
     }
 
     /// What is wrong with an answer.
-    fn wrong(&self, reply: &Reply) -> Option<String> {
+    fn wrong(&self, reply: &Reply, secrets: &[String]) -> Option<String> {
         let (status, code) = (reply.status, reply.code());
         let right = match self.verdict() {
             Verdict::Refused(expected, word) => (status, code.as_str()) == (expected, word),
             Verdict::Handled => self.is_handled(status, &code),
         };
-        let told = !right || reply.text().contains(CANARY);
-        told.then(|| {
+        let text = reply.text();
+        let told = text.contains(CANARY) || tells(&text, secrets);
+        (told || !right).then(|| {
             format!(
                 "{:?} answers {:?} about {:?} ids with {status}: {}",
-                self.route.id,
-                self.caller,
-                self.names,
-                reply.text()
+                self.route.id, self.caller, self.names, text
             )
         })
     }
@@ -137,7 +136,7 @@ fn questions(scene: &Scene) -> (Vec<Question<'_>>, Vec<Question<'_>>) {
 
 #[tokio::test]
 async fn everybody_is_answered_as_documented_about_their_own_and_others_things() -> Result {
-    let stack = Stack::start().await?;
+    let mut stack = Stack::start().await?;
     let scene = Scene::meet(&stack).await?;
     let (refused, handled) = questions(&scene);
     ensure(refused.len() > 1000 && handled.len() > 500, || {
@@ -153,7 +152,7 @@ async fn everybody_is_answered_as_documented_about_their_own_and_others_things()
     let mut answers = answers.buffer_unordered(AT_ONCE);
     while let Some((question, reply)) = answers.next().await {
         let reply = reply?;
-        wrong.extend(question.wrong(&reply));
+        wrong.extend(question.wrong(&reply, &scene.secrets));
         if question.verdict() == NOT_FOUND && question.names != Names::Mixed {
             let of = (
                 question.route.path,
@@ -175,9 +174,38 @@ async fn everybody_is_answered_as_documented_about_their_own_and_others_things()
     }
     for question in handled {
         let reply = question.ask().await?;
-        wrong.extend(question.wrong(&reply));
+        wrong.extend(question.wrong(&reply, &scene.secrets));
+    }
+    // What is taken out of the installation as a whole.
+    let admin = scene.caller(Caller::Admin)?;
+    for export in [
+        "/api/audit",
+        "/api/people",
+        "/api/people/invites",
+        "/api/setup/config",
+        "/api/admin/credentials",
+        "/api/admin/usage?by=project&format=csv",
+        "/api/admin/usage?by=user&format=csv",
+        "/api/usage?by=task&format=csv",
+    ] {
+        let reply = admin.get(export).await?;
+        if reply.status != 200 || tells(&reply.text(), &scene.secrets) {
+            wrong.push(format!("{export}: {} {}", reply.status, reply.text()));
+        }
+    }
+    // Neither content nor a secret is logged, whatever was asked.
+    let log = std::fs::read_to_string(stack.server()?.log_file())?;
+    for line in log.lines() {
+        if line.contains(CANARY) || tells(line, &scene.secrets) {
+            wrong.push(format!("the log says {line}"));
+        }
     }
     ensure(wrong.is_empty(), || wrong.join("\n"))
+}
+
+/// Whether a text has one of these in it.
+fn tells(text: &str, secrets: &[String]) -> bool {
+    secrets.iter().any(|secret| text.contains(secret))
 }
 
 /// An answer without what is different in every answer.

@@ -3,6 +3,7 @@
 //!
 //! Generated from the route table and its expectations: a new route is tested without a word here.
 
+mod headers;
 mod isolation;
 mod world;
 

@@ -13,6 +13,7 @@ use sam_domain::device::wire::{AccessToken, DeviceCodes, GRANT_TYPE};
 use sam_domain::id::ProjectId;
 use sam_e2e::node::ScriptedNode;
 use sam_e2e::people::invite;
+use sam_e2e::stack::MODEL_KEY;
 use sam_e2e::{Client, Person, Reply, Result, Stack, failure};
 use serde_json::json;
 
@@ -137,6 +138,8 @@ pub(crate) struct Scene {
     pub(crate) callers: Vec<(Caller, Client)>,
     pub(crate) own: World,
     pub(crate) foreign: World,
+    /// What nobody may read who did not bring it: keys of the installation, and what was given out.
+    pub(crate) secrets: Vec<String>,
     unknown: Ids,
 }
 
@@ -147,6 +150,13 @@ impl Scene {
         let anyone = stack.anyone()?;
         let owner = own.person.client.clone();
         let mut callers = Vec::new();
+        let mut secrets = of_the_installation(stack).await?;
+        secrets.extend([
+            foreign.workspace_token.clone(),
+            foreign.model_token.clone(),
+            own.workspace_token.clone(),
+            own.model_token.clone(),
+        ]);
         for (at, caller) in Caller::ALL.into_iter().enumerate() {
             let client = match caller {
                 Caller::Anonymous => anyone.clone(),
@@ -155,11 +165,16 @@ impl Scene {
                 Caller::Member(role) => member(stack, &own, role).await?.client,
                 Caller::Admin => stack.admin()?.clone(),
                 Caller::Suspended => suspended(stack, &own).await?,
-                Caller::Token(scope) => anyone.with_token(&make_token(&owner, scope).await?.token),
+                Caller::Token(scope) => {
+                    let made = make_token(&owner, scope).await?;
+                    secrets.push(made.token.clone());
+                    anyone.with_token(&made.token)
+                }
                 Caller::Device => device(&anyone, &owner).await?,
                 Caller::JoinToken => {
                     let path = "/api/nodes/join-tokens";
                     let join: JoinToken = owner.post(path, &json!({})).await?.json()?;
+                    secrets.push(join.token.clone());
                     anyone.with_token(&join.token)
                 }
                 Caller::NodeToken => own.node.client().clone(),
@@ -174,6 +189,7 @@ impl Scene {
             callers,
             own,
             foreign,
+            secrets,
             unknown: unknown(),
         })
     }
@@ -222,6 +238,27 @@ impl Scene {
             .collect();
         segments.join("/")
     }
+}
+
+/// What the server was started with, and what an administrator stored.
+async fn of_the_installation(stack: &Stack) -> Result<Vec<String>> {
+    let files = stack.state_directory();
+    let started: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(files.join("secrets.json"))?)?;
+    let claim = std::fs::read_to_string(files.join("claim-token"))?;
+    let mut secrets = vec![MODEL_KEY.to_owned(), claim.trim().to_owned()];
+    let values = started.as_object().into_iter().flat_map(|all| all.values());
+    secrets.extend(values.filter_map(|one| one.as_str().map(str::to_owned)));
+    let stored = "stored-secret-canary";
+    let admin = stack.admin()?;
+    let request = admin.request(Method::PUT, "/api/setup/config");
+    let settings = json!({"settings": {"SAM_GITHUB_CLIENT_SECRET": stored}});
+    let reply = admin.send(request.json(&settings)).await?;
+    if reply.status != 200 {
+        return Err(failure(reply.text()));
+    }
+    secrets.push(stored.to_owned());
+    Ok(secrets)
 }
 
 async fn member(stack: &Stack, world: &World, role: ProjectRole) -> Result<Person> {

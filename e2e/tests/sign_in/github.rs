@@ -3,58 +3,68 @@
 use std::process::Command;
 
 use reqwest::Method;
-use sam_domain::access::wire::{PersonList, SetupStatus, UserView};
+use sam_domain::access::wire::{AuditList, PersonList, SetupStatus, UserView};
 use sam_e2e::process::Process;
 use sam_e2e::{Client, Reply, Result, Stack, StackOptions, ensure, failure, programs};
 use serde_json::{Value, json};
 
 use crate::{PATIENCE, answered};
 
-const SECRET: &str = "github-secret-canary";
+pub(crate) const SECRET: &str = "github-secret-canary";
 
-/// The stand-in, and a control plane that knows its app.
-struct Scene {
-    stack: Stack,
+/// The stand-in, and a control plane beside it.
+pub(crate) struct GithubApp {
+    pub(crate) stack: Stack,
     github: Client,
     _process: Process,
     _logs: tempfile::TempDir,
 }
 
-impl Scene {
-    async fn start(sign_up: &str) -> Result<Self> {
-        let logs = tempfile::tempdir()?;
-        let mut command = Command::new(programs::native("sam-sims")?);
-        command
-            .args(["github", "--client-id", "sam-app"])
-            .env("SAM_SIMS_GITHUB_SECRET", SECRET);
-        let mut process = Process::start("github", command, logs.path())?;
-        let said = process.listening(PATIENCE)?;
-        let url = said
-            .get("listening")
-            .and_then(|url| url.as_str())
-            .ok_or_else(|| failure("the stand-in does not say where it listens"))?
-            .to_owned();
-        let settings = [
-            ("SAM_GITHUB_CLIENT_ID", "sam-app"),
-            ("SAM_GITHUB_CLIENT_SECRET", SECRET),
-            ("SAM_GITHUB_URL", &url),
-            ("SAM_GITHUB_API_URL", &url),
-            ("SAM_SIGN_UP", sign_up),
-        ];
-        let options = StackOptions {
-            settings: settings
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .to_vec(),
-            ..StackOptions::default()
-        };
-        Ok(Self {
-            stack: Stack::start_with(options).await?,
-            github: Client::new(&url)?,
-            _process: process,
-            _logs: logs,
-        })
-    }
+/// A control plane that knows its app.
+async fn known(sign_up: &str) -> Result<GithubApp> {
+    app(&[
+        ("SAM_GITHUB_CLIENT_ID", "sam-app"),
+        ("SAM_GITHUB_CLIENT_SECRET", SECRET),
+        ("SAM_SIGN_UP", sign_up),
+    ])
+    .await
+}
 
+/// A control plane with these settings that finds the stand-in where GitHub is.
+pub(crate) async fn app(settings: &[(&str, &str)]) -> Result<GithubApp> {
+    let logs = tempfile::tempdir()?;
+    let mut command = Command::new(programs::native("sam-sims")?);
+    command
+        .args(["github", "--client-id", "sam-app"])
+        .env("SAM_SIMS_GITHUB_SECRET", SECRET);
+    let mut process = Process::start("github", command, logs.path())?;
+    let said = process.listening(PATIENCE)?;
+    let url = said
+        .get("listening")
+        .and_then(|url| url.as_str())
+        .ok_or_else(|| failure("the stand-in does not say where it listens"))?
+        .to_owned();
+    let places = [
+        ("SAM_GITHUB_URL", url.as_str()),
+        ("SAM_GITHUB_API_URL", &url),
+    ];
+    let options = StackOptions {
+        settings: settings
+            .iter()
+            .chain(&places)
+            .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+        ..StackOptions::default()
+    };
+    Ok(GithubApp {
+        stack: Stack::start_with(options).await?,
+        github: Client::new(&url)?,
+        _process: process,
+        _logs: logs,
+    })
+}
+
+impl GithubApp {
     async fn is(&self, person: &Value) -> Result {
         answered(&self.github.post("/control/person", person).await?, 200)
     }
@@ -138,7 +148,7 @@ fn came_back(reply: &Reply, to: &str) -> Result {
 
 #[tokio::test]
 async fn a_person_signs_in_with_github_once_the_account_is_theirs() -> Result {
-    let scene = Scene::start("invite").await?;
+    let scene = known("invite").await?;
     let anyone = scene.stack.anyone()?;
     let status: SetupStatus = anyone.get("/api/setup/status").await?.json()?;
     ensure(status.github, || format!("{status:?}"))?;
@@ -218,23 +228,24 @@ async fn a_person_signs_in_with_github_once_the_account_is_theirs() -> Result {
 
 #[tokio::test]
 async fn new_people_wait_until_an_administrator_lets_them_in() -> Result {
-    let scene = Scene::start("approval").await?;
+    let scene = known("approval").await?;
     let anyone = scene.stack.anyone()?;
     scene
         .is(&json!({"id": 7, "login": "olga", "name": "Olga"}))
         .await?;
     let mut browser = Browser::new(anyone.clone());
     let waits = "/sign-in?refused=waits_for_approval";
-    came_back(&scene.sign_in(&mut browser).await?, waits)?;
     let shut_out = "/sign-in?refused=account_shut_out";
-    came_back(&scene.sign_in(&mut browser).await?, shut_out)?;
+    // Coming again makes nobody else of them.
+    came_back(&scene.sign_in(&mut browser).await?, waits)?;
+    came_back(&scene.sign_in(&mut browser).await?, waits)?;
 
     let admin = scene.stack.admin()?;
     let people: PersonList = admin.get("/api/people").await?.json()?;
     let olga = people.people.iter().find(|one| one.name == "Olga");
     let olga = olga.ok_or_else(|| failure(format!("{people:?}")))?;
     ensure(
-        olga.suspended_at.is_some() && people.people.len() == 2,
+        olga.suspended_at.is_some() && olga.waits_since.is_some() && people.people.len() == 2,
         || format!("{people:?}"),
     )?;
     let path = format!("/api/people/{}", olga.id);
@@ -255,5 +266,33 @@ async fn new_people_wait_until_an_administrator_lets_them_in() -> Result {
 
     // Who was removed does not come back as somebody new.
     answered(&crate::delete(admin, &path).await?, 200)?;
-    came_back(&scene.sign_in(&mut browser).await?, shut_out)
+    came_back(&scene.sign_in(&mut browser).await?, shut_out)?;
+
+    // Who is declined never was in, and does not wait again.
+    scene.is(&json!({"id": 8, "login": "eve"})).await?;
+    let mut browser = Browser::new(anyone);
+    came_back(&scene.sign_in(&mut browser).await?, waits)?;
+    let people: PersonList = admin.get("/api/people").await?.json()?;
+    let eve = people.people.iter().find(|one| one.waits_since.is_some());
+    let eve = eve.ok_or_else(|| failure(format!("{people:?}")))?;
+    let path = format!("/api/people/{}", eve.id);
+    answered(&crate::delete(admin, &path).await?, 200)?;
+    came_back(&scene.sign_in(&mut browser).await?, shut_out)?;
+    let audit: AuditList = admin.get("/api/audit").await?.json()?;
+    let told: Vec<&str> = audit
+        .entries
+        .iter()
+        .rev()
+        .map(|one| one.action.as_str())
+        .collect();
+    ensure(
+        told == [
+            "person_waits",
+            "person_approved",
+            "person_removed",
+            "person_waits",
+            "person_declined",
+        ],
+        || format!("{told:?}"),
+    )
 }

@@ -3,8 +3,10 @@
 mod device;
 mod doctor;
 mod github;
+mod limits;
 mod scopes;
 mod sessions;
+mod setup;
 mod tokens;
 
 use std::time::Duration;

@@ -66,14 +66,18 @@ pub struct SignedIn {
     pub user: User,
     /// What the session may do; everything that its person may, when absent.
     pub scopes: Option<Scopes>,
+    /// Whether the person's role has changed since it was opened.
+    pub is_outdated: bool,
 }
 
 struct SignedInRow {
+    opened_at: Timestamp,
     expires_at: Timestamp,
     scopes: Option<StoredScopes>,
+    role_changed_at: Option<Timestamp>,
     user: User,
 }
-columns!(SignedInRow: expires_at, scopes, ..user);
+columns!(SignedInRow: opened_at, expires_at, scopes, role_changed_at, ..user);
 
 /// The table of sessions.
 #[derive(Debug, Clone)]
@@ -114,7 +118,8 @@ impl AuthSessions<'_> {
         let found: Option<SignedInRow> = self
             .0
             .first(
-                "SELECT u.id, u.name, u.role, u.created_at, u.suspended_at, s.expires_at, s.scopes \
+                "SELECT u.id, u.name, u.role, u.created_at, u.suspended_at, u.role_changed_at, \
+                   s.created_at AS opened_at, s.expires_at, s.scopes \
                  FROM auth_sessions s JOIN users u ON u.id = s.user_id \
                  LEFT JOIN api_tokens t ON t.id = s.api_token_id \
                  WHERE s.token_hash = ?1 AND s.revoked_at IS NULL AND u.removed_at IS NULL \
@@ -127,7 +132,35 @@ impl AuthSessions<'_> {
             .map(|found| SignedIn {
                 user: found.user,
                 scopes: found.scopes.map(|stored| stored.0),
+                is_outdated: found
+                    .role_changed_at
+                    .is_some_and(|changed| found.opened_at <= changed),
             }))
+    }
+
+    /// Exchanges a session's token: what asked before may still come under the old one until `ends`.
+    /// Returns whether this call did it.
+    pub async fn exchange(
+        &self,
+        old: &TokenHash,
+        new: &TokenHash,
+        now: Timestamp,
+        ends: Timestamp,
+    ) -> Result<bool, D1Error> {
+        // One that ends soon was exchanged before, or is not worth it.
+        let insert = self.0.statement(
+            "INSERT INTO auth_sessions (token_hash, handle, user_id, client, user_agent, scopes, \
+               api_token_id, created_at, expires_at) \
+             SELECT ?2, ?3, user_id, client, user_agent, scopes, api_token_id, ?4, expires_at \
+             FROM auth_sessions WHERE token_hash = ?1 AND revoked_at IS NULL AND expires_at > ?5",
+            params![old.as_str(), new.as_str(), new.handle(), now, ends],
+        )?;
+        let end = self.0.statement(
+            "UPDATE auth_sessions SET expires_at = MIN(expires_at, ?2) WHERE token_hash = ?1",
+            params![old.as_str(), ends],
+        )?;
+        let changed = self.0.batch(vec![insert, end]).await?;
+        Ok(changed.first().is_some_and(|count| *count > 0))
     }
 
     /// A person's open sessions, newest first; at most 100.

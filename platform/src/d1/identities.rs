@@ -44,7 +44,7 @@ impl Identities<'_> {
         let found: Option<Row> = self
             .0
             .first(
-                "SELECT u.id, u.name, u.role, u.created_at, u.suspended_at, u.removed_at \
+                "SELECT u.id, u.name, u.role, u.created_at, u.suspended_at, u.waits_since, u.removed_at \
                  FROM identities i JOIN users u ON u.id = i.user_id \
                  WHERE i.provider = ?1 AND i.subject = ?2",
                 params![identity.provider, identity.subject],
@@ -86,8 +86,8 @@ impl Identities<'_> {
     ) -> Result<(), D1Error> {
         let suspended_at = waits.then_some(now);
         let insert = self.0.statement(
-            "INSERT INTO users (id, name, role, created_at, suspended_at) \
-             SELECT ?3, ?4, 'member', ?5, ?6 WHERE NOT EXISTS \
+            "INSERT INTO users (id, name, role, created_at, suspended_at, waits_since) \
+             SELECT ?3, ?4, 'member', ?5, ?6, ?6 WHERE NOT EXISTS \
                (SELECT 1 FROM identities WHERE provider = ?1 AND subject = ?2)",
             params![
                 identity.provider,

@@ -24,6 +24,7 @@ pub mod node_shares;
 pub mod project_members;
 pub mod projects;
 mod recent;
+pub mod settings;
 pub mod sign_in_links;
 pub mod task_index;
 pub mod users;

@@ -33,8 +33,10 @@ pub struct User {
     pub created_at: Timestamp,
     /// Since when they may not use the installation.
     pub suspended_at: Option<Timestamp>,
+    /// Since when they wait to be let in for the first time.
+    pub waits_since: Option<Timestamp>,
 }
-columns!(User: id, name, role, created_at, suspended_at);
+columns!(User: id, name, role, created_at, suspended_at, waits_since);
 
 impl User {
     /// The person as others see them.
@@ -54,6 +56,7 @@ impl User {
             role: self.role,
             created_at: self.created_at,
             suspended_at: self.suspended_at,
+            waits_since: self.waits_since,
         }
     }
 }
@@ -67,7 +70,7 @@ impl Users<'_> {
     pub async fn get(&self, id: &UserId) -> Result<Option<User>, D1Error> {
         self.0
             .first(
-                "SELECT id, name, role, created_at, suspended_at FROM users \
+                "SELECT id, name, role, created_at, suspended_at, waits_since FROM users \
                  WHERE id = ?1 AND removed_at IS NULL",
                 params![id],
             )
@@ -78,22 +81,23 @@ impl Users<'_> {
     pub async fn list(&self) -> Result<Vec<User>, D1Error> {
         self.0
             .all(
-                "SELECT id, name, role, created_at, suspended_at FROM users \
+                "SELECT id, name, role, created_at, suspended_at, waits_since FROM users \
                  WHERE removed_at IS NULL ORDER BY created_at, id LIMIT 1000",
                 &[],
             )
             .await
     }
 
-    /// Changes a person's role. Returns false when they are the last administrator who can act.
-    pub async fn set_role(&self, id: &UserId, role: Role) -> Result<bool, D1Error> {
+    /// Changes a person's role at `now`. Returns false when they are the last administrator who can act.
+    pub async fn set_role(&self, id: &UserId, role: Role, now: Timestamp) -> Result<bool, D1Error> {
         let changed = self
             .0
             .run(
-                "UPDATE users SET role = ?2 WHERE id = ?1 AND (role <> 'admin' OR ?2 = 'admin' \
+                "UPDATE users SET role_changed_at = CASE role WHEN ?2 THEN role_changed_at ELSE ?3 END, \
+                   role = ?2 WHERE id = ?1 AND (role <> 'admin' OR ?2 = 'admin' \
                    OR EXISTS (SELECT 1 FROM users o WHERE o.id <> ?1 AND o.role = 'admin' \
                      AND o.suspended_at IS NULL AND o.removed_at IS NULL))",
-                params![id, role_word(role)],
+                params![id, role_word(role), now],
             )
             .await?;
         Ok(changed > 0)
@@ -105,7 +109,8 @@ impl Users<'_> {
         let changed = self
             .0
             .run(
-                "UPDATE users SET suspended_at = ?2 WHERE id = ?1 AND (role <> 'admin' \
+                "UPDATE users SET suspended_at = ?2, \
+                   waits_since = CASE WHEN ?2 IS NULL THEN NULL ELSE waits_since END WHERE id = ?1 AND (role <> 'admin' \
                    OR ?2 IS NULL OR EXISTS (SELECT 1 FROM users o WHERE o.id <> ?1 \
                      AND o.role = 'admin' AND o.suspended_at IS NULL AND o.removed_at IS NULL))",
                 params![id, at],

@@ -6,7 +6,6 @@ use sam_domain::access::wire::{InviteLogin, LinkLogin, SignInLink, SignedIn};
 use sam_domain::conversation::call::{Done, ProjectCall, SocketOwner};
 use sam_domain::error::ApiError;
 use sam_domain::id::{ApiTokenId, Id as _, ProjectId, UserId};
-use sam_domain::limit::LimitName;
 use sam_domain::time::{Millis, Timestamp};
 use sam_platform::crypto::{Secret, random_token};
 use sam_platform::d1::auth_sessions::{AuthSessions, NewSession};
@@ -17,10 +16,9 @@ use sam_platform::d1::users::{self, Users};
 use sam_platform::http::{self, cookies};
 use worker::Response;
 
-use super::audit;
+use super::{audit, auth_sessions};
 use crate::call::Call;
 use crate::errors::{Answer, Failed, log};
-use crate::limits;
 use crate::objects;
 use crate::principal::{self, COOKIE, Public, SESSION, User};
 
@@ -34,6 +32,8 @@ const NAME_LIMIT: usize = 100;
 const USER_AGENT_LIMIT: usize = 120;
 /// How long a sign-in link works.
 const LINK_LIFETIME: Millis = Millis::minutes(15);
+/// For how long an exchanged session still answers what was asked before.
+const EXCHANGE_GRACE: Millis = Millis::seconds(30);
 /// How long a session lasts.
 const SESSION_LIFETIME: Millis = Millis::hours(24 * 30);
 
@@ -89,6 +89,7 @@ pub(super) fn user_agent(call: &Call) -> Option<String> {
 
 /// Opens a session for a person whose claim was checked by the caller, and answers with it.
 pub(super) async fn sign_in(call: &Call, person: &users::User) -> Answer {
+    end_former(call).await?;
     let (token, lasts) = open_session(call, person, &Narrowed::default()).await?;
     let reply = http::json(
         200,
@@ -97,13 +98,7 @@ pub(super) async fn sign_in(call: &Call, person: &users::User) -> Answer {
             user: person.view(),
         },
     );
-    let cookie = cookies::issue(
-        COOKIE,
-        token.expose(),
-        lasts.0 / 1000,
-        call.secure_cookies(),
-    );
-    with_cookie(reply, &cookie)
+    with_cookie(reply, &session_cookie(call, &token, lasts))
 }
 
 fn with_cookie(mut reply: Response, cookie: &str) -> Answer {
@@ -113,7 +108,6 @@ fn with_cookie(mut reply: Response, cookie: &str) -> Answer {
 
 pub(crate) async fn link_login(call: &Call, _: Public) -> Answer {
     let request: LinkLogin = call.json().await?;
-    limits::by_address(call, LimitName::SignInAddress).await?;
     let spent = || -> Failed {
         ApiError::new(
             410,
@@ -136,7 +130,6 @@ pub(crate) async fn link_login(call: &Call, _: Public) -> Answer {
 
 pub(crate) async fn invite_login(call: &Call, _: Public) -> Answer {
     let request: InviteLogin = call.json().await?;
-    limits::by_address(call, LimitName::SignInAddress).await?;
     let name = person_name(&request.name)?;
     let id: UserId = call.mint()?;
     let database = call.database()?;
@@ -158,6 +151,7 @@ pub(crate) async fn invite_login(call: &Call, _: Public) -> Answer {
         role,
         created_at: call.now,
         suspended_at: None,
+        waits_since: None,
     };
     audit::record(
         call,
@@ -181,8 +175,50 @@ pub(super) fn person_name(name: &str) -> Result<&str, ApiError> {
     Ok(name)
 }
 
-pub(crate) async fn me(_: &Call, user: User) -> Answer {
-    Ok(http::json(200, &user.person.view()))
+/// Who is signed in. A browser whose person's role has changed gets another session in exchange: what
+/// the former token was good for ends, wherever else it may be known.
+pub(crate) async fn me(call: &Call, user: User) -> Answer {
+    let reply = http::json(200, &user.person.view());
+    if !user.is_outdated || call.bearer().is_some() {
+        return Ok(reply);
+    }
+    let database = call.database()?;
+    let sessions = AuthSessions(&database);
+    let token = random_token(SESSION)?;
+    let hash = call.key()?.hash_token(SESSION, token.expose());
+    let ends = call.now.plus(EXCHANGE_GRACE);
+    if !sessions
+        .exchange(&user.session, &hash, call.now, ends)
+        .await?
+    {
+        return Ok(reply);
+    }
+    let former = vec![user.session.handle().to_owned()];
+    auth_sessions::close(call, &database, user.id(), former).await?;
+    with_cookie(reply, &session_cookie(call, &token, SESSION_LIFETIME))
+}
+
+fn session_cookie(call: &Call, token: &Secret, lasts: Millis) -> String {
+    let secure = call.secure_cookies();
+    cookies::issue(COOKIE, token.expose(), lasts.0 / 1000, secure)
+}
+
+/// Ends the session that this browser had before it signs in anew.
+pub(super) async fn end_former(call: &Call) -> Result<(), Failed> {
+    let Some(token) = http::cookie(&call.request, COOKIE) else {
+        return Ok(());
+    };
+    let database = call.database()?;
+    let (sessions, hash) = (
+        AuthSessions(&database),
+        call.key()?.hash_token(SESSION, &token),
+    );
+    if let Some(former) = sessions.user(&hash, call.now).await? {
+        sessions.revoke(&hash, call.now).await?;
+        let handle = vec![hash.handle().to_owned()];
+        auth_sessions::close(call, &database, &former.user.id, handle).await?;
+    }
+    Ok(())
 }
 
 pub(crate) async fn logout(call: &Call, user: User) -> Answer {

@@ -21,6 +21,7 @@ use sam_domain::provider::wire::{
 use sam_platform::crypto::{Keyring, Secret};
 use sam_platform::d1::agent_logins::{self, AgentLogins};
 use sam_platform::d1::credentials::{self, Credential, Credentials, Details};
+use sam_platform::d1::settings::{self, Settings};
 use sam_platform::http;
 
 use super::audit;
@@ -400,8 +401,35 @@ pub(crate) async fn rotate(call: &Call, admin: Admin) -> Answer {
         }
     }
     rotate_logins(&AgentLogins(&database), &keys, &mut rotated).await?;
+    rotate_settings(&Settings(&database), &keys, &mut rotated).await?;
     audit::record(call, &database, admin.id(), "key_rotated", &rotated.key_id).await?;
     Ok(http::json(200, &rotated))
+}
+
+/// The same for settings that are kept in the app.
+async fn rotate_settings(
+    table: &Settings<'_>,
+    keys: &Keyring,
+    rotated: &mut Rotated,
+) -> Result<(), Failed> {
+    for held in table.list().await? {
+        let (sealed, purpose) = (held.sealed(), settings::purpose(&held.name));
+        if sealed.key_id == rotated.key_id {
+            rotated.already += 1;
+            continue;
+        }
+        let Ok(secret) = keys.open(&purpose, &sealed) else {
+            rotated.unreadable.push(held.name);
+            continue;
+        };
+        let anew = keys.seal(&purpose, &secret).map_err(|e| hidden(&e))?;
+        if table.reseal(&held, &anew).await? {
+            rotated.moved += 1;
+        } else {
+            rotated.already += 1;
+        }
+    }
+    Ok(())
 }
 
 /// The same for subscription logins.

@@ -64,6 +64,16 @@ fn page(call: &Call, path: &str) -> Url {
     url
 }
 
+/// An error of any origin on a program's way in, as the RFCs have it.
+pub(crate) fn in_words_of_oauth(error: &ApiError) -> Response {
+    let word = match error.status {
+        429 => "temporarily_unavailable",
+        500.. => "server_error",
+        _ => "invalid_request",
+    };
+    http::json(error.status, &OAuthError::new(word, &error.message))
+}
+
 /// A refusal in the words of RFC 6749.
 fn refused(error: &str, description: &str) -> Response {
     http::json(400, &OAuthError::new(error, description))
@@ -140,21 +150,6 @@ pub(crate) async fn begin(call: &Call, _: Public) -> Answer {
         Ok(asked) => asked,
         Err(refusal) => return Ok(refusal),
     };
-    match limits::by_address(call, LimitName::DeviceCodeAddress).await {
-        Err(Failed(error)) if error.status == 429 => {
-            let mut reply = http::json(
-                429,
-                &OAuthError::new("temporarily_unavailable", &error.message),
-            );
-            if let Some(seconds) = call.retry_after.get() {
-                reply
-                    .headers_mut()
-                    .set("retry-after", &seconds.to_string())?;
-            }
-            return Ok(reply);
-        }
-        counted => counted?,
-    }
     let secret = base64url(&entropy::bytes::<TOKEN_BYTES>()?);
     for _ in 0..DRAWS {
         let code = UserCode::draw(entropy::for_id()?);

@@ -11,7 +11,6 @@ use std::time::Duration;
 use sam_domain::access::doctor::{Check, Health};
 use sam_domain::error::ApiError;
 use sam_domain::id::{Id as _, UserId};
-use sam_domain::limit::LimitName;
 use sam_domain::time::{Millis, Timestamp};
 use sam_platform::bindings;
 use sam_platform::crypto::{Expiring, Secret, base64url, keys::TOKEN_BYTES, sha256_base64url};
@@ -28,8 +27,8 @@ use worker::Response;
 
 use super::{audit, auth};
 use crate::call::Call;
+use crate::config::Config;
 use crate::errors::{Answer, Failed, log};
-use crate::limits;
 use crate::principal::{self, COOKIE, Public};
 
 /// The word of this provider.
@@ -57,13 +56,15 @@ struct Github {
 }
 
 /// Whether one can sign in with GitHub here.
-pub(super) fn is_configured(call: &Call) -> bool {
-    Github::configured(call).is_some()
+pub(super) async fn is_configured(call: &Call) -> bool {
+    match Config::of(call).await {
+        Ok(config) => Github::configured(call, &config).is_some(),
+        Err(_) => false,
+    }
 }
 
 impl Github {
-    fn configured(call: &Call) -> Option<Self> {
-        let setting = |name| bindings::setting(&call.env, name);
+    fn configured(call: &Call, config: &Config<'_>) -> Option<Self> {
         let url_setting = |name| bindings::url_setting(&call.env, name);
         let base = |name, standard: &str| {
             let url = Url::parse(&url_setting(name).unwrap_or_else(|| standard.to_owned())).ok()?;
@@ -75,8 +76,11 @@ impl Github {
             (url.scheme() == "https" || (url.scheme() == "http" && loopback)).then_some(url)
         };
         Some(Self {
-            client_id: setting(bindings::SAM_GITHUB_CLIENT_ID)?,
-            client_secret: bindings::secret(&call.env, bindings::SAM_GITHUB_CLIENT_SECRET)?,
+            client_id: config
+                .value(bindings::SAM_GITHUB_CLIENT_ID)?
+                .expose()
+                .to_owned(),
+            client_secret: config.value(bindings::SAM_GITHUB_CLIENT_SECRET)?,
             web: base(bindings::SAM_GITHUB_URL, "https://github.com")?,
             api: base(bindings::SAM_GITHUB_API_URL, "https://api.github.com")?,
         })
@@ -115,15 +119,15 @@ struct Exchanged {
 }
 
 pub(crate) async fn start(call: &Call, _: Public) -> Answer {
-    let github = Github::configured(call).ok_or_else(|| {
+    let config = Config::of(call).await?;
+    let github = Github::configured(call, &config).ok_or_else(|| {
         ApiError::new(
             503,
             "github_not_configured",
             "Nobody can sign in with GitHub here.",
         )
-        .hint("Set SAM_GITHUB_CLIENT_ID and SAM_GITHUB_CLIENT_SECRET, and start the server again.")
+        .hint("An administrator stores the app's id and secret with PUT /api/setup/config, or sets them where the server is started.")
     })?;
-    limits::by_address(call, LimitName::SignInAddress).await?;
     let trip = Trip {
         state: base64url(&entropy::bytes::<TOKEN_BYTES>()?),
         verifier: base64url(&entropy::bytes::<TOKEN_BYTES>()?),
@@ -195,10 +199,10 @@ fn refused(call: &Call, word: &str) -> Answer {
 }
 
 pub(crate) async fn callback(call: &Call, _: Public) -> Answer {
-    let Some(github) = Github::configured(call) else {
+    let config = Config::of(call).await?;
+    let Some(github) = Github::configured(call, &config) else {
         return refused(call, "github_not_configured");
     };
-    limits::by_address(call, LimitName::SignInAddress).await?;
     let parameter = |name: &str| {
         let mut pairs = call.url.query_pairs();
         pairs
@@ -226,13 +230,17 @@ pub(crate) async fn callback(call: &Call, _: Public) -> Answer {
             return refused(call, "github_failed");
         }
     };
-    let person = match person(call, &account).await? {
+    let person = match person(call, &config, &account).await? {
         Ok(person) => person,
         Err(word) => return refused(call, word),
     };
+    if person.waits_since.is_some() {
+        return refused(call, "waits_for_approval");
+    }
     if principal::active(&person).is_err() {
         return refused(call, "account_shut_out");
     }
+    auth::end_former(call).await?;
     let (token, lasts) = auth::open_session(call, &person, &auth::Narrowed::default()).await?;
     let secure = call.secure_cookies();
     let session = cookies::issue(COOKIE, token.expose(), lasts.0 / 1000, secure);
@@ -303,15 +311,23 @@ async fn who(call: &Call, github: &Github, code: &str, verifier: &str) -> Result
 /// not for who presents it.
 pub(super) async fn check(call: &Call) -> Check {
     let name = "github";
-    let set = |name| bindings::setting(&call.env, name).is_some();
-    let Some(github) = Github::configured(call) else {
+    let Ok(config) = Config::of(call).await else {
+        return Check::not(
+            name,
+            Health::Failed,
+            "The settings cannot be read.",
+            "Mend the database first: settings of the app are in it.",
+        );
+    };
+    let set = |name| config.value(name).is_some();
+    let Some(github) = Github::configured(call, &config) else {
         let begun = set(bindings::SAM_GITHUB_CLIENT_ID) || set(bindings::SAM_GITHUB_CLIENT_SECRET);
         let health = if begun { Health::Failed } else { Health::Off };
         return Check::not(
             name,
             health,
             "Nobody can sign in with GitHub here.",
-            "Make an OAuth app on GitHub; set SAM_GITHUB_CLIENT_ID and SAM_GITHUB_CLIENT_SECRET.",
+            "Make an OAuth app on GitHub; set SAM_GITHUB_CLIENT_ID and SAM_GITHUB_CLIENT_SECRET with PUT /api/setup/config, or where the server is started.",
         );
     };
     match exchange(call, &github, "doctor", "doctor").await {
@@ -353,7 +369,11 @@ async fn ask<T: DeserializeOwned>(outgoing: &Outgoing<'_>) -> Result<T, String> 
 
 /// The person of an account: known, the one whose browser this is, or new where new people may come.
 /// `Err` is the word of the refusal.
-async fn person(call: &Call, account: &Account) -> Result<Result<Person, &'static str>, Failed> {
+async fn person(
+    call: &Call,
+    config: &Config<'_>,
+    account: &Account,
+) -> Result<Result<Person, &'static str>, Failed> {
     let database = call.database()?;
     let identities = Identities(&database);
     let subject = account.id.to_string();
@@ -377,7 +397,8 @@ async fn person(call: &Call, account: &Account) -> Result<Result<Person, &'stati
         )
         .await?;
     } else {
-        let waits = match bindings::setting(&call.env, bindings::SAM_SIGN_UP).as_deref() {
+        let sign_up = config.value(bindings::SAM_SIGN_UP);
+        let waits = match sign_up.as_ref().map(Secret::expose) {
             Some("open") => false,
             Some("approval") => true,
             _ => return Ok(Err("not_invited")),

@@ -53,7 +53,7 @@ pub(crate) async fn change(call: &Call, admin: Admin) -> Answer {
     let users = Users(&database);
     let person = known(&users, &user).await?;
     if let Some(role) = request.role {
-        if !users.set_role(&user, role).await? {
+        if !users.set_role(&user, role, call.now).await? {
             return Err(last_admin().into());
         }
         audit::detailed(
@@ -77,7 +77,10 @@ pub(crate) async fn change(call: &Call, admin: Admin) -> Answer {
             "person_suspended"
         } else {
             tell_machines(call, &database, &user, &NodeCall::Suspend { suspended }).await?;
-            "person_let_back"
+            match person.waits_since {
+                Some(_) => "person_approved",
+                None => "person_let_back",
+            }
         };
         audit::record(call, &database, admin.id(), action, user.as_str()).await?;
     }
@@ -88,7 +91,7 @@ pub(crate) async fn remove(call: &Call, admin: Admin) -> Answer {
     let user: UserId = call.id(0, "person")?;
     let database = call.database()?;
     let users = Users(&database);
-    known(&users, &user).await?;
+    let person = known(&users, &user).await?;
     // Before the memberships go, which say where their sockets are.
     let projects = projects_of(&database, &user).await?;
     if !users.remove(&user, admin.id(), call.now).await? {
@@ -97,7 +100,11 @@ pub(crate) async fn remove(call: &Call, admin: Admin) -> Answer {
     AuthSessions(&database).revoke_all(&user, call.now).await?;
     auth::close_sockets(call, &projects, SocketOwner::Person(user.clone())).await;
     cut_off(call, &database, &user, &NodeCall::Revoke).await?;
-    audit::record(call, &database, admin.id(), "person_removed", user.as_str()).await?;
+    let action = match person.waits_since {
+        Some(_) => "person_declined",
+        None => "person_removed",
+    };
+    audit::record(call, &database, admin.id(), action, user.as_str()).await?;
     Ok(http::json(200, &Done {}))
 }
 

@@ -1,20 +1,27 @@
-//! Claiming the installation, once.
+//! Claiming the installation, once, and what is set in the app.
 
+use sam_domain::access::setup::PutConfig;
 use sam_domain::access::wire::{ClaimSetup, Role, SetupStatus};
 use sam_domain::error::ApiError;
-use sam_domain::limit::LimitName;
 use sam_platform::bindings;
 use sam_platform::crypto::Secret;
 use sam_platform::d1::installation::Installation;
+use sam_platform::d1::settings::{self, Settings};
 use sam_platform::d1::users::User;
 use sam_platform::http;
 
-use super::{auth, github};
+use super::{audit, auth, github};
 use crate::call::Call;
-use crate::errors::Answer;
-use crate::limits;
-use crate::principal::Public;
+use crate::config::{self, Config, KEPT};
+use crate::errors::{Answer, hidden};
+use crate::principal::{Admin, Public};
+use crate::proxy::access::keyring;
 use crate::proxy::installation;
+
+/// Longest value of a setting, in bytes.
+const VALUE_LIMIT: usize = 500;
+/// What `SAM_SIGN_UP` can be.
+const SIGN_UP: [&str; 3] = ["invite", "approval", "open"];
 
 pub(crate) async fn status(call: &Call, _: Public) -> Answer {
     let claim = Installation(&call.database()?).claim().await?;
@@ -23,14 +30,13 @@ pub(crate) async fn status(call: &Call, _: Public) -> Answer {
         &SetupStatus {
             claimed: claim.is_some(),
             model: installation::status(&call.env),
-            github: github::is_configured(call),
+            github: github::is_configured(call).await,
         },
     ))
 }
 
 pub(crate) async fn claim(call: &Call, _: Public) -> Answer {
     let request: ClaimSetup = call.json().await?;
-    limits::by_address(call, LimitName::SignInAddress).await?;
     let name = auth::person_name(request.name.as_deref().unwrap_or("admin"))?;
     let database = call.database()?;
     let installation = Installation(&database);
@@ -55,6 +61,7 @@ pub(crate) async fn claim(call: &Call, _: Public) -> Answer {
         role: Role::Admin,
         created_at: call.now,
         suspended_at: None,
+        waits_since: None,
     };
     // The database decides between simultaneous claims.
     if !installation.try_claim(&admin).await? {
@@ -66,4 +73,68 @@ pub(crate) async fn claim(call: &Call, _: Public) -> Answer {
 fn already_claimed() -> ApiError {
     ApiError::conflict("already_claimed", "This installation has been claimed.")
         .hint("Sign in with a sign-in link from whoever claimed it.")
+}
+
+pub(crate) async fn config(call: &Call, _: Admin) -> Answer {
+    Ok(http::json(200, &Config::of(call).await?.view()))
+}
+
+pub(crate) async fn put_config(call: &Call, admin: Admin) -> Answer {
+    let request: PutConfig = call.json().await?;
+    let mut changes = Vec::new();
+    // Everything is looked at before anything is stored.
+    for (name, value) in request.settings {
+        let name = KEPT.into_iter().find(|kept| *kept == name).ok_or_else(|| {
+            ApiError::new(
+                400,
+                "unknown_setting",
+                format!("There is no setting {name:?} that can be kept here."),
+            )
+            .hint(format!("There are {}.", KEPT.join(", ")))
+        })?;
+        if config::by_environment(call, name).is_some() {
+            return Err(ApiError::conflict(
+                "set_by_environment",
+                format!("{name} is set where the server was started, and that wins."),
+            )
+            .hint("Change it there, or take it away there and set it here.")
+            .into());
+        }
+        if let Some(value) = &value {
+            acceptable(name, value)?;
+        }
+        changes.push((name, value.map(Secret::new)));
+    }
+    let (database, keys) = (call.database()?, keyring(call)?);
+    let table = Settings(&database);
+    for (name, value) in changes {
+        let action = match value {
+            Some(value) => {
+                let sealed = keys.seal(&settings::purpose(name), &value);
+                let sealed = sealed.map_err(|error| hidden(&error))?;
+                table.put(name, &sealed, admin.id(), call.now).await?;
+                "setting_put"
+            }
+            None => {
+                table.remove(name).await?;
+                "setting_removed"
+            }
+        };
+        audit::record(call, &database, admin.id(), action, name).await?;
+    }
+    Ok(http::json(200, &Config::of(call).await?.view()))
+}
+
+/// Refuses a value that the setting cannot have. The value is not told again.
+fn acceptable(name: &str, value: &str) -> Result<(), ApiError> {
+    let printable = value.bytes().all(|byte| byte.is_ascii_graphic());
+    let known = name != bindings::SAM_SIGN_UP || SIGN_UP.contains(&value);
+    if !value.is_empty() && value.len() <= VALUE_LIMIT && printable && known {
+        return Ok(());
+    }
+    let message = match name {
+        bindings::SAM_SIGN_UP => format!("{name} is one of {}.", SIGN_UP.join(", ")),
+        _ => format!("{name} has 1 to {VALUE_LIMIT} printable characters, and no space."),
+    };
+    Err(ApiError::bad_request(message))
 }
