@@ -5,6 +5,7 @@ mod answer;
 mod auth;
 mod auth_sessions;
 mod budget;
+mod compare;
 mod credential;
 mod device;
 mod members;

@@ -1,6 +1,6 @@
 //! `sam task …`
 
-use super::{answer, stdin};
+use super::{answer, compare, stdin};
 use crate::api::{Api, Call};
 use crate::args::{InProject, OneTask, SomeTask, Task};
 use crate::context::Context;
@@ -14,6 +14,7 @@ use sam_domain::access::route::RouteId;
 use sam_domain::access::wire::SetupStatus;
 use sam_domain::budget::call::UsageSummary;
 use sam_domain::budget::period::moment;
+use sam_domain::conversation::comparison::SubmitComparison;
 use sam_domain::conversation::wire::{
     PROMPT_LIMIT, PromptAccepted, SendPrompt, SubmitTask, Submitted,
 };
@@ -27,11 +28,22 @@ pub(super) async fn run(context: &Context, command: Task) -> Result<Exit, Failur
             prompt,
             within,
             agent,
+            agents,
             mode,
             base,
             permission_mode,
             follow,
         } => {
+            if !agents.is_empty() {
+                let body = SubmitComparison {
+                    prompt: words(prompt)?,
+                    agents,
+                    mode: mode.into(),
+                    base,
+                    permission_mode: permission_mode.into(),
+                };
+                return compare::submit(context, &within, &body).await;
+            }
             let body = SubmitTask {
                 prompt: words(prompt)?,
                 agent,
@@ -62,6 +74,8 @@ pub(super) async fn run(context: &Context, command: Task) -> Result<Exit, Failur
         Task::Cancel(which) => act(context, &which, RouteId::CancelTask).await,
         Task::Close(which) => act(context, &which, RouteId::CloseTask).await,
         Task::Diff(which) => diff(context, &which).await,
+        Task::Compare { which, within } => compare::show(context, &which, &within).await,
+        Task::Choose(which) => compare::choose(context, &which).await,
     }
 }
 
@@ -153,7 +167,7 @@ fn follow_hint(context: &Context, task: &TaskId) {
 }
 
 /// Says so where no real model answers.
-async fn scripted_hint(context: &Context, api: &Api) {
+pub(super) async fn scripted_hint(context: &Context, api: &Api) {
     let status = api
         .json::<SetupStatus>(Call::new(RouteId::SetupStatus, &[]))
         .await;

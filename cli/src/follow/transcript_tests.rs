@@ -245,6 +245,7 @@ fn session_view() -> Entity {
         task: target().task,
         prompts: Vec::new(),
         activity: None,
+        compared: None,
         rev: 1,
     }))
 }

@@ -144,6 +144,7 @@ pub fn session(rev: u64, prompt: PromptState) -> SessionView {
             stop_reason: None,
         }],
         activity: None,
+        compared: None,
         rev,
     }
 }

@@ -126,6 +126,9 @@ routes! {
     RemoveMember Delete "/api/projects/{project}/members/{user}" User(Viewer) "Remove a member as a maintainer, or leave";
     SubmitTask Post "/api/projects/{project}/tasks" User(Contributor) "Submit a task";
     ListTasks Get "/api/projects/{project}/tasks" User(Viewer) "The project's tasks, newest first";
+    SubmitComparison Post "/api/projects/{project}/comparisons" User(Contributor) "Submit the same work under several agents, to compare them";
+    GetComparison Get "/api/projects/{project}/comparisons/{comparison}" User(Viewer) "What is compared: its conversations, their tasks, and the choice";
+    ChooseCandidate Post "/api/projects/{project}/comparisons/{comparison}/choice" User(Contributor) "Choose one of what is compared; the others stay";
     ListSessions Get "/api/projects/{project}/sessions" User(Viewer) "The project's conversations, newest first";
     Feed Get "/api/projects/{project}/feed" User(Viewer) "Follow the project (WebSocket)";
     GetTask Get "/api/tasks/{task}" User(Viewer) "One task";

@@ -1,5 +1,6 @@
 //! The HTTP shapes of projects' tasks, sessions, prompts and rows.
 
+use super::comparison::Compared;
 use super::row::{BodyRef, Row, RowUpsert};
 use crate::agents::PermissionMode;
 use crate::id::{ProjectId, PromptId, RowId, SessionId, TaskId, UserId};
@@ -191,6 +192,9 @@ pub struct SessionView {
     /// What the agent is doing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activity: Option<Activity>,
+    /// The comparison that it is part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared: Option<Compared>,
     /// Grows with every change.
     pub rev: u64,
 }

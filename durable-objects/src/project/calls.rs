@@ -4,6 +4,7 @@ use sam_domain::access::claims::Claims;
 use sam_domain::actor::Actor;
 use sam_domain::actor::message::TaskIntent;
 use sam_domain::conversation::call::{Done, Editor, Idempotency, ProjectCall};
+use sam_domain::conversation::comparison::Compared;
 use sam_domain::conversation::row::{Author, BodyRef, RowBody, RowUpsert};
 use sam_domain::conversation::session::{
     self, Prompt, QUEUED_BYTES, QUEUED_PROMPTS, Session, SessionLocal, SessionMachine,
@@ -13,7 +14,7 @@ use sam_domain::conversation::wire::{
     SubmitTask, Submitted,
 };
 use sam_domain::error::ApiError;
-use sam_domain::id::{Id, ProjectId, PromptId, RowId, SessionId, TaskId, UserId};
+use sam_domain::id::{ComparisonId, Id, ProjectId, PromptId, RowId, SessionId, TaskId, UserId};
 use sam_domain::time::{Timestamp, Turn};
 use sam_platform::clock;
 use sam_platform::text::Text;
@@ -30,14 +31,22 @@ use crate::shell::ShellError;
 const PAGE_ROWS: u32 = 500;
 
 /// A task as it was asked for.
+#[derive(Clone)]
 pub(super) struct Submission {
-    project: ProjectId,
-    by: UserId,
-    repository: String,
-    default_agent: String,
-    pool: Option<UserId>,
-    request: SubmitTask,
-    body: Option<BodyRef>,
+    pub(super) project: ProjectId,
+    pub(super) by: UserId,
+    pub(super) repository: String,
+    pub(super) default_agent: String,
+    pub(super) pool: Option<UserId>,
+    pub(super) request: SubmitTask,
+    pub(super) body: Option<BodyRef>,
+}
+
+/// A conversation that was begun in a transaction, to be told to followers when that is done.
+pub(super) struct Begun {
+    pub(super) submitted: Submitted,
+    pub(super) changes: Changes,
+    pub(super) now: Timestamp,
 }
 
 impl Project {
@@ -65,6 +74,39 @@ impl Project {
                 },
                 &idempotency,
             ),
+            ProjectCall::SubmitComparison {
+                project,
+                by,
+                repository,
+                pool,
+                idempotency,
+                request,
+                body,
+            } => self.submit_comparison(
+                Submission {
+                    project,
+                    by,
+                    repository,
+                    default_agent: String::new(),
+                    pool,
+                    request: SubmitTask {
+                        prompt: request.prompt,
+                        agent: None,
+                        mode: request.mode,
+                        base: request.base,
+                        permission_mode: request.permission_mode,
+                    },
+                    body,
+                },
+                request.agents,
+                &idempotency,
+            ),
+            ProjectCall::GetComparison { comparison } => self.comparison(&comparison),
+            ProjectCall::ChooseCandidate {
+                comparison,
+                session,
+                by,
+            } => self.choose(&comparison, session, by),
             ProjectCall::SendPrompt {
                 project,
                 session,
@@ -135,6 +177,22 @@ impl Project {
         if let Some(reply) = once.earlier_reply()? {
             return Ok(reply);
         }
+        let (reply, begun) = self.shell.sql.transaction(|| {
+            let begun = self.begin(submission, None)?;
+            let reply = object::text(&begun.submitted)?;
+            once.keep(&reply, begun.now)?;
+            Ok::<_, ShellError>((reply, begun))
+        })?;
+        self.have_begun([begun])?;
+        Ok(reply)
+    }
+
+    /// Begins a conversation, alone or to be compared with others, within the caller's transaction.
+    pub(super) fn begin(
+        &self,
+        submission: Submission,
+        comparison: Option<&ComparisonId>,
+    ) -> Result<Begun, ShellError> {
         if submission.request.prompt.trim().is_empty() {
             return Err(ApiError::bad_request("The prompt is empty.").into());
         }
@@ -157,14 +215,38 @@ impl Project {
             text,
             body,
         };
-        let project = self.project()?;
-        self.work(&project, &submitted.session, |actor, turn, work| {
-            let handled = actor.local::<SessionMachine>(turn, local);
-            let changed = work.perform(actor, turn, handled)?;
-            let reply = object::text(&submitted)?;
-            once.keep(&reply, turn.now)?;
-            Ok((changed, reply))
+        let compared = comparison.map(|comparison| {
+            SessionLocal::Compare(Compared {
+                comparison: comparison.clone(),
+                chosen: false,
+            })
+        });
+        let session = &submitted.session;
+        let ((), changes, now) = self.turn(&self.project()?, session, |actor, turn, work| {
+            let mut changed = false;
+            for local in std::iter::once(local).chain(compared) {
+                let handled = actor.local::<SessionMachine>(turn, local);
+                changed |= work.perform(actor, turn, handled)?;
+            }
+            Ok((changed, ()))
+        })?;
+        Ok(Begun {
+            submitted,
+            changes,
+            now,
         })
+    }
+
+    /// Tells followers of conversations that were begun, and sends what they owe.
+    pub(super) fn have_begun(
+        &self,
+        begun: impl IntoIterator<Item = Begun>,
+    ) -> Result<(), ShellError> {
+        for begun in begun {
+            self.announce(begun.changes, &begun.submitted.session, begun.now)?;
+        }
+        self.shell.host.deliver_soon();
+        Ok(())
     }
 
     fn send_prompt(
@@ -398,26 +480,40 @@ impl Project {
             &mut Work<'_>,
         ) -> Result<(bool, T), ShellError>,
     ) -> Result<T, ShellError> {
-        let address = session::address(project.clone(), session.clone());
-        if !self.shell.is_mine(&address) {
-            return Err(ApiError::not_found("conversation").into());
-        }
-        let (out, changes, now) = self.shell.turn(&address, |actor, turn| {
-            let mut work = Work::open(&self.shell.sql, session)?;
-            let (changed, out) = body(actor, turn, &mut work)?;
-            let changes = work.finish(actor)?;
-            Ok((changed, (out, changes, turn.now)))
-        })?;
+        let (out, changes, now) = self.turn(project, session, body)?;
         self.announce(changes, session, now)?;
         self.shell.host.deliver_soon();
         Ok(out)
     }
 
-    fn announce(
+    /// One turn's work on a conversation of this project, and what it changed, still to be announced.
+    pub(super) fn turn<T>(
+        &self,
+        project: &ProjectId,
+        session: &SessionId,
+        body: impl FnOnce(
+            &mut Actor<Session>,
+            &mut Turn,
+            &mut Work<'_>,
+        ) -> Result<(bool, T), ShellError>,
+    ) -> Result<(T, Changes, Timestamp), ShellError> {
+        let address = session::address(project.clone(), session.clone());
+        if !self.shell.is_mine(&address) {
+            return Err(ApiError::not_found("conversation").into());
+        }
+        self.shell.turn(&address, |actor, turn| {
+            let mut work = Work::open(&self.shell.sql, session)?;
+            let (changed, out) = body(actor, turn, &mut work)?;
+            let changes = work.finish(actor)?;
+            Ok((changed, (out, changes, turn.now)))
+        })
+    }
+
+    pub(super) fn announce(
         &self,
         changes: Changes,
         session: &SessionId,
-        now: sam_domain::time::Timestamp,
+        now: Timestamp,
     ) -> Result<(), ShellError> {
         let project = self.project()?;
         changes.announce(&self.feed(&project), session, now);

@@ -3,7 +3,7 @@
 use sam_domain::budget::call::BudgetCall;
 use sam_domain::conversation::call::{Idempotency, ProjectCall, SubmitReply};
 use sam_domain::conversation::session;
-use sam_domain::conversation::wire::SubmitTask;
+use sam_domain::conversation::wire::{SubmitTask, Submitted};
 use sam_domain::error::ApiError;
 use sam_domain::id::{Id as _, TaskId};
 use sam_domain::task::TaskState;
@@ -16,7 +16,7 @@ use sam_platform::r2::{Bodies, BodyName};
 
 use super::{idempotency_key, projects, words};
 use crate::call::Call;
-use crate::errors::{Answer, log};
+use crate::errors::{Answer, Failed, log};
 use crate::membership::{Member, TaskMember};
 use crate::objects;
 use crate::proxy::title::{self, Untitled};
@@ -61,22 +61,7 @@ pub(crate) async fn submit(call: &Call, member: Member) -> Answer {
         },
     )
     .await?;
-    // So that the task is found by its id alone from the first moment on. The task itself writes
-    // newer versions of this row, so a failure here only delays that.
-    let row = IndexedTask {
-        id: reply.task.clone(),
-        project_id: project.id.clone(),
-        session_id: reply.session.clone(),
-        created_by: member.id().clone(),
-        title: session::title(&words),
-        state: TaskState::Queued.word().to_owned(),
-        rev: 0,
-        created_at: call.now,
-        since: call.now,
-    };
-    if let Err(error) = TaskIndex(&call.database()?).put(&row).await {
-        log(&error.to_string());
-    }
+    let row = index(call, &member, &reply, &session::title(&words)).await?;
     // A request that is repeated is answered with the task of then, which has its title.
     if row.id > TaskId::mint(Timestamp(call.now.0.saturating_sub(REPEATED.0)), 0) {
         title::begin(
@@ -94,8 +79,33 @@ pub(crate) async fn submit(call: &Call, member: Member) -> Answer {
     Ok(http::json(202, &reply))
 }
 
+/// Lets a task be found by its id alone from the first moment on. The task itself writes newer
+/// versions of this row, so a failure here only delays that.
+pub(super) async fn index(
+    call: &Call,
+    member: &Member,
+    submitted: &Submitted,
+    title: &str,
+) -> Result<IndexedTask, Failed> {
+    let row = IndexedTask {
+        id: submitted.task.clone(),
+        project_id: member.project.clone(),
+        session_id: submitted.session.clone(),
+        created_by: member.id().clone(),
+        title: title.to_owned(),
+        state: TaskState::Queued.word().to_owned(),
+        rev: 0,
+        created_at: call.now,
+        since: call.now,
+    };
+    if let Err(error) = TaskIndex(&call.database()?).put(&row).await {
+        log(&error.to_string());
+    }
+    Ok(row)
+}
+
 /// Refuses what git would read as an option or as something other than a revision's name.
-fn check_base(base: &str) -> Result<(), ApiError> {
+pub(super) fn check_base(base: &str) -> Result<(), ApiError> {
     let odd =
         |letter: char| letter.is_control() || letter.is_whitespace() || "~^:?*[\\".contains(letter);
     if base.is_empty()

@@ -5,6 +5,7 @@ use super::{
     REMEMBERED_WORKSPACES, UTTERANCE_LIMIT,
 };
 use crate::actor::message::TaskIntent;
+use crate::conversation::comparison::Compared;
 use crate::conversation::row::{Author, BodyRef, truncate};
 use crate::conversation::wire::{Activity, PromptState, PromptView, SessionView};
 use crate::id::{PromptId, RowId, TaskId, UserId, WorkspaceId};
@@ -33,6 +34,9 @@ pub struct Session {
     /// Questions of the agent's that were answered, newest last.
     #[serde(default)]
     pub answers: VecDeque<Answer>,
+    /// The comparison that it is part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared: Option<Compared>,
     /// When it last changed.
     pub updated_at: Timestamp,
     /// Grows with every visible change.
@@ -164,6 +168,7 @@ impl Session {
                 .map_or_else(|| intent.task.clone(), |task| task.id.clone()),
             prompts: self.prompts.iter().map(Prompt::view).collect(),
             activity: self.activity.clone(),
+            compared: self.compared.clone(),
             rev: self.rev,
         })
     }
