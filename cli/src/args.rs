@@ -412,12 +412,7 @@ pub(crate) enum Task {
     /// A task's diff against its base
     Diff(SomeTask),
     /// The same work under several agents, side by side
-    Compare {
-        /// The comparison, by its whole id, or one of its tasks
-        which: String,
-        #[command(flatten)]
-        within: InProject,
-    },
+    Compare(OneTask),
     /// Choose the task of a comparison that did best; the others stay
     Choose(OneTask),
 }

@@ -170,8 +170,6 @@ ids! {
     PromptId "prm_";
     /// A task: one piece of work with its attempts.
     TaskId "tsk_";
-    /// The same work under several agents, to be compared.
-    ComparisonId "cmp_";
     /// A checkout on a node, for one attempt.
     WorkspaceId "wsp_";
     /// A machine that runs workspaces.

@@ -27,11 +27,10 @@ struct Callers {
     project: ProjectId,
 }
 
-const UNKNOWN: [(&str, &str); 9] = [
+const UNKNOWN: [(&str, &str); 8] = [
     ("project", "prj_01jd8x00000000000000000000"),
     ("task", "tsk_01jd8x00000000000000000000"),
     ("session", "ses_01jd8x00000000000000000000"),
-    ("comparison", "cmp_01jd8x00000000000000000000"),
     ("prompt", "prm_01jd8x00000000000000000000"),
     ("node", "nod_01jd8x00000000000000000000"),
     ("workspace", "wsp_01jd8x00000000000000000000"),

@@ -5,8 +5,8 @@
 //! as JSON, hence no blobs: bodies live in R2.
 
 use sam_domain::id::{
-    AgentSessionId, ApiTokenId, CommandId, ComparisonId, CredentialId, Id as _, InviteId, NodeId,
-    ProjectId, PromptId, RequestId, RowId, SessionId, TaskId, UserId, WorkspaceId,
+    AgentSessionId, ApiTokenId, CommandId, CredentialId, Id as _, InviteId, NodeId, ProjectId,
+    PromptId, RequestId, RowId, SessionId, TaskId, UserId, WorkspaceId,
 };
 use sam_domain::time::Timestamp;
 use wasm_bindgen::JsValue;
@@ -146,7 +146,6 @@ ids!(
     RowId,
     PromptId,
     TaskId,
-    ComparisonId,
     WorkspaceId,
     NodeId,
     AgentSessionId,

@@ -18,9 +18,9 @@ use worker::{Env, Request, Response};
 use crate::call::Call;
 use crate::errors::{Answer, Failed, log};
 use crate::handlers::{
-    agents, api_tokens, auth, auth_sessions, bodies, budgets, comparisons, credentials, device,
-    doctor, github, logins, members, meta, models, nodes, people, projects, reconciliation,
-    sessions, setup, tasks, usage, workspaces,
+    agents, api_tokens, auth, auth_sessions, bodies, budgets, credentials, device, doctor, github,
+    logins, members, meta, models, nodes, people, projects, reconciliation, sessions, setup, tasks,
+    usage, workspaces,
 };
 use crate::membership::{Member, TaskMember};
 use crate::principal::{
@@ -231,9 +231,6 @@ dispatch! {
     RemoveMember => Member, members::remove;
     SubmitTask => Member, tasks::submit;
     ListTasks => Member, tasks::list;
-    SubmitComparison => Member, comparisons::submit;
-    GetComparison => Member, comparisons::get;
-    ChooseCandidate => Member, comparisons::choose;
     ListSessions => Member, sessions::list;
     Feed => Member, projects::feed;
     GetTask => TaskMember, tasks::get;
@@ -247,6 +244,8 @@ dispatch! {
     EditPrompt => Member, sessions::edit_prompt;
     RemovePrompt => Member, sessions::remove_prompt;
     AnswerPermission => Member, sessions::answer_permission;
+    GetComparison => Member, sessions::comparison;
+    Choose => Member, sessions::choose;
     CancelTurn => Member, sessions::cancel_turn;
     RowBody => Member, bodies::get;
     ListNodes => User, nodes::list;

@@ -1,9 +1,8 @@
-//! The same work under several agents: `sam task submit --agents`, `sam task compare`,
-//! `sam task choose`.
+//! The same work under several agents: `sam task compare`, `sam task choose`.
 
-use super::task::{scripted_hint, shape, state_word};
+use super::task::{shape, state_word};
 use crate::api::{Api, Call};
-use crate::args::{InProject, OneTask};
+use crate::args::OneTask;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::follow;
@@ -14,57 +13,16 @@ use crate::resolve;
 use sam_domain::access::route::RouteId;
 use sam_domain::budget::call::UsageSummary;
 use sam_domain::budget::{dollars, grouped};
-use sam_domain::conversation::comparison::{
-    Candidate, Checks, Choice, ChooseCandidate, ComparisonSubmitted, ComparisonView,
-    SubmitComparison,
-};
-use sam_domain::conversation::wire::{MessagePage, SessionView};
-use sam_domain::id::{ComparisonId, Id, ProjectId, UserId};
+use sam_domain::conversation::comparison::{Candidate, Checks, ComparisonView};
+use sam_domain::conversation::wire::MessagePage;
+use sam_domain::id::Id;
 use sam_domain::task::TaskView;
 use sam_domain::time::{Millis, Timestamp};
 use serde::Serialize;
 
-pub(super) async fn submit(
-    context: &Context,
-    within: &InProject,
-    body: &SubmitComparison,
-) -> Result<Exit, Failure> {
-    let api = context.api()?;
-    let project = resolve::project(context, &api, within.project.as_deref()).await?;
-    let segments = [project.id.as_str()];
-    let submitted: ComparisonSubmitted = api
-        .json(Call::new(RouteId::SubmitComparison, &segments).body(body)?)
-        .await?;
-    let out = &context.out;
-    if out.json {
-        out.value(&submitted)?;
-        return Ok(Exit::Ok);
-    }
-    out.line(&format!(
-        "Submitted {} to {}, to be compared:",
-        submitted.comparison,
-        text::clean_line(&project.name)
-    ))?;
-    for (agent, task) in body.agents.iter().zip(&submitted.tasks) {
-        out.line(&format!("  {}  {}", task.task, text::clean_line(agent)))?;
-    }
-    scripted_hint(context, &api).await;
-    if let Some(first) = submitted.tasks.first() {
-        out.hint(&format!(
-            "Compare them: sam task compare {}",
-            first.task.short()
-        ));
-    }
-    Ok(Exit::Ok)
-}
-
 /// What `task compare` prints as JSON.
 #[derive(Debug, Serialize)]
 struct Shown {
-    id: ComparisonId,
-    created_by: UserId,
-    created_at: Timestamp,
-    choice: Option<Choice>,
     candidates: Vec<Measured>,
 }
 
@@ -73,44 +31,23 @@ struct Shown {
 struct Measured {
     #[serde(flatten)]
     candidate: Candidate,
-    chosen: bool,
     /// From its submission to its end or to now, in milliseconds.
     took: Millis,
     usage: Option<UsageSummary>,
     checks: Checks,
 }
 
-pub(super) async fn show(
-    context: &Context,
-    which: &str,
-    within: &InProject,
-) -> Result<Exit, Failure> {
+pub(super) async fn show(context: &Context, which: &OneTask) -> Result<Exit, Failure> {
     let api = context.api()?;
-    let named = within.project.as_deref();
-    let (project, id) = match which.parse::<ComparisonId>() {
-        Ok(id) => (resolve::project(context, &api, named).await?.id, id),
-        Err(_) => {
-            let task = resolve::task(context, &api, which, named).await?;
-            let id = comparison_of(&api, &task).await?;
-            (task.project, id)
-        }
-    };
-    let segments = [project.as_str(), id.as_str()];
-    let view: ComparisonView = api
-        .json(Call::new(RouteId::GetComparison, &segments))
-        .await?;
+    let project = which.within.project.as_deref();
+    let task = resolve::task(context, &api, &which.task, project).await?;
+    let view = compared(&api, &task).await?;
     let now = time::now();
     let mut candidates = Vec::with_capacity(view.candidates.len());
     for candidate in view.candidates {
-        candidates.push(measure(&api, &project, candidate, view.choice.as_ref(), now).await?);
+        candidates.push(measure(&api, candidate, now).await?);
     }
-    let shown = Shown {
-        id: view.id,
-        created_by: view.created_by,
-        created_at: view.created_at,
-        choice: view.choice,
-        candidates,
-    };
+    let shown = Shown { candidates };
     let out = &context.out;
     if out.json {
         out.value(&shown)?;
@@ -128,12 +65,12 @@ pub(super) async fn show(
     for line in table::lines(out.style, &headings, &rows) {
         out.line(&line)?;
     }
-    match (&shown.choice, shown.candidates.first()) {
-        (None, Some(first)) => out.hint(&format!(
+    let chosen = |one: &Measured| one.candidate.session.chosen;
+    if !shown.candidates.iter().any(chosen) {
+        out.hint(&format!(
             "See one's changes: sam task diff {0}; choose it: sam task choose {0}",
-            first.candidate.task.id.short()
-        )),
-        _ => {}
+            task.id.short()
+        ));
     }
     Ok(Exit::Ok)
 }
@@ -142,19 +79,11 @@ pub(super) async fn choose(context: &Context, which: &OneTask) -> Result<Exit, F
     let api = context.api()?;
     let project = which.within.project.as_deref();
     let task = resolve::task(context, &api, &which.task, project).await?;
-    let id = comparison_of(&api, &task).await?;
-    let segments = [task.project.as_str(), id.as_str()];
-    let body = ChooseCandidate {
-        session: task.session.clone(),
-    };
-    api.text(Call::new(RouteId::ChooseCandidate, &segments).body(&body)?)
-        .await?;
+    let segments = [task.project.as_str(), task.session.as_str()];
+    api.text(Call::new(RouteId::Choose, &segments)).await?;
     let out = &context.out;
     if out.json {
-        let view: ComparisonView = api
-            .json(Call::new(RouteId::GetComparison, &segments))
-            .await?;
-        out.value(&view)?;
+        out.value(&compared(&api, &task).await?)?;
         return Ok(Exit::Ok);
     }
     let branch = task.branch.as_deref().unwrap_or_default();
@@ -167,24 +96,15 @@ pub(super) async fn choose(context: &Context, which: &OneTask) -> Result<Exit, F
     Ok(Exit::Ok)
 }
 
-async fn comparison_of(api: &Api, task: &TaskView) -> Result<ComparisonId, Failure> {
+/// What does the same work as a task.
+async fn compared(api: &Api, task: &TaskView) -> Result<ComparisonView, Failure> {
     let segments = [task.project.as_str(), task.session.as_str()];
-    let session: SessionView = api.json(Call::new(RouteId::GetSession, &segments)).await?;
-    let compared = session.compared.ok_or_else(|| Failure::NotFound {
-        message: format!("{} is not compared with others.", task.id.short()),
-        hint: Some("Submit work under several agents with --agents.".to_owned()),
-    })?;
-    Ok(compared.comparison)
+    api.json(Call::new(RouteId::GetComparison, &segments)).await
 }
 
-async fn measure(
-    api: &Api,
-    project: &ProjectId,
-    candidate: Candidate,
-    choice: Option<&Choice>,
-    now: Timestamp,
-) -> Result<Measured, Failure> {
-    let segments = [project.as_str(), candidate.session.id.as_str()];
+async fn measure(api: &Api, candidate: Candidate, now: Timestamp) -> Result<Measured, Failure> {
+    let session = &candidate.session;
+    let segments = [session.project.as_str(), session.id.as_str()];
     let page: MessagePage = api
         .json(Call::new(RouteId::ListMessages, &segments).query("limit", "500"))
         .await?;
@@ -196,7 +116,6 @@ async fn measure(
     };
     Ok(Measured {
         usage: follow::usage(api, &task.id).await,
-        chosen: choice.is_some_and(|choice| choice.session == candidate.session.id),
         took: end.since(task.created_at),
         checks: Checks::of(&page.rows),
         candidate,
@@ -234,7 +153,12 @@ fn row(measured: &Measured) -> Vec<Cell> {
         ),
     };
     vec![
-        Cell::new(if measured.chosen { "★" } else { "" }).paint(Paint::Ok),
+        Cell::new(if measured.candidate.session.chosen {
+            "★"
+        } else {
+            ""
+        })
+        .paint(Paint::Ok),
         Cell::new(&task.agent).paint(Paint::Strong),
         Cell::new(format!("{shape} {}", state_word(task.state))).paint(paint),
         number(|usage| usage.calls),

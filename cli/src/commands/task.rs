@@ -14,7 +14,6 @@ use sam_domain::access::route::RouteId;
 use sam_domain::access::wire::SetupStatus;
 use sam_domain::budget::call::UsageSummary;
 use sam_domain::budget::period::moment;
-use sam_domain::conversation::comparison::SubmitComparison;
 use sam_domain::conversation::wire::{
     PROMPT_LIMIT, PromptAccepted, SendPrompt, SubmitTask, Submitted,
 };
@@ -34,19 +33,10 @@ pub(super) async fn run(context: &Context, command: Task) -> Result<Exit, Failur
             permission_mode,
             follow,
         } => {
-            if !agents.is_empty() {
-                let body = SubmitComparison {
-                    prompt: words(prompt)?,
-                    agents,
-                    mode: mode.into(),
-                    base,
-                    permission_mode: permission_mode.into(),
-                };
-                return compare::submit(context, &within, &body).await;
-            }
             let body = SubmitTask {
                 prompt: words(prompt)?,
                 agent,
+                agents,
                 mode: mode.into(),
                 base,
                 permission_mode: permission_mode.into(),
@@ -74,7 +64,7 @@ pub(super) async fn run(context: &Context, command: Task) -> Result<Exit, Failur
         Task::Cancel(which) => act(context, &which, RouteId::CancelTask).await,
         Task::Close(which) => act(context, &which, RouteId::CloseTask).await,
         Task::Diff(which) => diff(context, &which).await,
-        Task::Compare { which, within } => compare::show(context, &which, &within).await,
+        Task::Compare(which) => compare::show(context, &which).await,
         Task::Choose(which) => compare::choose(context, &which).await,
     }
 }
@@ -147,7 +137,15 @@ async fn submit(
         submitted.task,
         text::clean_line(&project.name)
     ))?;
+    for other in &submitted.others {
+        out.line(&format!("Submitted {}, the same work.", other.task))?;
+    }
     scripted_hint(context, &api).await;
+    if !submitted.others.is_empty() {
+        let task = submitted.task.short();
+        out.hint(&format!("Compare them: sam task compare {task}"));
+        return Ok(Exit::Ok);
+    }
     follow_hint(context, &submitted.task);
     Ok(Exit::Ok)
 }
@@ -167,7 +165,7 @@ fn follow_hint(context: &Context, task: &TaskId) {
 }
 
 /// Says so where no real model answers.
-pub(super) async fn scripted_hint(context: &Context, api: &Api) {
+async fn scripted_hint(context: &Context, api: &Api) {
     let status = api
         .json::<SetupStatus>(Call::new(RouteId::SetupStatus, &[]))
         .await;

@@ -245,7 +245,8 @@ fn session_view() -> Entity {
         task: target().task,
         prompts: Vec::new(),
         activity: None,
-        compared: None,
+        comparison: None,
+        chosen: false,
         rev: 1,
     }))
 }

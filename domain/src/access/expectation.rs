@@ -122,12 +122,6 @@ pub const fn expectation(id: RouteId) -> Expectation {
         RouteId::CreateProject => takes(r#"{"repository":"/nowhere"}"#, &[201]),
         // Without its Idempotency-Key the handler refuses it, and nothing is begun.
         RouteId::SubmitTask => takes(r#"{"prompt":"hello"}"#, &[400]),
-        RouteId::SubmitComparison => {
-            takes(r#"{"prompt":"hello","agents":["goose","codex"]}"#, &[400])
-        }
-        RouteId::ChooseCandidate => {
-            takes(r#"{"session":"ses_01jd8x00000000000000000000"}"#, &[404])
-        }
         RouteId::SendPrompt => takes(r#"{"text":"hello"}"#, &[400]),
         RouteId::AnswerPermission => takes(r#"{"option":"allow"}"#, &[404]),
         RouteId::EditPrompt => takes(r#"{"text":"hello"}"#, &[404]),
@@ -140,6 +134,7 @@ pub const fn expectation(id: RouteId) -> Expectation {
         | RouteId::TaskDiff
         | RouteId::TaskUsage
         | RouteId::GetComparison
+        | RouteId::Choose
         | RouteId::GetSession
         | RouteId::ListMessages
         | RouteId::RemovePrompt

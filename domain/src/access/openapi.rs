@@ -24,9 +24,7 @@ use crate::catalogue::Catalog;
 use crate::catalogue::changes::ModelChange;
 use crate::catalogue::model::Provider;
 use crate::conversation::call::Done;
-use crate::conversation::comparison::{
-    ChooseCandidate, ComparisonSubmitted, ComparisonView, SubmitComparison,
-};
+use crate::conversation::comparison::ComparisonView;
 use crate::conversation::row::BodyRef;
 use crate::conversation::wire::{
     AnswerAccepted, AnswerPermission, BatchAnswer, LiveDelta, MessageBatch, MessagePage,
@@ -41,8 +39,8 @@ use crate::device::wire::{
 use crate::error::ErrorBody;
 use crate::feed::{ClientFrame, ServerFrame};
 use crate::id::{
-    ApiTokenId, ComparisonId, InviteId, NodeId, ProjectId, PromptId, RowId, SessionId, TaskId,
-    UserId, WorkspaceId,
+    ApiTokenId, InviteId, NodeId, ProjectId, PromptId, RowId, SessionId, TaskId, UserId,
+    WorkspaceId,
 };
 use crate::link::frame::{AgentFrame, ObjectFrame};
 use crate::login::wire::{LoginView, PutLogin, WorkspaceLogin, WorkspaceLoginRequest};
@@ -221,11 +219,6 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
         RouteId::SubmitTask => json::<Submitted>(g)
             .accepted()
             .taking(body::<SubmitTask>(g)),
-        RouteId::SubmitComparison => json::<ComparisonSubmitted>(g)
-            .accepted()
-            .taking(body::<SubmitComparison>(g)),
-        RouteId::GetComparison => json::<ComparisonView>(g),
-        RouteId::ChooseCandidate => json::<Done>(g).taking(body::<ChooseCandidate>(g)),
         RouteId::ListTasks => json::<TaskList>(g).paged::<TaskId>(g, 100),
         RouteId::ListSessions => json::<SessionList>(g).paged::<SessionId>(g, 100),
         RouteId::Feed => socket::<ClientFrame, ServerFrame>(g),
@@ -282,7 +275,8 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
         RouteId::AnswerPermission => json::<AnswerAccepted>(g)
             .under_way()
             .taking(body::<AnswerPermission>(g)),
-        RouteId::RemovePrompt | RouteId::CancelTurn => json::<Done>(g),
+        RouteId::GetComparison => json::<ComparisonView>(g),
+        RouteId::RemovePrompt | RouteId::CancelTurn | RouteId::Choose => json::<Done>(g),
         RouteId::ListNodes => json::<NodeList>(g),
         RouteId::GetNode | RouteId::ShareNode | RouteId::UnshareNode => json::<NodeView>(g),
         RouteId::CreateJoinToken => json::<JoinToken>(g).created(),
@@ -374,7 +368,6 @@ fn segment(name: &str, g: &mut SchemaGenerator) -> Value {
     match name {
         "project" => of::<ProjectId>(g),
         "task" => of::<TaskId>(g),
-        "comparison" => of::<ComparisonId>(g),
         "session" => of::<SessionId>(g),
         "prompt" => of::<PromptId>(g),
         "permission" => of::<RowId>(g),

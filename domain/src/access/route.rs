@@ -126,9 +126,6 @@ routes! {
     RemoveMember Delete "/api/projects/{project}/members/{user}" User(Viewer) "Remove a member as a maintainer, or leave";
     SubmitTask Post "/api/projects/{project}/tasks" User(Contributor) "Submit a task";
     ListTasks Get "/api/projects/{project}/tasks" User(Viewer) "The project's tasks, newest first";
-    SubmitComparison Post "/api/projects/{project}/comparisons" User(Contributor) "Submit the same work under several agents, to compare them";
-    GetComparison Get "/api/projects/{project}/comparisons/{comparison}" User(Viewer) "What is compared: its conversations, their tasks, and the choice";
-    ChooseCandidate Post "/api/projects/{project}/comparisons/{comparison}/choice" User(Contributor) "Choose one of what is compared; the others stay";
     ListSessions Get "/api/projects/{project}/sessions" User(Viewer) "The project's conversations, newest first";
     Feed Get "/api/projects/{project}/feed" User(Viewer) "Follow the project (WebSocket)";
     GetTask Get "/api/tasks/{task}" User(Viewer) "One task";
@@ -142,6 +139,8 @@ routes! {
     EditPrompt Patch "/api/projects/{project}/sessions/{session}/prompts/{prompt}" User(Contributor) "Change the words of a queued prompt: one's own, or as a maintainer anyone's";
     RemovePrompt Delete "/api/projects/{project}/sessions/{session}/prompts/{prompt}" User(Contributor) "Take back a queued prompt: one's own, or as a maintainer anyone's";
     AnswerPermission Post "/api/projects/{project}/sessions/{session}/permissions/{permission}" User(Contributor) "Answer what the agent asked; the first answer counts";
+    GetComparison Get "/api/projects/{project}/sessions/{session}/comparison" User(Viewer) "The conversations that do the same work as this one, their tasks, and which was chosen";
+    Choose Post "/api/projects/{project}/sessions/{session}/choose" User(Contributor) "Choose this one of the conversations that do the same work; the others stay";
     CancelTurn Post "/api/projects/{project}/sessions/{session}/cancel" User(Contributor) "Stop the agent's current turn";
     RowBody Get "/api/projects/{project}/sessions/{session}/bodies/{sha256}" User(Viewer) "A body that a row names";
     ListNodes Get "/api/nodes" User "One's machines";

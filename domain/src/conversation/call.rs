@@ -4,13 +4,12 @@
 //! reply or an [`ApiError`](crate::error::ApiError). Authorisation happened
 //! before: a call carries who it is for, never a token.
 
-use super::comparison::{ComparisonSubmitted, SubmitComparison};
 use super::row::BodyRef;
 use super::wire::{
     AnswerAccepted, AnswerPermission, MessagePage, PromptAccepted, SendPrompt, SessionList,
     SessionView, SubmitTask, Submitted, TaskList,
 };
-use crate::id::{ComparisonId, ProjectId, PromptId, RowId, SessionId, TaskId, UserId};
+use crate::id::{ProjectId, PromptId, RowId, SessionId, TaskId, UserId};
 use serde::{Deserialize, Serialize};
 
 /// A request that repeats harmlessly: the client's key and the hash of the
@@ -46,38 +45,6 @@ pub enum ProjectCall {
         /// The whole of the words, when the request has only their beginning.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         body: Option<BodyRef>,
-    },
-    /// Submit the same task under several agents. Reply: [`ComparisonSubmitted`].
-    SubmitComparison {
-        /// The project.
-        project: ProjectId,
-        /// Who.
-        by: UserId,
-        /// The project's repository.
-        repository: String,
-        /// Whose pool the tasks draw on; the person's own when absent.
-        pool: Option<UserId>,
-        /// The client's key.
-        idempotency: Idempotency,
-        /// The request, without its words' rest.
-        request: SubmitComparison,
-        /// The whole of the words, when the request has only their beginning.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        body: Option<BodyRef>,
-    },
-    /// Reply: [`ComparisonView`](super::comparison::ComparisonView).
-    GetComparison {
-        /// Which.
-        comparison: ComparisonId,
-    },
-    /// Choose one of what is compared. Reply: [`Done`]; 422 `not_compared`.
-    ChooseCandidate {
-        /// The comparison.
-        comparison: ComparisonId,
-        /// The conversation.
-        session: SessionId,
-        /// Who.
-        by: UserId,
     },
     /// Send a prompt. Reply: [`PromptAccepted`].
     SendPrompt {
@@ -141,6 +108,11 @@ pub enum ProjectCall {
         /// The conversation.
         session: SessionId,
     },
+    /// What does the same work as a conversation. Reply:
+    /// [`ComparisonView`](super::comparison::ComparisonView).
+    GetComparison(SessionId),
+    /// Choose a conversation of those that do the same work, as this person. Reply: [`Done`].
+    Choose(SessionId, UserId),
     /// Reply: [`SessionView`].
     GetSession {
         /// Which.
@@ -212,8 +184,6 @@ pub struct Done {}
 
 /// Replies, named so that callers and object agree on one type per call.
 pub type SubmitReply = Submitted;
-/// Reply of [`ProjectCall::SubmitComparison`].
-pub type SubmitComparisonReply = ComparisonSubmitted;
 /// Reply of [`ProjectCall::SendPrompt`].
 pub type SendPromptReply = PromptAccepted;
 /// Reply of [`ProjectCall::AnswerPermission`].

@@ -1,158 +1,64 @@
 //! The same work under several agents, side by side.
 //!
 //! A comparison is one request and as many conversations as it names agents, each with a task and a
-//! branch of its own. They know nothing of each other: what one does changes no other. ProjectData
-//! keeps which conversations belong together and which of them was chosen; each conversation says
-//! so in its view. Choosing ends nothing and removes nothing, and can be done anew.
+//! branch of its own. They are known by the first of them, and know nothing more of each other: what
+//! one does changes no other. ProjectData keeps which belong together and who chose one; each
+//! conversation says so in its view. Choosing ends nothing and removes nothing, and can be done anew.
 
 use super::row::{Row, RowBody, ToolBody, ToolKind, ToolStatus};
-use super::wire::{SessionView, Submitted};
-use crate::agents::PermissionMode;
+use super::wire::{SessionView, SubmitTask};
 use crate::error::ApiError;
-use crate::id::{ComparisonId, SessionId, UserId};
-use crate::task::{TaskMode, TaskView};
+use crate::id::UserId;
+use crate::task::TaskView;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Most agents of one comparison.
 pub const CANDIDATES: usize = 8;
 
-/// `POST /api/projects/{project}/comparisons`, with an `Idempotency-Key` header.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct SubmitComparison {
-    /// What is to be done, in the person's words.
-    pub prompt: String,
-    /// Agents of the catalogue, each once: two to eight.
-    pub agents: Vec<String>,
-    /// What ends each task.
-    #[serde(default)]
-    pub mode: TaskMode,
-    /// The branch, tag or commit to start from; the repository's default when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base: Option<String>,
-    /// What the agents may do unasked: everything, unless it says otherwise.
-    #[serde(default, skip_serializing_if = "PermissionMode::is_default")]
-    pub permission_mode: PermissionMode,
-}
-
-/// 202 to a comparison.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ComparisonSubmitted {
-    /// The comparison.
-    pub comparison: ComparisonId,
-    /// What was submitted, in the order of the agents.
-    pub tasks: Vec<Submitted>,
-}
-
-/// What a conversation's view says of the comparison that it is part of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Compared {
-    /// The comparison.
-    pub comparison: ComparisonId,
-    /// Whether this conversation is the one that was chosen.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub chosen: bool,
-}
-
-/// `GET /api/projects/{project}/comparisons/{comparison}`.
+/// `GET …/sessions/{session}/comparison`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ComparisonView {
-    /// Its id.
-    pub id: ComparisonId,
-    /// Who asked for it.
-    pub created_by: UserId,
-    /// When.
-    pub created_at: Timestamp,
     /// The conversations, in the order in which the agents were named.
     pub candidates: Vec<Candidate>,
-    /// The choice, once one was made.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub choice: Option<Choice>,
 }
 
 /// One of those that are compared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Candidate {
-    /// The conversation.
+    /// The conversation; it says whether it was chosen.
     pub session: SessionView,
     /// Its newest task.
     pub task: TaskView,
-}
-
-/// `POST /api/projects/{project}/comparisons/{comparison}/choice`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct ChooseCandidate {
-    /// The conversation that is chosen.
-    pub session: SessionId,
-}
-
-/// Which conversation was chosen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Choice {
-    /// Which.
-    pub session: SessionId,
-    /// By whom.
-    pub by: UserId,
+    /// Who chose it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen_by: Option<UserId>,
     /// When.
-    pub at: Timestamp,
-}
-
-/// A comparison as it is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Comparison {
-    /// Who asked for it.
-    pub created_by: UserId,
-    /// When.
-    pub created_at: Timestamp,
-    /// The conversations, in the order in which the agents were named.
-    pub sessions: Vec<SessionId>,
-    /// The choice, once one was made.
-    pub choice: Option<Choice>,
-}
-
-impl Comparison {
-    /// Chooses one of its conversations. Says whether that changes anything: choosing the one that
-    /// is chosen keeps whose choice it was.
-    ///
-    /// # Errors
-    /// When the conversation is not one of them.
-    pub fn choose(&mut self, choice: Choice) -> Result<bool, ApiError> {
-        if !self.sessions.contains(&choice.session) {
-            return Err(ApiError::new(
-                422,
-                "not_compared",
-                "This conversation is not part of the comparison.",
-            ));
-        }
-        if (self.choice.as_ref()).is_some_and(|held| held.session == choice.session) {
-            return Ok(false);
-        }
-        self.choice = Some(choice);
-        Ok(true)
-    }
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen_at: Option<Timestamp>,
 }
 
 /// Refuses agents that make no comparison.
 ///
 /// # Errors
-/// When there are fewer than two, more than [`CANDIDATES`], or one twice.
-pub fn check_agents(agents: &[String]) -> Result<(), ApiError> {
+/// When there are fewer than two, more than [`CANDIDATES`], one twice, or one beside them.
+pub fn check_agents(request: &SubmitTask) -> Result<(), ApiError> {
+    let agents = &request.agents;
+    if agents.is_empty() {
+        return Ok(());
+    }
     let again =
         |(index, agent): (usize, &String)| agents.iter().skip(index + 1).any(|a| a == agent);
-    if (2..=CANDIDATES).contains(&agents.len()) && !agents.iter().enumerate().any(again) {
+    let sound = (2..=CANDIDATES).contains(&agents.len())
+        && !agents.iter().enumerate().any(again)
+        && request.agent.is_none();
+    if sound {
         return Ok(());
     }
     Err(ApiError::bad_request(format!(
-        "`agents` names two to {CANDIDATES} agents, each once."
+        "`agents` names two to {CANDIDATES} agents, each once, and `agent` none."
     )))
 }
 
@@ -215,50 +121,27 @@ mod tests {
         I::mint(Timestamp(1), n)
     }
 
-    fn choice(session: u128, by: u128) -> Choice {
-        Choice {
-            session: id(session),
-            by: id(by),
-            at: Timestamp(by as u64),
-        }
-    }
-
-    #[test]
-    fn one_of_those_that_are_compared_is_chosen_and_may_be_chosen_anew() {
-        let mut comparison = Comparison {
-            created_by: id(1),
-            created_at: Timestamp(1),
-            sessions: vec![id(10), id(11)],
-            choice: None,
-        };
-        assert_eq!(
-            comparison.choose(choice(12, 1)).unwrap_err().code,
-            "not_compared"
-        );
-        assert_eq!(comparison.choose(choice(10, 1)), Ok(true));
-        assert_eq!(comparison.choose(choice(10, 2)), Ok(false));
-        assert_eq!(comparison.choice, Some(choice(10, 1)));
-        assert_eq!(comparison.choose(choice(11, 2)), Ok(true));
-        assert_eq!(comparison.choice, Some(choice(11, 2)));
-    }
-
     #[test]
     fn a_comparison_has_two_to_eight_agents_each_once() {
-        let agents = |names: &[&str]| {
-            names
-                .iter()
-                .map(|name| (*name).to_owned())
-                .collect::<Vec<_>>()
+        let request = |agent: Option<&str>, names: &[&str]| {
+            let agents: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+            let request = serde_json::json!({ "prompt": "p", "agent": agent, "agents": agents });
+            serde_json::from_value::<SubmitTask>(request).unwrap()
         };
-        assert!(check_agents(&agents(&["a", "b"])).is_ok());
-        assert!(check_agents(&agents(&["a", "b", "c", "d", "e", "f", "g", "h"])).is_ok());
-        for bad in [
-            agents(&[]),
-            agents(&["a"]),
-            agents(&["a", "b", "a"]),
-            agents(&["a", "b", "c", "d", "e", "f", "g", "h", "i"]),
+        for (good, agent) in [
+            (&[][..], Some("a")),
+            (&["a", "b"], None),
+            (&["a", "b", "c", "d", "e", "f", "g", "h"], None),
         ] {
-            assert!(check_agents(&bad).is_err(), "{bad:?}");
+            assert_eq!(check_agents(&request(agent, good)), Ok(()));
+        }
+        for (bad, agent) in [
+            (&["a"][..], None),
+            (&["a", "b"], Some("c")),
+            (&["a", "b", "a"], None),
+            (&["a", "b", "c", "d", "e", "f", "g", "h", "i"], None),
+        ] {
+            assert!(check_agents(&request(agent, bad)).is_err(), "{bad:?}");
         }
     }
 

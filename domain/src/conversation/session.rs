@@ -20,7 +20,6 @@ mod state;
 pub use naming::{branch, title, title_said};
 pub use state::{Answer, AwaitedRows, Begun, BoundWorkspace, LiveTask, Prompt, Session, Utterance};
 
-use super::comparison::Compared;
 use super::row::{AnswerBody, Author, BodyRef, NoticeBody, RowBody, TextBody};
 use super::wire::{Activity, ActivityState, PromptState};
 use crate::actor::message::TaskIntent;
@@ -100,7 +99,12 @@ pub enum SessionLocal {
         label: String,
     },
     /// It does the same work as others do, to be compared with them.
-    Compare(Compared),
+    Compare {
+        /// The first of them.
+        comparison: SessionId,
+        /// Whether it is the one that was chosen.
+        chosen: bool,
+    },
     /// A person wants the current turn stopped.
     CancelTurn,
     /// Rows were stored.
@@ -122,7 +126,7 @@ impl Named for SessionLocal {
             Self::EditPrompt { .. } => "edit_prompt",
             Self::RemovePrompt { .. } => "remove_prompt",
             Self::AnswerPermission { .. } => "answer_permission",
-            Self::Compare(_) => "compare",
+            Self::Compare { .. } => "compare",
             Self::CancelTurn => "cancel_turn",
             Self::RowsStored { .. } => "rows_stored",
         }
@@ -190,7 +194,7 @@ impl Machine for SessionMachine {
                 s.task.as_ref().map(|task| task.id.clone()),
                 s.activity.clone(),
                 s.begun.as_ref().map(|begun| begun.intent.title.clone()),
-                s.compared.clone(),
+                (s.comparison.clone(), s.chosen),
             )
         };
         if seen(&before) != seen(state) {
@@ -263,8 +267,9 @@ impl Step<'_> {
             Input::Local(SessionLocal::AnswerPermission { answer, label }) => {
                 self.answer_permission(answer, label);
             }
-            Input::Local(SessionLocal::Compare(compared)) => {
-                self.session.compared = Some(compared);
+            Input::Local(SessionLocal::Compare { comparison, chosen }) => {
+                self.session.comparison = Some(comparison);
+                self.session.chosen = chosen;
             }
             Input::Local(SessionLocal::CancelTurn) => self.cancel_turn(),
             Input::Local(SessionLocal::RowsStored {

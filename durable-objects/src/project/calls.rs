@@ -4,7 +4,6 @@ use sam_domain::access::claims::Claims;
 use sam_domain::actor::Actor;
 use sam_domain::actor::message::TaskIntent;
 use sam_domain::conversation::call::{Done, Editor, Idempotency, ProjectCall};
-use sam_domain::conversation::comparison::Compared;
 use sam_domain::conversation::row::{Author, BodyRef, RowBody, RowUpsert};
 use sam_domain::conversation::session::{
     self, Prompt, QUEUED_BYTES, QUEUED_PROMPTS, Session, SessionLocal, SessionMachine,
@@ -14,7 +13,7 @@ use sam_domain::conversation::wire::{
     SubmitTask, Submitted,
 };
 use sam_domain::error::ApiError;
-use sam_domain::id::{ComparisonId, Id, ProjectId, PromptId, RowId, SessionId, TaskId, UserId};
+use sam_domain::id::{Id, ProjectId, PromptId, RowId, SessionId, TaskId, UserId};
 use sam_domain::time::{Timestamp, Turn};
 use sam_platform::clock;
 use sam_platform::text::Text;
@@ -74,39 +73,6 @@ impl Project {
                 },
                 &idempotency,
             ),
-            ProjectCall::SubmitComparison {
-                project,
-                by,
-                repository,
-                pool,
-                idempotency,
-                request,
-                body,
-            } => self.submit_comparison(
-                Submission {
-                    project,
-                    by,
-                    repository,
-                    default_agent: String::new(),
-                    pool,
-                    request: SubmitTask {
-                        prompt: request.prompt,
-                        agent: None,
-                        mode: request.mode,
-                        base: request.base,
-                        permission_mode: request.permission_mode,
-                    },
-                    body,
-                },
-                request.agents,
-                &idempotency,
-            ),
-            ProjectCall::GetComparison { comparison } => self.comparison(&comparison),
-            ProjectCall::ChooseCandidate {
-                comparison,
-                session,
-                by,
-            } => self.choose(&comparison, session, by),
             ProjectCall::SendPrompt {
                 project,
                 session,
@@ -141,6 +107,8 @@ impl Project {
                 request,
             } => self.answer_permission(&session, &permission, by, request),
             ProjectCall::CancelTurn { session } => self.cancel_turn(&session),
+            ProjectCall::GetComparison(session) => self.comparison(&session),
+            ProjectCall::Choose(session, by) => self.choose(&session, &by),
             ProjectCall::GetSession { session } => self.view(&session),
             ProjectCall::ListTasks { before, limit } => {
                 let page = entities::list::<TaskId>(&self.shell.sql, before.as_ref(), limit)?;
@@ -178,20 +146,25 @@ impl Project {
             return Ok(reply);
         }
         let (reply, begun) = self.shell.sql.transaction(|| {
-            let begun = self.begin(submission, None)?;
-            let reply = object::text(&begun.submitted)?;
-            once.keep(&reply, begun.now)?;
+            let begun = self.begin_all(submission)?;
+            let reply = object::text(&submitted(&begun))?;
+            let now = begun.first().map_or_else(clock::now, |begun| begun.now);
+            once.keep(&reply, now)?;
             Ok::<_, ShellError>((reply, begun))
         })?;
-        self.have_begun([begun])?;
+        for begun in begun {
+            self.announce(begun.changes, &begun.submitted.session, begun.now)?;
+        }
+        self.shell.host.deliver_soon();
         Ok(reply)
     }
 
-    /// Begins a conversation, alone or to be compared with others, within the caller's transaction.
+    /// Begins a conversation within the caller's transaction. `same_work`: it is one of those that do
+    /// the same work, of which this was the first.
     pub(super) fn begin(
         &self,
         submission: Submission,
-        comparison: Option<&ComparisonId>,
+        same_work: Option<Option<&SessionId>>,
     ) -> Result<Begun, ShellError> {
         if submission.request.prompt.trim().is_empty() {
             return Err(ApiError::bad_request("The prompt is empty.").into());
@@ -205,6 +178,7 @@ impl Project {
             session: SessionId::mint_after(session.as_ref(), ids.now, ids.draw()),
             prompt: PromptId::draw(&mut ids),
             row: RowId::draw(&mut ids),
+            others: Vec::new(),
         };
         let text = submission.request.prompt.clone();
         let body = submission.body.clone();
@@ -215,38 +189,21 @@ impl Project {
             text,
             body,
         };
-        let compared = comparison.map(|comparison| {
-            SessionLocal::Compare(Compared {
-                comparison: comparison.clone(),
-                chosen: false,
-            })
-        });
         let session = &submitted.session;
-        let ((), changes, now) = self.turn(&self.project()?, session, |actor, turn, work| {
-            let mut changed = false;
-            for local in std::iter::once(local).chain(compared) {
-                let handled = actor.local::<SessionMachine>(turn, local);
-                changed |= work.perform(actor, turn, handled)?;
-            }
-            Ok((changed, ()))
-        })?;
+        let comparison = same_work.map(|first| first.unwrap_or(session).clone());
+        if let Some(comparison) = &comparison {
+            self.add_to_comparison(comparison, session)?;
+        }
+        let compare = comparison.map(|comparison| SessionLocal::Compare {
+            comparison,
+            chosen: false,
+        });
+        let (changes, now) = self.turn(session, std::iter::once(local).chain(compare))?;
         Ok(Begun {
             submitted,
             changes,
             now,
         })
-    }
-
-    /// Tells followers of conversations that were begun, and sends what they owe.
-    pub(super) fn have_begun(
-        &self,
-        begun: impl IntoIterator<Item = Begun>,
-    ) -> Result<(), ShellError> {
-        for begun in begun {
-            self.announce(begun.changes, &begun.submitted.session, begun.now)?;
-        }
-        self.shell.host.deliver_soon();
-        Ok(())
     }
 
     fn send_prompt(
@@ -480,32 +437,37 @@ impl Project {
             &mut Work<'_>,
         ) -> Result<(bool, T), ShellError>,
     ) -> Result<T, ShellError> {
-        let (out, changes, now) = self.turn(project, session, body)?;
+        let address = session::address(project.clone(), session.clone());
+        if !self.shell.is_mine(&address) {
+            return Err(ApiError::not_found("conversation").into());
+        }
+        let (out, changes, now) = self.shell.turn(&address, |actor, turn| {
+            let mut work = Work::open(&self.shell.sql, session)?;
+            let (changed, out) = body(actor, turn, &mut work)?;
+            let changes = work.finish(actor)?;
+            Ok((changed, (out, changes, turn.now)))
+        })?;
         self.announce(changes, session, now)?;
         self.shell.host.deliver_soon();
         Ok(out)
     }
 
-    /// One turn's work on a conversation of this project, and what it changed, still to be announced.
-    pub(super) fn turn<T>(
+    /// One turn of a conversation that takes these in, one after the other; what it changed is still
+    /// to be announced.
+    pub(super) fn turn(
         &self,
-        project: &ProjectId,
         session: &SessionId,
-        body: impl FnOnce(
-            &mut Actor<Session>,
-            &mut Turn,
-            &mut Work<'_>,
-        ) -> Result<(bool, T), ShellError>,
-    ) -> Result<(T, Changes, Timestamp), ShellError> {
-        let address = session::address(project.clone(), session.clone());
-        if !self.shell.is_mine(&address) {
-            return Err(ApiError::not_found("conversation").into());
-        }
+        locals: impl IntoIterator<Item = SessionLocal>,
+    ) -> Result<(Changes, Timestamp), ShellError> {
+        let address = session::address(self.project()?, session.clone());
         self.shell.turn(&address, |actor, turn| {
             let mut work = Work::open(&self.shell.sql, session)?;
-            let (changed, out) = body(actor, turn, &mut work)?;
-            let changes = work.finish(actor)?;
-            Ok((changed, (out, changes, turn.now)))
+            let mut changed = false;
+            for local in locals {
+                let handled = actor.local::<SessionMachine>(turn, local);
+                changed |= work.perform(actor, turn, handled)?;
+            }
+            Ok((changed, (work.finish(actor)?, turn.now)))
         })
     }
 
@@ -519,6 +481,14 @@ impl Project {
         changes.announce(&self.feed(&project), session, now);
         Ok(())
     }
+}
+
+/// What is answered to a submission: the first task, with the others that do the same work.
+fn submitted(begun: &[Begun]) -> Option<Submitted> {
+    let mut all = begun.iter().map(|begun| begun.submitted.clone());
+    let mut first = all.next()?;
+    first.others = all.collect();
+    Some(first)
 }
 
 fn intent(submission: Submission, ids: &Submitted, turn: &Turn) -> TaskIntent {

@@ -1,173 +1,118 @@
-//! The same work under several agents: which conversations are compared, and which was chosen.
+//! The same work under several agents: which conversations belong together, and which was chosen.
 
-use sam_domain::conversation::call::{Done, Idempotency};
-use sam_domain::conversation::comparison::{Choice, Compared, Comparison, ComparisonSubmitted};
-use sam_domain::conversation::session::{SessionLocal, SessionMachine};
+use sam_domain::conversation::call::Done;
+use sam_domain::conversation::session::SessionLocal;
 use sam_domain::error::ApiError;
-use sam_domain::id::{ComparisonId, Id as _, SessionId, TaskId, UserId};
-use sam_platform::params;
-use sam_platform::sql::Sql;
+use sam_domain::id::{Id as _, SessionId, UserId};
+use sam_platform::{clock, params};
 use serde::Deserialize;
 
-use super::calls::Submission;
-use super::frames::Json;
-use super::idempotency::Once;
-use super::{Project, entities};
+use super::Project;
+use super::calls::{Begun, Submission};
 use crate::object;
 use crate::shell::ShellError;
 
-#[derive(Deserialize)]
-struct Stored {
-    comparison: String,
-}
+/// What does the same work as a conversation, put together where it is stored. The first of them may
+/// be asked for as well as any other.
+const CANDIDATES: &str = "SELECT group_concat('{\"session\":' || s.view || ',\"task\":' || t.view || \
+       iif(c.chosen_by IS NULL, '', ',\"chosen_by\":\"' || c.chosen_by || '\",\"chosen_at\":' || c.chosen_at) \
+       || '}', ',' ORDER BY c.session) AS candidates \
+     FROM comparisons c JOIN entities s ON s.id = c.session \
+       JOIN entities t ON t.id = json_extract(s.view, '$.task') WHERE c.comparison = ?";
 
-/// The one thing of a conversation's view that is looked for here.
 #[derive(Deserialize)]
-struct NewestTask {
-    task: TaskId,
+struct Member {
+    session: SessionId,
 }
 
 impl Project {
-    /// Begins one conversation for each agent, all of them or none.
-    pub(super) fn submit_comparison(
-        &self,
-        submission: Submission,
-        agents: Vec<String>,
-        idempotency: &Idempotency,
-    ) -> Result<String, ShellError> {
-        self.remember(&submission.project)?;
-        let sql = &self.shell.sql;
-        let once = Once::of(sql, &submission.by, "compare", idempotency)?;
-        if let Some(reply) = once.earlier_reply()? {
-            return Ok(reply);
+    /// Begins a conversation for each agent that the request names, or one.
+    pub(super) fn begin_all(&self, mut submission: Submission) -> Result<Vec<Begun>, ShellError> {
+        let agents = std::mem::take(&mut submission.request.agents);
+        if agents.is_empty() {
+            return Ok(vec![self.begin(submission, None)?]);
         }
-        let (reply, begun) = sql.transaction(|| {
-            let mut ids = self.shell.begin()?;
-            let id = ComparisonId::draw(&mut ids);
-            let begun = agents
-                .into_iter()
-                .map(|agent| {
-                    let mut submission = submission.clone();
-                    submission.request.agent = Some(agent);
-                    self.begin(submission, Some(&id))
-                })
-                .collect::<Result<Vec<_>, _>>()?;
-            let comparison = Comparison {
-                created_by: submission.by.clone(),
-                created_at: ids.now,
-                sessions: begun.iter().map(|b| b.submitted.session.clone()).collect(),
-                choice: None,
-            };
-            keep(sql, &id, &comparison)?;
-            let reply = object::text(&ComparisonSubmitted {
-                comparison: id,
-                tasks: begun.iter().map(|b| b.submitted.clone()).collect(),
-            })?;
-            once.keep(&reply, ids.now)?;
-            Ok::<_, ShellError>((reply, begun))
-        })?;
-        self.have_begun(begun)?;
-        Ok(reply)
+        let mut begun: Vec<Begun> = Vec::with_capacity(agents.len());
+        for agent in agents {
+            let mut one = submission.clone();
+            one.request.agent = Some(agent);
+            let first = begun.first().map(|begun| &begun.submitted.session);
+            let next = self.begin(one, Some(first))?;
+            begun.push(next);
+        }
+        Ok(begun)
     }
 
-    /// What is compared, put together from views that are stored as JSON.
-    pub(super) fn comparison(&self, id: &ComparisonId) -> Result<String, ShellError> {
-        let sql = &self.shell.sql;
-        let comparison = stored(sql, id)?;
-        let mut candidates = String::new();
-        for session in &comparison.sessions {
-            let Some((session, task)) = candidate(sql, session)? else {
-                continue;
-            };
-            if !candidates.is_empty() {
-                candidates.push(',');
-            }
-            candidates.push_str(&format!("{{\"session\":{session},\"task\":{task}}}"));
-        }
-        let choice = match &comparison.choice {
-            Some(choice) => format!(",\"choice\":{}", object::text(choice)?),
-            None => String::new(),
-        };
+    /// Remembers that a conversation does the same work as `comparison`, which may be itself.
+    pub(super) fn add_to_comparison(
+        &self,
+        comparison: &SessionId,
+        session: &SessionId,
+    ) -> Result<(), ShellError> {
+        self.shell.sql.run(
+            "INSERT INTO comparisons (comparison, session) VALUES (?, ?)",
+            params![comparison, session],
+        )?;
+        Ok(())
+    }
+
+    /// What does the same work as this conversation.
+    pub(super) fn comparison(&self, session: &SessionId) -> Result<String, ShellError> {
+        let comparison = self.comparison_of(session)?;
+        let found = self.shell.sql.record(CANDIDATES, params![&comparison])?;
+        let candidates = found
+            .map(|row| row.text("candidates"))
+            .transpose()?
+            .flatten();
         Ok(format!(
-            "{{\"id\":\"{id}\",\"created_by\":\"{}\",\"created_at\":{},\"candidates\":[{candidates}]{choice}}}",
-            comparison.created_by, comparison.created_at.0
+            "{{\"candidates\":[{}]}}",
+            candidates.unwrap_or_default()
         ))
     }
 
-    /// Chooses a conversation; each of those compared says whether it is the one.
-    pub(super) fn choose(
-        &self,
-        id: &ComparisonId,
-        session: SessionId,
-        by: UserId,
-    ) -> Result<String, ShellError> {
+    /// Chooses a conversation; each of those that do the same work says whether it is the one.
+    /// Choosing the one that is chosen keeps whose choice it was.
+    pub(super) fn choose(&self, session: &SessionId, by: &UserId) -> Result<String, ShellError> {
         let sql = &self.shell.sql;
-        let project = self.project()?;
+        let comparison = self.comparison_of(session)?;
         let told = sql.transaction(|| {
-            let mut comparison = stored(sql, id)?;
-            let at = self.shell.begin()?.now;
-            if !comparison.choose(Choice { session, by, at })? {
+            let chosen = sql.record(
+                "SELECT session FROM comparisons WHERE comparison = ? AND session = ? \
+                   AND chosen_by IS NOT NULL",
+                params![&comparison, session],
+            )?;
+            if chosen.is_some() {
                 return Ok(Vec::new());
             }
-            keep(sql, id, &comparison)?;
-            let mut told = Vec::new();
-            for session in &comparison.sessions {
-                let chosen = comparison
-                    .choice
-                    .as_ref()
-                    .is_some_and(|choice| choice.session == *session);
-                let local = SessionLocal::Compare(Compared {
-                    comparison: id.clone(),
-                    chosen,
-                });
-                let ((), changes, now) = self.turn(&project, session, |actor, turn, work| {
-                    let handled = actor.local::<SessionMachine>(turn, local);
-                    Ok((work.perform(actor, turn, handled)?, ()))
-                })?;
-                told.push((session.clone(), changes, now));
+            sql.run(
+                "UPDATE comparisons SET chosen_by = iif(session = ?1, ?2, NULL), \
+                   chosen_at = iif(session = ?1, ?3, NULL) WHERE comparison = ?4",
+                params![session, by, clock::now(), &comparison],
+            )?;
+            let members = sql.rows::<Member>(
+                "SELECT session FROM comparisons WHERE comparison = ?",
+                params![&comparison],
+            )?;
+            let mut told = Vec::with_capacity(members.len());
+            for member in members {
+                let compare = SessionLocal::Compare {
+                    comparison: comparison.clone(),
+                    chosen: member.session == *session,
+                };
+                let turn = self.turn(&member.session, Some(compare))?;
+                told.push((member.session, turn));
             }
             Ok::<_, ShellError>(told)
         })?;
-        for (session, changes, now) in told {
+        for (session, (changes, now)) in told {
             self.announce(changes, &session, now)?;
         }
         object::text(&Done {})
     }
-}
 
-/// The views of a conversation and of its newest task.
-fn candidate(sql: &Sql, id: &SessionId) -> Result<Option<(Json, Json)>, ShellError> {
-    let Some(session) = entities::get(sql, id.as_str())? else {
-        return Ok(None);
-    };
-    let newest: NewestTask =
-        serde_json::from_str(&session).map_err(|error| unreadable(id.as_str(), &error))?;
-    let task = entities::get(sql, newest.task.as_str())?;
-    Ok(task.map(|task| (session, task)))
-}
-
-fn stored(sql: &Sql, id: &ComparisonId) -> Result<Comparison, ShellError> {
-    let row: Option<Stored> = sql.first(
-        "SELECT comparison FROM comparisons WHERE id = ?",
-        params![id],
-    )?;
-    let row = row.ok_or_else(|| ApiError::not_found("comparison"))?;
-    serde_json::from_str(&row.comparison).map_err(|error| unreadable(id.as_str(), &error))
-}
-
-fn keep(sql: &Sql, id: &ComparisonId, comparison: &Comparison) -> Result<(), ShellError> {
-    let text = object::text(comparison)?;
-    sql.run(
-        "INSERT INTO comparisons (id, comparison) VALUES (?1, ?2) \
-         ON CONFLICT (id) DO UPDATE SET comparison = excluded.comparison",
-        params![id, text],
-    )?;
-    Ok(())
-}
-
-fn unreadable(key: &str, error: &serde_json::Error) -> ShellError {
-    ShellError::Stored {
-        key: key.to_owned(),
-        cause: error.to_string(),
+    fn comparison_of(&self, session: &SessionId) -> Result<SessionId, ShellError> {
+        let actor = self.shell.load(session.as_str())?;
+        let comparison = actor.and_then(|actor| actor.state.comparison);
+        comparison.ok_or_else(|| ApiError::not_found("comparison").into())
     }
 }

@@ -2,12 +2,13 @@
 
 use std::process::Output;
 
-use sam_domain::conversation::comparison::{ComparisonSubmitted, ComparisonView};
+use sam_domain::conversation::comparison::ComparisonView;
+use sam_domain::conversation::wire::Submitted;
 use sam_domain::id::{Id, ProjectId, TaskId};
 use sam_domain::task::{TaskState, TaskView};
 use sam_e2e::conversation::PATIENCE;
 use sam_e2e::repository::{sample, tests_of};
-use sam_e2e::{Result, Stack, ensure, failure, programs};
+use sam_e2e::{Result, Stack, ensure, programs};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -37,12 +38,12 @@ async fn said(stack: &Stack, arguments: &[&str]) -> Result<Value> {
 /// What is submitted again under its key is the same comparison, under another body it is refused,
 /// and agents that make no comparison are refused, too.
 async fn repeated(stack: &Stack, project: &ProjectId) -> Result {
-    let path = format!("/api/projects/{project}/comparisons");
+    let path = format!("/api/projects/{project}/tasks");
     let body = json!({"prompt": "What does it do?", "agents": ["sam-harness", "goose"]});
     let admin = stack.admin()?;
-    let first: ComparisonSubmitted = admin.intend(&path, "again", &body).await?.json()?;
-    let again: ComparisonSubmitted = admin.intend(&path, "again", &body).await?.json()?;
-    ensure(first == again && first.tasks.len() == 2, || {
+    let first: Submitted = admin.intend(&path, "again", &body).await?.json()?;
+    let again: Submitted = admin.intend(&path, "again", &body).await?.json()?;
+    ensure(first == again && first.others.len() == 1, || {
         format!("{first:?} {again:?}")
     })?;
     let other = json!({"prompt": "Another", "agents": ["sam-harness", "goose"]});
@@ -57,7 +58,7 @@ async fn repeated(stack: &Stack, project: &ProjectId) -> Result {
         let refused = admin.intend(&path, "refused", &body).await?;
         ensure((400..500).contains(&refused.status), || refused.text())?;
     }
-    for submitted in first.tasks {
+    for submitted in std::iter::once(&first).chain(&first.others) {
         let path = format!("/api/tasks/{}/cancel", submitted.task);
         admin.post(&path, &json!({})).await?.json::<Value>()?;
         stack
@@ -83,8 +84,11 @@ async fn the_same_work_is_done_by_two_agents_and_one_is_chosen() -> Result {
         &["task", "submit", REPAIR, "--agents", &agents.join(",")],
     )
     .await?;
-    let submitted: ComparisonSubmitted = serde_json::from_value(submitted)?;
-    let tasks: Vec<TaskId> = submitted.tasks.iter().map(|s| s.task.clone()).collect();
+    let submitted: Submitted = serde_json::from_value(submitted)?;
+    let all: Vec<&Submitted> = std::iter::once(&submitted)
+        .chain(&submitted.others)
+        .collect();
+    let tasks: Vec<TaskId> = all.iter().map(|one| one.task.clone()).collect();
     let mut views: Vec<TaskView> = Vec::new();
     for (task, agent) in tasks.iter().zip(agents) {
         let view = stack
@@ -110,12 +114,10 @@ async fn the_same_work_is_done_by_two_agents_and_one_is_chosen() -> Result {
         ensure(passes, || said.clone())?;
     }
 
-    // Side by side, by either task or by the comparison's id.
+    // Side by side, by either task.
     let shown = said(&stack, &["task", "compare", tasks[1].as_str()]).await?;
-    let by_id = said(&stack, &["task", "compare", submitted.comparison.as_str()]).await?;
-    ensure(shown["candidates"] == by_id["candidates"], || {
-        format!("{shown:#} {by_id:#}")
-    })?;
+    let by_first = said(&stack, &["task", "compare", tasks[0].as_str()]).await?;
+    ensure(shown == by_first, || format!("{shown:#} {by_first:#}"))?;
     for (index, agent) in agents.iter().enumerate() {
         let one = &shown["candidates"][index];
         ensure(
@@ -125,7 +127,7 @@ async fn the_same_work_is_done_by_two_agents_and_one_is_chosen() -> Result {
                 && one["took"].as_u64() > Some(0)
                 && one["checks"]["passed"].as_u64() > Some(0)
                 && one["task"]["result"]["added"] == 1
-                && one["chosen"] == false,
+                && one["session"]["chosen"].is_null(),
             || format!("{one:#}"),
         )?;
     }
@@ -143,35 +145,33 @@ async fn the_same_work_is_done_by_two_agents_and_one_is_chosen() -> Result {
         ensure(table.contains(word), || format!("{word} in {table}"))?;
     }
 
-    // One is chosen, the other stays, and the conversations say so.
-    sam(&stack, &["task", "choose", tasks[1].as_str()]).await?;
-    let path = format!(
-        "/api/projects/{}/comparisons/{}",
-        project.id, submitted.comparison
-    );
-    let view: ComparisonView = stack.admin()?.get(&path).await?.json()?;
-    let choice = view
-        .choice
-        .as_ref()
-        .ok_or_else(|| failure("no choice is kept"))?;
-    ensure(choice.session == submitted.tasks[1].session, || {
-        format!("{choice:?}")
-    })?;
-    let chosen: Vec<bool> = view
-        .candidates
-        .iter()
-        .filter_map(|candidate| candidate.session.compared.as_ref())
-        .map(|compared| compared.chosen)
-        .collect();
-    let stays = view
-        .candidates
-        .iter()
-        .all(|candidate| candidate.task.state == TaskState::Completed);
-    ensure(chosen == [false, true] && stays, || format!("{view:?}"))?;
-    let elsewhere = json!({"session": "ses_01jd8x00000000000000000000"});
+    // One is chosen, the other stays, and the conversations say so. It can be chosen anew.
+    for (chosen, task) in tasks.iter().enumerate().rev() {
+        sam(&stack, &["task", "choose", task.as_str()]).await?;
+        let path = format!(
+            "/api/projects/{}/sessions/{}/comparison",
+            project.id, submitted.session
+        );
+        let view: ComparisonView = stack.admin()?.get(&path).await?.json()?;
+        for (index, candidate) in view.candidates.iter().enumerate() {
+            let session = &candidate.session;
+            let known = session.comparison.as_ref() == Some(&submitted.session);
+            let same = session.chosen == (index == chosen)
+                && candidate.chosen_by.is_some() == session.chosen
+                && candidate.chosen_at.is_some() == session.chosen
+                && candidate.task.state == TaskState::Completed;
+            ensure(known && same, || format!("{candidate:?}"))?;
+        }
+        ensure(view.candidates.len() == 2, || format!("{view:?}"))?;
+    }
+    // One that is compared with none cannot be chosen.
+    let alone = stack
+        .submit(&project.id, "alone", &json!({"prompt": "What does it do?"}))
+        .await?;
+    let path = format!("/api/projects/{}/sessions/{}", project.id, alone.session);
     let refused = stack
         .admin()?
-        .post(&format!("{path}/choice"), &elsewhere)
+        .post(&format!("{path}/choose"), &json!({}))
         .await?;
-    ensure(refused.code() == "not_compared", || refused.text())
+    ensure(refused.status == 404, || refused.text())
 }

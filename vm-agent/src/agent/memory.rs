@@ -78,7 +78,7 @@ impl Replay {
         };
         self.updates += 1;
         if let AgentUpdate::UserMessage(chunk) = update
-            && let Some(text) = chunk.content.as_text()
+            && let Some(text) = chunk.block.as_text()
         {
             self.said.push_str(text);
         }

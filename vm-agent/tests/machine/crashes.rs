@@ -39,7 +39,8 @@ fn a_killed_agent_leaves_its_prompt_unknown_and_nothing_running() {
     kill(agent_pid, Signal::KILL);
     let reason = plane.finished(&prompt);
     assert!(
-        matches!(&reason, StopReason::Unknown { reason } if reason.contains("killed by signal 9")),
+        matches!(&reason, StopReason::Unknown { reason }
+            if reason == "the agent killed by signal 9 (it last wrote: about to go)"),
         "{reason:?}"
     );
     plane.wait_for_event("the agent ended", |event| {

@@ -7,7 +7,6 @@ pub(crate) mod auth;
 pub(crate) mod auth_sessions;
 pub(crate) mod bodies;
 pub(crate) mod budgets;
-pub(crate) mod comparisons;
 pub(crate) mod credentials;
 pub(crate) mod device;
 pub(crate) mod doctor;
