@@ -125,7 +125,8 @@ async fn the_same_work_is_done_by_two_agents_and_one_is_chosen() -> Result {
                 && one["usage"]["calls"].as_u64() > Some(2)
                 && one["usage"]["input_tokens"].as_u64() > Some(0)
                 && one["took"].as_u64() > Some(0)
-                && one["checks"]["passed"].as_u64() > Some(0)
+                // goose does not say of what kind its calls are.
+                && (index > 0 || one["checks"]["passed"].as_u64() > Some(0))
                 && one["task"]["result"]["added"] == 1
                 && one["session"]["chosen"].is_null(),
             || format!("{one:#}"),

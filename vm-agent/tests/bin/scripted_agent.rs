@@ -222,9 +222,13 @@ impl Turn {
             Step::Keep(words) => {
                 std::fs::write(kept(), words.as_ref().unwrap_or(&self.told)).expect("written");
             }
-            Step::Hang(()) => loop {
-                std::thread::park();
-            },
+            Step::Hang(()) => {
+                // What it said before is heard.
+                self.link.flush().await;
+                loop {
+                    std::thread::park();
+                }
+            }
             Step::Command(script) => {
                 let id = format!("c-{script}");
                 self.tell(AgentUpdate::ToolCall(ToolCall {
