@@ -147,7 +147,8 @@ async fn agents_are_compared_side_by_side_and_one_is_chosen() {
     assert_eq!(lines[2], shown);
     assert_eq!(lines[3][..2], ["codex", "✗ failed"], "{:?}", lines[3]);
 
-    let json = ["task", "compare", task_id().as_str(), "--json"];
+    let id = task_id();
+    let json = ["task", "compare", id.as_str(), "--json"];
     let shown: Value = serde_json::from_str(&program.run(&json).await.stdout).unwrap();
     let first = &shown["candidates"][0];
     assert_eq!(

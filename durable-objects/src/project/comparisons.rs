@@ -4,8 +4,7 @@ use sam_domain::conversation::call::Done;
 use sam_domain::conversation::session::SessionLocal;
 use sam_domain::error::ApiError;
 use sam_domain::id::{Id as _, SessionId, UserId};
-use sam_platform::{clock, params};
-use serde::Deserialize;
+use sam_platform::{clock, columns, params};
 
 use super::Project;
 use super::calls::{Begun, Submission};
@@ -20,10 +19,11 @@ const CANDIDATES: &str = "SELECT group_concat('{\"session\":' || s.view || ',\"t
      FROM comparisons c JOIN entities s ON s.id = c.session \
        JOIN entities t ON t.id = json_extract(s.view, '$.task') WHERE c.comparison = ?";
 
-#[derive(Deserialize)]
 struct Member {
     session: SessionId,
 }
+
+columns!(Member: session);
 
 impl Project {
     /// Begins a conversation for each agent that the request names, or one.
