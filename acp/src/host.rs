@@ -192,6 +192,17 @@ impl HostEvents {
     pub async fn recv(&mut self) -> Option<HostEvent> {
         self.queue.recv().await.map(|(event, _permit)| event)
     }
+
+    /// An event that has arrived already, if there is one.
+    pub fn try_recv(&mut self) -> Option<HostEvent> {
+        self.queue.try_recv().ok().map(|(event, _permit)| event)
+    }
+}
+
+fn add_meta(params: &mut Value, meta: Option<&Value>) {
+    if let (Some(meta), Some(params)) = (meta, params.as_object_mut()) {
+        params.insert("_meta".to_owned(), meta.clone());
+    }
 }
 
 /// Permission requests without an answer yet, by a ticket of our own: an
@@ -381,6 +392,15 @@ impl Host {
         })
     }
 
+    /// Asks the agent for a sign of life, by a method that it need not know: that it refuses it is
+    /// one. Fails when none comes, or the agent is gone.
+    pub async fn ping(&self) -> Result<(), AcpError> {
+        match self.call("_sam/ping", &json!({})).await {
+            Ok(_) | Err(AcpError::Rpc { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// `authenticate` by one of [`AgentInfo::auth_methods`].
     pub async fn authenticate(&self, method_id: &str) -> Result<(), AcpError> {
         let params = json!({ "methodId": method_id });
@@ -399,9 +419,7 @@ impl Host {
         meta: Option<&Value>,
     ) -> Result<SessionOpened, AcpError> {
         let mut params = wire::new_session(cwd);
-        if let (Some(meta), Some(params)) = (meta, params.as_object_mut()) {
-            params.insert("_meta".to_owned(), meta.clone());
-        }
+        add_meta(&mut params, meta);
         let raw = self.call("session/new", &params).await?;
         let session = parse::text(&raw, "sessionId").ok_or_else(|| AcpError::Protocol {
             method: "session/new".to_owned(),
@@ -417,7 +435,18 @@ impl Host {
         session: &AcpSessionId,
         cwd: &Path,
     ) -> Result<SessionOpened, AcpError> {
-        let params = wire::load_session(session, cwd);
+        self.load_session_with(session, cwd, None).await
+    }
+
+    /// The same; `meta` is what this agent alone understands.
+    pub async fn load_session_with(
+        &self,
+        session: &AcpSessionId,
+        cwd: &Path,
+        meta: Option<&Value>,
+    ) -> Result<SessionOpened, AcpError> {
+        let mut params = wire::load_session(session, cwd);
+        add_meta(&mut params, meta);
         let raw = self.call("session/load", &params).await?;
         Ok(session_opened(session.clone(), &raw))
     }

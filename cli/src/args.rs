@@ -402,6 +402,9 @@ pub(crate) enum Task {
         /// The agent that does it [default: the project's]
         #[arg(long)]
         agent: Option<String>,
+        /// The same work under each of these agents, on branches of their own, to be compared
+        #[arg(long, value_name = "AGENT,…", value_delimiter = ',', conflicts_with_all = ["agent", "follow"])]
+        agents: Vec<String>,
         /// What ends it
         #[arg(long, value_enum, default_value_t)]
         mode: Mode,
@@ -445,6 +448,10 @@ pub(crate) enum Task {
     Close(OneTask),
     /// A task's diff against its base
     Diff(SomeTask),
+    /// The same work under several agents, side by side
+    Compare(OneTask),
+    /// Choose the task of a comparison that did best; the others stay
+    Choose(OneTask),
 }
 
 /// What ends a task, as an argument.

@@ -80,6 +80,16 @@ impl Client {
         self.with_header("authorization", &format!("Bearer {token}"))
     }
 
+    /// Their bearer token; empty where they have none.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        self.headers
+            .iter()
+            .filter(|(name, _)| name == "authorization")
+            .find_map(|(_, value)| value.strip_prefix("Bearer "))
+            .unwrap_or_default()
+    }
+
     /// The address they call.
     #[must_use]
     pub fn base(&self) -> &str {

@@ -488,7 +488,7 @@ async fn seen_everywhere(scene: &Scene) -> Result {
     command
         .args(["usage", "--by", "model", "--csv"])
         .env("SAM_API_URL", scene.stack.url())
-        .env("SAM_API_TOKEN", token(&scene.admin)?)
+        .env("SAM_API_TOKEN", scene.admin.token())
         .env("HOME", scene.stack.directory());
     let said = tokio::task::spawn_blocking(move || command.output()).await??;
     ensure(
@@ -523,14 +523,4 @@ async fn everybodys_comes_by_pages(scene: &Scene) -> Result {
     ensure(report.total == own.total && report.lines.len() == 1, || {
         format!("{report:?}")
     })
-}
-
-/// The token with which somebody calls.
-fn token(client: &Client) -> Result<String> {
-    let request = client.request(Method::GET, "/").build()?;
-    let header = request.headers().get("authorization");
-    let value = header
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    Ok(value.trim_start_matches("Bearer ").to_owned())
 }

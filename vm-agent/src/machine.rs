@@ -19,6 +19,8 @@ pub(crate) struct Limits {
     pub(crate) repository: u64,
     /// How long an agent's question waits for a person.
     pub(crate) permission_wait: Duration,
+    /// How long an agent at work may give no sign of life.
+    pub(crate) agent_silence: Duration,
 }
 
 /// The store, the hub, the API, and each workspace's deliveries.

@@ -89,6 +89,10 @@ enum Subcommands {
         /// Seconds for which an agent's question waits for a person; then it is refused.
         #[arg(long, env = "SAM_PERMISSION_WAIT", default_value_t = 1800, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
         permission_wait: u64,
+        /// Seconds without any sign of life after which an agent at work counts as hung and is ended. One that runs a
+        /// command, or waits for the model or a person, gives one.
+        #[arg(long, env = "SAM_AGENT_SILENCE", default_value_t = 180, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(6..=86_400))]
+        agent_silence: u64,
         /// The machine's name for people; the host's name by default.
         #[arg(long)]
         name: Option<String>,
@@ -164,6 +168,7 @@ fn main() -> ExitCode {
             agents_dir,
             no_install,
             permission_wait,
+            agent_silence,
             name,
             max_workspaces,
             max_repository_mib,
@@ -181,6 +186,7 @@ fn main() -> ExitCode {
             limits: machine::Limits {
                 repository: max_repository_mib << 20,
                 permission_wait: Duration::from_secs(permission_wait),
+                agent_silence: Duration::from_secs(agent_silence),
             },
         })),
         Subcommands::Join {

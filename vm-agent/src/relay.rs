@@ -27,7 +27,7 @@ use axum::response::Response;
 use futures::StreamExt as _;
 use serde_json::json;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -47,9 +47,12 @@ pub(crate) struct Relay {
     address: SocketAddr,
     secret: Secret,
     server: JoinHandle<()>,
+    /// Also held by every call that is under way.
+    underway: Arc<()>,
 }
 
 struct Shared {
+    underway: Weak<()>,
     api: WorkspaceApi,
     secret: Secret,
     hold: Duration,
@@ -64,7 +67,9 @@ impl Relay {
     async fn start_with(api: &WorkspaceApi, hold: Duration) -> std::io::Result<Self> {
         let secret = Secret::random("sam_rel_")
             .ok_or_else(|| std::io::Error::other("this machine has no source of randomness"))?;
+        let underway = Arc::new(());
         let shared = Arc::new(Shared {
+            underway: Arc::downgrade(&underway),
             api: api.clone(),
             secret: secret.clone(),
             hold,
@@ -85,12 +90,18 @@ impl Relay {
             address,
             secret,
             server,
+            underway,
         })
     }
 
     /// `http://127.0.0.1:PORT`, without a path.
     pub(crate) fn origin(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Whether a call is under way: from its first byte to the last of its answer.
+    pub(crate) fn is_asked(&self) -> bool {
+        Arc::strong_count(&self.underway) > 1
     }
 
     /// What the agent shows as its API key.
@@ -106,6 +117,7 @@ impl Drop for Relay {
 }
 
 async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let underway = shared.underway.upgrade();
     let (parts, body) = request.into_parts();
     let path = parts
         .uri
@@ -162,7 +174,7 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
                     refused = Some(tokens.model);
                     continue;
                 }
-                Ok(answer) => return streamed(answer, renewals),
+                Ok(answer) => return streamed(answer, renewals, underway),
                 Err(Unanswered::Failed(error)) if error.is_connect() => error.to_string(),
                 Err(_) => {
                     return refusal(
@@ -238,7 +250,11 @@ fn forwarded(headers: &HeaderMap) -> HeaderMap {
 }
 
 /// The answer as it comes. One whose connection is given up breaks off.
-fn streamed(answer: reqwest::Response, renewals: watch::Receiver<()>) -> Response {
+fn streamed(
+    answer: reqwest::Response,
+    renewals: watch::Receiver<()>,
+    underway: Option<Arc<()>>,
+) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = answer.status();
     for (name, value) in answer.headers() {
@@ -247,12 +263,13 @@ fn streamed(answer: reqwest::Response, renewals: watch::Receiver<()>) -> Respons
         }
     }
     let bytes = Box::pin(answer.bytes_stream());
-    let stream = futures::stream::unfold((bytes, renewals), async |(mut bytes, mut renewals)| {
+    let state = (bytes, renewals, underway);
+    let stream = futures::stream::unfold(state, async |(mut bytes, mut renewals, underway)| {
         let chunk = tokio::select! {
             chunk = bytes.next() => chunk?.map_err(std::io::Error::other),
             _ = renewals.changed() => Err(std::io::Error::other("the connection was given up")),
         };
-        Some((chunk, (bytes, renewals)))
+        Some((chunk, (bytes, renewals, underway)))
     });
     *response.body_mut() = Body::from_stream(stream);
     response

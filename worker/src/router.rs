@@ -286,6 +286,8 @@ dispatch! {
     EditPrompt => Member, sessions::edit_prompt;
     RemovePrompt => Member, sessions::remove_prompt;
     AnswerPermission => Member, sessions::answer_permission;
+    GetComparison => Member, sessions::comparison;
+    Choose => Member, sessions::choose;
     CancelTurn => Member, sessions::cancel_turn;
     RowBody => Member, bodies::get;
     ListNodes => User, nodes::list;

@@ -6,6 +6,7 @@ mod auth;
 mod auth_sessions;
 mod budget;
 mod chat;
+mod compare;
 mod config;
 mod credential;
 mod device;

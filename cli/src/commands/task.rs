@@ -1,6 +1,6 @@
 //! `sam task …`
 
-use super::{answer, stdin};
+use super::{answer, compare, stdin};
 use crate::api::{Api, Call};
 use crate::args::{InProject, OneTask, SomeTask, Task};
 use crate::context::Context;
@@ -27,6 +27,7 @@ pub(super) async fn run(context: &Context, command: Task) -> Result<Exit, Failur
             prompt,
             within,
             agent,
+            agents,
             mode,
             base,
             permission_mode,
@@ -35,6 +36,7 @@ pub(super) async fn run(context: &Context, command: Task) -> Result<Exit, Failur
             let body = SubmitTask {
                 prompt: words(prompt)?,
                 agent,
+                agents,
                 mode: mode.into(),
                 base,
                 permission_mode: permission_mode.into(),
@@ -62,6 +64,8 @@ pub(super) async fn run(context: &Context, command: Task) -> Result<Exit, Failur
         Task::Cancel(which) => act(context, &which, RouteId::CancelTask).await,
         Task::Close(which) => act(context, &which, RouteId::CloseTask).await,
         Task::Diff(which) => diff(context, &which).await,
+        Task::Compare(which) => compare::show(context, &which).await,
+        Task::Choose(which) => compare::choose(context, &which).await,
     }
 }
 
@@ -134,7 +138,15 @@ async fn submit(
         submitted.task,
         text::clean_line(&project.name)
     ))?;
+    for other in &submitted.others {
+        out.line(&format!("Submitted {}, the same work.", other.task))?;
+    }
     scripted_hint(context, &api).await;
+    if !submitted.others.is_empty() {
+        let task = submitted.task.short();
+        out.hint(&format!("Compare them: sam task compare {task}"));
+        return Ok(Exit::Ok);
+    }
     follow_hint(context, &submitted.task);
     Ok(Exit::Ok)
 }

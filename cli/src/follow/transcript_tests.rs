@@ -246,6 +246,8 @@ fn session_view() -> Entity {
         task: target().task,
         prompts: Vec::new(),
         activity: None,
+        comparison: None,
+        chosen: false,
         rev: 1,
     }))
 }

@@ -144,6 +144,8 @@ pub fn session(rev: u64, prompt: PromptState) -> SessionView {
             stop_reason: None,
         }],
         activity: None,
+        comparison: None,
+        chosen: false,
         rev,
     }
 }

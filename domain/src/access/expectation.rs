@@ -150,6 +150,8 @@ pub const fn expectation(id: RouteId) -> Expectation {
         | RouteId::CloseTask
         | RouteId::TaskDiff
         | RouteId::TaskUsage
+        | RouteId::GetComparison
+        | RouteId::Choose
         | RouteId::GetSession
         | RouteId::ListMessages
         | RouteId::RemovePrompt

@@ -25,6 +25,7 @@ use crate::catalogue::Catalog;
 use crate::catalogue::changes::ModelChange;
 use crate::catalogue::model::Provider;
 use crate::conversation::call::Done;
+use crate::conversation::comparison::ComparisonView;
 use crate::conversation::row::BodyRef;
 use crate::conversation::wire::{
     AnswerAccepted, AnswerPermission, BatchAnswer, LiveDelta, MessageBatch, MessagePage,
@@ -289,7 +290,10 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
         RouteId::AnswerPermission => json::<AnswerAccepted>(g)
             .under_way()
             .taking(body::<AnswerPermission>(g)),
-        RouteId::RemovePrompt | RouteId::CancelTurn | RouteId::RemoveNode => json::<Done>(g),
+        RouteId::GetComparison => json::<ComparisonView>(g),
+        RouteId::RemovePrompt | RouteId::CancelTurn | RouteId::RemoveNode | RouteId::Choose => {
+            json::<Done>(g)
+        }
         RouteId::ListNodes => json::<NodeList>(g),
         RouteId::GetNode | RouteId::ShareNode | RouteId::UnshareNode => json::<NodeView>(g),
         RouteId::CreateJoinToken => json::<JoinToken>(g).created(),

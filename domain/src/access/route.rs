@@ -152,6 +152,8 @@ routes! {
     EditPrompt Patch "/api/projects/{project}/sessions/{session}/prompts/{prompt}" User(Contributor) "Change the words of a queued prompt: one's own, or as a maintainer anyone's";
     RemovePrompt Delete "/api/projects/{project}/sessions/{session}/prompts/{prompt}" User(Contributor) "Take back a queued prompt: one's own, or as a maintainer anyone's";
     AnswerPermission Post "/api/projects/{project}/sessions/{session}/permissions/{permission}" User(Contributor) "Answer what the agent asked; the first answer counts";
+    GetComparison Get "/api/projects/{project}/sessions/{session}/comparison" User(Viewer) "The conversations that do the same work as this one, their tasks, and which was chosen";
+    Choose Post "/api/projects/{project}/sessions/{session}/choose" User(Contributor) "Choose this one of the conversations that do the same work; the others stay";
     CancelTurn Post "/api/projects/{project}/sessions/{session}/cancel" User(Contributor) "Stop the agent's current turn";
     RowBody Get "/api/projects/{project}/sessions/{session}/bodies/{sha256}" User(Viewer) "A body that a row names";
     ListNodes Get "/api/nodes" User "One's machines";

@@ -18,6 +18,7 @@
 mod known;
 mod login;
 mod mode;
+pub mod watchdog;
 mod wire;
 
 pub use known::AGENTS;

@@ -108,6 +108,11 @@ pub enum ProjectCall {
         /// The conversation.
         session: SessionId,
     },
+    /// What does the same work as a conversation. Reply:
+    /// [`ComparisonView`](super::comparison::ComparisonView).
+    GetComparison(SessionId),
+    /// Choose a conversation of those that do the same work, as this person. Reply: [`Done`].
+    Choose(SessionId, UserId),
     /// Reply: [`SessionView`].
     GetSession {
         /// Which.

@@ -98,6 +98,13 @@ pub enum SessionLocal {
         /// The words of the choice.
         label: String,
     },
+    /// It does the same work as others do, to be compared with them.
+    Compare {
+        /// The first of them.
+        comparison: SessionId,
+        /// Whether it is the one that was chosen.
+        chosen: bool,
+    },
     /// A person wants the current turn stopped.
     CancelTurn,
     /// Rows were stored.
@@ -119,6 +126,7 @@ impl Named for SessionLocal {
             Self::EditPrompt { .. } => "edit_prompt",
             Self::RemovePrompt { .. } => "remove_prompt",
             Self::AnswerPermission { .. } => "answer_permission",
+            Self::Compare { .. } => "compare",
             Self::CancelTurn => "cancel_turn",
             Self::RowsStored { .. } => "rows_stored",
         }
@@ -186,6 +194,7 @@ impl Machine for SessionMachine {
                 s.task.as_ref().map(|task| task.id.clone()),
                 s.activity.clone(),
                 s.begun.as_ref().map(|begun| begun.intent.title.clone()),
+                (s.comparison.clone(), s.chosen),
             )
         };
         if seen(&before) != seen(state) {
@@ -257,6 +266,10 @@ impl Step<'_> {
             }
             Input::Local(SessionLocal::AnswerPermission { answer, label }) => {
                 self.answer_permission(answer, label);
+            }
+            Input::Local(SessionLocal::Compare { comparison, chosen }) => {
+                self.session.comparison = Some(comparison);
+                self.session.chosen = chosen;
             }
             Input::Local(SessionLocal::CancelTurn) => self.cancel_turn(),
             Input::Local(SessionLocal::RowsStored {

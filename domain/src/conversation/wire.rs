@@ -27,6 +27,10 @@ pub struct SubmitTask {
     /// An agent of the catalogue; the project's default when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+    /// Instead of `agent`: two to eight agents, each once. The same work is done under each, in a
+    /// conversation and on a branch of its own, to be compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agents: Vec<String>,
     /// What ends it.
     #[serde(default)]
     pub mode: TaskMode,
@@ -50,6 +54,9 @@ pub struct Submitted {
     pub prompt: PromptId,
     /// The person's row.
     pub row: RowId,
+    /// Where several agents were named: what is done under the others, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Submitted>,
 }
 
 /// `POST …/prompts`, with an `Idempotency-Key` header; `PATCH …/prompts/{prompt}` while it is queued.
@@ -191,6 +198,13 @@ pub struct SessionView {
     /// What the agent is doing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activity: Option<Activity>,
+    /// Where the same work was submitted under several agents: the first of these conversations,
+    /// by which they are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<SessionId>,
+    /// Whether it is the one of them that was chosen.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub chosen: bool,
     /// Grows with every change.
     pub rev: u64,
 }

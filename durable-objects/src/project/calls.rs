@@ -30,14 +30,22 @@ use crate::shell::ShellError;
 const PAGE_ROWS: u32 = 500;
 
 /// A task as it was asked for.
+#[derive(Clone)]
 pub(super) struct Submission {
-    project: ProjectId,
-    by: UserId,
-    repository: String,
-    default_agent: String,
-    pool: Option<UserId>,
-    request: SubmitTask,
-    body: Option<BodyRef>,
+    pub(super) project: ProjectId,
+    pub(super) by: UserId,
+    pub(super) repository: String,
+    pub(super) default_agent: String,
+    pub(super) pool: Option<UserId>,
+    pub(super) request: SubmitTask,
+    pub(super) body: Option<BodyRef>,
+}
+
+/// A conversation that was begun in a transaction, to be told to followers when that is done.
+pub(super) struct Begun {
+    pub(super) submitted: Submitted,
+    pub(super) changes: Changes,
+    pub(super) now: Timestamp,
 }
 
 impl Project {
@@ -99,6 +107,8 @@ impl Project {
                 request,
             } => self.answer_permission(&session, &permission, by, request),
             ProjectCall::CancelTurn { session } => self.cancel_turn(&session),
+            ProjectCall::GetComparison(session) => self.comparison(&session),
+            ProjectCall::Choose(session, by) => self.choose(&session, &by),
             ProjectCall::GetSession { session } => self.view(&session),
             ProjectCall::ListTasks { before, limit } => {
                 let page = entities::list::<TaskId>(&self.shell.sql, before.as_ref(), limit)?;
@@ -135,6 +145,27 @@ impl Project {
         if let Some(reply) = once.earlier_reply()? {
             return Ok(reply);
         }
+        let (reply, begun) = self.shell.sql.transaction(|| {
+            let begun = self.begin_all(submission)?;
+            let reply = object::text(&submitted(&begun))?;
+            let now = begun.first().map_or_else(clock::now, |begun| begun.now);
+            once.keep(&reply, now)?;
+            Ok::<_, ShellError>((reply, begun))
+        })?;
+        for begun in begun {
+            self.announce(begun.changes, &begun.submitted.session, begun.now)?;
+        }
+        self.shell.host.deliver_soon();
+        Ok(reply)
+    }
+
+    /// Begins a conversation within the caller's transaction. `same_work`: it is one of those that do
+    /// the same work, of which this was the first.
+    pub(super) fn begin(
+        &self,
+        submission: Submission,
+        same_work: Option<Option<&SessionId>>,
+    ) -> Result<Begun, ShellError> {
         if submission.request.prompt.trim().is_empty() {
             return Err(ApiError::bad_request("The prompt is empty.").into());
         }
@@ -147,6 +178,7 @@ impl Project {
             session: SessionId::mint_after(session.as_ref(), ids.now, ids.draw()),
             prompt: PromptId::draw(&mut ids),
             row: RowId::draw(&mut ids),
+            others: Vec::new(),
         };
         let text = submission.request.prompt.clone();
         let body = submission.body.clone();
@@ -157,13 +189,20 @@ impl Project {
             text,
             body,
         };
-        let project = self.project()?;
-        self.work(&project, &submitted.session, |actor, turn, work| {
-            let handled = actor.local::<SessionMachine>(turn, local);
-            let changed = work.perform(actor, turn, handled)?;
-            let reply = object::text(&submitted)?;
-            once.keep(&reply, turn.now)?;
-            Ok((changed, reply))
+        let session = &submitted.session;
+        let comparison = same_work.map(|first| first.unwrap_or(session).clone());
+        if let Some(comparison) = &comparison {
+            self.add_to_comparison(comparison, session)?;
+        }
+        let compare = comparison.map(|comparison| SessionLocal::Compare {
+            comparison,
+            chosen: false,
+        });
+        let (changes, now) = self.turn(session, std::iter::once(local).chain(compare))?;
+        Ok(Begun {
+            submitted,
+            changes,
+            now,
         })
     }
 
@@ -413,16 +452,43 @@ impl Project {
         Ok(out)
     }
 
-    fn announce(
+    /// One turn of a conversation that takes these in, one after the other; what it changed is still
+    /// to be announced.
+    pub(super) fn turn(
+        &self,
+        session: &SessionId,
+        locals: impl IntoIterator<Item = SessionLocal>,
+    ) -> Result<(Changes, Timestamp), ShellError> {
+        let address = session::address(self.project()?, session.clone());
+        self.shell.turn(&address, |actor, turn| {
+            let mut work = Work::open(&self.shell.sql, session)?;
+            let mut changed = false;
+            for local in locals {
+                let handled = actor.local::<SessionMachine>(turn, local);
+                changed |= work.perform(actor, turn, handled)?;
+            }
+            Ok((changed, (work.finish(actor)?, turn.now)))
+        })
+    }
+
+    pub(super) fn announce(
         &self,
         changes: Changes,
         session: &SessionId,
-        now: sam_domain::time::Timestamp,
+        now: Timestamp,
     ) -> Result<(), ShellError> {
         let project = self.project()?;
         changes.announce(&self.feed(&project), session, now);
         Ok(())
     }
+}
+
+/// What is answered to a submission: the first task, with the others that do the same work.
+fn submitted(begun: &[Begun]) -> Option<Submitted> {
+    let mut all = begun.iter().map(|begun| begun.submitted.clone());
+    let mut first = all.next()?;
+    first.others = all.collect();
+    Some(first)
 }
 
 fn intent(submission: Submission, ids: &Submitted, turn: &Turn) -> TaskIntent {

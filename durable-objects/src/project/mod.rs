@@ -18,6 +18,7 @@
 
 mod answers;
 mod calls;
+mod comparisons;
 mod ended;
 mod entities;
 mod feed;

@@ -2,7 +2,7 @@
 
 use sam_platform::sql::{Sql, SqlError};
 
-const STATEMENTS: [&str; 10] = [
+const STATEMENTS: [&str; 11] = [
     "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     // Counters of what a cursor runs over: `project`, or a session's id.
     "CREATE TABLE IF NOT EXISTS scopes (scope TEXT PRIMARY KEY, seq INTEGER NOT NULL, \
@@ -20,6 +20,9 @@ const STATEMENTS: [&str; 10] = [
     "CREATE TABLE IF NOT EXISTS entities (id TEXT PRIMARY KEY, seq INTEGER NOT NULL, \
        rev INTEGER NOT NULL, view TEXT NOT NULL) WITHOUT ROWID",
     "CREATE UNIQUE INDEX IF NOT EXISTS entities_by_seq ON entities (seq)",
+    // Conversations that do the same work, by the first of them, and who chose one.
+    "CREATE TABLE IF NOT EXISTS comparisons (comparison TEXT NOT NULL, session TEXT NOT NULL, \
+       chosen_by TEXT, chosen_at INTEGER, PRIMARY KEY (comparison, session)) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS tombstones (scope TEXT NOT NULL, seq INTEGER NOT NULL, \
        id TEXT NOT NULL, PRIMARY KEY (scope, seq)) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS idempotency (key TEXT PRIMARY KEY, body_sha256 TEXT NOT NULL, \

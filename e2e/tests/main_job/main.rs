@@ -6,12 +6,14 @@
 //! - [`recover`]: a command that fails gets what it lacks.
 //! - [`diagnose`]: a failing test is diagnosed in writing.
 //! - [`question`]: an answer that changes nothing.
+//! - [`compare`]: the same work under two agents, side by side, and a choice.
 //! - [`apart`]: two workspaces on one machine, and no secret in either.
 //! - [`remote`]: a repository behind HTTP, and one that refuses the push.
 //! - [`refused`]: what cannot be done fails where it does, and says what to do.
 //! - [`talk`]: conversations: several prompts, follow-ups, cancelling.
 
 mod apart;
+mod compare;
 mod diagnose;
 mod question;
 mod recover;

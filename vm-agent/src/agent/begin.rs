@@ -110,7 +110,7 @@ pub(crate) async fn run(
         .await;
     let mut stops = Vec::new();
     match begin(&machine, &start, queue, &mut stops).await {
-        Ok((running, acp)) => {
+        Ok((running, acp, recalls)) => {
             let (api, outbox) = machine.deliveries(&workspace);
             let layout = machine.layout(&workspace);
             let live = Live::start(api, &workspace, machine.hub.lease());
@@ -132,7 +132,10 @@ pub(crate) async fn run(
                     .done(&start.subject, &command, Vec::new(), |_| Ok(()))
                     .await;
             }
-            let session = Session::new(machine, start, acp, running, writer);
+            let mut session = Session::new(machine, start, acp, running, writer);
+            if recalls {
+                session.recalls();
+            }
             session.work(queue).await;
         }
         Err((mut failure, stderr_tail)) => {
@@ -169,7 +172,7 @@ async fn begin(
     wanted: &StartAgent,
     queue: &mut mpsc::UnboundedReceiver<AgentCommand>,
     stops: &mut Vec<CommandId>,
-) -> Result<(Running, AcpSessionId), (Failure, String)> {
+) -> Result<(Running, AcpSessionId, bool), (Failure, String)> {
     let workspace = &wanted.subject.workspace;
     let (api, _) = machine.deliveries(workspace);
     let launch = Launch {
@@ -185,8 +188,8 @@ async fn begin(
         loop {
             let mut running = start(machine, &api, &launch).await?;
             stderr = running.stderr.clone();
-            let failure = match greet(&running, &launch.layout).await {
-                Ok(acp) => return Ok((running, acp)),
+            let failure = match greet(&mut running, &launch.layout, &launch.agent).await {
+                Ok((acp, recalls)) => return Ok((running, acp, recalls)),
                 Err(failure) => failure,
             };
             // How it ended says more than that it no longer answered.

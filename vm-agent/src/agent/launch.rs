@@ -5,15 +5,17 @@
 //! neither a person's configuration nor another workspace's.
 
 use super::login::Login;
+use super::memory::{Memory, Replay};
 use crate::api::WorkspaceApi;
 use crate::hub::Failure;
 use crate::layout::Layout;
+use crate::log::info;
 use crate::machine::Machine;
 use crate::process::{Program, Supervised};
 use crate::relay::Relay;
 use crate::secret;
 use crate::store::Store;
-use sam_acp::{AcpSessionId, Host, HostEvents, HostOptions};
+use sam_acp::{AcpError, AcpSessionId, Host, HostEvents, HostOptions, SessionOpened};
 use sam_domain::agents::{self, Agent, Mode, PASSED_ON, PermissionMode, TOOLCHAINS, Values};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -45,7 +47,7 @@ pub(super) struct Running {
     pub(super) events: HostEvents,
     pub(super) stderr: Stderr,
     /// Serves the model for as long as the agent lives, where it is served from here.
-    pub(super) _relay: Option<Relay>,
+    pub(super) relay: Option<Relay>,
     /// Its own login, where it works with one.
     pub(super) login: Option<Login>,
     permission_mode: PermissionMode,
@@ -153,7 +155,7 @@ pub(super) async fn start(
         own_login: false,
     };
     let mut running = spawn(store, &setup, &values)?;
-    running._relay = Some(relay);
+    running.relay = Some(relay);
     Ok(running)
 }
 
@@ -233,7 +235,7 @@ pub(super) fn spawn(
         host,
         events,
         stderr,
-        _relay: None,
+        relay: None,
         login: None,
         permission_mode: setup.permission_mode,
         mode,
@@ -241,10 +243,21 @@ pub(super) fn spawn(
     })
 }
 
-/// The first words: initialise, open a session, choose the mode.
-pub(super) async fn greet(running: &Running, layout: &Layout) -> Result<AcpSessionId, Failure> {
-    running.host.initialize().await.map_err(no_start)?;
-    open(running, layout).await
+/// The first words: initialise, open a session, choose the mode. A session that the agent had here
+/// is loaded again, where it keeps sessions; says whether it was.
+pub(super) async fn greet(
+    running: &mut Running,
+    layout: &Layout,
+    agent: &str,
+) -> Result<(AcpSessionId, bool), Failure> {
+    let info = running.host.initialize().await.map_err(no_start)?;
+    if info.load_session
+        && let Some(memory) = Memory::of(layout, agent)
+        && reload(running, layout, &memory).await?
+    {
+        return Ok((AcpSessionId(memory.session), true));
+    }
+    Ok((open(running, layout).await?, false))
 }
 
 fn no_start(error: sam_acp::AcpError) -> Failure {
@@ -256,11 +269,53 @@ fn no_start(error: sam_acp::AcpError) -> Failure {
 
 /// Opens a session in its mode.
 pub(super) async fn open(running: &Running, layout: &Layout) -> Result<AcpSessionId, Failure> {
-    let (host, mode) = (&running.host, running.mode);
-    let opened = host
+    let opened = running
+        .host
         .new_session_with(&layout.repo(), running.meta.as_ref())
         .await
         .map_err(no_start)?;
+    choose_mode(running, &opened).await?;
+    Ok(opened.session)
+}
+
+/// Loads a session in its mode. What the agent replays is compared and kept from everybody: it was
+/// heard before. `false` when it has no such session, or has forgotten what was said in it.
+async fn reload(running: &mut Running, layout: &Layout, memory: &Memory) -> Result<bool, Failure> {
+    let (host, meta) = (running.host.clone(), running.meta.clone());
+    let (session, repo) = (AcpSessionId(memory.session.clone()), layout.repo());
+    let mut loading = std::pin::pin!(host.load_session_with(&session, &repo, meta.as_ref()));
+    let mut replay = Replay::default();
+    let opened = loop {
+        tokio::select! {
+            opened = &mut loading => break opened,
+            Some(event) = running.events.recv() => replay.take(&event),
+        }
+    };
+    // What it replayed before it answered has arrived before its answer.
+    while let Some(event) = running.events.try_recv() {
+        replay.take(&event);
+    }
+    let opened = match opened {
+        Ok(opened) => opened,
+        Err(AcpError::Rpc { error, .. }) => {
+            info!(
+                "{} cannot load its session: {}",
+                memory.agent, error.message
+            );
+            return Ok(false);
+        }
+        Err(error) => return Err(no_start(error)),
+    };
+    if !replay.is_of(memory) {
+        info!("{} loaded a session without its last words", memory.agent);
+        return Ok(false);
+    }
+    choose_mode(running, &opened).await?;
+    Ok(true)
+}
+
+async fn choose_mode(running: &Running, opened: &SessionOpened) -> Result<(), Failure> {
+    let (host, mode) = (&running.host, running.mode);
     match (mode.session_mode, &opened.modes) {
         (Some(wanted), Some(modes)) if modes.current != wanted => {
             host.set_mode(&opened.session, wanted)
@@ -278,7 +333,7 @@ pub(super) async fn open(running: &Running, layout: &Layout) -> Result<AcpSessio
             .await
             .map_err(no_start)?;
     }
-    Ok(opened.session)
+    Ok(())
 }
 
 /// An agent that cannot be put in its mode might do more than it may.

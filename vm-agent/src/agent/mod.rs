@@ -13,8 +13,10 @@ pub(crate) mod conformance;
 mod install;
 mod launch;
 mod login;
+mod memory;
 mod permission;
 mod session;
+mod watch;
 
 pub(crate) use begin::{AgentCommand, AgentNotice, StartAgent, run};
 pub(crate) use install::Agents;

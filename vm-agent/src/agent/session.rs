@@ -15,7 +15,9 @@
 use super::begin::{AgentCommand, StartAgent};
 use super::launch::Running;
 use super::login::Login;
+use super::memory::Memory;
 use super::permission::Asked;
+use super::watch::Watch;
 use crate::api::{ApiFailure, Backoff};
 use crate::clock;
 use crate::hub::Failure;
@@ -45,6 +47,9 @@ pub(super) const END_LIMIT: Duration = Duration::from_secs(15);
 /// Time for what an ended agent said last to arrive.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// How much of what an agent last wrote stands in the reason for its end.
+const TOLD_LINES: usize = 3;
+const TOLD_BYTES: usize = 400;
 /// Longest hint of an agent's that is passed on.
 const FAULT_HINT_BYTES: usize = 500;
 /// Time for the words of a long prompt to arrive.
@@ -63,6 +68,8 @@ enum End {
     Stopped,
     /// It did not stop its turn when it was told to.
     Stubborn,
+    /// It gave no sign of life any more.
+    Hung,
     /// The vm-agent ends.
     Shutdown,
     /// Its own login is no good any more.
@@ -90,6 +97,9 @@ pub(super) struct Session {
     /// Questions that wait for an answer.
     pub(super) asked: Vec<Asked>,
     stops: Vec<CommandId>,
+    watch: Watch,
+    /// It has loaded the session that it had, and no prompt since.
+    recalls: bool,
 }
 
 pub(super) fn record(start: &StartAgent, prompt: Option<(PromptId, CommandId)>) -> AgentRecord {
@@ -109,16 +119,31 @@ impl Session {
         running: Running,
         writer: Writer,
     ) -> Self {
+        let watch = Watch::over(&running, machine.limits.agent_silence);
         Self {
             machine,
             start,
             acp,
+            watch,
             running,
             writer,
             turn: None,
             asked: Vec::new(),
             stops: Vec::new(),
+            recalls: false,
         }
+    }
+
+    /// The agent has loaded the session that it had here, and knows what was said.
+    pub(super) fn recalls(&mut self) {
+        self.recalls = true;
+        let text = "The agent was started again and has its conversation back.";
+        self.writer.add(notice(
+            &mut clock::turn(),
+            NoticeLevel::Info,
+            "agent_resumed",
+            text,
+        ));
     }
 
     /// Converses until something ends it, then ends everything.
@@ -139,6 +164,13 @@ impl Session {
             let question_due = self.question_due();
             let question = async {
                 match question_due {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let look_at = self.turn.as_ref().map(|_| self.watch.next());
+            let look = async {
+                match look_at {
                     Some(at) => sleep_until(at).await,
                     None => std::future::pending().await,
                 }
@@ -179,6 +211,13 @@ impl Session {
                 () = tick => self.writer.tick(),
                 () = question => self.expire_questions().await,
                 () = kill => return End::Stubborn,
+                () = self.watch.answer() => {}
+                () = look => {
+                    let asks_person = !self.asked.is_empty();
+                    if self.watch.look(&self.running, self.writer.calling(), asks_person) {
+                        return End::Hung;
+                    }
+                }
                 lost = lost(&mut self.running.login) => return End::LoginLost(lost),
             }
         }
@@ -230,14 +269,22 @@ impl Session {
                 store::put_agent(tx, &workspace, &at_work)
             })
             .await;
+        Memory::keep(
+            &self.machine.layout(&workspace),
+            &self.start.agent,
+            &self.acp,
+            text,
+        );
         let mut blocks = Vec::new();
-        if !context.is_empty() {
+        let recalls = std::mem::take(&mut self.recalls);
+        if !context.is_empty() && !recalls {
             blocks.push(Block::text(format!(
                 "What was said in this conversation before, for your information:\n\n{context}\n\nThe request now:\n"
             )));
         }
         blocks.push(Block::text(text));
         let began = Instant::now();
+        self.watch.heard();
         match self.running.host.prompt(&self.acp, &blocks) {
             Ok(id) => {
                 self.turn = Some(Turn {
@@ -271,7 +318,10 @@ impl Session {
     }
 
     async fn heard(&mut self, event: HostEvent) {
+        self.watch.heard();
         match event {
+            // A replay may go on after the session was loaded.
+            HostEvent::Update { .. } if self.recalls => {}
             HostEvent::Update { update, .. } => self.writer.update(update),
             HostEvent::Permission(request) => self.permission(request).await,
             HostEvent::PromptFinished { turn, result, .. } => {
@@ -363,12 +413,24 @@ impl Session {
         let exit = self.end_process(&end).await;
         self.last_words().await;
         let (reason, ended) = match end {
-            End::ByItself => (format!("the agent {exit}"), exit),
+            End::ByItself => {
+                let tail = self.running.stderr.tail();
+                let wrote = match tail.trim() {
+                    "" => String::new(),
+                    tail => format!(" (it last wrote: {})", last_lines(tail)),
+                };
+                (format!("the agent {exit}{wrote}"), exit)
+            }
             End::Stopped => ("the agent was stopped".to_owned(), "stopped".to_owned()),
             End::Stubborn => (
                 "the agent did not stop when it was told to, and was killed".to_owned(),
                 "killed, because it did not stop when it was told to".to_owned(),
             ),
+            End::Hung => {
+                let seconds = self.machine.limits.agent_silence.as_secs();
+                let hung = format!("gave no sign of life for {seconds} seconds and was killed");
+                (format!("the agent {hung}"), hung)
+            }
             End::Shutdown => (
                 "the vm-agent ended the agent while it ran".to_owned(),
                 "ended by the vm-agent".to_owned(),
@@ -422,7 +484,7 @@ impl Session {
     async fn end_process(&mut self, end: &End) -> String {
         let process = &mut self.running.process;
         let mut status = None;
-        if !matches!(end, End::Stubborn) {
+        if !matches!(end, End::Stubborn | End::Hung) {
             self.running.host.close();
             status = timeout(CLOSE_GRACE, process.wait()).await.ok();
         }
@@ -463,6 +525,13 @@ async fn lost(login: &mut Option<Login>) -> Failure {
         Some(login) => login.lost().await,
         None => std::future::pending().await,
     }
+}
+
+/// The end of what a process wrote, for one line.
+fn last_lines(text: &str) -> String {
+    let lines: Vec<_> = text.lines().rev().take(TOLD_LINES).collect();
+    let line = lines.into_iter().rev().collect::<Vec<_>>().join(" ⏎ ");
+    truncate(&line, TOLD_BYTES).0.to_owned()
 }
 
 fn finished(prompt: &PromptId, stop_reason: StopReason, rows_through: u64) -> Event {

@@ -4,6 +4,7 @@ use super::table::{self, MARK};
 use crate::store::{ProcessRecord, Store, StoreError};
 use rustix::process::Signal;
 use sam_domain::id::WorkspaceId;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -104,6 +105,11 @@ impl Supervised {
     /// Waits for its end. May be called again after being cancelled.
     pub(crate) async fn wait(&mut self) -> std::io::Result<ExitStatus> {
         self.child.wait().await
+    }
+
+    /// Everything that runs below its supervisor, itself included.
+    pub(crate) fn below(&self) -> BTreeSet<i32> {
+        table::descendants(&[self.pid])
     }
 
     /// Asks it to end; the supervisor sees to it that it does within seconds.

@@ -529,6 +529,11 @@ impl Transcript {
         out
     }
 
+    /// Whether a call was announced that has not ended.
+    pub(super) fn calling(&self) -> bool {
+        self.tools.values().any(|tool| !tool.ended())
+    }
+
     /// The turn is over: ends every row. A call that never said how it ended is
     /// completed with a turn that ended well, and interrupted with any other.
     pub(super) fn end(&mut self, turn: &mut Turn, end: &TurnEnd<'_>) -> Vec<RowVersion> {

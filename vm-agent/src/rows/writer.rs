@@ -90,6 +90,11 @@ impl Writer {
         Some(*self.due.get_or_insert_with(|| Instant::now() + pause))
     }
 
+    /// Whether the agent has announced a call that has not ended.
+    pub(crate) fn calling(&self) -> bool {
+        self.transcript.calling()
+    }
+
     /// Stores what has grown long enough and sends deltas.
     pub(crate) fn tick(&mut self) {
         self.due = None;

@@ -52,6 +52,13 @@ enum Step {
     Stubborn,
     /// Writes to standard error.
     Complain(String),
+    /// Keeps what it was told, or these words as if it had been told them, so that the next of its
+    /// kind can load the session.
+    Keep(Option<String>),
+    /// Neither hears nor says anything any more.
+    Hang(()),
+    /// A call that runs this command, and neither hears nor says anything meanwhile.
+    Command(String),
     /// Exits.
     Exit(i32),
     /// Answers the prompt with an error.
@@ -64,7 +71,7 @@ async fn main() {
         name: "scripted".into(),
         title: "Scripted".into(),
         version: "1".into(),
-        keeps_sessions: false,
+        keeps_sessions: kept().exists(),
         takes_images: false,
         isolation: None,
     };
@@ -75,6 +82,15 @@ async fn main() {
         match request {
             AgentRequest::NewSession { reply, .. } => {
                 reply.opened(&AcpSessionId("s1".into()), &SessionSettings::default());
+            }
+            AgentRequest::OpenSession { session, reply, .. } => {
+                let text = std::fs::read_to_string(kept()).unwrap_or_default();
+                let said = AgentUpdate::UserMessage(Chunk::text(text));
+                link.update(&session, &said);
+                link.update(&session, &AgentUpdate::Message(Chunk::text("as before")));
+                reply.opened(&session, &SessionSettings::default());
+                // Some agents go on with it for a moment.
+                link.update(&session, &AgentUpdate::Message(Chunk::text(" and late")));
             }
             AgentRequest::Prompt {
                 session,
@@ -87,6 +103,7 @@ async fn main() {
                     session,
                     cancelled: Arc::clone(&cancelled),
                     stubborn: false,
+                    told: String::new(),
                 };
                 tokio::spawn(turn.play(blocks, reply));
             }
@@ -99,11 +116,17 @@ async fn main() {
     }
 }
 
+/// Where it keeps its session.
+fn kept() -> PathBuf {
+    PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join("kept")
+}
+
 struct Turn {
     link: AgentLink,
     session: AcpSessionId,
     cancelled: Arc<AtomicBool>,
     stubborn: bool,
+    told: String,
 }
 
 impl Turn {
@@ -117,7 +140,8 @@ impl Turn {
 
     async fn play(mut self, blocks: Vec<Block>, reply: PromptReply) {
         let text: Vec<_> = blocks.iter().filter_map(Block::as_text).collect();
-        for line in text.join("\n").lines() {
+        self.told = text.join("\n");
+        for line in self.told.clone().lines() {
             let Ok(step) = serde_json::from_str::<Step>(line) else {
                 self.say(format!("[heard: {line}]"));
                 continue;
@@ -195,6 +219,39 @@ impl Turn {
             }
             Step::Stubborn => self.stubborn = true,
             Step::Complain(text) => eprintln!("{text}"),
+            Step::Keep(words) => {
+                std::fs::write(kept(), words.as_ref().unwrap_or(&self.told)).expect("written");
+            }
+            Step::Hang(()) => {
+                // What it said before is heard.
+                self.link.flush().await;
+                loop {
+                    std::thread::park();
+                }
+            }
+            Step::Command(script) => {
+                let id = format!("c-{script}");
+                self.tell(AgentUpdate::ToolCall(ToolCall {
+                    id: id.clone(),
+                    title: script.clone(),
+                    status: ToolStatus::InProgress,
+                    ..ToolCall::default()
+                }));
+                self.link.flush().await;
+                let ran = std::process::Command::new("sh")
+                    .args(["-c", &script])
+                    .status()
+                    .expect("it runs");
+                self.tell(AgentUpdate::ToolCallUpdate(ToolCallUpdate {
+                    id,
+                    status: Some(if ran.success() {
+                        ToolStatus::Completed
+                    } else {
+                        ToolStatus::Failed
+                    }),
+                    ..ToolCallUpdate::default()
+                }));
+            }
             Step::Exit(code) => {
                 self.link.close();
                 std::process::exit(code);

@@ -12,6 +12,8 @@ use std::process::{Child, Command, Stdio};
 pub(crate) struct Machine {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) program: Option<Child>,
+    /// Seconds of silence after which an agent hangs, where a test cannot wait for minutes.
+    pub(crate) agent_silence: Option<u32>,
 }
 
 impl Machine {
@@ -25,7 +27,11 @@ impl Machine {
             std::os::unix::fs::symlink(target.join("examples/scripted-agent"), bin.join(agent))
                 .expect("agent");
         }
-        let machine = Self { dir, program: None };
+        let machine = Self {
+            dir,
+            program: None,
+            agent_silence: None,
+        };
         let origin = machine.origin();
         std::fs::create_dir(&origin).expect("origin");
         git(&origin, &["init", "-q", "-b", "main"]);
@@ -71,6 +77,9 @@ impl Machine {
             .env("SAM_PERMISSION_WAIT", "1")
             .env("CANARY_OF_THE_HOST", "canary-of-the-host")
             .stdin(Stdio::null());
+        if let Some(seconds) = self.agent_silence {
+            command.env("SAM_AGENT_SILENCE", seconds.to_string());
+        }
         command
     }
 

@@ -5,6 +5,7 @@ use crate::common::{alive, kill, number_in, wait_until};
 use crate::plane::Plane;
 use rustix::process::Signal;
 use sam_domain::conversation::row::RowBody;
+use sam_domain::id::PromptId;
 use sam_domain::link::frame::{Action, AgentState, Event, StopReason};
 use serde_json::json;
 
@@ -38,7 +39,8 @@ fn a_killed_agent_leaves_its_prompt_unknown_and_nothing_running() {
     kill(agent_pid, Signal::KILL);
     let reason = plane.finished(&prompt);
     assert!(
-        matches!(&reason, StopReason::Unknown { reason } if reason.contains("killed by signal 9")),
+        matches!(&reason, StopReason::Unknown { reason }
+            if reason == "the agent killed by signal 9 (it last wrote: about to go)"),
         "{reason:?}"
     );
     plane.wait_for_event("the agent ended", |event| {
@@ -299,4 +301,129 @@ fn nothing_outlives_even_its_supervisor() {
     ));
     wait_until("it is swept up", || !alive(left) && !alive(pid));
     plane.assert_no_violations();
+}
+
+#[test]
+fn an_agent_that_hangs_is_found_and_ended_and_the_next_one_works() {
+    let plane = Plane::start();
+    let mut machine = Machine::new();
+    machine.agent_silence = Some(6);
+    machine.start(&plane);
+    let (workspace, agent) = machine.ready(&plane);
+    let left = machine.file("left");
+    let prompt = plane.prompt(
+        &workspace,
+        &agent,
+        &[
+            json!({"leave": left}),
+            json!({"say": "working"}),
+            json!({"hang": null}),
+        ],
+    );
+    let left_pid = number_in(&left);
+    let reason = plane.finished(&prompt);
+    let says = "the agent gave no sign of life for 6 seconds and was killed";
+    assert!(
+        matches!(&reason, StopReason::Unknown { reason } if reason == says),
+        "{reason:?}"
+    );
+    assert!(!alive(left_pid), "what it left behind is gone");
+    let (agent, command) = plane.start_agent(&workspace, "goose");
+    plane.done(&command);
+    let again = plane.prompt(&workspace, &agent, &[json!({"say": "back"})]);
+    assert_eq!(plane.finished(&again), StopReason::EndTurn);
+    assert_eq!(
+        plane.shown(&workspace),
+        expect(&[("text", "working"), ("text", "back"), ("usage", "")])
+    );
+    plane.assert_no_violations();
+}
+
+#[test]
+fn a_silent_command_is_work_although_its_agent_hears_nothing_meanwhile() {
+    let plane = Plane::start();
+    let mut machine = Machine::new();
+    machine.agent_silence = Some(10);
+    machine.start(&plane);
+    let (workspace, agent) = machine.ready(&plane);
+    let prompt = plane.prompt(
+        &workspace,
+        &agent,
+        &[json!({"command": "exec sleep 13"}), json!({"say": "done"})],
+    );
+    assert_eq!(plane.finished(&prompt), StopReason::EndTurn);
+    assert_eq!(
+        plane.shown(&workspace),
+        expect(&[("tool", "Completed "), ("text", "done"), ("usage", "")])
+    );
+    plane.assert_no_violations();
+}
+
+/// Kills an agent in mid-turn that keeps what it was told, or `other` words; starts it again and says
+/// more. Returns what is shown of the conversation.
+fn shown_after_a_crash(other: Option<&str>) -> Vec<(String, String)> {
+    let plane = Plane::start();
+    let mut machine = Machine::new();
+    machine.start(&plane);
+    let (workspace, agent) = machine.ready(&plane);
+    let (pid, never) = (machine.file("pid"), machine.file("never"));
+    let first = [
+        json!({"keep": other}),
+        json!({"say": "working"}),
+        json!({"pid": pid}),
+        json!({"await": never}),
+    ];
+    let prompt = plane.prompt(&workspace, &agent, &first);
+    let agent_pid = number_in(&pid);
+    wait_until("it was heard", || plane.shown(&workspace).len() == 1);
+    kill(agent_pid, Signal::KILL);
+    assert!(matches!(
+        plane.finished(&prompt),
+        StopReason::Unknown { .. }
+    ));
+    let (agent_session, command) = plane.start_agent(&workspace, "sam-harness");
+    plane.done(&command);
+    let again: PromptId = plane.mint();
+    plane.command(
+        &workspace,
+        Action::Prompt {
+            agent_session,
+            prompt: again.clone(),
+            text: json!({"say": "back"}).to_string(),
+            body: None,
+            context: "EARLIER".to_owned(),
+        },
+    );
+    assert_eq!(plane.finished(&again), StopReason::EndTurn);
+    plane.assert_no_violations();
+    plane.shown(&workspace)
+}
+
+#[test]
+fn an_agent_that_is_started_again_loads_its_session_and_its_replay_is_not_shown() {
+    let shown = shown_after_a_crash(None);
+    assert_eq!(
+        shown,
+        expect(&[
+            ("text", "working"),
+            ("notice", "agent_resumed"),
+            ("text", "back"),
+            ("usage", ""),
+        ])
+    );
+}
+
+#[test]
+fn an_agent_that_forgot_what_it_was_told_begins_afresh_and_is_told_the_conversation() {
+    let shown = shown_after_a_crash(Some("something else"));
+    let said: Vec<_> = shown.iter().map(|(_, text)| text.as_str()).collect();
+    assert!(
+        said.iter().any(|text| text.contains("[heard: EARLIER]")),
+        "{shown:?}"
+    );
+    assert!(
+        !said.iter().any(|text| text.contains("as before")),
+        "{shown:?}"
+    );
+    assert!(!said.contains(&"agent_resumed"), "{shown:?}");
 }

@@ -69,6 +69,7 @@ fn Form() -> impl IntoView {
         busy.set(true);
         trouble.set(None);
         let request = SubmitTask {
+            agents: Vec::new(),
             prompt: text,
             agent: agent.get_untracked(),
             mode: mode.get_untracked(),

@@ -166,6 +166,12 @@ fn Entry(id: SessionId) -> impl IntoView {
                         state_chip(word, shape)
                     })} <span class="aside">{part(move || facts(app, task.get().as_deref()))}</span>
                     {part(move || {
+                        let chosen = session
+                            .with(|s| s.as_ref().filter(|s| s.comparison.is_some()).map(|s| s.chosen))?;
+                        let agent = task.with(|t| t.as_ref().map(|t| t.agent.clone()))?;
+                        Some(if chosen { format!("{agent}, chosen") } else { agent })
+                    })}
+                    {part(move || {
                         session
                             .with(|s| s.as_ref().is_some_and(|s| unknown_prompt(s)))
                             .then(|| view! { <span class="warn">"outcome unknown"</span> })

@@ -1,5 +1,6 @@
 //! What is drawn, one file for each part of the page.
 
+pub(crate) mod compared;
 pub(crate) mod compose;
 pub(crate) mod composer;
 pub(crate) mod conversation;

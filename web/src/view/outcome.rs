@@ -3,6 +3,7 @@
 use crate::api::{self, Trouble};
 use crate::state::app;
 use crate::text::{diff, words};
+use crate::view::compared::compared;
 use crate::view::diff::DiffFiles;
 use crate::view::dynamic::{Show, part, value};
 use crate::view::icon::{self, icon};
@@ -55,6 +56,7 @@ fn card(task: &TaskView) -> AnyView {
             <h2>{icon(icon::shape(shape))} <span class="word">{title}</span> <span class="time">{time}</span></h2>
             {failure}
             {result}
+            {compared(task.session.clone())}
             {task
                 .rows_incomplete
                 .then(|| {

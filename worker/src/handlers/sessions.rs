@@ -119,3 +119,13 @@ pub(crate) async fn cancel_turn(call: &Call, member: Member) -> Answer {
     let reply: Done = objects::project(call, &member.project, &ask).await?;
     Ok(http::json(200, &reply))
 }
+
+pub(crate) async fn comparison(call: &Call, member: Member) -> Answer {
+    let ask = ProjectCall::GetComparison(call.id(1, "conversation")?);
+    objects::relay(call, &member.project, &ask).await
+}
+
+pub(crate) async fn choose(call: &Call, member: Member) -> Answer {
+    let ask = ProjectCall::Choose(call.id(1, "conversation")?, member.id().clone());
+    objects::relay(call, &member.project, &ask).await
+}

@@ -2,6 +2,7 @@
 
 use sam_domain::budget::call::BudgetCall;
 use sam_domain::conversation::call::{Idempotency, ProjectCall, SubmitReply};
+use sam_domain::conversation::comparison::check_agents;
 use sam_domain::conversation::session;
 use sam_domain::conversation::wire::SubmitTask;
 use sam_domain::error::ApiError;
@@ -31,7 +32,8 @@ pub(crate) async fn submit(call: &Call, member: Member) -> Answer {
     let (mut request, bytes): (SubmitTask, _) =
         http::read_stated_json(&call.request, words::REQUEST_LIMIT).await?;
     words::check("prompt", &request.prompt)?;
-    if let Some(agent) = &request.agent {
+    check_agents(&request)?;
+    for agent in request.agent.iter().chain(&request.agents) {
         projects::known_agent(agent)?;
     }
     if let Some(base) = &request.base {
@@ -39,7 +41,12 @@ pub(crate) async fn submit(call: &Call, member: Member) -> Answer {
     }
     let project = projects::stored(call, &member.project).await?;
     let agent = request.agent.as_deref().unwrap_or(&project.default_agent);
-    projects::known_mode(agent, request.permission_mode)?;
+    if request.agents.is_empty() {
+        projects::known_mode(agent, request.permission_mode)?;
+    }
+    for agent in &request.agents {
+        projects::known_mode(agent, request.permission_mode)?;
+    }
     let pool = member.pool(call).await?;
     let (agent, words) = (agent.to_owned(), request.prompt.clone());
     let body = words::keep(call, &project.id, &mut request.prompt).await?;
@@ -63,7 +70,7 @@ pub(crate) async fn submit(call: &Call, member: Member) -> Answer {
     .await?;
     // So that the task is found by its id alone from the first moment on. The task itself writes
     // newer versions of this row, so a failure here only delays that.
-    let row = IndexedTask {
+    let mut row = IndexedTask {
         id: reply.task.clone(),
         project_id: project.id.clone(),
         session_id: reply.session.clone(),
@@ -74,11 +81,17 @@ pub(crate) async fn submit(call: &Call, member: Member) -> Answer {
         created_at: call.now,
         since: call.now,
     };
-    if let Err(error) = TaskIndex(&call.database()?).put(&row).await {
-        log(&error.to_string());
+    for submitted in std::iter::once(&reply).chain(&reply.others) {
+        row.id = submitted.task.clone();
+        row.session_id = submitted.session.clone();
+        if let Err(error) = TaskIndex(&call.database()?).put(&row).await {
+            log(&error.to_string());
+        }
     }
+    // What is compared keeps one name, its first line, by which it is found side by side.
+    let alone = reply.others.is_empty();
     // A request that is repeated is answered with the task of then, which has its title.
-    if row.id > TaskId::mint(Timestamp(call.now.0.saturating_sub(REPEATED.0)), 0) {
+    if alone && row.id > TaskId::mint(Timestamp(call.now.0.saturating_sub(REPEATED.0)), 0) {
         title::begin(
             call,
             Untitled {

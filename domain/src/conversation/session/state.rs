@@ -7,7 +7,7 @@ use super::{
 use crate::actor::message::TaskIntent;
 use crate::conversation::row::{Author, BodyRef, truncate};
 use crate::conversation::wire::{Activity, PromptState, PromptView, SessionView};
-use crate::id::{PromptId, RowId, TaskId, UserId, WorkspaceId};
+use crate::id::{PromptId, RowId, SessionId, TaskId, UserId, WorkspaceId};
 use crate::task::TaskState;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,12 @@ pub struct Session {
     /// Questions of the agent's that were answered, newest last.
     #[serde(default)]
     pub answers: VecDeque<Answer>,
+    /// The first of the conversations that do the same work, where it is one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<SessionId>,
+    /// Whether it is the one of them that was chosen.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub chosen: bool,
     /// When it last changed.
     pub updated_at: Timestamp,
     /// Grows with every visible change.
@@ -164,6 +170,8 @@ impl Session {
                 .map_or_else(|| intent.task.clone(), |task| task.id.clone()),
             prompts: self.prompts.iter().map(Prompt::view).collect(),
             activity: self.activity.clone(),
+            comparison: self.comparison.clone(),
+            chosen: self.chosen,
             rev: self.rev,
         })
     }
