@@ -284,9 +284,18 @@ async fn what_offers_no_plain_yes_is_shown_in_every_mode_and_a_stop_takes_it_bac
     )?;
 
     let mut work = work;
-    let again = question("Do it again", &[("perhaps", "allow_on_tuesdays")]);
+    // Some ask with the id of a call alone; its words are those it was announced with.
+    let again = json!({
+        "announced": {
+            "toolCallId": "again", "title": "Do it again", "kind": "execute",
+            "status": "pending", "rawInput": {"command": "rm notes"},
+        },
+        "toolCall": {"toolCallId": "again"},
+        "options": [{"optionId": "perhaps", "name": "say perhaps", "kind": "allow_on_tuesdays"}],
+    });
     work.say(&format!("Ask.\n{again}")).await?;
-    let (row, _) = until(&work, "Do it again", PermissionState::Open).await?;
+    let (row, body) = until(&work, "Do it again", PermissionState::Open).await?;
+    ensure(body.arguments.contains("rm notes"), || format!("{body:?}"))?;
     let path = format!(
         "/api/projects/{}/sessions/{}/cancel",
         work.project, work.session
@@ -315,7 +324,8 @@ async fn a_mode_that_an_agent_does_not_have_is_refused() -> Result {
             format!("{key}: {}", reply.text())
         })
     };
-    check("sam-harness", "ask", 400).await?;
+    check("sam-harness", "ask", 202).await?;
+    check("pi", "ask", 400).await?;
     check("goose", "plan", 400).await?;
     check("goose", "ask", 202).await?;
     check("claude-code", "accept_edits", 202).await?;

@@ -21,7 +21,7 @@ use crate::log::info;
 use crate::process::{Program, Supervised};
 use crate::secret;
 use crate::store::Store;
-use sam_domain::agents::{AGENTS, Agent, Package};
+use sam_domain::agents::{AGENTS, Agent, CUSTOM_AGENT, DEFAULT_AGENT, Package};
 use sam_domain::id::WorkspaceId;
 use sha2::{Digest as _, Sha256};
 use std::ffi::OsString;
@@ -69,7 +69,38 @@ macro_rules! locked {
     };
 }
 
-const LOCKED: &[Locked] = locked!("claude-code", "codex", "opencode", "goose");
+const LOCKED: &[Locked] = locked!(
+    "claude-code",
+    "codex",
+    "opencode",
+    "goose",
+    "gemini",
+    "qwen",
+    "copilot",
+    "pi",
+    "kimi"
+);
+
+/// A program and its arguments, as a person wrote them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CommandLine {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+}
+
+impl CommandLine {
+    /// Takes the words apart as a shell does; nothing is expanded.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let mut words = shlex::split(text)
+            .ok_or("a quote is not closed")?
+            .into_iter();
+        let program = words.next().ok_or("it names no program")?;
+        Ok(Self {
+            program: program.into(),
+            arguments: words.map(OsString::from).collect(),
+        })
+    }
+}
 
 /// Where agents are found and put.
 #[derive(Clone, Debug)]
@@ -82,12 +113,20 @@ pub(crate) struct Agents {
     pub(crate) on_demand: bool,
     /// Folders in which npm and node are looked for: those of PATH.
     pub(crate) path: Vec<PathBuf>,
+    /// What the agent `custom` is.
+    pub(crate) custom: Option<CommandLine>,
 }
 
 impl Agents {
     /// With folders that are the same from everywhere.
-    pub(crate) fn new(first: Vec<PathBuf>, dir: &Path, on_demand: bool) -> std::io::Result<Self> {
+    pub(crate) fn new(
+        first: Vec<PathBuf>,
+        dir: &Path,
+        on_demand: bool,
+        custom: Option<CommandLine>,
+    ) -> std::io::Result<Self> {
         Ok(Self {
+            custom,
             first,
             dir: std::path::absolute(dir)?,
             on_demand,
@@ -100,15 +139,44 @@ impl Agents {
     pub(crate) fn available(&self) -> Vec<String> {
         AGENTS
             .iter()
-            .filter(|agent| self.find(agent).is_some() || self.why_not(agent).is_none())
+            .filter(|agent| self.has(agent))
             .map(|agent| agent.id.to_owned())
             .collect()
     }
 
+    /// Whether the agent can work here, as far as one can tell without starting it.
+    pub(crate) fn has(&self, agent: &Agent) -> bool {
+        let given = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        agent.from_machine.iter().all(given)
+            && (self.find(agent).is_some() || self.why_not(agent).is_none())
+    }
+
+    /// What the agent is started with.
+    pub(crate) fn arguments(&self, agent: &Agent) -> Vec<OsString> {
+        match self.custom_command(agent) {
+            Some(custom) => custom.arguments.clone(),
+            None => agent.arguments.iter().map(OsString::from).collect(),
+        }
+    }
+
+    fn custom_command(&self, agent: &Agent) -> Option<&CommandLine> {
+        self.custom.as_ref().filter(|_| agent.id == CUSTOM_AGENT)
+    }
+
     /// The agent's executable, where it is here.
     pub(crate) fn find(&self, agent: &Agent) -> Option<PathBuf> {
-        let Some(package) = here(agent) else {
+        if let Some(custom) = self.custom_command(agent) {
+            let program = &custom.program;
+            return match program.to_str().filter(|name| !name.contains('/')) {
+                Some(name) => find_in(name, &self.first).or_else(|| find_in(name, &self.path)),
+                None => std::path::absolute(program).ok().filter(|it| it.is_file()),
+            };
+        }
+        if agent.id == DEFAULT_AGENT {
             return find_executable(agent.executable, &self.first);
+        }
+        let Some(package) = here(agent) else {
+            return find_in(agent.executable, &self.first);
         };
         find_in(agent.executable, &self.first).or_else(|| {
             let path = self
@@ -127,6 +195,12 @@ impl Agents {
                 ..Failure::new("agent_not_installed", message)
             })
         };
+        if agent.id == CUSTOM_AGENT {
+            return missing(
+                "This machine has no custom agent.".to_owned(),
+                "Start the vm-agent with --custom-agent and a command line.",
+            );
+        }
         let Some(package) = here(agent) else {
             return missing(
                 format!("The agent {} is not installed on this machine.", agent.name),
@@ -325,6 +399,7 @@ mod tests {
             dir: dir.join("agents"),
             on_demand: true,
             path: vec![dir.join("bin")],
+            custom: None,
         }
     }
 

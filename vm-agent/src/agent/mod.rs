@@ -17,4 +17,4 @@ mod permission;
 mod session;
 
 pub(crate) use begin::{AgentCommand, AgentNotice, StartAgent, run};
-pub(crate) use install::Agents;
+pub(crate) use install::{Agents, CommandLine};
