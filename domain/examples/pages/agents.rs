@@ -76,6 +76,7 @@ What a host has to bear, seen with the versions above:
 - Kimi streams the arguments of a tool call as its content before it has a title, and wants ripgrep for its own search.
 - Mistral Vibe answers tool calls with JSON objects, and asks with a tool call that has an id and nothing else: the
   question's words are those of the call it announced before.
+- Amp's bridge 0.1.3 says that it is 0.1.0.
 - Gemini CLI reads whole paths alone, and cannot create files through a host's file system: SAM offers it none.
 ";
 

@@ -1,7 +1,7 @@
 //! Further agents of the catalogue: those that need a file of settings, those
 //! that call their maker themselves, and the one that a machine's owner names.
 
-use super::{Agent, CUSTOM_AGENT, Dialect, Mode, Package, PermissionMode};
+use super::{Agent, CUSTOM_AGENT, Dialect, Mode, Package, PermissionMode, Verified};
 use PermissionMode::{AcceptEdits, Ask, Full, Plan};
 
 /// A permission mode that is a session mode of the agent's own.
@@ -10,6 +10,14 @@ const fn session(mode: &'static str) -> Mode {
         session_mode: Some(mode),
         ..Mode::PLAIN
     }
+}
+
+/// A conformance run in which no step failed.
+const fn seen(version: &'static str) -> Option<Verified> {
+    Some(Verified {
+        version,
+        on: "2026-11-20",
+    })
 }
 
 /// The machine's owner's own login is all these agents know.
@@ -49,6 +57,7 @@ pub(super) const QWEN: Agent = Agent {
     login: "the relay's secret as an API key; `qwen auth` is not used",
     non_interactive: "`qwen -p TEXT --approval-mode yolo`",
     policy: "system settings (`QWEN_CODE_SYSTEM_SETTINGS_PATH`), above its files, a repository's `.qwen/settings.json` among them; the session's mode through `session/set_mode`",
+    verified: seen("0.24.4"),
     ..Agent::BASE
 };
 
@@ -105,6 +114,7 @@ pub(super) const COPILOT: Agent = Agent {
     non_interactive: "`copilot -p TEXT --allow-all-tools`",
     policy: "variables; the session's mode and its option `allow_all`",
     limits: "what needs GitHub's servers (delegation, code search, its own models) is closed",
+    verified: seen("1.0.102"),
     ..Agent::BASE
 };
 
@@ -149,6 +159,7 @@ pub(super) const PI: Agent = Agent {
     non_interactive: "`pi -p TEXT`",
     policy: "its files in HOME; the model through the session's option `model`, above a repository's `.pi/settings.json`",
     limits: "it asks nothing, so `full` is all it has; pi itself is 0.87.1, the newest whose packages are all on npm",
+    verified: seen("0.0.34"),
     ..Agent::BASE
 };
 
@@ -195,6 +206,7 @@ capabilities = ["tool_use"]
     non_interactive: "`kimi -p TEXT`",
     policy: "its file in HOME; the session's mode through `session/set_mode`",
     limits: "its own mode `auto` decides by itself what is safe, and is not offered as `accept-edits`; without ripgrep on the machine it searches through the shell",
+    verified: seen("2.1.0"),
     ..Agent::BASE
 };
 
@@ -203,6 +215,7 @@ pub(super) const MISTRAL_VIBE: Agent = Agent {
     id: "mistral-vibe",
     name: "Mistral Vibe",
     executable: "vibe-acp",
+    release: Some("3.0.2"),
     source: "a folder with `vibe-acp` that `--agent-path` names: `uv tool install mistral-vibe==3.0.2` (Python 3.12)",
     dialect: Dialect::ChatCompletions,
     env: &[
@@ -229,6 +242,7 @@ pub(super) const MISTRAL_VIBE: Agent = Agent {
     non_interactive: "`vibe -p TEXT`",
     policy: "variables (`VIBE_…`), above its files; the session's mode through `session/set_mode`",
     limits: "SAM does not install it: it is a Python package, and SAM installs from npm alone",
+    verified: seen("3.0.2"),
     ..Agent::BASE
 };
 
@@ -273,13 +287,15 @@ pub(super) const AMP: Agent = Agent {
     id: "amp",
     name: "Amp",
     executable: "acp-amp",
+    release: Some("0.1.3"),
     source: "a folder with `acp-amp` that `--agent-path` names: the community's bridge, `uv tool install acp-amp==0.1.3`, and Amp's own program on `PATH`",
+    arguments: &["run"],
     dialect: Dialect::Own,
     from_machine: &["AMP_API_KEY"],
-    modes: &[(Full, Mode::PLAIN)],
+    modes: &[(Ask, session("default")), (Full, session("bypass"))],
     login: "the machine's owner's `AMP_API_KEY`, from the vm-agent's own environment, handed to this agent alone; it proves that owner to Amp",
     non_interactive: "`amp -x TEXT --dangerously-allow-all`",
-    policy: "none that SAM can set",
+    policy: "the session's mode through `session/set_mode`",
     limits: OWN_CALLS,
     ..Agent::BASE
 };

@@ -65,6 +65,7 @@ pub const AGENTS: &[Agent] = &[
         id: "sam-harness",
         name: "SAM harness",
         executable: "sam-harness",
+        release: Some(env!("CARGO_PKG_VERSION")),
         // Nobody sits beside it, and what it builds needs the network; the rest of the machine stays
         // closed to its commands.
         arguments: &["acp", "--network", "--allow-write", "~"],

@@ -122,6 +122,8 @@ pub struct Agent {
     pub package: Option<Package>,
     /// Where it comes from when SAM does not install it.
     pub source: &'static str,
+    /// The version that is meant when SAM does not install it; none for whatever is there.
+    pub release: Option<&'static str>,
     /// Its arguments: the ACP server.
     pub arguments: &'static [&'static str],
     /// The model API it speaks.
@@ -157,6 +159,7 @@ impl Agent {
         executable: "",
         package: None,
         source: "SAM itself",
+        release: None,
         arguments: &[],
         dialect: Dialect::ChatCompletions,
         env: &[],
@@ -178,6 +181,12 @@ impl Agent {
             .iter()
             .find(|(mode, _)| *mode == wanted)
             .map(|(_, mode)| mode)
+    }
+
+    /// The version that the catalogue stands for.
+    #[must_use]
+    pub fn version(&self) -> Option<&'static str> {
+        self.package.map(|package| package.version).or(self.release)
     }
 
     /// Whether it can be installed on this platform.

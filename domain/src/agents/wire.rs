@@ -1,6 +1,6 @@
 //! Agents as `GET /api/catalog` shows them.
 
-use super::{Agent, PermissionMode};
+use super::{Agent, DEFAULT_AGENT, PermissionMode};
 use serde::{Deserialize, Serialize};
 
 /// An agent on the wire.
@@ -41,7 +41,10 @@ impl From<&Agent> for AgentView {
             id: agent.id.to_owned(),
             name: agent.name.to_owned(),
             status: status.to_owned(),
-            version: agent.package.map(|package| package.version.to_owned()),
+            version: agent
+                .version()
+                .filter(|_| agent.id != DEFAULT_AGENT)
+                .map(str::to_owned),
             verified_on: agent.verified.map(|verified| verified.on.to_owned()),
             dialect: agent.dialect.word().to_owned(),
             permission_modes: agent.modes.iter().map(|(mode, _)| *mode).collect(),

@@ -76,7 +76,9 @@ async fn asked(stack: &Stack) -> Result<Vec<String>> {
         let model = request.pointer("/body/model");
         model.is_some_and(Value::is_string)
     });
-    let models = asked.clone().filter_map(|request| request.pointer("/body/model"));
+    let models = asked
+        .clone()
+        .filter_map(|request| request.pointer("/body/model"));
     let others: Vec<&Value> = models.filter(|model| *model != "scripted").collect();
     ensure(others.is_empty(), || format!("it asked for {others:?}"))?;
     Ok(asked

@@ -28,7 +28,8 @@ use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 
@@ -115,6 +116,8 @@ pub(crate) struct Agents {
     pub(crate) path: Vec<PathBuf>,
     /// What the agent `custom` is.
     pub(crate) custom: Option<CommandLine>,
+    /// The major version of the node on `path`, once it was looked at.
+    node: OnceLock<Option<u32>>,
 }
 
 impl Agents {
@@ -127,6 +130,7 @@ impl Agents {
     ) -> std::io::Result<Self> {
         Ok(Self {
             custom,
+            node: OnceLock::new(),
             first,
             dir: std::path::absolute(dir)?,
             on_demand,
@@ -146,8 +150,13 @@ impl Agents {
 
     /// Whether the agent can work here, as far as one can tell without starting it.
     pub(crate) fn has(&self, agent: &Agent) -> bool {
-        let given = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        agent.from_machine.iter().all(given)
+        self.has_with(agent, |name| {
+            std::env::var_os(name).is_some_and(|value| !value.is_empty())
+        })
+    }
+
+    fn has_with(&self, agent: &Agent, given: impl Fn(&str) -> bool) -> bool {
+        agent.from_machine.iter().all(|name| given(name))
             && (self.find(agent).is_some() || self.why_not(agent).is_none())
     }
 
@@ -227,7 +236,38 @@ impl Agents {
                 );
             }
         }
+        let old = package
+            .node
+            .zip(self.node())
+            .filter(|(least, here)| here < least);
+        if let Some((least, here)) = old {
+            return missing(
+                format!(
+                    "The agent {} runs on Node {least} or newer, and the one on PATH is Node {here}.",
+                    agent.name
+                ),
+                "Put a newer Node first on PATH and start the vm-agent again.",
+            );
+        }
         None
+    }
+
+    /// The major version of the node on PATH; none when it does not tell.
+    fn node(&self) -> Option<u32> {
+        *self.node.get_or_init(|| {
+            let told = Command::new(find_in("node", &self.path)?)
+                .arg("--version")
+                .stdin(Stdio::null())
+                .output()
+                .ok()?;
+            let told = String::from_utf8(told.stdout).ok()?;
+            told.trim()
+                .strip_prefix('v')?
+                .split('.')
+                .next()?
+                .parse()
+                .ok()
+        })
     }
 
     /// Whether the agent is not here and can be installed.
@@ -400,6 +440,7 @@ mod tests {
             on_demand: true,
             path: vec![dir.join("bin")],
             custom: None,
+            node: OnceLock::new(),
         }
     }
 
@@ -452,6 +493,53 @@ mod tests {
         );
         program(&named);
         assert_eq!(agents.find(goose), Some(named));
+    }
+
+    #[test]
+    fn an_agent_that_calls_its_maker_is_offered_where_its_key_is() {
+        let dir = tempfile::tempdir().expect("dir");
+        program(&dir.path().join("bin/npm"));
+        program(&dir.path().join("bin/node"));
+        let (agents, gemini) = (agents(dir.path()), agent("gemini").expect("known"));
+        assert!(agents.has_with(gemini, |name| name == "GEMINI_API_KEY"));
+        assert!(!agents.has_with(gemini, |name| name == "AMP_API_KEY"));
+    }
+
+    #[test]
+    fn a_node_that_is_too_old_is_told_and_offers_no_agent() {
+        let dir = tempfile::tempdir().expect("dir");
+        let node = dir.path().join("bin/node");
+        program(&dir.path().join("bin/npm"));
+        program(&node);
+        let codex = agent("codex").expect("known");
+        for (version, fits) in [("v20.20.2", false), ("v22.0.0", true), ("?", true)] {
+            std::fs::write(&node, format!("#!/bin/sh\necho '{version}'\n")).expect("written");
+            let agents = agents(dir.path());
+            assert_eq!(agents.has(codex), fits, "{version}");
+            let told = agents.why_not(codex).map(|why| why.message);
+            let named =
+                told.is_none_or(|told| told.contains("Node 22") && told.contains("Node 20"));
+            assert!(named, "{version}");
+        }
+    }
+
+    #[test]
+    fn a_custom_agent_is_the_command_line_that_was_given() {
+        let dir = tempfile::tempdir().expect("dir");
+        let custom = agent(CUSTOM_AGENT).expect("known");
+        let mut agents = agents(dir.path());
+        assert!(!agents.has(custom), "none was given");
+        let own = dir.path().join("my agent");
+        program(&own);
+        let line = format!("'{}' acp --name \"a b\" $HOME", own.display());
+        agents.custom = Some(CommandLine::parse(&line).expect("a command line"));
+        assert_eq!(agents.find(custom), Some(own));
+        assert_eq!(agents.arguments(custom), ["acp", "--name", "a b", "$HOME"]);
+        let codex = agent("codex").expect("known");
+        assert!(agents.arguments(codex).is_empty());
+        agents.custom = Some(CommandLine::parse("nowhere").expect("a command line"));
+        assert!(!agents.has(custom), "it is not there");
+        assert!(CommandLine::parse("").is_err() && CommandLine::parse("a 'b").is_err());
     }
 
     /// An npm that notes each run and makes what goose's package has, unless it is to fail.

@@ -175,7 +175,7 @@ impl Session {
             request.responder.respond(&outcome(unasked));
             return;
         }
-        let announced = self.writer.announced(&request.tool_call.id);
+        let announced = self.writer.told_of(&request.tool_call.id);
         let asked = Asked::new(request, announced, self.machine.limits.permission_wait);
         info!("{} asks for permission", self.start.agent);
         self.writer.add(asked.row.clone());

@@ -250,7 +250,7 @@ pub(super) struct Transcript {
 
 impl Transcript {
     /// A tool call as the agent has told it so far.
-    pub(super) fn announced(&self, id: &str) -> Option<&ToolCall> {
+    pub(super) fn told_of(&self, id: &str) -> Option<&ToolCall> {
         self.tools.get(id).map(|tool| &tool.call)
     }
 

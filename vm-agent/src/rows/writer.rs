@@ -72,8 +72,8 @@ impl Writer {
     }
 
     /// A tool call as the agent has told it so far.
-    pub(crate) fn announced(&self, id: &str) -> Option<&ToolCall> {
-        self.transcript.announced(id)
+    pub(crate) fn told_of(&self, id: &str) -> Option<&ToolCall> {
+        self.transcript.told_of(id)
     }
 
     /// Adds a row of SAM's own.

@@ -183,8 +183,17 @@ impl Bench<'_> {
 
     async fn ready(&self) -> Step<()> {
         let layout = self.workspace()?;
-        let (mut running, _) = self.start(&layout, PermissionMode::Full).await?;
-        end(&mut running).await
+        let (mut running, info) = self.start(&layout, PermissionMode::Full).await?;
+        end(&mut running).await?;
+        // What SAM does not install may be any version. A bridge tells its own, if that.
+        match (self.agent.package, self.agent.release, info.version) {
+            (None, Some(meant), Some(found))
+                if found != meant && self.agent.dialect != Dialect::Own =>
+            {
+                Err(failed(format!("it is version {found} and not {meant}")))
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn new_session(&self) -> Step<()> {

@@ -87,9 +87,7 @@ pub(crate) async fn run(options: Options) -> Result<(), RunError> {
         if steps.values().any(|came| !well.contains(&came.as_str())) {
             failed.push(agent.id);
         }
-        let version = agent
-            .package
-            .map_or(env!("CARGO_PKG_VERSION"), |package| package.version);
+        let version = agent.version().unwrap_or_default();
         reports.insert(
             agent.id.to_owned(),
             Report {
