@@ -13,6 +13,7 @@ use sam_domain::feed::{ClientFrame, Scope, ServerFrame};
 use sam_domain::id::{ProjectId, UserId};
 use sam_domain::link::frame::Action;
 use sam_domain::node::wire::{NodeState, NodeView};
+use sam_domain::provider::wire::Rotated;
 use sam_domain::task::{TaskState, TaskView};
 use sam_e2e::node::ScriptedNode;
 use sam_e2e::people::{come, invite};
@@ -160,6 +161,12 @@ async fn suspension_closes_everything_at_once_and_can_be_lifted() -> Result {
     let machine = stack.anyone()?.with_token(&tokens.workspace_token);
     let live_path = format!("/api/workspaces/{}/live", prompt.workspace);
     let mut live = machine.socket(&live_path).await?;
+    let model = stack.anyone()?.with_token(&tokens.model_token);
+    let question = json!({"messages": [{"role": "user", "content": "hello"}]});
+    let chat = "/ai/v1/chat/completions";
+    ensure(model.post(chat, &question).await?.status == 200, || {
+        "the model is not to be had".to_owned()
+    })?;
     let mut feeds = Vec::new();
     for _ in 0..3 {
         feeds.push(follow(&ben.client, &project).await?);
@@ -182,6 +189,11 @@ async fn suspension_closes_everything_at_once_and_can_be_lifted() -> Result {
     until_closed(&mut live).await?;
     let said = node.until_turned_away().await?;
     ensure(said == "suspended", || said.clone())?;
+    refused(
+        &model.post(chat, &question).await?,
+        403,
+        "account_suspended",
+    )?;
     refused(
         &ben.client.get("/api/auth/me").await?,
         403,
@@ -220,6 +232,12 @@ async fn suspension_closes_everything_at_once_and_can_be_lifted() -> Result {
         .await?;
 
     done(&patch(&admin, &person, &json!({"suspended": false})).await?)?;
+    // The task of that token stays over.
+    wait_until("the token is over with its task", PATIENCE, || async {
+        let reply = model.post(chat, &question).await?;
+        refused(&reply, 403, "task_ended").map(Some)
+    })
+    .await?;
     let me: UserView = ben.client.get("/api/auth/me").await?.json()?;
     ensure(me.id == ben.id, || format!("{me:?}"))?;
     follow(&ben.client, &project).await?;
@@ -256,8 +274,27 @@ async fn who_is_removed_is_gone_and_what_they_made_stays() -> Result {
         refused(&reply, 409, "last_admin")?;
     }
 
+    // What is sealed is theirs, and goes with them.
+    let sealed = || async {
+        let reply = admin.post("/api/admin/rotate-key", &json!({})).await?;
+        Ok::<_, sam_e2e::Failure>(reply.json::<Rotated>()?.already)
+    };
+    let login = json!({"tokens": {"access_token": "a", "refresh_token": "r"}}).to_string();
+    for (path, held) in [
+        (
+            "/api/credentials/custom",
+            json!({"key": "k", "endpoint": {"url": "https://nowhere.invalid/v1"}}),
+        ),
+        ("/api/agents/codex/login", json!({"login": login})),
+    ] {
+        let stored = put(&ben.client, path, &held).await?;
+        ensure(stored.status == 200, || stored.text())?;
+    }
+    ensure(sealed().await? == 2, || "both are held".to_owned())?;
+
     let person = format!("/api/people/{}", ben.id);
     done(&delete(&admin, &person).await?)?;
+    ensure(sealed().await? == 0, || "something is left".to_owned())?;
     until_closed(&mut feed).await?;
     let said = node.until_turned_away().await?;
     ensure(said == "revoked", || said.clone())?;
@@ -289,7 +326,11 @@ async fn who_is_removed_is_gone_and_what_they_made_stays() -> Result {
     let expected = [
         ("invite_made", &me.id),
         ("person_came", &ben.id),
+        ("credential_stored", &ben.id),
+        ("login_stored", &ben.id),
+        ("key_rotated", &me.id),
         ("person_removed", &me.id),
+        ("key_rotated", &me.id),
     ];
     ensure(actions == expected, || format!("{actions:?}"))
 }

@@ -6,6 +6,7 @@
 //! - [`internal`]: what travels beside a socket that is handed to an object.
 //! - [`principal`]: who a request can come from.
 //! - [`expectation`]: what each route answers its right principal, for the access test.
+//! - [`isolation`]: what each route answers everybody, about their own and others' things.
 //! - `openapi` (feature `schema`): the API as a document.
 //! - [`route`]: every route, with the principal it is for.
 //! - [`tokens`]: API tokens, sessions, and what either may do.
@@ -14,6 +15,7 @@ pub mod claims;
 pub mod doctor;
 pub mod expectation;
 pub mod internal;
+pub mod isolation;
 #[cfg(feature = "schema")]
 pub mod openapi;
 pub mod principal;

@@ -233,3 +233,6 @@ impl WorkspaceApi {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

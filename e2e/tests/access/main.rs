@@ -1,145 +1,37 @@
-//! Every route, with every kind of principal: the wrong ones are refused, the right one reaches its
+//! Every route, with every kind of caller: the wrong ones are refused, the right one reaches its
 //! handler, and what is another's reads as if it did not exist.
 //!
 //! Generated from the route table and its expectations: a new route is tested without a word here.
 
-use std::collections::BTreeMap;
+mod isolation;
+mod world;
+
 use std::time::Duration;
 
 use reqwest::Method;
 use sam_domain::access::expectation::expectation;
+use sam_domain::access::isolation::Caller;
 use sam_domain::access::principal::PrincipalKind;
-use sam_domain::access::route::{self, ROUTES, Route, RouteId};
-use sam_domain::access::wire::{JoinToken, ProjectRole, ProjectView, SignInLink, SignedIn};
-use sam_domain::conversation::wire::Submitted;
-use sam_domain::id::ProjectId;
+use sam_domain::access::route::{ROUTES, Route, RouteId};
+use sam_domain::access::wire::{ProjectRole, ProjectView, SignInLink, SignedIn};
 use sam_domain::link::frame::{PING, PONG};
 use sam_e2e::node::ScriptedNode;
-use sam_e2e::{Client, Person, Reply, Result, Stack, ensure, failure};
+use sam_e2e::{Client, Reply, Result, Stack, ensure};
 use serde_json::json;
 
-/// One caller of each kind, and the ids that are theirs.
-struct Callers {
-    by_kind: BTreeMap<PrincipalKind, Client>,
-    own: BTreeMap<&'static str, String>,
-    /// A task in that project, its conversation and its prompt.
-    begun: BTreeMap<&'static str, String>,
-    project: ProjectId,
-}
+use world::{Scene, call};
 
-const UNKNOWN: [(&str, &str); 8] = [
-    ("project", "prj_01jd8x00000000000000000000"),
-    ("task", "tsk_01jd8x00000000000000000000"),
-    ("session", "ses_01jd8x00000000000000000000"),
-    ("prompt", "prm_01jd8x00000000000000000000"),
-    ("node", "nod_01jd8x00000000000000000000"),
-    ("workspace", "wsp_01jd8x00000000000000000000"),
-    ("user", "usr_01jd8x00000000000000000000"),
-    ("invite", "inv_01jd8x00000000000000000000"),
-];
-
-impl Callers {
-    async fn meet(stack: &Stack) -> Result<Self> {
-        let anyone = stack.anyone()?;
-        // Who owns what the paths name is an ordinary person, not the one who runs the installation.
-        let person = Person::invited(stack, "Olga").await?;
-        let mut node = ScriptedNode::join_as(&person.client, "access", 4).await?;
-        let project: ProjectView = person
-            .client
-            .post("/api/projects", &json!({"repository": "/nowhere"}))
-            .await?
-            .json()?;
-        let tasks = format!("/api/projects/{}/tasks", project.id);
-        let submitted: Submitted = person
-            .client
-            .intend(&tasks, "access", &json!({"prompt": "hello"}))
-            .await?
-            .json()?;
-        let prompt = node.play_to_prompt().await?;
-        let tokens = node.tokens(&prompt.workspace).await?;
-        let join: JoinToken = person
-            .client
-            .post("/api/nodes/join-tokens", &json!({}))
-            .await?
-            .json()?;
-        let by_kind = BTreeMap::from([
-            (PrincipalKind::Public, anyone.clone()),
-            (PrincipalKind::User, person.client),
-            (PrincipalKind::Admin, stack.admin()?.clone()),
-            (PrincipalKind::JoinToken, anyone.with_token(&join.token)),
-            (PrincipalKind::NodeToken, node.client().clone()),
-            (
-                PrincipalKind::WorkspaceToken,
-                anyone.with_token(&tokens.workspace_token),
-            ),
-            (
-                PrincipalKind::ModelToken,
-                anyone.with_token(&tokens.model_token),
-            ),
-        ]);
-        let own = BTreeMap::from([
-            ("project", project.id.to_string()),
-            ("node", node.node.to_string()),
-            ("workspace", prompt.workspace.to_string()),
-        ]);
-        let begun = BTreeMap::from([
-            ("task", submitted.task.to_string()),
-            ("session", submitted.session.to_string()),
-            ("prompt", submitted.prompt.to_string()),
-        ]);
-        Ok(Self {
-            by_kind,
-            own,
-            begun,
-            project: project.id,
-        })
-    }
-
-    /// The route's path with everything that exists.
-    fn full_path(&self, route: &Route) -> String {
-        self.path_with(route, |name| {
-            let held = self.own.get(name).or_else(|| self.begun.get(name));
-            held.cloned()
-        })
-    }
-
-    /// The route's path with the callers' own ids, and ids of nothing for the rest.
-    fn path(&self, route: &Route) -> String {
-        self.path_with(route, |name| self.own.get(name).cloned())
-    }
-
-    fn path_with(&self, route: &Route, id: impl Fn(&str) -> Option<String>) -> String {
-        let unknown: BTreeMap<_, _> = UNKNOWN.into_iter().collect();
-        let segments: Vec<String> = route
-            .path
-            .split('/')
-            .map(|part| {
-                let Some(name) = part.strip_prefix('{').and_then(|p| p.strip_suffix('}')) else {
-                    return part.to_owned();
-                };
-                id(name)
-                    .or_else(|| unknown.get(name).map(|&id| id.to_owned()))
-                    .unwrap_or_else(|| "0".repeat(64))
-            })
-            .collect();
-        segments.join("/")
-    }
-}
-
-async fn call(client: &Client, route: &Route, path: &str) -> Result<Reply> {
-    let method = match route.method {
-        route::Method::Get => Method::GET,
-        route::Method::Post => Method::POST,
-        route::Method::Put => Method::PUT,
-        route::Method::Patch => Method::PATCH,
-        route::Method::Delete => Method::DELETE,
-    };
-    let mut request = client.request(method, path);
-    let body = expectation(route.id).body;
-    if !body.is_empty() {
-        request = request.body(body);
-    }
-    client.send(request).await
+/// Who the route is for.
+fn right(scene: &Scene, kind: PrincipalKind) -> Result<&Client> {
+    scene.caller(match kind {
+        PrincipalKind::Public => Caller::Anonymous,
+        PrincipalKind::User => Caller::Member(ProjectRole::Owner),
+        PrincipalKind::Admin => Caller::Admin,
+        PrincipalKind::JoinToken => Caller::JoinToken,
+        PrincipalKind::NodeToken => Caller::NodeToken,
+        PrincipalKind::WorkspaceToken => Caller::WorkspaceToken,
+        PrincipalKind::ModelToken => Caller::ModelToken,
+    })
 }
 
 /// Whether an answer is what the route's expectation says.
@@ -150,40 +42,20 @@ fn is_expected(route: &Route, reply: &Reply) -> bool {
 }
 
 #[tokio::test]
-async fn every_route_knows_its_principal() -> Result {
+async fn every_route_reaches_its_handler() -> Result {
     let stack = Stack::start().await?;
-    let callers = Callers::meet(&stack).await?;
+    let scene = Scene::meet(&stack).await?;
     let mut wrong = Vec::new();
     // Ending the session is tried last: it ends the session.
     let (last, others): (Vec<_>, Vec<_>) =
         ROUTES.iter().partition(|route| route.id == RouteId::Logout);
     for route in others.into_iter().chain(last) {
-        let path = callers.path(route);
-        for (kind, client) in &callers.by_kind {
-            if route.principal.admits(*kind) {
-                continue;
-            }
-            let reply = call(client, route, &path).await?;
-            let refused = if *kind == PrincipalKind::Public {
-                reply.status == 401
-            } else {
-                matches!(reply.status, 401 | 403)
-            };
-            if !refused {
-                wrong.push(format!(
-                    "{:?} answers {kind:?} with {}: {}",
-                    route.id,
-                    reply.status,
-                    reply.text()
-                ));
-            }
-        }
-        let right = callers.by_kind.get(&route.principal);
-        let Some(right) = right else {
-            wrong.push(format!("{:?} has no right caller in this test", route.id));
-            continue;
-        };
-        let reply = call(right, route, &path).await?;
+        // Ids in the path are the caller's own project, node and workspace, and of nothing.
+        let path = scene.path_with(route, |name| {
+            let held = ["project", "node", "workspace"].contains(&name);
+            held.then(|| scene.own.ids.get(name).cloned()).flatten()
+        });
+        let reply = call(right(&scene, route.principal)?, route, &path).await?;
         if !is_expected(route, &reply) {
             wrong.push(format!(
                 "{:?} answers its own {:?} with {}: {}",
@@ -192,114 +64,6 @@ async fn every_route_knows_its_principal() -> Result {
                 reply.status,
                 reply.text()
             ));
-        }
-    }
-    ensure(wrong.is_empty(), || wrong.join("\n"))
-}
-
-/// A member of each role in the project, and a member of none.
-#[tokio::test]
-async fn every_route_knows_its_least_role() -> Result {
-    let stack = Stack::start().await?;
-    let callers = Callers::meet(&stack).await?;
-    let owner = callers
-        .by_kind
-        .get(&PrincipalKind::User)
-        .ok_or_else(|| failure("nobody owns the project"))?;
-    let mut people = Vec::new();
-    for role in [
-        ProjectRole::Viewer,
-        ProjectRole::Contributor,
-        ProjectRole::Maintainer,
-        ProjectRole::Owner,
-    ] {
-        let person = Person::invited(&stack, &format!("{role:?}")).await?;
-        let member = person.becomes(owner, &callers.project, role).await?;
-        ensure(member.role == role, || format!("{member:?}"))?;
-        people.push((role, person.client));
-    }
-    let mut wrong = Vec::new();
-    // Who may not comes first: who may changes what is there.
-    for allowed in [false, true] {
-        for route in ROUTES {
-            let Some(least) = route.role else { continue };
-            let path = callers.full_path(route);
-            for (role, client) in &people {
-                if (*role >= least) != allowed {
-                    continue;
-                }
-                let reply = call(client, route, &path).await?;
-                let is_refused = (reply.status, reply.code().as_str()) == (403, "role_too_low");
-                let is_wrong = if allowed {
-                    is_refused || reply.status == 401
-                } else {
-                    !is_refused
-                };
-                if is_wrong {
-                    wrong.push(format!(
-                        "{:?} answers a {role:?} with {}: {}",
-                        route.id,
-                        reply.status,
-                        reply.text()
-                    ));
-                }
-            }
-        }
-    }
-    ensure(wrong.is_empty(), || wrong.join("\n"))
-}
-
-#[tokio::test]
-async fn what_is_anothers_reads_as_if_it_did_not_exist() -> Result {
-    let stack = Stack::start().await?;
-    let mut callers = Callers::meet(&stack).await?;
-    let stranger = Person::invited(&stack, "Stranger").await?.client;
-    let mut wrong = Vec::new();
-    for route in ROUTES {
-        let (strangers, path) = match route.principal {
-            // Not even who runs the installation sees into a project without being its member.
-            PrincipalKind::User => (vec![&stranger, stack.admin()?], callers.full_path(route)),
-            // A machine's token is good for its own node, and here another is named.
-            PrincipalKind::NodeToken | PrincipalKind::WorkspaceToken => (
-                callers.by_kind.get(&route.principal).into_iter().collect(),
-                callers.path_with(route, |_| None),
-            ),
-            _ => continue,
-        };
-        if path == route.path {
-            continue;
-        }
-        for client in strangers {
-            let reply = call(client, route, &path).await?;
-            if reply.status != 404 || reply.code() != "not_found" {
-                wrong.push(format!("{:?}: {} {}", route.id, reply.status, reply.text()));
-            }
-        }
-    }
-    for (path, empty) in [
-        ("/api/projects", r#"{"projects":[]}"#),
-        ("/api/nodes", r#"{"nodes":[]}"#),
-    ] {
-        let listed = stranger.get(path).await?.text();
-        if listed != empty {
-            wrong.push(format!("{path} lists what is another's: {listed}"));
-        }
-    }
-    // And the same with ids of nothing at all, which must look no different.
-    callers.own.clear();
-    for route in ROUTES {
-        let path = callers.path(route);
-        let asks = match route.principal {
-            PrincipalKind::User => &stranger,
-            PrincipalKind::Admin => stack.admin()?,
-            _ => continue,
-        };
-        if path == route.path {
-            continue;
-        }
-        let reply = call(asks, route, &path).await?;
-        if reply.status != 404 || reply.code() != "not_found" {
-            wrong.push(format!("{path}: {} {}", reply.status, reply.text()));
         }
     }
     ensure(wrong.is_empty(), || wrong.join("\n"))
@@ -321,21 +85,19 @@ const NO_IDS: [&str; 9] = [
 #[tokio::test]
 async fn what_is_no_id_names_nothing() -> Result {
     let stack = Stack::start().await?;
-    let callers = Callers::meet(&stack).await?;
+    let scene = Scene::meet(&stack).await?;
     let long = "x".repeat(3000);
     let mut wrong = Vec::new();
     for route in ROUTES {
-        let Some(right) = callers.by_kind.get(&route.principal) else {
-            continue;
-        };
+        let right = right(&scene, route.principal)?;
         let names = route.path.split('/').filter_map(|part| {
             let name = part.strip_prefix('{')?;
             name.strip_suffix('}')
         });
         for bad in names {
             for value in NO_IDS.into_iter().chain([long.as_str()]) {
-                let path = callers.path_with(route, |name| {
-                    let held = callers.own.get(name).or_else(|| callers.begun.get(name));
+                let path = scene.path_with(route, |name| {
+                    let held = scene.own.ids.get(name);
                     held.cloned()
                         .filter(|_| name != bad)
                         .or_else(|| (name == bad).then(|| value.to_owned()))
@@ -362,11 +124,8 @@ async fn what_is_no_id_names_nothing() -> Result {
 #[tokio::test]
 async fn one_thing_is_not_reached_through_another() -> Result {
     let stack = Stack::start().await?;
-    let callers = Callers::meet(&stack).await?;
-    let person = callers
-        .by_kind
-        .get(&PrincipalKind::User)
-        .ok_or_else(|| failure("no person"))?;
+    let scene = Scene::meet(&stack).await?;
+    let person = right(&scene, PrincipalKind::User)?;
     // A second project and a second machine of the same person.
     let project: ProjectView = person
         .post("/api/projects", &json!({"repository": "/elsewhere"}))
@@ -375,9 +134,7 @@ async fn one_thing_is_not_reached_through_another() -> Result {
     let node = ScriptedNode::join_as(person, "other", 4).await?;
     let mut wrong = Vec::new();
     for route in ROUTES {
-        let Some(right) = callers.by_kind.get(&route.principal) else {
-            continue;
-        };
+        let right = right(&scene, route.principal)?;
         let replaced = match route.principal {
             PrincipalKind::User
                 if route.path.contains("{session}") || route.path.contains("{prompt}") =>
@@ -387,8 +144,8 @@ async fn one_thing_is_not_reached_through_another() -> Result {
             PrincipalKind::NodeToken => ("node", node.node.to_string()),
             _ => continue,
         };
-        let path = callers.path_with(route, |name| {
-            let held = callers.own.get(name).or_else(|| callers.begun.get(name));
+        let path = scene.path_with(route, |name| {
+            let held = scene.own.ids.get(name);
             Some(replaced.1.clone())
                 .filter(|_| name == replaced.0)
                 .or_else(|| held.cloned())
