@@ -121,11 +121,9 @@ impl Caller {
             Self::NodeToken => PrincipalKind::NodeToken,
             Self::WorkspaceToken => PrincipalKind::WorkspaceToken,
             Self::ModelToken => PrincipalKind::ModelToken,
-            Self::Stranger
-            | Self::Member(_)
-            | Self::Suspended
-            | Self::Token(_)
-            | Self::Device => PrincipalKind::User,
+            Self::Stranger | Self::Member(_) | Self::Suspended | Self::Token(_) | Self::Device => {
+                PrincipalKind::User
+            }
         }
     }
 
