@@ -305,7 +305,7 @@ mod tests {
             let own = agent.dialect == Dialect::Own;
             assert_eq!(gets, !own, "{}", agent.id);
             assert_eq!(!agent.from_machine.is_empty(), own, "{}", agent.id);
-            assert_eq!(!agent.limits.is_empty() || !own, true, "{}", agent.id);
+            assert!(!own || !agent.limits.is_empty(), "{}", agent.id);
         }
     }
 
