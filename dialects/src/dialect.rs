@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::conversation::{Reply, ReplyEvent, Request, StreamError};
 use crate::error::ApiError;
 use crate::sse::{SseDecoder, SseError};
-use crate::{chat, messages, responses};
+use crate::{chat, json, messages, responses};
 
 /// How a model API speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -182,8 +182,7 @@ impl Written {
 
 /// Reads a request.
 pub fn read_request(dialect: Dialect, body: &[u8]) -> Result<Request, RequestError> {
-    let body: Value = serde_json::from_slice(body)
-        .map_err(|error| RequestError::NotAnObject(error.to_string()))?;
+    let body: Value = json::read(body).map_err(RequestError::NotAnObject)?;
     if !body.is_object() {
         return Err(RequestError::NotAnObject("it is something else".to_owned()));
     }
@@ -232,8 +231,7 @@ pub fn write_reply(dialect: Dialect, reply: &Reply, options: &WriterOptions) -> 
 /// Reads a reply that came as one JSON document. `id_prefix` names calls that
 /// have no id.
 pub fn read_reply(dialect: Dialect, body: &[u8], id_prefix: &str) -> Result<Reply, StreamError> {
-    let body: Value =
-        serde_json::from_slice(body).map_err(|error| StreamError::NotJson(error.to_string()))?;
+    let body: Value = json::read(body).map_err(StreamError::NotJson)?;
     let failed = body.get("error").is_some_and(|error| !error.is_null());
     if failed || body.get("type").and_then(Value::as_str) == Some("error") {
         let error = ApiError::from_json(&body).unwrap_or_else(ApiError::unnamed);

@@ -41,7 +41,7 @@ pub struct ApiError {
 impl ApiError {
     /// Reads an error answer. `body` may be anything, also HTML or nothing.
     pub fn from_response(status: u16, body: &[u8], retry_after: Option<Duration>) -> Self {
-        let parsed: Option<Value> = serde_json::from_slice(body).ok();
+        let parsed: Option<Value> = crate::json::read(body).ok();
         let mut error = parsed
             .as_ref()
             .and_then(Self::from_json)

@@ -1,6 +1,16 @@
 //! Looking into JSON that somebody else wrote: nothing here assumes a shape.
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
+
+/// Reads a whole document. All of them are read as text: a program that is downloaded has one parser.
+///
+/// # Errors
+/// What is wrong with it, and where.
+pub fn read<'a, T: Deserialize<'a>>(document: &'a [u8]) -> Result<T, String> {
+    let text = std::str::from_utf8(document).map_err(|error| error.to_string())?;
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
 
 /// The text of a field; none when it is missing or no text.
 pub(crate) fn text<'v>(value: &'v Value, key: &str) -> Option<&'v str> {

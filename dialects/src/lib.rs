@@ -21,7 +21,7 @@ pub mod conversation;
 mod depth;
 mod dialect;
 mod error;
-mod json;
+pub mod json;
 mod messages;
 mod responses;
 mod retry;

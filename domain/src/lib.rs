@@ -31,6 +31,7 @@
 //! | [`catalogue`] | agents, models and words | – |
 //! | [`budget`] | limits, what is spent and reserved of them, usage | [`budget::ledger`] |
 //! | [`collect`] | few things in order | – |
+//! | [`json`] | reading JSON text | – |
 //! | [`settings`] | what an installation can be set to | – |
 //! | [`tool_profile`] | which of the platform's tools an agent is offered | – |
 //! | [`tagged`] | enums whose variant is named by a field | – |
@@ -47,6 +48,7 @@ pub mod device;
 pub mod error;
 pub mod feed;
 pub mod id;
+pub mod json;
 pub mod limit;
 pub mod link;
 pub mod login;

@@ -95,7 +95,7 @@ impl<'de, T: Tagged> Visitor<'de> for Reader<T> {
                     object.insert(name, value);
                 }
                 let text = tag_first(T::TAG, object).ok_or_else(|| missing(T::TAG))?;
-                serde_json::from_str(&text).map_err(A::Error::custom)
+                crate::json::from_str(&text).map_err(A::Error::custom)
             }
             None => Err(missing(T::TAG)),
         }

@@ -424,7 +424,7 @@ proptest! {
                     prop_assert!(claim.attempt == *attempt && claim.node == *node);
                     let waited = before.waiting.iter().find(|w| w.task == *id).and_then(|w| w.origin.clone());
                     let origin = asked.iter().find(|(task, _)| task == id).map_or(waited, |(_, origin)| origin.clone());
-                    let machine = &state.nodes[node];
+                    let machine = state.nodes.get(node).expect("a place is on a node");
                     let again = before.claims.get(id) == Some(claim);
                     prop_assert!(again || origin.is_some_and(|o| machine.owner == Some(o.user) || machine.shared_with.contains(&o.project)), "a place for a stranger");
                 }
@@ -581,7 +581,10 @@ fn crowded(room: u32, waiting: &[(u64, u64)]) -> Pool {
 /// Frees one place after the other and returns the tasks in the order in which they get them.
 fn drained(mut pool: Pool) -> Vec<TaskId> {
     let mut order = Vec::new();
-    while let Some(done) = pool.claims.keys().next().cloned() {
+    loop {
+        let Some(done) = pool.claims.keys().next().cloned() else {
+            break order;
+        };
         let input = Input::Message {
             from: Address::Task(done),
             message: Message::Released { attempt: 1 },
@@ -593,7 +596,6 @@ fn drained(mut pool: Pool) -> Vec<TaskId> {
             }
         }
     }
-    order
 }
 
 #[test]

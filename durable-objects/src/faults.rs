@@ -4,9 +4,10 @@ use sam_domain::actor::Machine;
 use sam_domain::error::ApiError;
 use sam_domain::time::Timestamp;
 use sam_platform::alarm::Alarm;
+use sam_platform::columns;
 use sam_platform::http;
 use sam_platform::objects::{HOLD_TIME, HOLD_URL, LOOK_URL, TRAP_URL};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use worker::{Request, Response};
 
@@ -56,11 +57,12 @@ pub(crate) async fn fault<M: Machine>(shell: &Shell<M>, fault: Fault) -> Respons
     }
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Serialize)]
 struct Wake {
     key: String,
     at: Timestamp,
 }
+columns!(Wake: key, at);
 
 /// Does what a test asks of an object that hosts no actor: it has an alarm and nothing to wake.
 pub(crate) async fn of_no_actor(alarm: &Alarm, fault: Fault) -> Response {

@@ -293,7 +293,8 @@ impl Work<'_> {
         let now = clock::now();
         let next = read
             .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .and_then(|answer| serde_json::from_str(&answer).ok())
             .and_then(|answer| login.refreshed(&answer, now).ok());
         let Some(next) = next else {
             worker::console_error!("login of {agent}: an answer of another shape");

@@ -6,13 +6,13 @@
 //! receiver's inbox recognises.
 //! When a receiver cannot be reached the outbox says when to try again, and the alarm is set to it.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use futures::future::join_all;
 use sam_domain::actor::inbox::Receipt;
 use sam_domain::actor::{Actor, Address, Envelope, Machine, Message};
 
+use sam_domain::collect::Map;
 use sam_domain::node::wire::NodeView;
 use sam_domain::task::TaskView;
 use sam_domain::time::Turn;
@@ -83,10 +83,10 @@ impl Host {
         loop {
             let keys = std::mem::take(&mut *self.pending.borrow_mut());
             let mut due = Vec::new();
-            for key in keys {
+            for key in keys.into_keys() {
                 let room = AT_ONCE.saturating_sub(due.len());
                 if room == 0 {
-                    self.pending.borrow_mut().insert(key);
+                    self.pending.borrow_mut().insert(key, ());
                     continue;
                 }
                 match self.due(&key, clock::now(), room) {
@@ -110,7 +110,7 @@ impl Host {
     /// Remembers what was taken in and puts off what could not be delivered, in one turn.
     fn settle(&self, answers: Vec<Answer>) -> Result<(), ShellError> {
         let now = clock::now();
-        let mut by_actor: BTreeMap<String, Vec<Answer>> = BTreeMap::new();
+        let mut by_actor: Map<String, Vec<Answer>> = Map::new();
         for answer in answers {
             by_actor
                 .entry(key_of(&answer.envelope.from))
@@ -142,14 +142,14 @@ impl Host {
             if !refused.is_empty() {
                 self.settle_actor(&actor)?;
             } else if !actor.outbox.is_empty() {
-                self.pending.borrow_mut().insert(key);
+                self.pending.borrow_mut().insert(key, ());
             }
         }
         self.arm()
     }
 
     async fn deliver_lanes(&self, due: Vec<Envelope>) -> Vec<Answer> {
-        let mut lanes: BTreeMap<(Address, Address), Vec<Envelope>> = BTreeMap::new();
+        let mut lanes: Map<(Address, Address), Vec<Envelope>> = Map::new();
         for envelope in due {
             lanes
                 .entry((envelope.from.clone(), envelope.to.clone()))

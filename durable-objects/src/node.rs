@@ -30,8 +30,7 @@ use sam_platform::crypto::same_hash;
 use sam_platform::objects::Class;
 use sam_platform::probe::Event;
 use sam_platform::sockets::{CloseCode, Socket, Sockets};
-use sam_platform::{bindings, clock, params};
-use serde::Deserialize;
+use sam_platform::{bindings, clock, columns, params};
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use crate::object::{self, Asked};
@@ -139,10 +138,10 @@ impl DurableObject for NodeLifecycle {
     }
 }
 
-#[derive(Deserialize)]
 struct LastRow {
     last: u64,
 }
+columns!(LastRow: last);
 
 /// The tag of a connection.
 fn tag(connection: u64) -> String {
@@ -472,7 +471,7 @@ impl Lifecycle {
             bye(socket, "malformed");
             return;
         }
-        let frame = match serde_json::from_str::<AgentFrame>(text) {
+        let frame = match sam_domain::json::from_str::<AgentFrame>(text) {
             Ok(AgentFrame::Ping) => {
                 // Only a ping in other words than the agreed text comes here.
                 let _ = socket.send_json(&ObjectFrame::Pong);

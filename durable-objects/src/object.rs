@@ -93,7 +93,7 @@ pub(crate) fn access<T: DeserializeOwned>(request: &Request) -> Result<T, ApiErr
 /// What the Worker found out about who sends this.
 pub(crate) fn sender<T: DeserializeOwned>(request: &Request) -> Result<T, ApiError> {
     http::header(request, HEADER)
-        .and_then(|text| serde_json::from_str(&text).ok())
+        .and_then(|text| sam_domain::json::from_str(&text).ok())
         .ok_or_else(|| ApiError::new(401, "unauthorised", "Nothing says who sends this."))
 }
 

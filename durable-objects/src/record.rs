@@ -10,11 +10,11 @@ use sam_domain::time::Timestamp;
 use sam_platform::alarm::Alarm;
 use sam_platform::clock;
 use sam_platform::objects::Class;
-use sam_platform::params;
 use sam_platform::probe::Probe;
 use sam_platform::sql::Sql;
+use sam_platform::{columns, params};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use worker::State;
 
 use crate::shell::ShellError;
@@ -27,11 +27,11 @@ pub(crate) struct Record<T> {
     value: PhantomData<fn() -> T>,
 }
 
-#[derive(Deserialize)]
 struct Row {
     value: String,
     forget_at: Timestamp,
 }
+columns!(Row: value, forget_at);
 
 impl<T: Serialize + DeserializeOwned> Record<T> {
     /// Opens the object's storage and writes nothing.
@@ -46,16 +46,11 @@ impl<T: Serialize + DeserializeOwned> Record<T> {
     }
 
     fn row(&self) -> Result<Option<Row>, ShellError> {
-        #[derive(Deserialize)]
-        struct Named {
-            #[serde(rename = "name")]
-            _name: String,
-        }
-        let table: Option<Named> = self.sql.first(
+        let has_table = self.sql.any(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'record'",
             &[],
         )?;
-        if table.is_none() {
+        if !has_table {
             return Ok(None);
         }
         Ok(self
@@ -67,7 +62,7 @@ impl<T: Serialize + DeserializeOwned> Record<T> {
     pub(crate) fn load(&self) -> Result<Option<T>, ShellError> {
         self.row()?
             .map(|row| {
-                serde_json::from_str(&row.value).map_err(|error| ShellError::Stored {
+                sam_domain::json::from_str(&row.value).map_err(|error| ShellError::Stored {
                     key: "record".to_owned(),
                     cause: error.to_string(),
                 })

@@ -14,14 +14,13 @@
 //! rung, sets both to what is true by then.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::rc::Rc;
 
 use sam_domain::actor::inbox::Receipt;
 use sam_domain::actor::{Actor, Address, Envelope, Machine, Outbox};
-use sam_domain::collect;
+use sam_domain::collect::Map;
 use sam_domain::error::ApiError;
 use sam_domain::id::Id as _;
 use sam_domain::time::{Millis, Timestamp, Turn};
@@ -31,9 +30,9 @@ use sam_platform::js::JsFailure;
 use sam_platform::objects::Class;
 use sam_platform::probe::Probe;
 use sam_platform::sql::{Sql, SqlError};
-use sam_platform::{clock, entropy, params};
+use sam_platform::{clock, columns, entropy, params};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use worker::{Env, State};
 
@@ -108,9 +107,9 @@ pub(crate) struct Host {
     pub(crate) background: Background,
     pub(crate) probe: Probe,
     /// Actors that have mail to deliver, as far as this instance knows; the alarm finds the rest.
-    pub(crate) pending: RefCell<BTreeSet<String>>,
+    pub(crate) pending: RefCell<Map<String, ()>>,
     /// Messages that were taken in and are still stored as owed, by actor.
-    taken_in: RefCell<BTreeMap<String, Vec<TakenIn>>>,
+    taken_in: RefCell<Map<String, Vec<TakenIn>>>,
     pub(crate) draining: Cell<bool>,
     /// The actor that the alarm is waking: its stored wake is over.
     waking: RefCell<Option<String>>,
@@ -129,15 +128,15 @@ pub(crate) struct TakenIn {
     pub(crate) at: Timestamp,
 }
 
-#[derive(Deserialize)]
 pub(crate) struct KeyRow {
     pub(crate) key: String,
 }
+columns!(KeyRow: key);
 
-#[derive(Deserialize)]
 struct EarliestRow {
     at: Option<Timestamp>,
 }
+columns!(EarliestRow: at);
 
 /// The key under which an actor is stored in its object.
 pub(crate) fn key_of(address: &Address) -> String {
@@ -225,7 +224,7 @@ impl Host {
             alarm: Alarm::of(state, probe.clone())?,
             background: Background::of_object(state),
             probe,
-            pending: RefCell::new(collect::set(pending.into_iter().map(|row| row.key))),
+            pending: RefCell::new(pending.into_iter().map(|row| (row.key, ())).collect()),
             taken_in: RefCell::default(),
             draining: Cell::new(false),
             waking: RefCell::default(),
@@ -262,7 +261,7 @@ impl Host {
             return Ok(None);
         };
         let mut actor: Actor<S> =
-            serde_json::from_str(&value).map_err(|error| unreadable(key, &error))?;
+            sam_domain::json::from_str(&value).map_err(|error| unreadable(key, &error))?;
         self.settle_outbox(key, &mut actor.outbox);
         Ok(Some(actor))
     }
@@ -330,7 +329,7 @@ impl Host {
             self.wake_no_later(&key, at)?;
         }
         if !owes_nothing {
-            self.pending.borrow_mut().insert(key);
+            self.pending.borrow_mut().insert(key, ());
         }
         Ok(())
     }
@@ -405,7 +404,7 @@ impl Host {
                 worker::console_error!("alarm of {key}: {error}");
                 self.set_aside(key, now);
             }
-            self.pending.borrow_mut().insert(key.clone());
+            self.pending.borrow_mut().insert(key.clone(), ());
         }
         self.waking.take();
         self.probe.point("alarm.woken").await;

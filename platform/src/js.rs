@@ -1,6 +1,5 @@
 //! The edge to JavaScript: what a thrown value says, and promises awaited without traps.
 
-use serde::de::DeserializeOwned;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
@@ -78,10 +77,4 @@ pub fn to_json(value: &JsValue) -> Result<String, JsFailure> {
         .map_err(JsFailure::from)?
         .as_string()
         .ok_or_else(|| JsFailure::new("the value has no JSON form"))
-}
-
-/// Decodes a JavaScript value by way of its JSON text, which is smaller and faster than walking it
-/// property by property, and reads integers as integers.
-pub fn decode<T: DeserializeOwned>(value: &JsValue) -> Result<T, JsFailure> {
-    serde_json::from_str(&to_json(value)?).map_err(|error| JsFailure::new(error.to_string()))
 }

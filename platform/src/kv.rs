@@ -48,7 +48,7 @@ impl Cache {
     pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, KvFailure> {
         match self.store.get(key).text().await? {
             None => Ok(None),
-            Some(text) => serde_json::from_str(&text)
+            Some(text) => sam_domain::json::from_str(&text)
                 .map(Some)
                 .map_err(|error| KvFailure::Value(error.to_string())),
         }

@@ -214,7 +214,7 @@ impl Object {
         }
         let status = response.status();
         let text = Self::text(&response).await?;
-        match serde_json::from_str::<ErrorBody>(&text) {
+        match sam_domain::json::from_str::<ErrorBody>(&text) {
             Ok(ErrorBody { mut error }) => {
                 error.status = status;
                 Err(CallError::Refused(error))
@@ -230,7 +230,7 @@ impl Object {
         deadline: Duration,
     ) -> Result<R, CallError> {
         let text = self.exchanged(url, json(body)?, deadline).await?;
-        serde_json::from_str(&text).map_err(|error| of_another_shape(&error))
+        sam_domain::json::from_str(&text).map_err(|error| of_another_shape(&error))
     }
 
     async fn exchanged(

@@ -4,8 +4,7 @@
 //! is the same for all; each type then asks for its columns by name. A type that were read as a whole
 //! would bring a reader of its own, and the Worker is downloaded wherever it starts.
 
-use std::collections::BTreeMap;
-
+use sam_domain::collect::Map;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
@@ -23,12 +22,12 @@ impl RowError {
 
 /// One row, not yet read.
 #[derive(Debug)]
-pub struct Row<'a>(BTreeMap<&'a str, &'a RawValue>);
+pub struct Row<'a>(Map<&'a str, &'a RawValue>);
 
 impl Row<'_> {
     /// The value of a column. One that is missing reads as NULL.
     pub fn column<T: DeserializeOwned>(&self, name: &str) -> Result<T, RowError> {
-        serde_json::from_str(self.text(name)).map_err(|error| of_column(name, &error))
+        sam_domain::json::from_str(self.text(name)).map_err(|error| of_column(name, &error))
     }
 
     fn text(&self, name: &str) -> &str {
@@ -48,7 +47,7 @@ pub trait FromRow: Sized {
 
 /// A result split into its rows.
 pub(crate) fn split(rows: &str) -> Result<Vec<Row<'_>>, RowError> {
-    let rows: Vec<BTreeMap<&str, &RawValue>> =
+    let rows: Vec<Map<&str, &RawValue>> =
         serde_json::from_str(rows).map_err(|error| RowError(error.to_string()))?;
     Ok(rows.into_iter().map(Row).collect())
 }

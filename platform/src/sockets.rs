@@ -235,7 +235,7 @@ impl Socket {
         let Some(text) = value.as_string() else {
             return Ok(None);
         };
-        serde_json::from_str(&text)
+        sam_domain::json::from_str(&text)
             .map(Some)
             .map_err(|error| SocketError::Attachment(error.to_string()))
     }

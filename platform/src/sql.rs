@@ -10,6 +10,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::js::{self, JsFailure};
 use crate::probe::Probe;
+use crate::row::{self, FromRow, RowError};
 use crate::text::Text;
 use crate::value::{SqlValue, ValueError, to_array};
 
@@ -49,7 +50,7 @@ pub enum SqlError {
     Value(#[from] ValueError),
     /// A row that does not fit the type it is read as.
     #[error("sql row: {0}")]
-    Row(String),
+    Row(#[from] RowError),
 }
 
 impl From<JsValue> for SqlError {
@@ -99,11 +100,27 @@ impl Sql {
     }
 
     /// Every row of a query. The caller bounds it with LIMIT.
-    pub fn rows<T: DeserializeOwned>(
+    pub fn rows<T: FromRow>(&self, query: &str, params: &[SqlValue]) -> Result<Vec<T>, SqlError> {
+        Ok(row::all(&self.answer(query, params)?)?)
+    }
+
+    /// Every row of a query whose columns are the fields of a type that travels.
+    pub fn read<T: DeserializeOwned>(
         &self,
         query: &str,
         params: &[SqlValue],
     ) -> Result<Vec<T>, SqlError> {
+        let rows = self.answer(query, params)?;
+        Ok(sam_domain::json::from_str(&rows).map_err(|error| RowError::new(error.to_string()))?)
+    }
+
+    /// Whether a query has a row.
+    pub fn any(&self, query: &str, params: &[SqlValue]) -> Result<bool, SqlError> {
+        Ok(self.answer(query, params)? != "[]")
+    }
+
+    /// The rows of a query as the text of a JSON array.
+    fn answer(&self, query: &str, params: &[SqlValue]) -> Result<String, SqlError> {
         match &self.backend {
             Backend::Runtime { sql, .. } => {
                 let cursor = cursor(sql, query, params)?;
@@ -111,20 +128,22 @@ impl Sql {
                 // A query writes where it has a RETURNING; nobody else asks for the number.
                 #[cfg(feature = "fault-injection")]
                 self.probe.wrote(cursor.rows_written()? as u64);
-                js::decode(&rows).map_err(|failure| SqlError::Row(failure.message))
+                Ok(js::to_json(&rows).map_err(|failure| RowError::new(failure.message))?)
             }
             #[cfg(all(feature = "native-sql", not(target_arch = "wasm32")))]
-            Backend::Native(database) => database.rows(query, params),
+            Backend::Native(database) => {
+                Ok(serde_json::Value::from(database.rows(query, params)?).to_string())
+            }
         }
     }
 
     /// The first row of a query, if there is one.
-    pub fn first<T: DeserializeOwned>(
+    pub fn first<T: FromRow>(
         &self,
         query: &str,
         params: &[SqlValue],
     ) -> Result<Option<T>, SqlError> {
-        Ok(self.rows(query, params)?.into_iter().next())
+        Ok(row::first(&self.answer(query, params)?)?)
     }
 
     /// The first row of a query, to be read column by column: for long texts, which [`Self::rows`]
@@ -201,7 +220,7 @@ pub struct Record(Columns);
 enum Columns {
     Runtime(JsValue),
     #[cfg(all(feature = "native-sql", not(target_arch = "wasm32")))]
-    Native(serde_json::Map<String, serde_json::Value>),
+    Native(serde_json::Value),
 }
 
 impl Record {
@@ -288,7 +307,6 @@ mod native {
 
     use rusqlite::types::{Value, ValueRef};
     use rusqlite::{Connection, params_from_iter};
-    use serde::de::DeserializeOwned;
 
     use super::SqlError;
     use crate::js::JsFailure;
@@ -332,11 +350,11 @@ mod native {
             Ok(Self(Rc::new(Connection::open_in_memory()?)))
         }
 
-        pub(super) fn rows<T: DeserializeOwned>(
+        pub(super) fn rows(
             &self,
             query: &str,
             params: &[SqlValue],
-        ) -> Result<Vec<T>, SqlError> {
+        ) -> Result<Vec<serde_json::Value>, SqlError> {
             let mut statement = self.0.prepare_cached(query)?;
             let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
             let mut found = statement.query(params_from_iter(bind(params)?))?;
@@ -346,9 +364,7 @@ mod native {
                 for (index, name) in names.iter().enumerate() {
                     object.insert(name.clone(), json(row.get_ref(index)?));
                 }
-                let row = serde_json::from_value(object.into())
-                    .map_err(|error| SqlError::Row(error.to_string()))?;
-                rows.push(row);
+                rows.push(object.into());
             }
             Ok(rows)
         }

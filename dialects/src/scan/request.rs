@@ -13,7 +13,7 @@ use std::ops::Range;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::Dialect;
+use crate::{Dialect, json};
 
 /// Why a request cannot be passed on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,7 +74,7 @@ impl<'a> RequestScan<'a> {
             loop {
                 at.blank();
                 let key = at.string()?;
-                let key: Cow<'a, str> = serde_json::from_slice::<Borrowed<'a>>(key)
+                let key: Cow<'a, str> = json::read::<Borrowed<'a>>(key)
                     .map_err(|_| ScanError::NotAnObject("a field has no name"))?
                     .0;
                 at.blank();
@@ -229,7 +229,7 @@ impl<'a> RequestScan<'a> {
             None => Ok(None),
             Some(place) => {
                 let text = self.body.get(place).unwrap_or_default();
-                serde_json::from_slice(text).map_err(|_| ScanError::WrongType(name))
+                json::read(text).map_err(|_| ScanError::WrongType(name))
             }
         }
     }

@@ -3,11 +3,10 @@
 //! A scope narrows what its person may do and never widens it: every other
 //! check applies as well. What needs which scope is said in the route table.
 
-use crate::collect;
+use crate::collect::Map;
 use crate::id::ApiTokenId;
 use crate::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -71,13 +70,13 @@ impl FromStr for Scope {
 
 /// Some scopes; as one text they have spaces between them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scopes(BTreeSet<Scope>);
+pub struct Scopes(Map<Scope, ()>);
 
 impl Scopes {
     /// Whether one of them admits it.
     #[must_use]
     pub fn admit(&self, wanted: Scope) -> bool {
-        self.0.iter().any(|scope| scope.admits(wanted))
+        self.0.keys().any(|scope| scope.admits(wanted))
     }
 
     /// Whether there are none.
@@ -88,13 +87,13 @@ impl Scopes {
 
     /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = Scope> + '_ {
-        self.0.iter().copied()
+        self.0.keys().copied()
     }
 }
 
 impl FromIterator<Scope> for Scopes {
     fn from_iter<T: IntoIterator<Item = Scope>>(scopes: T) -> Self {
-        Self(collect::set(scopes))
+        Self(scopes.into_iter().map(|scope| (scope, ())).collect())
     }
 }
 
@@ -115,7 +114,7 @@ impl fmt::Display for Scopes {
 
 impl Serialize for Scopes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(&self.0)
+        serializer.collect_seq(self.0.keys())
     }
 }
 

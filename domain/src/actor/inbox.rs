@@ -1,10 +1,9 @@
 //! What was taken in, per sender.
 
 use super::message::Address;
-use crate::collect;
+use crate::collect::Map;
 use crate::time::{Millis, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// Senders that are remembered whatever their age.
 const REMEMBERED_SENDERS: usize = 256;
@@ -39,7 +38,7 @@ impl Receipt {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<(Address, Last)>", into = "Vec<(Address, Last)>")]
 pub struct Inbox {
-    senders: BTreeMap<Address, Last>,
+    senders: Map<Address, Last>,
 }
 
 /// What is remembered of a sender.
@@ -54,7 +53,7 @@ struct Last {
 impl From<Vec<(Address, Last)>> for Inbox {
     fn from(list: Vec<(Address, Last)>) -> Self {
         Self {
-            senders: collect::map(list),
+            senders: list.into_iter().collect(),
         }
     }
 }

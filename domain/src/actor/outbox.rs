@@ -2,10 +2,10 @@
 
 use super::inbox::Receipt;
 use super::message::{Address, Envelope, Message};
-use crate::collect;
+use crate::collect::Map;
 use crate::time::{Millis, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// The pause before the first repeat; doubled for each further one.
 const FIRST_PAUSE: Millis = Millis(500);
@@ -21,7 +21,7 @@ const DRAIN_GRACE: Millis = Millis::seconds(5);
 pub struct Outbox {
     /// The number of the newest message.
     newest: u64,
-    lanes: BTreeMap<Address, Lane>,
+    lanes: Map<Address, Lane>,
 }
 
 /// The stored form: JSON has no maps with structured keys.
@@ -55,7 +55,7 @@ impl From<Kept> for Outbox {
     fn from(kept: Kept) -> Self {
         Self {
             newest: kept.newest,
-            lanes: collect::map(kept.lanes),
+            lanes: kept.lanes.into_iter().collect(),
         }
     }
 }

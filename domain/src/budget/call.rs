@@ -11,10 +11,10 @@ use super::refusal::{HolderKind, Refusal};
 use super::wire::UsageBy;
 use super::{Charge, Limits};
 use crate::catalogue::price::{MicroDollars, Tokens};
+use crate::collect::Map;
 use crate::id::{ProjectId, RequestId, SessionId, TaskId, UserId};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// The name of the installation's own object, which keeps how far reconciliation came.
 pub const INSTALLATION: &str = "installation";
@@ -255,5 +255,5 @@ pub struct UsageSummary {
     /// Calls by how they ended: `complete`, `refused`, `broke_off`, `silent`, `client_left`,
     /// `unanswered`.
     #[serde(default)]
-    pub ends: BTreeMap<String, u64>,
+    pub ends: Map<String, u64>,
 }

@@ -15,10 +15,10 @@ use super::period::{self, Day, Month};
 use super::refusal::{Clears, HolderKind, LimitName, Refusal};
 use super::{Charge, Limits};
 use crate::budget::call::CallScope;
+use crate::collect::Map;
 use crate::id::RequestId;
 use crate::time::{Millis, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// How often a call under way renews its reservation.
 pub const RENEWAL: Millis = Millis::minutes(5);
@@ -120,7 +120,7 @@ pub struct Ledger {
     /// What of the month's cost was the installation's money.
     month_paid: u64,
     minute_requests: u64,
-    open: BTreeMap<RequestId, Reservation>,
+    open: Map<RequestId, Reservation>,
     /// When a warning was last given of the day's tokens, and of the month's cost.
     warned: (Option<Day>, Option<Month>),
 }
@@ -144,7 +144,7 @@ impl Ledger {
 
     /// Calls under way.
     #[must_use]
-    pub const fn open(&self) -> &BTreeMap<RequestId, Reservation> {
+    pub const fn open(&self) -> &Map<RequestId, Reservation> {
         &self.open
     }
 

@@ -9,10 +9,10 @@
 use super::model::{Dialect, LongInput, Model, Provider, Reasoning, ToolSupport};
 use super::models::{MODELS, UTILITY_DEFAULT, model_by_id};
 use super::price::{Limits, Prices};
+use crate::collect::Map;
 use crate::error::ApiError;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 /// What a model is used for when nobody names one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -206,13 +206,13 @@ fn is_day(text: &str) -> bool {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Models {
     changes: Vec<ModelChange>,
-    defaults: BTreeMap<Role, String>,
+    defaults: Map<Role, String>,
 }
 
 impl Models {
     /// The catalogue with these changes, at most one for each model, and these defaults.
     #[must_use]
-    pub const fn new(changes: Vec<ModelChange>, defaults: BTreeMap<Role, String>) -> Self {
+    pub const fn new(changes: Vec<ModelChange>, defaults: Map<Role, String>) -> Self {
         Self { changes, defaults }
     }
 

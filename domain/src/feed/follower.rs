@@ -134,7 +134,7 @@ impl Follower {
         }
         let replies = if text.len() > CLIENT_FRAME_LIMIT {
             refused("frame_too_large", None)
-        } else if let Ok(frame) = serde_json::from_str(text) {
+        } else if let Ok(frame) = crate::json::from_str(text) {
             self.hear(history, frame)?
         } else {
             refused("malformed", None)

@@ -110,7 +110,8 @@ impl Login {
             LoginKind::Codex => {
                 let claims = self.access_token().split('.').nth(1)?;
                 let claims = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;
-                let claims: Value = serde_json::from_slice(&claims).ok()?;
+                let claims = String::from_utf8(claims).ok()?;
+                let claims: Value = serde_json::from_str(&claims).ok()?;
                 let seconds = claims.get("exp")?.as_u64()?;
                 Some(Timestamp(seconds.saturating_mul(1000)))
             }

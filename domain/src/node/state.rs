@@ -2,12 +2,12 @@
 
 use super::wire::{NodeState, NodeView};
 use crate::access::claims::WorkspaceScope;
+use crate::collect::Map;
 use crate::id::{NodeId, ProjectId, SessionId, TaskId, UserId, WorkspaceId};
 use crate::link::frame::{Action, Command, LEASE, NodeFacts};
 use crate::link::object_end::ObjectEnd;
 use crate::time::{Millis, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// A node's whole memory. The default is a node nobody joined.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ pub struct Node {
     #[serde(default)]
     pub suspended: bool,
     /// What is placed on it.
-    pub workspaces: BTreeMap<WorkspaceId, Placement>,
+    pub workspaces: Map<WorkspaceId, Placement>,
     /// What was on disks that are behind it no more, newest last. Such a disk
     /// may be joined anew, with its agents still running.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -1,10 +1,10 @@
 //! What a pool remembers.
 
 use crate::actor::message::Origin;
+use crate::collect::Map;
 use crate::id::{NodeId, ProjectId, TaskId, UserId};
 use crate::node::wire::NodeState;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// Workspaces a node takes when it does not say.
 pub const DEFAULT_WORKSPACES: u32 = 4;
@@ -13,9 +13,9 @@ pub const DEFAULT_WORKSPACES: u32 = 4;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {
     /// The machines, as they last said.
-    pub nodes: BTreeMap<NodeId, PoolNode>,
+    pub nodes: Map<NodeId, PoolNode>,
     /// Who has a place where.
-    pub claims: BTreeMap<TaskId, Claim>,
+    pub claims: Map<TaskId, Claim>,
     /// Who waits, in no order that matters: see [`Pool::next`].
     pub waiting: Vec<Request>,
     /// Projects that were given places while others waited, the latest last.

@@ -4,11 +4,11 @@ use super::key::{Endpoint, Scope};
 use super::{ChosenBy, Mode};
 use crate::catalogue::changes::Role;
 use crate::catalogue::model::{Model, Provider};
+use crate::collect::Map;
 use crate::id::{CredentialId, UserId};
 use crate::login::wire::LoginView;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// A model of the catalogue, for whoever asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ pub struct ModelList {
 #[serde(deny_unknown_fields)]
 pub struct PutModelDefaults {
     /// The model of each role; an empty text for the product's own default.
-    pub defaults: BTreeMap<Role, String>,
+    pub defaults: Map<Role, String>,
 }
 
 /// `POST /api/models/refresh`: what the providers list and the catalogue did not know.

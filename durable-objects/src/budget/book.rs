@@ -11,10 +11,10 @@ use sam_domain::catalogue::price::Tokens;
 use sam_domain::error::ApiError;
 use sam_domain::id::RequestId;
 use sam_domain::time::Timestamp;
-use sam_platform::params;
 use sam_platform::sql::{Sql, SqlError};
+use sam_platform::{columns, params};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use super::usage;
 use crate::object;
@@ -28,16 +28,16 @@ const MOST: u64 = 1 << 40;
 /// A difference in cost that is rounding, in micro-dollars.
 const ROUNDING: u64 = 1;
 
-#[derive(Deserialize)]
 struct ValueRow {
     value: String,
 }
+columns!(ValueRow: value);
 
 fn load<T: DeserializeOwned + Default>(sql: &Sql, key: &str) -> Result<T, ShellError> {
     let row: Option<ValueRow> = sql.first("SELECT value FROM state WHERE key = ?", params![key])?;
     match row {
         None => Ok(T::default()),
-        Some(row) => serde_json::from_str(&row.value).map_err(|error| ShellError::Stored {
+        Some(row) => sam_domain::json::from_str(&row.value).map_err(|error| ShellError::Stored {
             key: key.to_owned(),
             cause: error.to_string(),
         }),
@@ -387,7 +387,6 @@ struct Found {
     counted: Counted,
 }
 
-#[derive(Deserialize)]
 struct FoundRow {
     request: RequestId,
     day: Day,
@@ -396,6 +395,7 @@ struct FoundRow {
     basis: Basis,
     own_key: u8,
 }
+columns!(FoundRow: request, day, tokens, cost, basis, own_key);
 
 impl From<FoundRow> for Found {
     fn from(row: FoundRow) -> Self {

@@ -1,7 +1,6 @@
 //! The tables of a Budget.
 
 use sam_platform::sql::{Sql, SqlError};
-use serde::Deserialize;
 
 const STATEMENTS: [&str; 3] = [
     // The ledger, and how far reconciliation came, each as one JSON value.
@@ -23,19 +22,12 @@ const STATEMENTS: [&str; 3] = [
 const OWN_KEY: &str = "ALTER TABLE calls ADD COLUMN own_key INTEGER NOT NULL DEFAULT 0";
 const HAS_OWN_KEY: &str = "SELECT name FROM pragma_table_info('calls') WHERE name = 'own_key'";
 
-#[derive(Deserialize)]
-struct Has {
-    #[serde(rename = "name")]
-    _name: String,
-}
-
 /// Makes the tables that are not there yet.
 pub(super) fn create(sql: &Sql) -> Result<(), SqlError> {
     for statement in STATEMENTS {
         sql.run(statement, &[])?;
     }
-    let has: Option<Has> = sql.first(HAS_OWN_KEY, &[])?;
-    if has.is_none() {
+    if !sql.any(HAS_OWN_KEY, &[])? {
         sql.run(OWN_KEY, &[])?;
     }
     Ok(())

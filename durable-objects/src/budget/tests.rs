@@ -130,10 +130,10 @@ fn usage_is_summed_and_a_repeat_counts_once() {
 
 #[test]
 fn without_limits_nothing_is_reserved_and_a_call_is_one_row() {
-    #[derive(serde::Deserialize)]
     struct Kept {
         kept: u64,
     }
+    sam_platform::columns!(Kept: kept);
     let sql = database();
     assert_eq!(reserve(&sql, NOON, 1, 1 << 40), Reserved::Unlimited);
     book::settle(&sql, NOON, &[call(1, Some((1, 1)), CallEnd::Complete)]).unwrap();

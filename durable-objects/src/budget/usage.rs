@@ -3,11 +3,9 @@
 use sam_domain::budget::call::{UsageRows, UsageSummary};
 use sam_domain::budget::period::Day;
 use sam_domain::budget::wire::{UsageBy, UsageLine};
-use sam_domain::collect;
 use sam_domain::id::{Id as _, RequestId, TaskId};
-use sam_platform::params;
 use sam_platform::sql::{Sql, SqlError};
-use serde::Deserialize;
+use sam_platform::{columns, params};
 
 /// Most groups that are answered.
 const GROUPS: u32 = 1_000;
@@ -28,7 +26,7 @@ fn after(task: &TaskId) -> String {
 }
 
 /// What was used up to a day.
-#[derive(Default, Deserialize)]
+#[derive(Default)]
 pub(super) struct Sum {
     /// Tokens of the day.
     pub(super) tokens: u64,
@@ -37,6 +35,7 @@ pub(super) struct Sum {
     /// What of that was the installation's.
     pub(super) paid: u64,
 }
+columns!(Sum: tokens, cost, paid);
 
 /// Tokens of a day, and money of its month.
 pub(super) fn spent(sql: &Sql, day: Day) -> Result<Sum, SqlError> {
@@ -61,7 +60,7 @@ pub(super) fn grouped(sql: &Sql, by: UsageBy, from: Day, to: Day) -> Result<Usag
         UsageBy::User => ("user", "cost DESC, key"),
     };
     let (first, last) = ids(from, to);
-    let mut rows: Vec<UsageLine> = sql.rows(
+    let mut rows: Vec<UsageLine> = sql.read(
         &format!(
             "SELECT CAST({column} AS TEXT) AS key, COUNT(*) AS calls, \
                SUM(input IS NULL OR output IS NULL) AS unreported, \
@@ -83,7 +82,6 @@ pub(super) fn grouped(sql: &Sql, by: UsageBy, from: Day, to: Day) -> Result<Usag
 
 /// What a task's calls used, together.
 pub(super) fn of_task(sql: &Sql, task: &TaskId) -> Result<UsageSummary, SqlError> {
-    #[derive(Deserialize)]
     struct Ended {
         ended: String,
         calls: u64,
@@ -92,6 +90,7 @@ pub(super) fn of_task(sql: &Sql, task: &TaskId) -> Result<UsageSummary, SqlError
         output_tokens: u64,
         cost: u64,
     }
+    columns!(Ended: ended, calls, unreported, input_tokens, output_tokens, cost);
     let groups: Vec<Ended> = sql.rows(
         "SELECT ended, COUNT(*) AS calls, \
            SUM(input IS NULL OR output IS NULL) AS unreported, \
@@ -107,10 +106,9 @@ pub(super) fn of_task(sql: &Sql, task: &TaskId) -> Result<UsageSummary, SqlError
         input_tokens: sum(|group| group.input_tokens),
         output_tokens: sum(|group| group.output_tokens),
         cost: sum(|group| group.cost),
-        ends: collect::map(
-            groups
-                .iter()
-                .map(|group| (group.ended.clone(), group.calls)),
-        ),
+        ends: groups
+            .iter()
+            .map(|group| (group.ended.clone(), group.calls))
+            .collect(),
     })
 }

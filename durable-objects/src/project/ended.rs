@@ -7,14 +7,13 @@ use sam_domain::access::internal::FeedAccess;
 use sam_domain::conversation::call::SocketOwner;
 use sam_domain::id::Id as _;
 use sam_domain::time::Timestamp;
-use sam_platform::params;
 use sam_platform::sql::{Sql, SqlError};
-use serde::Deserialize;
+use sam_platform::{columns, params};
 
-#[derive(Deserialize)]
 struct EndedRow {
     value: String,
 }
+columns!(EndedRow: value);
 
 /// The tag of the sockets that are this owner's.
 pub(super) fn tag(owner: &SocketOwner) -> &str {

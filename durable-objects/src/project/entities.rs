@@ -6,9 +6,8 @@ use sam_domain::conversation::wire::SessionView;
 use sam_domain::feed::history::{Changed, Changeset};
 use sam_domain::id::Id;
 use sam_domain::task::TaskView;
-use sam_platform::params;
 use sam_platform::sql::{Sql, SqlError};
-use serde::Deserialize;
+use sam_platform::{columns, params};
 
 use super::frames::{self, Json};
 use super::scope::{self, PROJECT};
@@ -21,11 +20,11 @@ pub(super) struct Entities<'a> {
     changes: Changeset<Json>,
 }
 
-#[derive(Deserialize)]
 struct Held {
     seq: u64,
     rev: u64,
 }
+columns!(Held: seq, rev);
 
 impl<'a> Entities<'a> {
     pub(super) fn open(sql: &'a Sql) -> Result<Self, SqlError> {
@@ -85,10 +84,10 @@ fn to_json(key: &str, value: &impl serde::Serialize) -> Result<String, ShellErro
     })
 }
 
-#[derive(Deserialize)]
 struct ViewRow {
     view: String,
 }
+columns!(ViewRow: view);
 
 /// A page of views, newest first.
 pub(super) struct ViewPage {

@@ -6,11 +6,10 @@
 use sam_domain::feed::Scope;
 use sam_domain::feed::history::{Ahead, History, PAGE_ENTITIES, Present};
 use sam_domain::id::{Id as _, ProjectId, SessionId};
-use sam_platform::params;
 use sam_platform::sql::Sql;
 use sam_platform::text::Text;
 use sam_platform::value::SqlValue;
-use serde::Deserialize;
+use sam_platform::{columns, params};
 
 use super::frames::{self, Json};
 use super::scope::{self, PROJECT};
@@ -63,12 +62,12 @@ impl Stored<'_> {
             None => None,
         };
         let sizes: Vec<(u64, usize)> =
-            serde_json::from_str(&format!("[{}]", list.unwrap_or_default())).map_err(|error| {
-                ShellError::Stored {
+            sam_domain::json::from_str(&format!("[{}]", list.unwrap_or_default())).map_err(
+                |error| ShellError::Stored {
                     key: "sizes".to_owned(),
                     cause: error.to_string(),
-                }
-            })?;
+                },
+            )?;
         Ok(Ahead {
             is_all: sizes.len() < PAGE_ENTITIES,
             sizes,
@@ -96,11 +95,11 @@ impl Stored<'_> {
     }
 }
 
-#[derive(Deserialize)]
 struct FoundEntity {
     id: String,
     view: Option<String>,
 }
+columns!(FoundEntity: id, view);
 
 /// Sizes of a session's rows and tombstones, each with a little for what stands around it in a frame:
 /// session, number, most of them.

@@ -17,7 +17,6 @@ use sam_domain::task::TaskView;
 use sam_domain::time::Timestamp;
 use sam_platform::params;
 use sam_platform::sql::Sql;
-use serde::Deserialize;
 
 use super::entities::{self, Entities};
 use super::feed;
@@ -47,10 +46,10 @@ struct Watched {
     saves: usize,
 }
 
-#[derive(Deserialize)]
 struct Numbered {
     seq: u64,
 }
+sam_platform::columns!(Numbered: seq);
 
 impl Watched {
     fn new() -> Self {

@@ -8,9 +8,8 @@ use sam_domain::conversation::call::Idempotency;
 use sam_domain::error::ApiError;
 use sam_domain::id::{Id as _, UserId};
 use sam_domain::time::{Millis, Timestamp};
-use sam_platform::params;
 use sam_platform::sql::{Sql, SqlError};
-use serde::Deserialize;
+use sam_platform::{columns, params};
 
 use crate::shell::ShellError;
 
@@ -32,11 +31,11 @@ pub(super) fn forget_old(sql: &Sql, now: Timestamp) -> Result<u64, SqlError> {
     )
 }
 
-#[derive(Deserialize)]
 struct Stored {
     body_sha256: String,
     reply: String,
 }
+columns!(Stored: body_sha256, reply);
 
 /// One request's place in the table.
 pub(super) struct Once<'a> {

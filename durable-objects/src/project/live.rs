@@ -59,7 +59,7 @@ pub(super) fn receive(feed: &Feed<'_>, socket: &Socket, text: &str, now: Timesta
     }
     let read = Some(text)
         .filter(|text| text.len() <= FRAME_LIMIT)
-        .and_then(|text| serde_json::from_str::<LiveDelta>(text).ok());
+        .and_then(|text| sam_domain::json::from_str::<LiveDelta>(text).ok());
     let Some(delta) = read.filter(|delta| delta.append.len() <= INLINE_TEXT_LIMIT) else {
         let _ = socket.close(MALFORMED, "a frame is not a delta, or is too long");
         return;

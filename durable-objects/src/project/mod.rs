@@ -46,8 +46,7 @@ use sam_domain::time::{Millis, Timestamp};
 use sam_platform::objects::Class;
 use sam_platform::probe::Event;
 use sam_platform::sockets::{Socket, Sockets};
-use sam_platform::{clock, params};
-use serde::Deserialize;
+use sam_platform::{clock, columns, params};
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use self::feed::Feed;
@@ -162,10 +161,10 @@ impl DurableObject for ProjectData {
     }
 }
 
-#[derive(Deserialize)]
 struct MetaRow {
     value: String,
 }
+columns!(MetaRow: value);
 
 impl Project {
     fn open(state: &State, env: Env) -> Result<Self, ShellError> {

@@ -4,20 +4,18 @@
 //! session or its author, and a workspace writes none of a person's. Pages are bounded by bytes as
 //! well as by count, so that no history is too large to read.
 
-use std::collections::BTreeMap;
-
 use sam_domain::access::claims::Claims;
+use sam_domain::collect::Map;
 use sam_domain::conversation::row::{Author, Row, RowBody, RowUpsert, is_newer};
 use sam_domain::conversation::wire::RowOutcome;
 use sam_domain::error::ApiError;
 use sam_domain::feed::PAGE_BYTES;
 use sam_domain::feed::history::{Changed, Changeset, Counters};
 use sam_domain::id::{Id as _, RowId, SessionId};
-use sam_platform::params;
 use sam_platform::sql::{Sql, SqlError};
 use sam_platform::text::Text;
 use sam_platform::value::{MAX_SAFE_INTEGER, SqlValue};
-use serde::Deserialize;
+use sam_platform::{columns, params};
 
 use super::frames::Json;
 use super::scope;
@@ -30,7 +28,7 @@ pub(super) const MESSAGES_BYTES: usize = 2 * MAX_ROW_BYTES;
 /// Rows that one statement writes: eight values each, of the hundred that a statement binds.
 const ROWS_A_STATEMENT: usize = 12;
 
-#[derive(Clone, Deserialize)]
+#[derive(Clone)]
 struct Held {
     id: RowId,
     session: SessionId,
@@ -40,6 +38,7 @@ struct Held {
     rev: u32,
     author: Author,
 }
+columns!(Held: id, session, seq, pos, attempt, rev, author);
 
 /// The rows of one session, with its counters. What is put here is written when the work is finished,
 /// many rows with one statement.
@@ -47,7 +46,7 @@ pub(super) struct SessionRows<'a> {
     sql: &'a Sql,
     session: &'a SessionId,
     /// Rows that were looked up, as they are stored or will be; `None` for one that is not there.
-    held: BTreeMap<RowId, Option<Held>>,
+    held: Map<RowId, Option<Held>>,
     /// What this work writes, each row with its JSON.
     changes: Changeset<(Held, Json)>,
 }
@@ -57,7 +56,7 @@ impl<'a> SessionRows<'a> {
         Ok(Self {
             sql,
             session,
-            held: BTreeMap::new(),
+            held: Map::new(),
             changes: Changeset::new(scope::counters(sql, session.as_str())?),
         })
     }
@@ -235,10 +234,10 @@ pub(super) struct RowPage {
     pub(super) has_after: bool,
 }
 
-#[derive(Deserialize)]
 struct Position {
     pos: u64,
 }
+columns!(Position: pos);
 
 /// The position of a row of this session.
 pub(super) fn position(
@@ -267,7 +266,7 @@ pub(super) fn said(
         return Ok(None);
     };
     let text = record.text("row")?.unwrap_or_default();
-    let row: Row = serde_json::from_str(&text).map_err(|_| ApiError::internal())?;
+    let row: Row = sam_domain::json::from_str(&text).map_err(|_| ApiError::internal())?;
     Ok(Some(row.body))
 }
 

@@ -3,8 +3,7 @@
 use sam_domain::feed::history::{Counters, Present};
 use sam_platform::crypto::base64url;
 use sam_platform::sql::{Sql, SqlError};
-use sam_platform::{entropy, params};
-use serde::Deserialize;
+use sam_platform::{columns, entropy, params};
 
 use crate::shell::ShellError;
 
@@ -13,11 +12,11 @@ pub(super) const PROJECT: &str = "project";
 
 /// A scope's counters; zero for one that has none yet.
 pub(super) fn counters(sql: &Sql, scope: &str) -> Result<Counters, SqlError> {
-    let stored = sql.first(
+    let stored: Vec<Counters> = sql.read(
         "SELECT seq, pos, floor FROM scopes WHERE scope = ?",
         params![scope],
     )?;
-    Ok(stored.unwrap_or_default())
+    Ok(stored.into_iter().next().unwrap_or_default())
 }
 
 /// Stores a scope's counters.
@@ -31,13 +30,14 @@ pub(super) fn save(sql: &Sql, scope: &str, counters: Counters) -> Result<(), Sql
     .map(|_| ())
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default)]
 struct PresentRow {
     epoch: Option<String>,
     seq: u64,
     pos: u64,
     floor: u64,
 }
+columns!(PresentRow: epoch, seq, pos, floor);
 
 /// Where the project's scope stands.
 pub(super) fn of_project(sql: &Sql) -> Result<Present, ShellError> {
@@ -62,10 +62,10 @@ pub(super) fn of_session(sql: &Sql, session: &str) -> Result<Option<Present>, Sh
 
 /// A session's newest number; `None` when there is no such session. Writes nothing.
 pub(super) fn newest_of_session(sql: &Sql, session: &str) -> Result<Option<u64>, SqlError> {
-    #[derive(Deserialize)]
     struct Newest {
         seq: u64,
     }
+    columns!(Newest: seq);
     let row: Option<Newest> = sql.first(
         "SELECT coalesce(scopes.seq, 0) AS seq FROM entities LEFT JOIN scopes ON scope = id \
          WHERE id = ?",
@@ -89,10 +89,10 @@ fn present(sql: &Sql, row: PresentRow) -> Result<Present, ShellError> {
     })
 }
 
-#[derive(Deserialize)]
 struct MetaRow {
     value: String,
 }
+columns!(MetaRow: value);
 
 /// The epoch of this object's history: random, made once, another one after a restore.
 fn epoch(sql: &Sql) -> Result<String, ShellError> {

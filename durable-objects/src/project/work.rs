@@ -11,9 +11,8 @@ use sam_domain::feed::ServerFrame;
 use sam_domain::feed::history::Changed;
 use sam_domain::id::{SessionId, WorkspaceId};
 use sam_domain::time::{Timestamp, Turn};
-use sam_platform::params;
 use sam_platform::sql::{Sql, SqlError};
-use serde::Deserialize;
+use sam_platform::{columns, params};
 
 use super::entities::Entities;
 use super::feed::Feed;
@@ -40,10 +39,10 @@ pub(super) struct Changes {
     activity: Option<Activity>,
 }
 
-#[derive(Deserialize)]
 struct ThroughRow {
     through: u64,
 }
+columns!(ThroughRow: through);
 
 impl<'a> Work<'a> {
     pub(super) fn open(sql: &'a Sql, session: &'a SessionId) -> Result<Self, SqlError> {

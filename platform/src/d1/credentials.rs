@@ -85,7 +85,7 @@ impl Credential {
             scope: self.scope,
             provider: self.provider,
             active: self.active.0 != 0.0,
-            endpoint: endpoint.and_then(|text| serde_json::from_str(text).ok()),
+            endpoint: endpoint.and_then(|text| sam_domain::json::from_str(text).ok()),
             account: self.account.clone(),
         }
     }

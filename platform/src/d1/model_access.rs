@@ -5,12 +5,12 @@
 //! person (see [`super::recent`]); also where nobody chose anything yet.
 
 use sam_domain::catalogue::changes::{Models, Role};
-use sam_domain::collect;
+use sam_domain::collect::Map;
 use sam_domain::id::{ProjectId, TaskId, UserId};
+use sam_domain::json;
 use sam_domain::provider::Mode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
 
 use super::credentials::Credential;
 use super::{D1, D1Error};
@@ -113,17 +113,14 @@ pub async fn read(database: &D1, asker: Asker<'_>) -> Result<ModelAccess, D1Erro
     let found = found.ok_or_else(|| row::RowError::new("no row"))?;
     // What cannot be read hides nothing else.
     let changes: Vec<&RawValue> = serde_json::from_str(&found.changes).unwrap_or_default();
-    let changes = changes
-        .iter()
-        .map(|change| serde_json::from_str(change.get()));
-    let defaults: BTreeMap<String, String> =
-        serde_json::from_str(&found.defaults).unwrap_or_default();
+    let changes = changes.iter().map(|change| json::from_str(change.get()));
+    let defaults: Map<String, String> = json::from_str(&found.defaults).unwrap_or_default();
     let named = |role: Role| Some((role, defaults.get(role.name())?.clone()));
-    let chosen = |text: Option<String>| serde_json::from_str(&text?).ok();
+    let chosen = |text: Option<String>| json::from_str(&text?).ok();
     Ok(ModelAccess {
         models: Models::new(
             changes.filter_map(Result::ok).collect(),
-            collect::map(Role::ALL.into_iter().filter_map(named)),
+            Role::ALL.into_iter().filter_map(named).collect(),
         ),
         person: chosen(found.person),
         administrator: chosen(found.administrator),

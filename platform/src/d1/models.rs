@@ -1,11 +1,10 @@
 //! What administrators say of models.
 
 use sam_domain::catalogue::changes::{ModelChange, Models, Role};
-use sam_domain::collect;
+use sam_domain::collect::Map;
 use sam_domain::id::UserId;
 use sam_domain::time::Timestamp;
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 use super::{D1, D1Error, Statement};
 use crate::{columns, params};
@@ -39,9 +38,12 @@ impl ModelChanges<'_> {
         Ok(Models::new(
             changes
                 .iter()
-                .filter_map(|row| serde_json::from_str(&row.change).ok())
+                .filter_map(|row| sam_domain::json::from_str(&row.change).ok())
                 .collect(),
-            collect::map(defaults.into_iter().map(|row| (row.role, row.model_id))),
+            defaults
+                .into_iter()
+                .map(|row| (row.role, row.model_id))
+                .collect(),
         ))
     }
 
@@ -54,7 +56,7 @@ impl ModelChanges<'_> {
                 params![id],
             )
             .await?;
-        Ok(row.and_then(|row| serde_json::from_str(&row.change).ok()))
+        Ok(row.and_then(|row| sam_domain::json::from_str(&row.change).ok()))
     }
 
     /// Lays a change over what is kept of a model: what is null is forgotten.
@@ -104,7 +106,7 @@ impl ModelChanges<'_> {
     /// Chooses defaults; an empty id takes a choice back.
     pub async fn choose(
         &self,
-        defaults: &BTreeMap<Role, String>,
+        defaults: &Map<Role, String>,
         by: &UserId,
         now: Timestamp,
     ) -> Result<(), D1Error> {

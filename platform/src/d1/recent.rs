@@ -15,9 +15,9 @@
 //! So nothing may be read here that decides about a write, or about a socket that stays open.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use sam_domain::collect::Map;
 use sam_domain::time::{Millis, Timestamp};
 
 /// How old an answer may be.
@@ -34,7 +34,7 @@ pub(super) type Question = (&'static str, Box<str>);
 
 #[derive(Default)]
 struct Recent {
-    answers: BTreeMap<Question, (Timestamp, Rc<str>)>,
+    answers: Map<Question, (Timestamp, Rc<str>)>,
     /// Grows with every write; tells a reader that its answer may be out of date.
     writes: u64,
 }

@@ -207,7 +207,7 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyError> {
     // Read as text, as everything else is: a type that is read in two ways has two readers.
     let text = std::str::from_utf8(bytes);
     let text = text.map_err(|error| BodyError::Malformed(error.to_string()))?;
-    serde_json::from_str(text).map_err(|error| malformed(&error))
+    sam_domain::json::from_str(text).map_err(|error| malformed(&error))
 }
 
 fn malformed(error: &serde_json::Error) -> BodyError {

@@ -5,6 +5,7 @@
 //! comparing what is shown.
 
 use sam_domain::access::tokens::{Scope, Scopes};
+use sam_domain::collect::Map;
 use sam_domain::device::call::{Begun, Decided, DeviceCall};
 use sam_domain::device::code::{DEVICE_CODE, UserCode};
 use sam_domain::device::flow::{DeviceAnswer, INTERVAL, LIFETIME};
@@ -20,7 +21,6 @@ use sam_platform::crypto::keys::TOKEN_BYTES;
 use sam_platform::d1::users::Users;
 use sam_platform::objects::CallError;
 use sam_platform::{entropy, http, js, objects};
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use url::{Url, form_urlencoded};
 use worker::Response;
@@ -71,7 +71,7 @@ fn refused(error: &str, description: &str) -> Response {
 
 /// The parameters of a program's request: a form, as the RFC has it, or a JSON object of texts.
 /// `Err` is the refusal.
-async fn parameters(call: &Call) -> Result<BTreeMap<String, String>, Response> {
+async fn parameters(call: &Call) -> Result<Map<String, String>, Response> {
     let bytes = http::read_body(&call.request, BODY_LIMIT)
         .await
         .map_err(|_| refused("invalid_request", "The body is too long or broke off."))?;
@@ -81,7 +81,7 @@ async fn parameters(call: &Call) -> Result<BTreeMap<String, String>, Response> {
         return http::parse_json(&bytes)
             .map_err(|_| refused("invalid_request", "The body is no JSON object of texts."));
     }
-    let mut found = BTreeMap::new();
+    let mut found = Map::new();
     for (name, value) in form_urlencoded::parse(&bytes) {
         // An empty parameter counts as none (RFC 6749, 3.2), a repeated one is refused.
         if value.is_empty() {
@@ -98,7 +98,7 @@ async fn parameters(call: &Call) -> Result<BTreeMap<String, String>, Response> {
 }
 
 /// The client's name for itself. Clients are public and not registered: it is shown as what it is.
-fn client(parameters: &BTreeMap<String, String>) -> Result<String, Response> {
+fn client(parameters: &Map<String, String>) -> Result<String, Response> {
     let id = parameters
         .get("client_id")
         .map(String::as_str)
@@ -115,7 +115,7 @@ fn client(parameters: &BTreeMap<String, String>) -> Result<String, Response> {
     }
 }
 
-fn scopes(parameters: &BTreeMap<String, String>) -> Result<Option<Scopes>, Response> {
+fn scopes(parameters: &Map<String, String>) -> Result<Option<Scopes>, Response> {
     let Some(text) = parameters.get("scope") else {
         return Ok(None);
     };

@@ -41,7 +41,7 @@ pub(crate) async fn change(call: &Call, admin: Admin) -> Answer {
     let held = held.and_then(|held| serde_json::to_value(held).ok());
     // Checked as it will be kept: what is absent stays, what is null is forgotten.
     let merged = merged(held.unwrap_or_default(), &patch);
-    let change: ModelChange = serde_json::from_str(&merged.to_string())
+    let change: ModelChange = sam_domain::json::from_str(&merged.to_string())
         .map_err(|error| ApiError::new(400, "malformed_body", format!("Refused: {error}.")))?;
     change.check()?;
     table.patch(id, &patch, admin.id(), call.now).await?;

@@ -6,12 +6,12 @@
 //! cursor only says where to go on. While the log cannot be read, limits hold on the ledger, and
 //! the state says since when and why.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sam_domain::budget::call::{BudgetCall, Compared, INSTALLATION};
 use sam_domain::budget::period;
 use sam_domain::budget::reconcile::{Drift, LogPage, Logged, Reconciliation, SETTLING, read_page};
+use sam_domain::collect::Map;
 use sam_domain::error::ApiError;
 use sam_domain::id::{Id as _, ProjectId, UserId};
 use sam_domain::time::{Millis, Timestamp};
@@ -98,7 +98,7 @@ async fn run(
     let mut state = state(env).await?;
     let began = clock::now();
     state.tried_at = Some(began);
-    let mut drift = BTreeMap::new();
+    let mut drift = Map::new();
     let until = Timestamp(began.0.saturating_sub(settled_for.0));
     match compare_since(env, gateway, &mut state, until, &mut drift).await {
         Ok(()) => {
@@ -128,7 +128,7 @@ async fn compare_since(
     gateway: &Gateway,
     state: &mut Reconciliation,
     until: Timestamp,
-    drift: &mut BTreeMap<UserId, Drift>,
+    drift: &mut Map<UserId, Drift>,
 ) -> Result<(), String> {
     let since = state.since();
     for page in 1..=PAGES {
@@ -154,10 +154,10 @@ async fn compare(
     env: &Env,
     records: Vec<Logged>,
     state: &mut Reconciliation,
-    drift: &mut BTreeMap<UserId, Drift>,
+    drift: &mut Map<UserId, Drift>,
 ) -> Result<(), ApiError> {
-    let mut people: BTreeMap<UserId, Vec<Logged>> = BTreeMap::new();
-    let mut projects: BTreeMap<ProjectId, Vec<Logged>> = BTreeMap::new();
+    let mut people: Map<UserId, Vec<Logged>> = Map::new();
+    let mut projects: Map<ProjectId, Vec<Logged>> = Map::new();
     for record in records {
         let of_project = projects.entry(record.project.clone()).or_default();
         of_project.push(record.clone());
@@ -265,7 +265,7 @@ impl Gateway {
             .into_bytes(PAGE_LIMIT)
             .await
             .map_err(|_| "AI Gateway's log broke off.".to_owned())?;
-        let said: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let said: Value = sam_dialects::json::read(&bytes).unwrap_or_default();
         if status != 200 {
             let hint = match status {
                 401 | 403 => " SAM_CLOUDFLARE_TOKEN needs the permission AI Gateway Read.",

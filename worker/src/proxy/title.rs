@@ -140,7 +140,7 @@ async fn ask(call: &Call, of: Untitled) -> Result<Option<String>, Failed> {
     }
     let reply = match prepared.translation {
         Some(mut translation) => translation.document(&bytes).1,
-        None => serde_json::from_slice(&bytes).unwrap_or_default(),
+        None => sam_dialects::json::read(&bytes).unwrap_or_default(),
     };
     let said = reply.pointer("/choices/0/message/content");
     Ok(said.and_then(Value::as_str).and_then(title_said))

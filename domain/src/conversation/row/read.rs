@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{Author, Row, RowBody, RowUpsert};
 use crate::id::{RowId, SessionId};
+use crate::json;
 use crate::time::Timestamp;
 
 /// The kinds of [`RowBody`].
@@ -28,14 +29,14 @@ impl Kind {
     fn read(self, body: &RawValue) -> serde_json::Result<RowBody> {
         let body = body.get();
         Ok(match self {
-            Self::Text => RowBody::Text(serde_json::from_str(body)?),
-            Self::Thought => RowBody::Thought(serde_json::from_str(body)?),
-            Self::Tool => RowBody::Tool(serde_json::from_str(body)?),
-            Self::Plan => RowBody::Plan(serde_json::from_str(body)?),
-            Self::Notice => RowBody::Notice(serde_json::from_str(body)?),
-            Self::Usage => RowBody::Usage(serde_json::from_str(body)?),
-            Self::Permission => RowBody::Permission(serde_json::from_str(body)?),
-            Self::Answer => RowBody::Answer(serde_json::from_str(body)?),
+            Self::Text => RowBody::Text(json::from_str(body)?),
+            Self::Thought => RowBody::Thought(json::from_str(body)?),
+            Self::Tool => RowBody::Tool(json::from_str(body)?),
+            Self::Plan => RowBody::Plan(json::from_str(body)?),
+            Self::Notice => RowBody::Notice(json::from_str(body)?),
+            Self::Usage => RowBody::Usage(json::from_str(body)?),
+            Self::Permission => RowBody::Permission(json::from_str(body)?),
+            Self::Answer => RowBody::Answer(json::from_str(body)?),
         })
     }
 }
