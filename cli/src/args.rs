@@ -2,13 +2,24 @@
 
 pub(crate) mod models;
 pub(crate) mod money;
+pub(crate) mod tools;
 
 use crate::secret::Secret;
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 use sam_domain::access::tokens::{NoScope, Scope};
 use sam_domain::access::wire::{ProjectRole, Role};
 use sam_domain::agents::PermissionMode;
+use sam_domain::release::QUICK_START;
 use sam_domain::task::TaskMode;
+
+/// What stands below the list of commands: how one begins, and what all commands share.
+fn after_help() -> String {
+    let mut text = String::from("Quick start:\n");
+    for (what, command) in QUICK_START {
+        text.push_str(&format!("  # {what}\n  {command}\n"));
+    }
+    format!("{text}\n{EXIT_CODES}")
+}
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -25,7 +36,7 @@ Environment:
 
 /// Describe a piece of work, watch a coding agent do it, get a branch back.
 #[derive(Debug, Parser)]
-#[command(name = "sam", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+#[command(name = "sam", version, after_help = after_help(), disable_help_subcommand = true)]
 pub(crate) struct Args {
     /// Print data as JSON
     #[arg(long, global = true)]
@@ -74,6 +85,16 @@ pub(crate) enum Command {
     /// What may be spent, and what is
     #[command(subcommand)]
     Budget(money::Budget),
+    /// Call the API by method and path, for what has no command
+    Api(tools::Request),
+    /// Bring this program to the version that the server has released
+    Upgrade(tools::Upgrade),
+    /// Print what makes a shell complete commands
+    Completions(tools::Completions),
+    /// Write the manual pages
+    Man(tools::Man),
+    /// Run the installed harness, our coding agent, with these arguments
+    Harness(tools::Harness),
     /// (not built yet) Offer a conversation to an editor over ACP
     Acp(Planned),
 }

@@ -30,6 +30,7 @@
 //! | [`access`] | principals, people, projects, tokens on the wire | – |
 //! | [`catalogue`] | agents, models and words | – |
 //! | [`budget`] | limits, what is spent and reserved of them, usage | [`budget::ledger`] |
+//! | [`release`] | programs that are handed out | – |
 //! | [`collect`] | few things in order | – |
 //! | [`json`] | reading JSON text | – |
 //! | [`settings`] | what an installation can be set to | – |
@@ -55,6 +56,7 @@ pub mod login;
 pub mod node;
 pub mod pool;
 pub mod provider;
+pub mod release;
 pub mod settings;
 pub mod table;
 pub mod tagged;

@@ -110,6 +110,7 @@ fn call(shell: &Rc<TaskShell>, call: TaskCall) -> Result<String, ShellError> {
             }
             TaskCall::Close { by } => TaskLocal::Close { by },
             TaskCall::ModelWaits { attempt, until } => TaskLocal::ModelWaits { attempt, until },
+            TaskCall::BudgetNear { holder, warning } => TaskLocal::BudgetNear { holder, warning },
             TaskCall::SetTitle { title } => TaskLocal::SetTitle { title },
         };
         let changed = actor.local::<TaskMachine>(turn, local).changed;

@@ -93,7 +93,8 @@ function built(file, how) {
   return file;
 }
 
-const native = (name) => built(path.join(RELEASE, name), "cargo xtask build native");
+/** A built native program. */
+export const native = (name) => built(path.join(RELEASE, name), "cargo xtask build native");
 
 function git(directory, ...args) {
   return execFileSync("git", args, {

@@ -5,14 +5,18 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import path from "node:path";
+import { text } from "node:stream/consumers";
+import { pipeline } from "node:stream/promises";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { HARNESS, environment, scratch } from "../acp/harness.mjs";
 import { calls, model, says } from "../acp/model.mjs";
-import { serve } from "./server.mjs";
+import { answer, serve } from "./server.mjs";
 
+const MIB = 1024 * 1024;
 const SERVER = fileURLToPath(new URL("./server.mjs", import.meta.url));
 const names = (request) => request.tools.map((tool) => tool.function.name);
 const results = (request) =>
@@ -96,6 +100,46 @@ test("a server that fails is an error of the call, and the work goes on", async 
   assert.match(died, /^error: the MCP server zoo: /);
   assert.match(after, /^error: the MCP server zoo: /);
   assert.match(alive, /^still here/);
+});
+
+test("a reply without an end is an error of the call, in bounded memory", async (t) => {
+  let sent = 0;
+  const endless = createServer(async (request, response) => {
+    if (request.method !== "POST") return response.writeHead(405).end();
+    const message = JSON.parse(await text(request));
+    const reply = answer(message, ["read"]);
+    if (reply === undefined) return response.writeHead(202).end();
+    response.writeHead(200, { "content-type": "application/json" });
+    if (message.method !== "tools/call") return response.end(JSON.stringify(reply));
+    const words = "word ".repeat(16 * 1024);
+    const said = async function* () {
+      yield '{"jsonrpc":"2.0","result":{"content":[{"type":"text","text":"';
+      for (;;) {
+        sent += words.length;
+        yield words;
+      }
+    };
+    await pipeline(said, response).catch(() => {});
+  });
+  endless.listen(0, "127.0.0.1");
+  await once(endless, "listening");
+  t.after(() => {
+    endless.close();
+    endless.closeAllConnections();
+  });
+  const scripted = await model([
+    calls(["t1", "far__read", { text: "x" }]),
+    calls(["t2", "bash", { command: "echo still here" }]),
+    says("Done."),
+  ]);
+  t.after(scripted.stop);
+  const far = { url: `http://127.0.0.1:${endless.address().port}/mcp` };
+  const { code, stderr } = await run(t, scripted, config(t, { far }));
+  assert.equal(code, 0, stderr);
+  const [read, alive] = results(scripted.requests.at(-1));
+  assert.match(read, /^error: the MCP server far: .*maximum size/);
+  assert.match(alive, /^still here/);
+  assert.ok(sent > 16 * MIB && sent < 64 * MIB, `${sent} bytes were sent`);
 });
 
 test("in ask mode a person decides about a server's tools, too", async (t) => {

@@ -8,7 +8,10 @@ use reqwest::Method;
 use sam_domain::access::wire::{ProjectView, UserView};
 use sam_domain::budget::reconcile::Reconciliation;
 use sam_domain::budget::wire::{BudgetView, UsageReport};
-use sam_domain::id::TaskId;
+use sam_domain::conversation::row::{NoticeBody, Row};
+use sam_domain::conversation::wire::MessagePage;
+use sam_domain::id::{SessionId, TaskId};
+use sam_e2e::conversation::notices;
 use sam_e2e::node::ScriptedNode;
 use sam_e2e::{
     Client, Person, Reply, Result, Stack, StackOptions, ensure, failure, programs, wait_until,
@@ -31,6 +34,7 @@ struct Scene {
     me: UserView,
     project: ProjectView,
     task: TaskId,
+    session: SessionId,
     agent: Client,
     _node: ScriptedNode,
 }
@@ -85,6 +89,7 @@ impl Scene {
             stack,
             project,
             task: submitted.task,
+            session: submitted.session,
             _node: node,
         })
     }
@@ -136,6 +141,14 @@ impl Scene {
             .iter()
             .filter_map(|request| request.pointer("/usage/total_tokens")?.as_u64());
         Ok(counted.sum())
+    }
+
+    /// The newest rows of the conversation.
+    async fn rows(&self) -> Result<Vec<Row>> {
+        let (project, session) = (&self.project.id, &self.session);
+        let path = format!("/api/projects/{project}/sessions/{session}/messages?limit=500");
+        let page: MessagePage = self.admin.get(&path).await?.json()?;
+        Ok(page.rows)
     }
 
     async fn reconcile(&self) -> Result<Reply> {
@@ -217,7 +230,37 @@ async fn fifty_streams_at_once_never_pass_a_limit() -> Result {
     ensure(
         budget.daily_tokens.spent == counted && counted <= limit,
         || format!("{counted} counted, {budget:?}"),
-    )
+    )?;
+    a_limit_that_comes_near_is_told_once(&scene, most).await
+}
+
+/// Most of the limit is spent: the conversation says so, once a day, however many calls there are.
+async fn a_limit_that_comes_near_is_told_once(scene: &Scene, most: u64) -> Result {
+    let spent = scene.budget().await?.daily_tokens.spent;
+    let limit = json!({"daily_tokens": spent + 3 * most});
+    scene.limit(&limit).await?;
+    for _ in 0..2 {
+        let reply = scene.agent.post(CHAT, &question()).await?;
+        ensure(reply.status == 200, || reply.text())?;
+        scene.settled().await?;
+        let told = wait_until("the conversation says so", PATIENCE, || async {
+            let rows = scene.rows().await?;
+            let near = |notice: &&NoticeBody| notice.code == "budget_near";
+            let near: Vec<String> = notices(&rows)
+                .into_iter()
+                .filter(near)
+                .map(|notice| notice.text.clone())
+                .collect();
+            Ok((!near.is_empty()).then_some(near))
+        })
+        .await?;
+        let [said] = told.as_slice() else {
+            return Err(failure(format!("{told:?}")));
+        };
+        let whose = said.starts_with("Your daily limit of ");
+        ensure(whose && said.contains("nearly used up"), || said.clone())?;
+    }
+    Ok(())
 }
 
 #[tokio::test]

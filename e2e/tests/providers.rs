@@ -6,8 +6,9 @@ use std::process::Command;
 
 use reqwest::Method;
 use sam_domain::access::doctor::{Diagnosis, Health};
-use sam_domain::access::wire::ProjectRole;
+use sam_domain::access::wire::{ProjectRole, UserView};
 use sam_domain::budget::call::UsageSummary;
+use sam_domain::budget::wire::BudgetView;
 use sam_domain::id::{ProjectId, TaskId};
 use sam_domain::provider::wire::{
     AgentProvider, CredentialList, CredentialView, KeyCheck, ModelList, Refreshed, Rotated,
@@ -442,8 +443,51 @@ async fn an_own_key_pays_alone_and_is_never_told() -> Result {
     })?;
     scene.answered(CHAT, &question("gpt-4.1")).await?;
 
+    it_is_under_ones_own_limits_alone(&scene).await?;
     addresses_are_public(&scene).await?;
     the_key_is_moved_to_a_new_one(&mut scene).await
+}
+
+/// What one's own key pays is counted, takes nothing of the money that an administrator allows, and is
+/// held by the limits that one set oneself.
+async fn it_is_under_ones_own_limits_alone(scene: &Scene) -> Result {
+    let me: UserView = scene.admin.get("/api/auth/me").await?.json()?;
+    let allowance = format!("/api/admin/budgets/{}", me.id);
+    let of = async |path: &str, limits: Value| -> Result<BudgetView> {
+        put(&scene.admin, path, &limits).await?.json()
+    };
+    // A millionth of a dollar, which is less than any call may cost.
+    of(&allowance, json!({"monthly_cost": 1})).await?;
+    let (_, seen) = scene.answered(CHAT, &question("gpt-4.1")).await?;
+    ensure(seen.pointer("/body/max_tokens").is_none(), || {
+        "nothing bounds it, and yet it was bounded".to_owned()
+    })?;
+    let counted = wait_until("the call is counted", PATIENCE, || async {
+        let budget: BudgetView = scene.admin.get("/api/budgets").await?.json()?;
+        Ok(Some(budget).filter(|budget| budget.monthly_cost.spent > 0))
+    })
+    .await?;
+    ensure(counted.daily_tokens.spent > 0, || format!("{counted:?}"))?;
+    // The installation's money is what is limited.
+    scene.choose("sam").await?;
+    let said = scene.refused("gpt-4.1", 429, "monthly_cost").await?;
+    ensure(said.contains("limit of $0.000001"), || said)?;
+    // And one's own limits hold for both.
+    scene.choose("own-key").await?;
+    for limits in [json!({"monthly_cost": 1}), json!({"daily_tokens": 10})] {
+        of("/api/budgets", limits.clone()).await?;
+        let said = scene.refused("gpt-4.1", 429, "insufficient_quota").await?;
+        ensure(said.contains("\"holder\":\"person\""), || said)?;
+    }
+    of("/api/budgets", json!({})).await?;
+    let project = format!("/api/projects/{}/budget", scene.project);
+    of(&project, json!({"daily_tokens": 10})).await?;
+    let said = scene.refused("gpt-4.1", 429, "insufficient_quota").await?;
+    ensure(said.contains("\"holder\":\"project\""), || said)?;
+    of(&project, json!({})).await?;
+    of(&allowance, json!({})).await?;
+    scene.answered(CHAT, &question("gpt-4.1")).await?;
+    Ok(())
 }
 
 /// Somebody's own endpoint is public, or an administrator's on this machine.

@@ -156,6 +156,12 @@ impl Incoming {
             .collect()
     }
 
+    /// A copy of the response headers, to be changed.
+    pub fn copied_headers(&self) -> worker::Headers {
+        let copy = web_sys::Headers::new_with_headers(&self.headers);
+        copy.map(worker::Headers).unwrap_or_default()
+    }
+
     /// The body as it is, for a reader in JavaScript, and what closes the connection to the other side
     /// unless it is told that the body came to its end.
     pub fn into_raw(self) -> (Option<web_sys::ReadableStream>, Connection) {

@@ -23,6 +23,11 @@ extern "C" {
     #[wasm_bindgen(structural, method, catch)]
     fn get(this: &RawBucket, key: &str) -> Result<JsValue, JsValue>;
 
+    type RawObject;
+
+    #[wasm_bindgen(structural, method, catch)]
+    fn text(this: &RawObject) -> Result<JsValue, JsValue>;
+
     #[wasm_bindgen(structural, method, catch)]
     fn head(this: &RawBucket, key: &str) -> Result<JsValue, JsValue>;
 }
@@ -91,7 +96,7 @@ pub struct StoredBody {
     pub stream: web_sys::ReadableStream,
 }
 
-/// The bodies of one project.
+/// The bodies of one project, or the files of the releases.
 #[derive(Debug, Clone)]
 pub struct Bodies {
     bucket: JsValue,
@@ -104,6 +109,14 @@ impl Bodies {
         Ok(Self {
             bucket: bindings::raw(env, bindings::BODIES)?,
             scope: project.as_str().to_owned(),
+        })
+    }
+
+    /// The files of the releases, in the same bucket.
+    pub fn of_releases(env: &Env) -> Result<Self, BodyStoreError> {
+        Ok(Self {
+            bucket: bindings::raw(env, bindings::BODIES)?,
+            scope: "release".to_owned(),
         })
     }
 
@@ -133,15 +146,29 @@ impl Bodies {
 
     /// A body as a stream; `None` when there is none of this name.
     pub async fn get(&self, name: &BodyName) -> Result<Option<StoredBody>, BodyStoreError> {
-        let object = js::settle(self.raw().get(&self.key(name))?).await?;
-        if object.is_null() || object.is_undefined() {
+        let Some(object) = self.object(name.as_str()).await? else {
             return Ok(None);
-        }
+        };
         let bytes = js::get(&object, "size")?.as_f64().unwrap_or_default() as u64;
         let stream = js::get(&object, "body")?
             .dyn_into::<web_sys::ReadableStream>()
             .map_err(|_| JsFailure::new("the stored object has no body"))?;
         Ok(Some(StoredBody { bytes, stream }))
+    }
+
+    /// What a document says, by its own name; `None` when there is none.
+    pub async fn document(&self, name: &str) -> Result<Option<String>, BodyStoreError> {
+        let Some(object) = self.object(name).await? else {
+            return Ok(None);
+        };
+        let text = js::settle(object.unchecked_ref::<RawObject>().text()?).await?;
+        Ok(text.as_string())
+    }
+
+    async fn object(&self, name: &str) -> Result<Option<JsValue>, BodyStoreError> {
+        let key = format!("{}/{name}", self.scope);
+        let object = js::settle(self.raw().get(&key)?).await?;
+        Ok((!object.is_null() && !object.is_undefined()).then_some(object))
     }
 
     /// Whether a body of this name is stored.

@@ -30,6 +30,8 @@ pub(crate) enum Action {
     Projects,
     /// Go to machines.
     Nodes,
+    /// Go to the tools.
+    Tools,
     /// Go to settings.
     Settings,
     /// One level up.
@@ -48,7 +50,7 @@ pub(crate) enum Action {
 
 impl Action {
     /// All actions in the order the palette lists them.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Compose,
         Self::NewTask,
         Self::Cancel,
@@ -58,6 +60,7 @@ impl Action {
         Self::Filter,
         Self::Projects,
         Self::Nodes,
+        Self::Tools,
         Self::Settings,
         Self::Back,
         Self::SwitchTheme,
@@ -79,6 +82,7 @@ impl Action {
             Self::CopyBranch => "Copy branch name",
             Self::Projects => "Go to projects",
             Self::Nodes => "Go to nodes",
+            Self::Tools => "Go to tools: the command line",
             Self::Settings => "Go to settings: API tokens and sessions",
             Self::Back => "Go back",
             Self::SwitchTheme => "Switch between dark and light",
@@ -104,6 +108,7 @@ impl Action {
             | Self::CopyBranch
             | Self::Projects
             | Self::Nodes
+            | Self::Tools
             | Self::Settings
             | Self::SwitchTheme
             | Self::SystemTheme
@@ -121,7 +126,9 @@ impl Action {
             Self::StopTurn => can_stop(app),
             Self::Finish => can_finish(app),
             Self::CopyBranch => untrack(|| app.task()).is_some_and(|task| task.branch.is_some()),
-            Self::Projects | Self::Nodes | Self::Settings | Self::SignOut => signed_in,
+            Self::Projects | Self::Nodes | Self::Tools | Self::Settings | Self::SignOut => {
+                signed_in
+            }
             Self::Back => app.route.with_untracked(|route| route.up().is_some()),
             Self::SwitchTheme | Self::SystemTheme | Self::Help | Self::Palette => true,
         }
@@ -169,6 +176,7 @@ impl Action {
             }
             Self::Projects => nav::go(app, Route::Home),
             Self::Nodes => nav::go(app, Route::Nodes),
+            Self::Tools => nav::go(app, Route::Tools),
             Self::Settings => nav::go(app, Route::Settings),
             Self::Back => {
                 if let Some(up) = app.route.with_untracked(Route::up) {

@@ -69,6 +69,11 @@ pub(crate) fn origin() -> String {
     window().location().origin().unwrap_or_default()
 }
 
+/// What the browser says of itself and of what it runs on.
+pub(crate) fn user_agent() -> String {
+    window().navigator().user_agent().unwrap_or_default()
+}
+
 /// Whether the page can be seen.
 pub(crate) fn visible() -> bool {
     document().visibility_state() == web_sys::VisibilityState::Visible

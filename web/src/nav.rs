@@ -87,7 +87,10 @@ pub(crate) fn listen(app: App) {
             .target()
             .and_then(|target| target.dyn_into::<web_sys::Element>().ok())
             .and_then(|element| element.closest("a[href^='/']").ok().flatten());
-        let Some(link) = link.filter(|link| !link.has_attribute("target")) else {
+        let elsewhere = |link: &web_sys::Element| {
+            link.has_attribute("target") || link.has_attribute("download")
+        };
+        let Some(link) = link.filter(|link| !elsewhere(link)) else {
             return;
         };
         let path = link.get_attribute("href").unwrap_or_default();

@@ -24,6 +24,10 @@ pub(crate) enum Route {
     Session(ProjectId, SessionId),
     /// `/nodes`: one's machines.
     Nodes,
+    /// `/tools`: what one can work with beside this app.
+    Tools,
+    /// `/tools/cli`: the command line.
+    CommandLine,
     /// `/settings`: API tokens and sessions.
     Settings,
     /// `/device`: signing a program in. The code is in the query; it opens nothing by itself.
@@ -42,6 +46,8 @@ impl Route {
             ["claim"] => Self::Claim,
             ["invite"] => Self::Invite,
             ["nodes"] => Self::Nodes,
+            ["tools"] => Self::Tools,
+            ["tools", "cli"] => Self::CommandLine,
             ["settings"] => Self::Settings,
             ["device"] => Self::Device,
             ["projects"] => Self::Home,
@@ -68,6 +74,8 @@ impl Route {
             Self::Compose(project) => format!("/projects/{project}/new"),
             Self::Session(project, session) => format!("/projects/{project}/sessions/{session}"),
             Self::Nodes => "/nodes".to_owned(),
+            Self::Tools => "/tools".to_owned(),
+            Self::CommandLine => "/tools/cli".to_owned(),
             Self::Settings => "/settings".to_owned(),
             Self::Device => "/device".to_owned(),
         }
@@ -84,6 +92,8 @@ impl Route {
             | Self::Claim
             | Self::Invite
             | Self::Nodes
+            | Self::Tools
+            | Self::CommandLine
             | Self::Settings
             | Self::Device
             | Self::Unknown => None,
@@ -104,8 +114,10 @@ impl Route {
             Self::Compose(project) | Self::Session(project, _) => {
                 Some(Self::Project(project.clone()))
             }
+            Self::CommandLine => Some(Self::Tools),
             Self::Project(_)
             | Self::Nodes
+            | Self::Tools
             | Self::Settings
             | Self::Device
             | Self::Claim
@@ -131,6 +143,8 @@ mod tests {
             "/claim".to_owned(),
             "/invite".to_owned(),
             "/nodes".to_owned(),
+            "/tools".to_owned(),
+            "/tools/cli".to_owned(),
             "/settings".to_owned(),
             "/device".to_owned(),
             format!("/projects/{project}"),

@@ -21,6 +21,9 @@ import { UsageEvents } from "./usage-events.mjs";
 
 /** How many bytes of each end of a stream are kept. */
 const KEPT = 16 * 1024;
+/** Bytes of the smallest and the largest piece that is read at once. */
+const LEAST_PIECE = 4 * 1024;
+const MOST_PIECE = 64 * 1024;
 /** How long a stream may be silent before a comment is written. */
 const SILENCE_MS = 5_000;
 const COMMENT = new TextEncoder().encode(": waiting\n\n");
@@ -67,6 +70,32 @@ export class Ends {
   }
 }
 
+/**
+ * What comes from an upstream, in pieces that grow while more comes than leaves: what a model says as
+ * it thinks of it comes word by word, and what is there already is not read by the kilobyte.
+ */
+class Source {
+  #reader;
+  #size = LEAST_PIECE;
+
+  constructor(stream) {
+    this.#reader = stream?.getReader({ mode: "byob" });
+  }
+
+  /** The next piece; nothing at the end. */
+  async read() {
+    const { value, done } = (await this.#reader?.read(new Uint8Array(this.#size))) ?? { done: true };
+    if (done) return undefined;
+    if (value.length === this.#size) this.#size = Math.min(2 * this.#size, MOST_PIECE);
+    else if (value.length < this.#size / 4) this.#size = Math.max(this.#size / 2, LEAST_PIECE);
+    return value;
+  }
+
+  cancel() {
+    this.#reader?.cancel().catch(() => {});
+  }
+}
+
 function roomFor(buffer, length, more) {
   if (length + more <= buffer.length) return buffer;
   const larger = new Uint8Array(Math.max(length + more, 2 * buffer.length));
@@ -88,7 +117,7 @@ function endsEvent(bytes) {
  * `silence` is in milliseconds.
  */
 export function pass(upstream, signal, exchange, events, through, hidesUsage, silence) {
-  const reader = upstream?.getReader();
+  const source = new Source(upstream);
   const ends = new Ends();
   const filter = hidesUsage ? new UsageEvents() : null;
   let controller;
@@ -120,7 +149,7 @@ export function pass(upstream, signal, exchange, events, through, hidesUsage, si
   const end = (how) => {
     if (over) return;
     stop();
-    if (how !== End.COMPLETE) reader?.cancel().catch(() => {});
+    if (how !== End.COMPLETE) source.cancel();
     let words;
     try {
       if (events && how !== End.COMPLETE) words = exchange.last_words(how);
@@ -146,7 +175,7 @@ export function pass(upstream, signal, exchange, events, through, hidesUsage, si
   const read = async () => {
     waitingSince = Date.now();
     try {
-      return (await reader?.read()) ?? { done: true };
+      return await source.read();
     } catch {
       return null;
     } finally {
@@ -164,17 +193,17 @@ export function pass(upstream, signal, exchange, events, through, hidesUsage, si
           const next = await read();
           if (over) return;
           if (next === null) return end(End.BROKE_OFF);
-          if (next.done) {
+          if (next === undefined) {
             if (through) leave(exchange.rest());
             else if (filter) leave(filter.finish());
             return end(End.COMPLETE);
           }
-          if (leave(taken(next.value))) return;
+          if (leave(taken(next))) return;
         }
       } catch (error) {
         // The instance ended, without which nothing is translated.
         stop();
-        reader?.cancel().catch(() => {});
+        source.cancel();
         throw error;
       }
     },

@@ -34,10 +34,12 @@ function upstream(give) {
   const seen = { cancelled: false, asked: 0 };
   const stream = new ReadableStream(
     {
+      type: "bytes",
       async pull(controller) {
         const chunk = await give(seen.asked++);
-        if (chunk === undefined) controller.close();
-        else controller.enqueue(typeof chunk === "string" ? encode(chunk) : chunk);
+        if (chunk !== undefined) return controller.enqueue(typeof chunk === "string" ? encode(chunk) : chunk);
+        controller.close();
+        controller.byobRequest?.respond(0);
       },
       cancel() {
         seen.cancelled = true;
@@ -145,6 +147,30 @@ test("a client that is slow is waited for: one chunk waits, and the upstream is 
   let events = 1;
   while (!(await reader.read()).done) events++;
   assert.deepEqual([events, exchange.how.end], [1_000, End.COMPLETE]);
+});
+
+test("a stream that comes faster than it leaves is read in larger pieces, and in small ones again", async () => {
+  const whole = Buffer.alloc(300_000, EVENT);
+  let at = 0;
+  const sizes = [];
+  // As the runtime does: as much as there is room for, and at last word by word.
+  const stream = new ReadableStream({
+    type: "bytes",
+    pull(controller) {
+      const { view } = controller.byobRequest;
+      const given = at < whole.length ? whole.subarray(at, at + view.byteLength) : encode(EVENT);
+      sizes.push(view.byteLength);
+      at += given.length;
+      new Uint8Array(view.buffer, view.byteOffset).set(given);
+      controller.byobRequest.respond(given.length);
+      if (sizes.length < 40) return;
+      controller.close();
+    },
+  }, { highWaterMark: 0 });
+  const reply = pass(stream, new AbortController().signal, new Exchange(), true, false, false, LONG_ENOUGH);
+  for await (const chunk of reply) assert.ok(chunk.length > 0);
+  assert.deepEqual(sizes.slice(0, 6).map((size) => size / 1024), [4, 8, 16, 32, 64, 64]);
+  assert.equal(sizes.at(-1), 4 * 1024);
 });
 
 test("a client that leaves closes the upstream, whichever way it is noticed", async () => {

@@ -19,8 +19,8 @@ use crate::call::Call;
 use crate::errors::{Answer, Failed, log};
 use crate::handlers::{
     agents, api_tokens, auth, auth_sessions, bodies, budgets, credentials, device, doctor, github,
-    logins, members, meta, models, nodes, people, projects, reconciliation, sessions, setup, tasks,
-    usage, workspaces,
+    logins, members, meta, models, nodes, people, projects, reconciliation, releases, sessions,
+    setup, tasks, usage, workspaces,
 };
 use crate::membership::{Member, TaskMember};
 use crate::principal::{
@@ -193,6 +193,13 @@ dispatch! {
     Version => Public, meta::version;
     OpenApi => Public, meta::openapi;
     Catalog => Public, meta::catalog;
+    CliVersion => Public, releases::version;
+    CliDownload => Public, releases::download;
+    CliInstall => Public, releases::install;
+    AgentVersion => Public, releases::version;
+    AgentDownload => Public, releases::download;
+    HarnessVersion => Public, releases::version;
+    HarnessDownload => Public, releases::download;
     SetupStatus => Public, setup::status;
     SetupClaim => Public, setup::claim;
     Doctor => Admin, doctor::examine;

@@ -39,6 +39,30 @@ pub(crate) fn build(paths: &Paths) -> Result<()> {
     STATIC.map_or(Ok(()), |target| build_static(paths, target))
 }
 
+/// Compiles programs for a target as they are handed out: each one file, built for size.
+pub(crate) fn build_release(paths: &Paths, target: &str, programs: &[&str]) -> Result<()> {
+    let mut packages = Vec::new();
+    for program in programs {
+        // The packages are called as their programs, but for one.
+        let of = |package: &&&str| package.strip_suffix("-cli").unwrap_or(package) == *program;
+        let package = PACKAGES.iter().find(of);
+        packages.push(package.ok_or_else(|| Error::Usage(format!("unknown program: {program}")))?);
+    }
+    let mut cargo = release(paths, packages.into_iter());
+    cargo.args(["--target", target]).envs(SMALL);
+    // SQLite's C is compiled against the library that the file will contain.
+    if target.ends_with("-linux-musl") {
+        let compiler = "musl-gcc";
+        if !target.starts_with(std::env::consts::ARCH) || process::is_missing(compiler) {
+            return Err(Error::Refused(format!(
+                "{target}: build it on a machine of that kind with {compiler} (Debian: musl-tools)"
+            )));
+        }
+        cargo.env(format!("CC_{}", target.replace('-', "_")), compiler);
+    }
+    process::run(&mut cargo)
+}
+
 fn release<'a>(paths: &Paths, packages: impl Iterator<Item = &'a &'a str>) -> Command {
     let mut cargo = process::cargo(paths);
     cargo.args(["build", "--release", "--bins"]);

@@ -16,7 +16,7 @@
 //! own paths are deep. The start module exports nothing; it runs the app. The
 //! Markdown parser is a module of its own beside it, fetched when first needed.
 //!
-//! `openapi.json` lies beside the app: the Worker hands it out.
+//! `openapi.json` and `install.sh` lie beside the app: the Worker hands them out.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -55,7 +55,7 @@ pub(crate) fn deliver(paths: &Paths, libraries: &Libraries) -> Result<()> {
     let fixed = paths.root.join("web/static");
     let out = paths.dist("web");
 
-    let mut inputs = Inputs::new("web 3");
+    let mut inputs = Inputs::new("web 4");
     inputs.add(&libraries.app)?;
     inputs.add(&libraries.markdown)?;
     inputs.add(&fixed)?;
@@ -63,6 +63,8 @@ pub(crate) fn deliver(paths: &Paths, libraries: &Libraries) -> Result<()> {
     inputs.add(&pages_program)?;
     let document = paths.root.join("docs/openapi.json");
     inputs.add(&document)?;
+    let installer = paths.root.join("cli/install.sh");
+    inputs.add(&installer)?;
     inputs.add(&paths.root.join("package-lock.json"))?;
     inputs.add(&paths.root.join("Cargo.lock"))?;
     let inputs = inputs.finish();
@@ -114,6 +116,7 @@ pub(crate) fn deliver(paths: &Paths, libraries: &Libraries) -> Result<()> {
         paths::write(&headers, DEFAULT_HEADERS)?;
     }
     paths::copy(&document, &out.join("openapi.json"))?;
+    paths::copy(&installer, &out.join("install.sh"))?;
     let pages = paths.dist("pages");
     paths::fresh_directory(&pages)?;
     copy_all(&out, &pages)?;

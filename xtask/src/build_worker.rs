@@ -76,13 +76,15 @@ pub(crate) fn deliver(paths: &Paths, variant: Variant, library: &Path) -> Result
 /// Bundles a compiled Worker with the entry; skipped when neither changed.
 pub(crate) fn bundle(paths: &Paths, library: &Path, out: &Path, size: wasm::Size) -> Result<()> {
     let entry = paths.root.join("worker/entry");
-    let mut inputs = Inputs::new("worker 5");
+    let mut inputs = Inputs::new("worker 6");
     inputs.add(library)?;
     inputs.add(&entry)?;
     inputs.add(&paths.root.join("package-lock.json"))?;
     inputs.add(&paths.root.join("Cargo.lock"))?;
     let document = paths.root.join("docs/openapi.json");
     inputs.add(&document)?;
+    let installer = paths.root.join("cli/install.sh");
+    inputs.add(&installer)?;
     let inputs = inputs.finish();
     let stamp = out.join(".stamp");
     let (script, module) = (out.join("index.js"), out.join("index_bg.wasm"));
@@ -123,6 +125,7 @@ pub(crate) fn bundle(paths: &Paths, library: &Path, out: &Path, size: wasm::Size
     let assets = out.join("assets");
     paths::fresh_directory(&assets)?;
     paths::copy(&document, &assets.join("openapi.json"))?;
+    paths::copy(&installer, &assets.join("install.sh"))?;
     stamp::remember(&stamp, &inputs)?;
     wasm::report(&out.display().to_string(), &[script, module]);
     Ok(())

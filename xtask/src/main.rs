@@ -29,6 +29,7 @@ cargo xtask <command>
   build worker [--fault-injection] dist/worker (or dist/worker-fault): the control plane
   build web                        dist/web: the web app; dist/pages: the same for Pages
   build native                     target/release: sam, sam-vm-agent, sam-harness, sam-sims
+  build release TARGET PROGRAM…    target/TARGET/release: programs to hand out, small and, on Linux, static
   bundle-worker WASM OUT           the last step of `build worker` alone
   generate [--check]               the reference pages under docs/, or whether they are in step
   tidy                             checks on the repository itself
@@ -81,6 +82,9 @@ fn run(arguments: &[String]) -> Result<()> {
         }
         ["build", "web"] => build_web::build(&paths),
         ["build", "native"] => build_native::build(&paths),
+        ["build", "release", target, programs @ ..] if !programs.is_empty() => {
+            build_native::build_release(&paths, target, programs)
+        }
         ["build", "all"] => build_all(&paths),
         ["generate"] => generate::run(&paths, generate::Mode::Write),
         ["generate", "--check"] => generate::run(&paths, generate::Mode::Check),

@@ -42,6 +42,12 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     }
 }
 
+/// Whether there is no such program on the PATH.
+pub(crate) fn is_missing(program: &str) -> bool {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    !std::env::split_paths(&folders).any(|folder| folder.join(program).is_file())
+}
+
 /// The cargo that runs this xtask, at the repository's root.
 pub(crate) fn cargo(paths: &Paths) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -15,7 +15,8 @@ use crate::error::Failure;
 use crate::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use reqwest::{RequestBuilder, Response, StatusCode, header};
+use reqwest::header::{self, HeaderMap, HeaderValue};
+use reqwest::{RequestBuilder, Response, StatusCode};
 use sam_domain::access::route::{Method, RouteId};
 use sam_domain::device::wire::OAuthError;
 use sam_domain::error::{ApiError, ErrorBody};
@@ -28,6 +29,8 @@ use url::Url;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an answer may take, from the first byte sent to the last received.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long it may take where an answer can be long: a program, whatever a person asks for by path.
+const LONG_ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
 /// Pauses before a request that got no answer is sent again.
 const RETRY_AFTER: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(600)];
 
@@ -83,6 +86,18 @@ impl<'a> Call<'a> {
         self
     }
 }
+
+/// A request that is ready to be sent, and sent again. What it carries can be a secret, so it has no
+/// `Debug`.
+struct Outgoing {
+    method: reqwest::Method,
+    url: Url,
+    headers: HeaderMap,
+    body: Option<Vec<u8>>,
+    timeout: Duration,
+}
+
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 impl Api {
     /// A server at `base`.
@@ -155,20 +170,96 @@ impl Api {
         })
     }
 
+    /// Performs `call` and hands over its answer, not read yet, for what may be long.
+    pub(crate) async fn download(&self, call: Call<'_>) -> Result<Response, Failure> {
+        let mut request = self.request(&call)?;
+        request.timeout = LONG_ANSWER_TIMEOUT;
+        let response = self.send(request).await?;
+        self.check(response).await
+    }
+
+    /// Sends what a person put together: a method, a path with its query, headers and a body. Errors
+    /// that the server answers are answers here.
+    pub(crate) async fn free(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        headers: HeaderMap,
+        body: Option<Vec<u8>>,
+    ) -> Result<Response, Failure> {
+        let (path, query) = match path.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (path, None),
+        };
+        let mut url = self.below(path);
+        url.set_query(query);
+        self.send(Outgoing {
+            method,
+            url,
+            headers,
+            body,
+            timeout: LONG_ANSWER_TIMEOUT,
+        })
+        .await
+    }
+
+    /// The next bytes of an answer; none at its end.
+    pub(crate) async fn chunk(
+        &self,
+        response: &mut Response,
+    ) -> Result<Option<impl AsRef<[u8]>>, Failure> {
+        let chunk = response.chunk().await;
+        chunk.map_err(|error| self.no_answer(&error))
+    }
+
+    /// What an error answer says.
+    pub(crate) async fn failure(&self, response: Response) -> Failure {
+        let status = response.status();
+        let text = response.text().await.unwrap_or_default();
+        self.refusal(status, &text)
+    }
+
     async fn perform(&self, call: &Call<'_>) -> Result<Response, Failure> {
+        self.send(self.request(call)?).await
+    }
+
+    fn request(&self, call: &Call<'_>) -> Result<Outgoing, Failure> {
         let (method, url) = self.address(call)?;
+        let mut headers = HeaderMap::new();
+        if let Some((media_type, _)) = call.body {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        }
+        Ok(Outgoing {
+            method,
+            url,
+            headers,
+            body: call
+                .body
+                .as_ref()
+                .map(|(_, text)| text.clone().into_bytes()),
+            timeout: ANSWER_TIMEOUT,
+        })
+    }
+
+    async fn send(&self, outgoing: Outgoing) -> Result<Response, Failure> {
+        let Outgoing {
+            method,
+            url,
+            headers,
+            body,
+            timeout,
+        } = outgoing;
         let key = idempotency_key()?;
         let mut pauses = RETRY_AFTER.iter();
         loop {
             let mut request = self.authorised(self.http.request(method.clone(), url.clone()));
-            request = request.timeout(ANSWER_TIMEOUT);
-            if method != reqwest::Method::GET {
-                request = request.header("idempotency-key", &key);
+            request = request.timeout(timeout);
+            if method != reqwest::Method::GET && !headers.contains_key(IDEMPOTENCY_KEY) {
+                request = request.header(IDEMPOTENCY_KEY, &key);
             }
-            if let Some((media_type, body)) = &call.body {
-                request = request
-                    .header(header::CONTENT_TYPE, *media_type)
-                    .body(body.clone());
+            request = request.headers(headers.clone());
+            if let Some(body) = &body {
+                request = request.body(body.clone());
             }
             match (request.send().await, pauses.next()) {
                 (Ok(response), _) => return Ok(response),
@@ -182,8 +273,7 @@ impl Api {
 
     fn address(&self, call: &Call<'_>) -> Result<(reqwest::Method, Url), Failure> {
         let (method, path) = path::of(call.route, call.segments)?;
-        let mut url = self.base.clone();
-        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        let mut url = self.below(&path);
         if !call.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&call.query);
         }
@@ -195,6 +285,13 @@ impl Api {
             Method::Delete => reqwest::Method::DELETE,
         };
         Ok((method, url))
+    }
+
+    /// A path of the server; whatever it is, the host stays.
+    fn below(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        url
     }
 
     fn authorised(&self, request: RequestBuilder) -> RequestBuilder {
@@ -216,12 +313,10 @@ impl Api {
 
     /// Turns an error answer into a failure.
     async fn check(&self, response: Response) -> Result<Response, Failure> {
-        let status = response.status();
-        if status.is_success() {
+        if response.status().is_success() {
             return Ok(response);
         }
-        let text = response.text().await.unwrap_or_default();
-        Err(self.refusal(status, &text))
+        Err(self.failure(response).await)
     }
 
     fn refusal(&self, status: StatusCode, body: &str) -> Failure {

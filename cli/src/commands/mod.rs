@@ -11,9 +11,12 @@ mod members;
 mod models;
 mod node;
 mod people;
+mod program;
 mod project;
+mod request;
 mod task;
 mod token;
+mod upgrade;
 mod usage;
 
 pub(crate) use auth::model_line;
@@ -27,6 +30,13 @@ use std::io::Read;
 
 /// Runs a parsed command line.
 pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
+    // What is about the program alone needs no settings, nor that they can be read.
+    match args.command {
+        Command::Completions(asked) => return program::completions(&asked),
+        Command::Man(asked) => return program::man(&asked),
+        Command::Harness(asked) => return program::harness(&asked),
+        _ => {}
+    }
     let mut context = Context::new(args.json)?;
     match args.command {
         Command::Auth(command) => auth::run(&mut context, command).await,
@@ -45,6 +55,9 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         )),
         Command::Usage(asked) => usage::run(&context, asked).await,
         Command::Budget(command) => budget::run(&context, command).await,
+        Command::Api(asked) => request::run(&context, asked).await,
+        Command::Upgrade(asked) => upgrade::run(&context, asked).await,
+        Command::Completions(_) | Command::Man(_) | Command::Harness(_) => Ok(Exit::Ok),
         Command::Acp(_) => Err(planned("`sam acp`", None)),
     }
 }

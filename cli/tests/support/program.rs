@@ -1,6 +1,6 @@
 //! The real binary in an environment of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -17,6 +17,7 @@ pub const TOKEN: &str = "sam_ses_canaryCANARY0123456789canaryCANARY012345678";
 pub struct Program {
     pub home: TempDir,
     pub url: String,
+    executable: PathBuf,
     env: Vec<(String, String)>,
 }
 
@@ -34,6 +35,7 @@ impl Program {
         Self {
             home: tempfile::tempdir().expect("a temporary directory"),
             url: url.to_owned(),
+            executable: PathBuf::from(env!("CARGO_BIN_EXE_sam")),
             env: vec![("SAM_API_URL".to_owned(), url.to_owned())],
         }
     }
@@ -53,13 +55,21 @@ impl Program {
         self
     }
 
+    /// The same program under another name of its own, which it may replace.
+    pub fn installed_at(mut self, path: &Path) -> Self {
+        // A link, because a copy could be held open by whatever else this process starts just then.
+        std::fs::hard_link(&self.executable, path).expect("a link in the same file system");
+        path.clone_into(&mut self.executable);
+        self
+    }
+
     pub fn config(&self) -> PathBuf {
         self.home.path().join("sam").join("config.json")
     }
 
     /// The command, ready to run.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sam"));
+        let mut command = Command::new(&self.executable);
         command
             .args(arguments)
             .env_clear()

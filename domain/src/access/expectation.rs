@@ -54,6 +54,7 @@ pub const fn expectation(id: RouteId) -> Expectation {
         | RouteId::Version
         | RouteId::OpenApi
         | RouteId::Catalog
+        | RouteId::CliInstall
         | RouteId::SetupStatus
         | RouteId::AuthorizationServer
         | RouteId::ListAuthSessions
@@ -87,6 +88,14 @@ pub const fn expectation(id: RouteId) -> Expectation {
         | RouteId::GetBudget
         | RouteId::GetProjectBudget
         | RouteId::GetReconciliation => answers(&[200]),
+        // Nothing is released where the test runs.
+        RouteId::CliVersion | RouteId::AgentVersion | RouteId::HarnessVersion => Expectation {
+            body: "",
+            statuses: &[404],
+            code: Some("nothing_released"),
+        },
+        // It names no platform.
+        RouteId::CliDownload | RouteId::AgentDownload | RouteId::HarnessDownload => answers(&[400]),
         RouteId::ChangeModel => takes(r#"{"id":"of nobody"}"#, &[422]),
         RouteId::PutModelDefaults => takes(r#"{"defaults":{}}"#, &[200]),
         RouteId::PutAgentProvider | RouteId::PutDefaultAgentProvider => {

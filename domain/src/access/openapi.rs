@@ -48,6 +48,7 @@ use crate::provider::wire::{
     AgentProvider, AgentProviders, CredentialList, CredentialView, ModelList, ModelView,
     PutAgentProvider, PutCredential, PutModelDefaults, Refreshed, Rotated,
 };
+use crate::release::{Arch, Os, Release};
 use crate::task::TaskView;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -162,6 +163,17 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
     match id {
         RouteId::Healthz => json::<Done>(g),
         RouteId::Version => json::<VersionInfo>(g),
+        RouteId::CliVersion | RouteId::AgentVersion | RouteId::HarnessVersion => json::<Release>(g),
+        RouteId::CliDownload | RouteId::AgentDownload | RouteId::HarnessDownload => {
+            answers(Content::Bytes)
+                .query(
+                    "os",
+                    of::<Os>(g),
+                    "The operating system that it is to run on.",
+                )
+                .query("arch", of::<Arch>(g), "The processor that it is to run on.")
+        }
+        RouteId::CliInstall => answers(Content::Text),
         RouteId::OpenApi => answers(Content::Foreign("An OpenAPI 3.1 document.")),
         RouteId::Catalog => json::<Catalog>(g),
         RouteId::SetupStatus => json::<SetupStatus>(g),

@@ -88,6 +88,13 @@ routes! {
     Version Get "/api/version" Public "The running version";
     OpenApi Get "/api/openapi.json" Public "This API as an OpenAPI document";
     Catalog Get "/api/catalog" Public "Agents, models and statuses";
+    CliVersion Get "/api/cli/version" Public "The released command line: its version, platforms and checksums";
+    CliDownload Get "/api/cli/download" Public "The command line for a platform, with its SHA-256 in `x-checksum-sha256`";
+    CliInstall Get "/api/cli/install" Public "A shell script that installs the command line and compares its checksum";
+    AgentVersion Get "/api/agent/version" Public "The released node agent: its version, platforms and checksums";
+    AgentDownload Get "/api/agent/download" Public "The node agent for a platform, with its SHA-256 in `x-checksum-sha256`";
+    HarnessVersion Get "/api/harness/version" Public "The released harness: its version, platforms and checksums";
+    HarnessDownload Get "/api/harness/download" Public "The harness for a platform, with its SHA-256 in `x-checksum-sha256`";
     SetupStatus Get "/api/setup/status" Public "Whether the installation is claimed, and where model calls go";
     SetupClaim Post "/api/setup/claim" Public "Claim the installation: makes the first admin, once";
     Doctor Post "/api/setup/doctor" Admin "Look over what the installation is bound and set to";

@@ -22,6 +22,7 @@ pub mod ledger;
 pub mod period;
 pub mod reconcile;
 pub mod refusal;
+mod warning;
 pub mod wire;
 
 use crate::catalogue::price::MicroDollars;

@@ -1,5 +1,7 @@
 //! What the Worker asks of a TaskRunner.
 
+use crate::budget::ledger::Warning;
+use crate::budget::refusal::HolderKind;
 use crate::id::UserId;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -23,6 +25,14 @@ pub enum TaskCall {
         attempt: u32,
         /// When the limit resets.
         until: Timestamp,
+    },
+    /// A budget that its calls are counted in has come near a limit. Whoever asks has been told so by
+    /// the budget, which tells it once a period.
+    BudgetNear {
+        /// Whose budget.
+        holder: HolderKind,
+        /// What is nearly used up.
+        warning: Warning,
     },
     /// Call it so: a model found a title for it. A task that is over is answered as it is.
     SetTitle {

@@ -34,6 +34,8 @@ use super::state::{
 use super::wire::{GitResult, StepName, StepView, TaskMode, TaskState};
 use crate::actor::message::{Origin, TaskIntent};
 use crate::actor::{Address, Input, Machine, Message, Named, Transition};
+use crate::budget::ledger::Warning;
+use crate::budget::refusal::HolderKind;
 use crate::conversation::row::{NoticeBody, NoticeLevel};
 use crate::conversation::wire::ActivityState;
 use crate::error::{Failure, Fault};
@@ -70,6 +72,13 @@ pub enum TaskLocal {
         /// When the limit resets.
         until: Timestamp,
     },
+    /// A budget has come near a limit.
+    BudgetNear {
+        /// Whose budget.
+        holder: HolderKind,
+        /// What is nearly used up.
+        warning: Warning,
+    },
     /// Somebody found a title for it.
     SetTitle {
         /// The title.
@@ -83,6 +92,7 @@ impl Named for TaskLocal {
             Self::Cancel { .. } => "cancel",
             Self::Close { .. } => "close",
             Self::ModelWaits { .. } => "model_waits",
+            Self::BudgetNear { .. } => "budget_near",
             Self::SetTitle { .. } => "set_title",
         }
     }
@@ -171,6 +181,10 @@ impl Step<'_> {
             Input::Local(TaskLocal::Close { .. }) => self.close(),
             Input::Local(TaskLocal::ModelWaits { attempt, until }) => {
                 self.model_waits(attempt, until);
+            }
+            Input::Local(TaskLocal::BudgetNear { holder, warning }) => {
+                let notice = warning.notice(holder, self.turn.now);
+                self.tell_session(Message::Notice(notice));
             }
             Input::Local(TaskLocal::SetTitle { title }) => self.set_title(title),
             Input::DeadlinePassed => self.deadline_passed(),

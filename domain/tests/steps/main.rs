@@ -1,6 +1,7 @@
 //! Single steps of the machines, each in the fewest that show what is promised.
 
 mod answers;
+mod budget;
 mod found;
 mod scene;
 mod settling;

@@ -25,7 +25,7 @@ const CALLS: usize = 100;
 const ROUND: Duration = Duration::from_millis(1500);
 /// Pieces of the long stream, and the bytes of text in each.
 const PIECES: usize = 40_000;
-const PIECE: usize = 100;
+const PIECE: usize = 110;
 /// The least that the long stream has, in bytes.
 const LONG: usize = 11_000_000;
 /// Streams that are held open.

@@ -12,7 +12,7 @@ pub use body::{
     BodyError, announced, parse_json, read_body, read_encoded_body, read_own_json,
     read_stated_body, read_stated_json,
 };
-pub use reply::{empty, error, error_from, json, json_text, not_found, streamed};
+pub use reply::{bytes, empty, error, error_from, json, json_text, not_found, streamed};
 
 use worker::Request;
 

@@ -22,3 +22,4 @@ pub(crate) mod shell;
 pub(crate) mod sign_in;
 pub(crate) mod steps;
 pub(crate) mod tool;
+pub(crate) mod tools;

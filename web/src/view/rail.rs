@@ -7,6 +7,7 @@ use crate::state::app;
 use crate::view::dynamic::{on, part};
 use crate::view::icon::{self, icon};
 use leptos::prelude::*;
+use sam_domain::conversation::row::ToolKind;
 
 /// The rail; under 900 px a bar at the bottom.
 #[component]
@@ -62,6 +63,14 @@ pub(crate) fn Rail() -> impl IntoView {
             <a class="tab" href="/nodes" aria-current=current(|r| matches!(r, Route::Nodes))>
                 {icon(icon::NODES)}
                 <span>"Nodes"</span>
+            </a>
+            <a
+                class="tab"
+                href="/tools"
+                aria-current=current(|r| matches!(r, Route::Tools | Route::CommandLine))
+            >
+                {icon(icon::tool(ToolKind::Execute))}
+                <span>"Tools"</span>
             </a>
             <a class="tab" href="/settings" aria-current=current(|r| matches!(r, Route::Settings))>
                 {icon(icon::SETTINGS)}

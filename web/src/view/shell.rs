@@ -17,6 +17,7 @@ use crate::view::part::{blank, skeleton, trouble_note};
 use crate::view::rail::Rail;
 use crate::view::settings::Settings;
 use crate::view::sign_in::{Enter, Entrance, SignIn};
+use crate::view::tools::{CommandLine, Tools};
 use crate::{action, browser, keys, nav};
 use leptos::ev;
 use leptos::prelude::*;
@@ -103,6 +104,8 @@ fn Unreachable() -> impl IntoView {
 enum Pane {
     Home,
     Nodes,
+    Tools,
+    CommandLine,
     Settings,
     Device,
     Compose,
@@ -126,6 +129,8 @@ fn Frame() -> impl IntoView {
         app.route.with(|route| match route {
             Route::Home | Route::SignIn | Route::Claim | Route::Invite => Pane::Home,
             Route::Nodes => Pane::Nodes,
+            Route::Tools => Pane::Tools,
+            Route::CommandLine => Pane::CommandLine,
             Route::Settings => Pane::Settings,
             Route::Device => Pane::Device,
             Route::Project(_) | Route::Compose(_) => Pane::Compose,
@@ -157,6 +162,8 @@ fn Frame() -> impl IntoView {
                 {part(move || match pane.get() {
                     Pane::Home => view! { <Home /> }.into_any(),
                     Pane::Nodes => view! { <Nodes /> }.into_any(),
+                    Pane::Tools => view! { <Tools /> }.into_any(),
+                    Pane::CommandLine => view! { <CommandLine /> }.into_any(),
                     Pane::Settings => view! { <Settings /> }.into_any(),
                     Pane::Device => view! { <Device /> }.into_any(),
                     Pane::Compose => view! { <Compose /> }.into_any(),
@@ -332,6 +339,8 @@ fn follow_route(app: App) {
 fn title(app: App) -> String {
     let place = app.route.with(|route| match route {
         Route::Nodes => Some("Nodes".to_owned()),
+        Route::Tools => Some("Tools".to_owned()),
+        Route::CommandLine => Some("Command line".to_owned()),
         Route::Settings => Some("Settings".to_owned()),
         Route::Device => Some("Sign a program in".to_owned()),
         Route::SignIn => Some("Sign in".to_owned()),

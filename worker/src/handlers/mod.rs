@@ -20,6 +20,7 @@ pub(crate) mod nodes;
 pub(crate) mod people;
 pub(crate) mod projects;
 pub(crate) mod reconciliation;
+pub(crate) mod releases;
 pub(crate) mod sessions;
 pub(crate) mod setup;
 pub(crate) mod tasks;

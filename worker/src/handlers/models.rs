@@ -200,7 +200,9 @@ fn is_for_text(provider: Provider, id: &str) -> bool {
 
 async fn views(call: &Call, user: &UserId) -> Result<ModelList, Failed> {
     let installation = Installation::of(&call.env);
-    let platform = installation.map(|it| it.platform).unwrap_or_default();
+    let platform = installation
+        .map(|it| it.platform.clone())
+        .unwrap_or_default();
     let database = call.database()?;
     let held = model_access::read(&database, Asker::person(user)).await?;
     let keys: Vec<HeldKey> = held.keys.iter().map(|key| key.held()).collect();

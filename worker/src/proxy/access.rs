@@ -4,6 +4,8 @@
 //! Model calls may rest on what D1 said at most five seconds ago; the isolate through which
 //! something was changed knows at once. A key is opened for the one call that needs it.
 
+use std::rc::Rc;
+
 use sam_dialects::Dialect;
 use sam_domain::access::claims::Claims;
 use sam_domain::agents::DEFAULT_AGENT;
@@ -28,7 +30,7 @@ use crate::errors::{Failed, hidden, log};
 /// Everything that decides where the calls of a workspace go.
 pub(crate) struct Access {
     /// The installation's configuration.
-    pub(crate) installation: Installation,
+    pub(crate) installation: Rc<Installation>,
     /// What D1 says.
     pub(crate) held: ModelAccess,
     /// Whose access is used.

@@ -101,13 +101,13 @@ impl Admission {
     }
 
     /// The header that tells of limits that have come near.
-    pub(super) fn header(&self) -> Option<(String, String)> {
+    pub(super) fn header(&self) -> Option<String> {
         let told = self.warnings.iter().map(|warning| {
             let (spent, allowed) = (warning.spent, warning.allowed);
             format!("{}; spent={spent}; limit={allowed}", warning.limit.word())
         });
         let told: Vec<String> = told.collect();
-        (!told.is_empty()).then(|| ("x-sam-budget-warning".to_owned(), told.join(", ")))
+        (!told.is_empty()).then(|| told.join(", "))
     }
 
     /// What is reserved, and has to be renewed.
@@ -195,7 +195,10 @@ pub(super) async fn reserve(
             Reserved::Unlimited => remember(holder, false, call.now),
             Reserved::Granted { warnings } => {
                 *held = true;
-                admission.warnings.extend(warnings);
+                for warning in warnings {
+                    super::telling::near(call, &admission.scope.task, kind, warning);
+                    admission.warnings.push(warning);
+                }
             }
             Reserved::Refused(refusal) => {
                 if admission.held == [true, false] {
@@ -330,7 +333,7 @@ fn refuse(call: &Call, wanted: &Wanted<'_>, refusal: &Refusal) -> Response {
         let _ = headers.set(name, &value);
     };
     if let Some(at) = retry_at.filter(|_| waits) {
-        super::wait::until(call, wanted.claims, at);
+        super::telling::until(call, wanted.claims, at);
     }
     if let Some(wait) = wait {
         set("retry-after", wait.0.div_ceil(1_000).to_string());

@@ -4,6 +4,8 @@
 //! to it), and an AI Gateway (`SAM_CLOUDFLARE_ACCOUNT` and `SAM_CLOUDFLARE_TOKEN`). Which of them a
 //! call uses is [`sam_domain::provider::route`]'s business.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use sam_domain::access::wire::ModelStatus;
@@ -20,6 +22,11 @@ use worker::Env;
 
 /// How long a model endpoint may say nothing unless it is set.
 const STANDARD_SILENCE: Duration = Duration::from_secs(600);
+
+thread_local! {
+    /// As it was read. An isolate's settings do not change: others come with another isolate.
+    static READ: RefCell<Option<Rc<Installation>>> = RefCell::default();
+}
 
 /// The configuration.
 #[derive(Clone, Debug)]
@@ -83,8 +90,17 @@ struct Texts<'a> {
 }
 
 impl Installation {
-    /// Reads the settings.
-    pub(crate) fn of(env: &Env) -> Result<Self, ApiError> {
+    /// The settings, read once.
+    pub(crate) fn of(env: &Env) -> Result<Rc<Self>, ApiError> {
+        if let Some(read) = READ.with_borrow(Clone::clone) {
+            return Ok(read);
+        }
+        let read = Rc::new(Self::read(env)?);
+        READ.set(Some(Rc::clone(&read)));
+        Ok(read)
+    }
+
+    fn read(env: &Env) -> Result<Self, ApiError> {
         let setting = |name| bindings::setting(env, name);
         let url_setting = |name| bindings::url_setting(env, name);
         let (url, auth) = (

@@ -32,9 +32,9 @@ mod passing;
 mod record;
 mod request;
 mod settlement;
+mod telling;
 pub(crate) mod title;
 pub(crate) mod upstream;
-mod wait;
 
 use futures::future::{Either, select};
 use sam_dialects::scan::InputScan;
@@ -48,6 +48,7 @@ use sam_domain::provider::key::Scope;
 use sam_platform::fetch::{self, FetchError, Incoming, Outgoing};
 use sam_platform::http;
 use serde_json::{Value, json};
+use worker::Headers;
 
 use crate::call::Call;
 use crate::errors::{Answer, log};
@@ -146,7 +147,7 @@ async fn exchange(call: &Call, token: &ModelToken, client: Dialect) -> Answer {
         }
     };
     record.answered(incoming.status, incoming.header("cf-aig-log-id"));
-    wait::of_refusal(call, &token.claims, &incoming);
+    telling::of_refusal(call, &token.claims, &incoming);
     if let Err(refused) = check(incoming.status, &upstream) {
         record.ended(None, CallEnd::Refused);
         return Err(refused.into());
@@ -154,17 +155,19 @@ async fn exchange(call: &Call, token: &ModelToken, client: Dialect) -> Answer {
     let events = incoming
         .header("content-type")
         .is_some_and(|value| value.starts_with("text/event-stream"));
-    let mut headers = passed_headers(&incoming);
-    headers.extend(admission.header());
+    let headers = passed_headers(&incoming);
+    if let Some(near) = admission.header() {
+        // Names are constant, values numbers and words.
+        let _ = headers.set("x-sam-budget-warning", &near);
+    }
     let mut status = incoming.status;
     let mut translator = None;
     if let Some(mut translation) = translation {
-        headers.retain(|(name, _)| name != "content-type");
-        headers.push(("x-sam-translated".to_owned(), prepared.note.clone()));
+        let _ = headers.set("x-sam-translated", &prepared.note);
         if status >= 400 || !events {
             return document(incoming, &mut translation, headers, record, call).await;
         }
-        headers.push(("content-type".to_owned(), "text/event-stream".to_owned()));
+        let _ = headers.set("content-type", "text/event-stream");
         status = 200;
         translator = Some(translation);
     }
@@ -178,7 +181,7 @@ async fn exchange(call: &Call, token: &ModelToken, client: Dialect) -> Answer {
     let body = passing::reply(incoming, &signal, kind, translator, record)?;
     Ok(worker::ResponseBuilder::new()
         .with_status(status)
-        .with_headers(safe(&headers))
+        .with_headers(headers)
         .stream(body))
 }
 
@@ -213,28 +216,23 @@ fn check(status: u16, upstream: &Upstream) -> Result<(), ApiError> {
 async fn document(
     incoming: Incoming,
     translation: &mut ReplyTranslator,
-    mut headers: Vec<(String, String)>,
+    headers: Headers,
     mut record: Record,
     call: &Call,
 ) -> Answer {
     let status = incoming.status;
     let now = call.now.0 / 1000;
+    let pairs = incoming.headers();
     let header = |name: &str| {
-        let found = headers.iter().find(|(known, _)| known == name);
+        let found = pairs.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
     };
     let wait = sam_dialects::retry_after(header, now);
     let bytes = whole(incoming).await?;
     let (status, body) = if status >= 400 {
         let error = UpstreamError::from_response(status, &bytes, wait);
-        if let (Some(wait), false) = (
-            error.retry_after,
-            headers.iter().any(|(name, _)| name == "retry-after"),
-        ) {
-            headers.push((
-                "retry-after".to_owned(),
-                wait.as_secs_f64().ceil().to_string(),
-            ));
+        if let (Some(wait), Ok(false)) = (error.retry_after, headers.has("retry-after")) {
+            let _ = headers.set("retry-after", &wait.as_secs_f64().ceil().to_string());
         }
         translation.error(&error)
     } else {
@@ -246,8 +244,9 @@ async fn document(
         CallEnd::Refused
     };
     record.ended(translation.usage(), end);
+    let _ = headers.set("content-type", "application/json");
     let mut response = http::json(status, &body);
-    for (name, value) in safe(&headers).entries() {
+    for (name, value) in headers.entries() {
         let _ = response.headers_mut().set(&name, &value);
     }
     Ok(response)
@@ -281,7 +280,7 @@ pub(crate) async fn count_tokens(call: &Call, token: ModelToken) -> Answer {
         .with_status(status)
         .from_bytes(body)?;
     // After the body, for which the builder sets a type of its own.
-    for (name, value) in safe(&headers).entries() {
+    for (name, value) in headers.entries() {
         let _ = response.headers_mut().set(&name, &value);
     }
     Ok(response)
@@ -307,14 +306,6 @@ async fn whole(incoming: Incoming) -> Result<Vec<u8>, ApiError> {
             "The model endpoint's reply cannot be read.",
         )
     })
-}
-
-fn safe(headers: &[(String, String)]) -> worker::Headers {
-    let pairs: Vec<_> = headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
-    http::reply::safe_headers(&pairs)
 }
 
 fn headers(
@@ -385,13 +376,17 @@ fn unreachable(error: &FetchError, upstream: &Upstream) -> ApiError {
 }
 
 /// The upstream's headers without those that end here.
-fn passed_headers(incoming: &Incoming) -> Vec<(String, String)> {
-    let mut headers = incoming.headers();
-    headers.retain(|(name, value)| {
-        // What the runtime did not undo is still so encoded.
-        let still_encoded =
-            || name == "content-encoding" && !UNDONE.contains(&value.to_ascii_lowercase().as_str());
-        !DROPPED_HEADERS.contains(&name.as_str()) || still_encoded()
-    });
+fn passed_headers(incoming: &Incoming) -> Headers {
+    let headers = incoming.copied_headers();
+    for name in DROPPED_HEADERS {
+        // The names are constant, which the runtime takes.
+        let _ = headers.delete(name);
+    }
+    // What the runtime did not undo is still so encoded.
+    if let Some(encoding) = incoming.header("content-encoding")
+        && !UNDONE.contains(&encoding.to_ascii_lowercase().as_str())
+    {
+        let _ = headers.set("content-encoding", &encoding);
+    }
     headers
 }

@@ -108,7 +108,7 @@ pub(crate) fn is_there(route: &Route, id: &str, own: &[String]) -> bool {
 /// Ids of the models of the installation's one endpoint; empty when there is none or it does not say.
 pub(crate) async fn listed(call: &Call) -> Vec<String> {
     let installation = Installation::of(&call.env).ok();
-    let Some(upstream) = installation.as_ref().and_then(endpoint_upstream) else {
+    let Some(upstream) = installation.as_deref().and_then(endpoint_upstream) else {
         return Vec::new();
     };
     let key = format!("models:{}", upstream.cache_name());

@@ -1,8 +1,9 @@
 //! Handing records of calls that ended to the budgets.
 //!
 //! One call at a time is made to each budget: what ends meanwhile waits, and goes out together with
-//! the next. So a call that ends alone is recorded at once, and of many that end together hardly more
-//! than one costs a request and a write to disk.
+//! the next. So of many calls that end together hardly more than one costs a request and a write to
+//! disk. What reserved something is recorded at once, since others may wait for the rest of it; what
+//! reserved nothing is only counted, and waits a moment ([`LINGER`]) for what follows.
 //!
 //! A request of the Worker may not wait for what another one does. Whoever hands a record over while
 //! somebody is at work therefore leaves it and goes; whoever is at work goes on until nothing waits,
@@ -27,6 +28,8 @@ use crate::errors::log;
 
 /// Most records that go out together.
 const TOGETHER: usize = 100;
+/// How long a record that nobody waits for waits for others.
+const LINGER: Duration = Duration::from_millis(250);
 /// Most records that wait for one budget; older ones are lost, and what they reserved expires.
 const MOST: usize = 10_000;
 /// How long one request works for others.
@@ -37,10 +40,19 @@ const TRIES: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
 thread_local! {
-    static DESKS: RefCell<HashMap<String, Desk>> = RefCell::default();
+    static DESKS: RefCell<HashMap<Place, Desk>> = RefCell::default();
 }
 
-/// What waits for one budget, and who is at work on it.
+/// Where records are left.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Place {
+    /// For whose budget.
+    holder: String,
+    /// For those that reserved something.
+    reserved: bool,
+}
+
+/// What waits at one place, and who is at work on it.
 #[derive(Default)]
 struct Desk {
     waiting: Vec<ModelCall>,
@@ -91,7 +103,7 @@ impl Desk {
 
 /// Records that were taken; those that are dropped wait again.
 struct Taken<'a> {
-    holder: &'a str,
+    place: &'a Place,
     shift: u64,
     records: Vec<ModelCall>,
 }
@@ -102,7 +114,7 @@ impl Drop for Taken<'_> {
         if records.is_empty() {
             return;
         }
-        at_desk(self.holder, |desk| {
+        at_desk(self.place, |desk| {
             desk.put_back(records);
             if desk.shift == self.shift {
                 desk.until = None;
@@ -111,12 +123,12 @@ impl Drop for Taken<'_> {
     }
 }
 
-fn at_desk<T>(holder: &str, work: impl FnOnce(&mut Desk) -> T) -> T {
+fn at_desk<T>(place: &Place, work: impl FnOnce(&mut Desk) -> T) -> T {
     DESKS.with_borrow_mut(|desks| {
-        let desk = desks.entry(holder.to_owned()).or_default();
+        let desk = desks.entry(place.clone()).or_default();
         let done = work(desk);
         if desk.waiting.is_empty() && desk.until.is_none() {
-            desks.remove(holder);
+            desks.remove(place);
         }
         done
     })
@@ -124,32 +136,42 @@ fn at_desk<T>(holder: &str, work: impl FnOnce(&mut Desk) -> T) -> T {
 
 /// Hands the record of a call that ended to both budgets.
 pub(super) async fn settle(env: &Env, record: ModelCall) {
-    let (user, project) = (record.scope.user.clone(), record.scope.project.clone());
+    let place = |holder: &str| Place {
+        holder: holder.to_owned(),
+        reserved: record.reserved.is_some(),
+    };
+    let (user, project) = (
+        place(record.scope.user.as_str()),
+        place(record.scope.project.as_str()),
+    );
     join(
-        hand_over(env, user.as_str(), record.clone()),
-        hand_over(env, project.as_str(), record),
+        hand_over(env, &user, record.clone()),
+        hand_over(env, &project, record),
     )
     .await;
 }
 
-async fn hand_over(env: &Env, holder: &str, record: ModelCall) {
-    let Some(shift) = at_desk(holder, |desk| desk.hand_over(record, clock::now())) else {
+async fn hand_over(env: &Env, place: &Place, record: ModelCall) {
+    let Some(shift) = at_desk(place, |desk| desk.hand_over(record, clock::now())) else {
         return;
     };
     loop {
-        let records = at_desk(holder, |desk| desk.take(shift));
+        if !place.reserved {
+            worker::Delay::from(LINGER).await;
+        }
+        let records = at_desk(place, |desk| desk.take(shift));
         if records.is_empty() {
             return;
         }
         let mut taken = Taken {
-            holder,
+            place,
             shift,
             records,
         };
         let call = BudgetCall::Settle {
             records: taken.records.clone(),
         };
-        tell(env, holder, &call).await;
+        tell(env, &place.holder, &call).await;
         taken.records.clear();
     }
 }
@@ -226,16 +248,19 @@ mod tests {
 
     #[test]
     fn what_was_taken_and_not_recorded_waits_again() {
-        let holder = "somebody";
-        let shift = at_desk(holder, |desk| desk.hand_over(record(1), NOW)).unwrap();
-        let records = at_desk(holder, |desk| desk.take(shift));
+        let place = &Place {
+            holder: "somebody".to_owned(),
+            reserved: false,
+        };
+        let shift = at_desk(place, |desk| desk.hand_over(record(1), NOW)).unwrap();
+        let records = at_desk(place, |desk| desk.take(shift));
         drop(Taken {
-            holder,
+            place,
             shift,
             records,
         });
-        let shift = at_desk(holder, |desk| desk.hand_over(record(2), NOW)).unwrap();
-        let records = at_desk(holder, |desk| desk.take(shift));
+        let shift = at_desk(place, |desk| desk.hand_over(record(2), NOW)).unwrap();
+        let records = at_desk(place, |desk| desk.take(shift));
         assert_eq!(records, [record(1), record(2)]);
     }
 

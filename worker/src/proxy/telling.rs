@@ -1,10 +1,14 @@
-//! Telling a task that the model has its agent wait.
+//! Telling a task what befalls its model calls.
 //!
 //! An agent that is refused until a limit resets waits, and asks again by itself; the proxy is where
 //! the reset is seen for every agent alike. The task says so to the person, and goes on if the agent
-//! is lost meanwhile.
+//! is lost meanwhile. A budget that comes near a limit is told once, in the conversation whose call
+//! met it.
 
 use sam_domain::access::claims::Claims;
+use sam_domain::budget::ledger::Warning;
+use sam_domain::budget::refusal::HolderKind;
+use sam_domain::id::TaskId;
 use sam_domain::task::TaskView;
 use sam_domain::task::call::TaskCall;
 use sam_domain::time::{Millis, Timestamp};
@@ -37,18 +41,27 @@ pub(super) fn until(call: &Call, claims: &Claims, at: Timestamp) {
     if at.since(call.now) < LEAST {
         return;
     }
-    let (env, task) = (call.env.clone(), claims.tsk.clone());
     let waits = TaskCall::ModelWaits {
         attempt: claims.attempt,
         until: at,
     };
+    tell(call, &claims.tsk, waits);
+}
+
+/// A budget that the task's calls are counted in has come near a limit.
+pub(super) fn near(call: &Call, task: &TaskId, holder: HolderKind, warning: Warning) {
+    tell(call, task, TaskCall::BudgetNear { holder, warning });
+}
+
+fn tell(call: &Call, task: &TaskId, what: TaskCall) {
+    let (env, task) = (call.env.clone(), task.clone());
     call.background.run(async move {
         let told = match objects::task(&env, &task) {
-            Ok(object) => object.call::<TaskView>(&waits).await,
+            Ok(object) => object.call::<TaskView>(&what).await,
             Err(error) => Err(error),
         };
         if let Err(error) = told {
-            log(&format!("a task was not told that it waits: {error}"));
+            log(&format!("a task was not told of its model calls: {error}"));
         }
     });
 }
