@@ -48,6 +48,7 @@ mod store;
 mod text;
 mod workspace;
 
+use agent::CommandLine;
 use clap::{Parser, Subcommand};
 use secret::Secret;
 use std::ffi::OsString;
@@ -83,6 +84,10 @@ enum Subcommands {
         /// directory by default. Several machines may share one.
         #[arg(long, env = "SAM_AGENTS_DIR", value_name = "DIR")]
         agents_dir: Option<PathBuf>,
+        /// The command line of the agent `custom`, which speaks ACP on stdin and stdout; its words
+        /// are taken apart as a shell does, and no shell runs.
+        #[arg(long, env = "SAM_CUSTOM_AGENT", value_name = "COMMAND", value_parser = CommandLine::parse)]
+        custom_agent: Option<CommandLine>,
         /// Install no coding agents: use those that are there.
         #[arg(long, env = "SAM_NO_INSTALL")]
         no_install: bool,
@@ -132,7 +137,11 @@ enum Subcommands {
         /// A folder to search first for coding agents; may be repeated.
         #[arg(long = "agent-path", value_name = "DIR")]
         agent_path: Vec<PathBuf>,
-        /// An agent to drive; may be repeated, and is all of them by default.
+        /// The command line of the agent `custom`, which speaks ACP on stdin and stdout; its words
+        /// are taken apart as a shell does, and no shell runs.
+        #[arg(long, env = "SAM_CUSTOM_AGENT", value_name = "COMMAND", value_parser = CommandLine::parse)]
+        custom_agent: Option<CommandLine>,
+        /// An agent to drive; may be repeated, and is all that can be here by default.
         #[arg(long = "agent", value_name = "ID")]
         agents: Vec<String>,
         /// The day that is written down, as YYYY-MM-DD.
@@ -166,6 +175,7 @@ fn main() -> ExitCode {
             join_token,
             agent_path,
             agents_dir,
+            custom_agent,
             no_install,
             permission_wait,
             agent_silence,
@@ -180,6 +190,7 @@ fn main() -> ExitCode {
                 .map(Secret::new),
             agent_path,
             agents_dir,
+            custom_agent,
             install: !no_install,
             name,
             max_workspaces,
@@ -205,6 +216,7 @@ fn main() -> ExitCode {
             state_dir,
             agents_dir,
             agent_path,
+            custom_agent,
             agents,
             on,
             out,
@@ -213,6 +225,7 @@ fn main() -> ExitCode {
             state_dir,
             agents_dir,
             agent_path,
+            custom_agent,
             agents,
             on,
             out,

@@ -1,6 +1,6 @@
 //! `sam-vm-agent run`: from the command line to the end of the process.
 
-use crate::agent::Agents;
+use crate::agent::{Agents, CommandLine};
 use crate::api::{Api, ApiFailure, NodeIdentity};
 use crate::hub::Hub;
 use crate::link::{self, LinkEnd};
@@ -42,6 +42,8 @@ pub(crate) struct Options {
     pub(crate) agent_path: Vec<PathBuf>,
     /// Where agents are installed; below the state directory when absent.
     pub(crate) agents_dir: Option<PathBuf>,
+    /// The command line of the agent `custom`.
+    pub(crate) custom_agent: Option<CommandLine>,
     /// Whether agents are installed when they are needed.
     pub(crate) install: bool,
     /// The machine's name for people.
@@ -116,7 +118,12 @@ pub(crate) async fn run(options: Options) -> Result<(), RunError> {
         .agents_dir
         .clone()
         .unwrap_or_else(|| store.dir().join("agents"));
-    let agents = Agents::new(options.agent_path.clone(), &agents_dir, options.install)?;
+    let agents = Agents::new(
+        options.agent_path.clone(),
+        &agents_dir,
+        options.install,
+        options.custom_agent.clone(),
+    )?;
     let boot_id = format!("{:016x}", clock::entropy());
     let identity = Identity {
         store_id: store.store_id().to_owned(),

@@ -8,7 +8,7 @@ use crate::output::style::Paint;
 use crate::output::table::{self, Cell};
 use crate::output::text;
 use sam_domain::access::route::RouteId;
-use sam_domain::agents::{AgentView, PermissionMode};
+use sam_domain::agents::{AgentView, DEFAULT_AGENT, PermissionMode};
 use sam_domain::catalogue::Catalog;
 use sam_domain::conversation::call::Done;
 use sam_domain::login::wire::{LoginView, PutLogin};
@@ -114,7 +114,11 @@ fn cells(agent: &AgentView) -> Vec<Cell> {
     vec![
         Cell::new(&agent.id).paint(Paint::Strong),
         Cell::new(&agent.name),
-        Cell::new(agent.version.as_deref().unwrap_or("SAM's own")),
+        Cell::new(match agent.version.as_deref() {
+            Some(version) => version,
+            None if agent.id == DEFAULT_AGENT => "SAM's own",
+            None => "as it is there",
+        }),
         Cell::new(status).paint(paint),
         Cell::new(agent.dialect.replace('_', " ")),
         Cell::new(modes.join(", ")),

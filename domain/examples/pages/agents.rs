@@ -1,6 +1,6 @@
 //! `docs/agents.md`: the catalogue, and what the conformance runs came to.
 
-use sam_domain::agents::{AGENTS, Agent};
+use sam_domain::agents::{AGENTS, Agent, Dialect};
 use serde_json::Value;
 use std::path::Path;
 
@@ -23,11 +23,16 @@ const INSTALLATION: &str = "
 An agent with a package is installed with npm when a task first needs it, into `--agents-dir` and nowhere else: exactly the
 version above, from a lock file that carries a checksum for every package in it, without running their scripts. What is
 installed is used again without a network. npm and Node have to be on the vm-agent's `PATH`; where they are not, the machine
-does not offer these agents. A person's own installation is used only where `--agent-path` names its folder.
+does not offer these agents. A person's own installation is used only where `--agent-path` names its folder. An agent that
+calls its maker itself is offered only where the vm-agent's own environment holds the maker's key.
 
 Every agent runs under a supervisor that ends all it started, with an environment made for it, a HOME of its own, and a
 model address on loopback whose key is worthless elsewhere. Its model calls go through SAM's proxy in the dialect it speaks,
-with a token that can do nothing else.
+with a token that can do nothing else. What it needs in files is written into that HOME anew at each start.
+
+Where the community's bridge of an agent is pinned (`acp-amp` for Amp) and its maker changes what it bridges, the way on is a
+fork: put the fork's `acp-amp` into a folder, name that folder with `--agent-path`, and run the conformance steps with it
+before tasks do.
 
 ## What an agent may do
 
@@ -44,6 +49,35 @@ What it asks is a card in the conversation, answered in the web app or with `sam
 nobody answers within `--permission-wait` is refused. A question that offers no plain yes is shown in every mode, `full`
 included, and is never answered by SAM.
 
+";
+
+const CREDENTIALS: &str = "
+Which credential proves what to whom:
+
+| credential | who holds it | proves | to whom |
+|---|---|---|---|
+| relay secret | the agent, in its environment or in files of its private HOME | that a call comes from this agent's session | the vm-agent's relay, on loopback |
+| model token | the vm-agent, in memory, for an hour at most | for which task and for whom a model is called; nothing else | SAM's proxy |
+| provider's key | the control plane, sealed | who pays | the model's provider |
+| own login (`own-login`) | the agent, as one file with an access token and no refresh token | whose subscription it is | the agent's maker |
+| maker's key of a machine | the vm-agent's environment, and the one agent it is for | who owns the machine's account | the agent's maker |
+
+";
+
+const ODDITIES: &str = "
+What a host has to bear, seen with the versions above:
+
+- Claude Code's adapter ends by force: it does not end when its stdin does.
+- Codex asks nothing in mode `ask` while its own sandbox can refuse instead.
+- Qwen Code refuses file paths that are not whole ones, sends requests of its own (`craft/drainMidTurnQueue`) and goes on
+  when they are refused, and offers three kinds of “always” beside a plain yes.
+- Copilot names its modes by URLs, and what it may do unasked is a session option of its own (`allow_all`).
+- pi shows how hard it thinks as its session mode, and has no permissions.
+- Kimi streams the arguments of a tool call as its content before it has a title, and wants ripgrep for its own search.
+- Mistral Vibe answers tool calls with JSON objects, and asks with a tool call that has an id and nothing else: the
+  question's words are those of the call it announced before.
+- Amp's bridge 0.1.3 says that it is 0.1.0.
+- Gemini CLI reads whole paths alone, and cannot create files through a host's file system: SAM offers it none.
 ";
 
 const TAIL: &str = "
@@ -84,7 +118,7 @@ pub(super) fn page(results: &Path) -> Result<String, Box<dyn std::error::Error>>
             agent.name,
             agent.id,
             origin(agent),
-            agent.dialect.word().replace('_', " "),
+            dialect(agent),
             status(agent)
         ));
     }
@@ -105,6 +139,11 @@ pub(super) fn page(results: &Path) -> Result<String, Box<dyn std::error::Error>>
     for agent in AGENTS {
         let (name, login, alone) = (agent.name, agent.login, agent.non_interactive);
         page.push_str(&format!("| {name} | {login} | {alone} |\n"));
+    }
+    page.push_str(CREDENTIALS);
+    page.push_str("| agent | what it cannot do here, or SAM not for it |\n|---|---|\n");
+    for agent in AGENTS.iter().filter(|agent| !agent.limits.is_empty()) {
+        page.push_str(&format!("| {} | {} |\n", agent.name, agent.limits));
     }
     page.push_str(
         "\n## Conformance\n\n`sam-vm-agent conformance` drives each agent through what SAM needs of it, against the scripted gateway, and keeps the\n\
@@ -134,6 +173,7 @@ pub(super) fn page(results: &Path) -> Result<String, Box<dyn std::error::Error>>
             told("/on").unwrap_or("–")
         ));
     }
+    page.push_str(ODDITIES);
     page.push_str(TAIL);
     Ok(page)
 }
@@ -146,7 +186,14 @@ fn origin(agent: &Agent) -> String {
                 .map_or_else(String::new, |platform| format!(" ({platform} alone)"));
             format!("npm: `{}` {}{only}", package.name, package.version)
         }
-        None => "SAM itself".to_owned(),
+        None => agent.source.to_owned(),
+    }
+}
+
+fn dialect(agent: &Agent) -> String {
+    match agent.dialect {
+        Dialect::Own => "its maker's own, past SAM's proxy".to_owned(),
+        known => known.word().replace('_', " "),
     }
 }
 

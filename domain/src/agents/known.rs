@@ -1,6 +1,6 @@
 //! The agents that can be chosen, each with the recipe that was seen to work.
 
-use super::{Agent, Dialect, Mode, OwnLogin, Package, PermissionMode, Verified};
+use super::{Agent, Dialect, Mode, OwnLogin, Package, PermissionMode, Verified, further};
 use crate::login::LoginKind;
 use PermissionMode::{AcceptEdits, Ask, Full, Plan};
 
@@ -10,7 +10,7 @@ use PermissionMode::{AcceptEdits, Ask, Full, Plan};
 macro_rules! codex_config {
     ($sandbox:literal, $approval:literal) => {
         concat!(
-            r#"{"model":"$MODEL","model_provider":"sam","sandbox_mode":""#,
+            r#"{"model":"$MODEL","model_reasoning_effort":"medium","model_provider":"sam","sandbox_mode":""#,
             $sandbox,
             r#"","approval_policy":""#,
             $approval,
@@ -50,38 +50,51 @@ macro_rules! claude_meta {
     };
 }
 
+/// A mode of our own harness, which has a variable and a session mode of the same name.
+const fn harness(mode: &'static str, env: &'static [(&'static str, &'static str)]) -> Mode {
+    Mode {
+        session_mode: Some(mode),
+        env,
+        ..Mode::PLAIN
+    }
+}
+
 /// Every agent that can be chosen.
 pub const AGENTS: &[Agent] = &[
     Agent {
         id: "sam-harness",
         name: "SAM harness",
         executable: "sam-harness",
-        package: None,
+        release: Some(env!("CARGO_PKG_VERSION")),
         // Nobody sits beside it, and what it builds needs the network; the rest of the machine stays
         // closed to its commands.
-        arguments: &[
-            "acp",
-            "--permission-mode",
-            "full",
-            "--network",
-            "--allow-write",
-            "~",
-        ],
+        arguments: &["acp", "--network", "--allow-write", "~"],
         dialect: Dialect::ChatCompletions,
         env: &[
             ("SAM_MODEL_URL", "$ORIGIN/v1"),
             ("SAM_MODEL_KEY", "$SECRET"),
             ("SAM_MODEL", "$MODEL"),
         ],
-        modes: &[(Full, Mode::PLAIN)],
+        modes: &[
+            (Ask, harness("ask", &[("SAM_PERMISSION_MODE", "ask")])),
+            (
+                AcceptEdits,
+                harness("accept-edits", &[("SAM_PERMISSION_MODE", "accept-edits")]),
+            ),
+            (
+                Plan,
+                harness("read-only", &[("SAM_PERMISSION_MODE", "read-only")]),
+            ),
+            (Full, harness("full", &[("SAM_PERMISSION_MODE", "full")])),
+        ],
         login: "none: it knows the relay alone",
-        own_login: None,
         non_interactive: "`sam-harness run -p TEXT`",
-        policy: "it has no settings but its variables",
+        policy: "it has no settings but its variables; the session's mode through `session/set_mode`",
         verified: Some(Verified {
             version: env!("CARGO_PKG_VERSION"),
             on: "2026-11-20",
         }),
+        ..Agent::BASE
     },
     Agent {
         id: "claude-code",
@@ -159,6 +172,7 @@ pub const AGENTS: &[Agent] = &[
             version: "0.100.0",
             on: "2026-11-20",
         }),
+        ..Agent::BASE
     },
     Agent {
         id: "codex",
@@ -237,6 +251,7 @@ pub const AGENTS: &[Agent] = &[
             version: "2.6.0",
             on: "2026-11-20",
         }),
+        ..Agent::BASE
     },
     Agent {
         id: "opencode",
@@ -294,13 +309,13 @@ pub const AGENTS: &[Agent] = &[
             ),
         ],
         login: "the relay's secret as the key of a provider of its own; `opencode auth login` is not used",
-        own_login: None,
         non_interactive: "`opencode run TEXT`",
         policy: "`OPENCODE_CONFIG_CONTENT`, above its files, a repository's `opencode.json` among them",
         verified: Some(Verified {
             version: "1.18.33",
             on: "2026-11-20",
         }),
+        ..Agent::BASE
     },
     // The host wants no /v1, and the mode comes from the environment, not from
     // its configuration file.
@@ -344,12 +359,20 @@ pub const AGENTS: &[Agent] = &[
             ),
         ],
         login: "the relay's secret as an API key; `goose configure` is not used",
-        own_login: None,
         non_interactive: "`goose run --no-session --with-builtin developer -t TEXT`",
         policy: "variables, above its configuration file; the session's mode through `session/set_mode`",
         verified: Some(Verified {
             version: "1.52.0",
             on: "2026-11-20",
         }),
+        ..Agent::BASE
     },
+    further::GEMINI,
+    further::QWEN,
+    further::COPILOT,
+    further::PI,
+    further::KIMI,
+    further::MISTRAL_VIBE,
+    further::AMP,
+    further::CUSTOM,
 ];

@@ -93,7 +93,8 @@ mod tests {
         let left = agent("codex").unwrap().without_relay(config, Some("m"));
         let left: Value = serde_json::from_str(&left.unwrap()).unwrap();
         let expected = json!({
-            "model": "$MODEL", "sandbox_mode": "read-only", "approval_policy": "on-request",
+            "model": "$MODEL", "model_reasoning_effort": "medium", "sandbox_mode": "read-only",
+            "approval_policy": "on-request",
         });
         assert_eq!(left, expected);
         let (_, mode) = agent("claude-code").unwrap().modes[0];

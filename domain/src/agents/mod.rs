@@ -8,13 +8,15 @@
 //! where its model calls go or what it may do unasked.
 //!
 //! Texts that are handed to an agent are templates: `$ORIGIN` is the relay's
-//! address without a path, `$SECRET` its secret, `$MODEL` the model's id. In a
-//! template that begins with `{` they are put in as parts of JSON strings.
+//! address without a path, `$SECRET` its secret, `$MODEL` the model's id, `$HOME`
+//! its private home, `$BIN` the folder of its program. In a file, and in a template
+//! that begins as JSON does, they are put in as parts of quoted strings.
 //!
 //! Invariant: no template that ends on a command line names `$SECRET`.
 //!
 //! It knows nothing of processes, files or the protocol.
 
+mod further;
 mod known;
 mod login;
 mod mode;
@@ -28,6 +30,9 @@ pub use wire::AgentView;
 
 /// The agent used when nobody chose one.
 pub const DEFAULT_AGENT: &str = "sam-harness";
+
+/// The agent that a machine's owner names by a command line.
+pub const CUSTOM_AGENT: &str = "custom";
 
 /// What an agent's environment has of its host's; everything else is cleared or set anew.
 pub const PASSED_ON: [&str; 12] = [
@@ -62,6 +67,8 @@ pub enum Dialect {
     Responses,
     /// `POST /anthropic/v1/messages`.
     Messages,
+    /// Its maker's own, which the proxy does not speak: it calls its maker itself.
+    Own,
 }
 
 impl Dialect {
@@ -72,6 +79,7 @@ impl Dialect {
             Self::ChatCompletions => "chat_completions",
             Self::Responses => "responses",
             Self::Messages => "messages",
+            Self::Own => "own",
         }
     }
 }
@@ -111,14 +119,23 @@ pub struct Agent {
     pub name: &'static str,
     /// The executable's name, looked for in `--agent-path`.
     pub executable: &'static str,
-    /// Where it is installed from; none when it comes with SAM.
+    /// Where it is installed from; none when SAM does not install it.
     pub package: Option<Package>,
+    /// Where it comes from when SAM does not install it.
+    pub source: &'static str,
+    /// The version that is meant when SAM does not install it; none for whatever is there.
+    pub release: Option<&'static str>,
     /// Its arguments: the ACP server.
     pub arguments: &'static [&'static str],
     /// The model API it speaks.
     pub dialect: Dialect,
     /// Its variables, as templates.
     pub env: &'static [(&'static str, &'static str)],
+    /// Its files below HOME, as templates; they are written anew at each start.
+    pub files: &'static [(&'static str, &'static str)],
+    /// Variables of the vm-agent's own environment that it is handed, and cannot work without: its
+    /// login with its maker.
+    pub from_machine: &'static [&'static str],
     /// Its permission modes; the one it is started in comes from the task.
     pub modes: &'static [(PermissionMode, Mode)],
     /// How its model is paid, and how else one could sign in to it.
@@ -129,11 +146,35 @@ pub struct Agent {
     pub non_interactive: &'static str,
     /// Which layer of its configuration wins, and is used.
     pub policy: &'static str,
+    /// What it cannot do here, or SAM not for it; empty for nothing.
+    pub limits: &'static str,
     /// The conformance run that it passed, if any.
     pub verified: Option<Verified>,
 }
 
 impl Agent {
+    /// An agent of which nothing is known.
+    const BASE: Self = Self {
+        id: "",
+        name: "",
+        executable: "",
+        package: None,
+        source: "SAM itself",
+        release: None,
+        arguments: &[],
+        dialect: Dialect::ChatCompletions,
+        env: &[],
+        files: &[],
+        from_machine: &[],
+        modes: &[],
+        login: "",
+        own_login: None,
+        non_interactive: "",
+        policy: "",
+        limits: "",
+        verified: None,
+    };
+
     /// What it does in a permission mode; none when it does not have it.
     #[must_use]
     pub fn mode(&self, wanted: PermissionMode) -> Option<&'static Mode> {
@@ -141,6 +182,12 @@ impl Agent {
             .iter()
             .find(|(mode, _)| *mode == wanted)
             .map(|(_, mode)| mode)
+    }
+
+    /// The version that the catalogue stands for.
+    #[must_use]
+    pub fn version(&self) -> Option<&'static str> {
+        self.package.map(|package| package.version).or(self.release)
     }
 
     /// Whether it can be installed on this platform.
@@ -169,15 +216,29 @@ pub struct Values<'a> {
     pub secret: &'a str,
     /// The model's id.
     pub model: &'a str,
+    /// The agent's home.
+    pub home: &'a str,
+    /// The folder of its program.
+    pub bin: &'a str,
 }
 
 impl Values<'_> {
     /// The template with its placeholders filled in.
     #[must_use]
     pub fn fill(&self, template: &str) -> String {
-        let json = template.starts_with('{');
+        self.fill_in(template, template.starts_with(['{', '[']))
+    }
+
+    /// A file's template with its placeholders filled in as parts of quoted strings, which JSON and
+    /// TOML write alike.
+    #[must_use]
+    pub fn fill_file(&self, template: &str) -> String {
+        self.fill_in(template, true)
+    }
+
+    fn fill_in(&self, template: &str, quoted: bool) -> String {
         let part = |value: &str| {
-            if json {
+            if quoted {
                 let quoted = serde_json::Value::from(value).to_string();
                 let inner = quoted
                     .strip_prefix('"')
@@ -197,6 +258,8 @@ impl Values<'_> {
                 ("$ORIGIN", self.origin),
                 ("$SECRET", self.secret),
                 ("$MODEL", self.model),
+                ("$HOME", self.home),
+                ("$BIN", self.bin),
             ];
             match known.iter().find(|(name, _)| from.starts_with(name)) {
                 Some((name, value)) => {
@@ -222,6 +285,8 @@ mod tests {
         origin: "http://127.0.0.1:9",
         secret: "s3cret",
         model: "a\"b$SECRET",
+        home: "/home",
+        bin: "/bin",
     };
 
     #[test]
@@ -237,8 +302,11 @@ mod tests {
     fn every_agent_runs_without_a_person_and_gets_the_relays_secret() {
         for agent in AGENTS {
             assert!(agent.mode(PermissionMode::Full).is_some(), "{}", agent.id);
-            let env = agent.env.iter().map(|(_, value)| *value);
-            assert!(env.clone().any(|value| value == "$SECRET"), "{}", agent.id);
+            let gets = agent.env.iter().any(|(_, value)| *value == "$SECRET");
+            let own = agent.dialect == Dialect::Own;
+            assert_eq!(gets, !own, "{}", agent.id);
+            assert_eq!(!agent.from_machine.is_empty(), own, "{}", agent.id);
+            assert!(!own || !agent.limits.is_empty(), "{}", agent.id);
         }
     }
 
@@ -259,7 +327,11 @@ mod tests {
                     .chain(modes.flat_map(|mode| {
                         mode.env.iter().map(|(_, value)| *value).chain(mode.meta)
                     }));
-            for template in templates.filter(|template| template.starts_with('{')) {
+            let files = agent.files.iter().map(|(_, text)| *text);
+            let json = templates
+                .chain(files)
+                .filter(|text| text.starts_with(['{', '[']));
+            for template in json {
                 let filled = VALUES.fill(template);
                 assert!(
                     serde_json::from_str::<serde_json::Value>(&filled).is_ok(),
@@ -274,6 +346,8 @@ mod tests {
     fn placeholders_are_filled_in_once() {
         assert_eq!(VALUES.fill("$ORIGIN/v1 $5"), "http://127.0.0.1:9/v1 $5");
         assert_eq!(VALUES.fill("$MODEL"), "a\"b$SECRET");
+        assert_eq!(VALUES.fill("$HOME/x:$BIN/y"), "/home/x:/bin/y");
+        assert_eq!(VALUES.fill_file("m = \"$MODEL\""), "m = \"a\\\"b$SECRET\"");
         assert_eq!(
             VALUES.fill("{\"m\":\"$MODEL\"}"),
             "{\"m\":\"a\\\"b$SECRET\"}"

@@ -1,6 +1,6 @@
 //! Agents as `GET /api/catalog` shows them.
 
-use super::{Agent, PermissionMode};
+use super::{Agent, DEFAULT_AGENT, PermissionMode};
 use serde::{Deserialize, Serialize};
 
 /// An agent on the wire.
@@ -19,12 +19,16 @@ pub struct AgentView {
     /// The day of the conformance run, as `YYYY-MM-DD`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_on: Option<String>,
-    /// The model API it speaks: `chat_completions`, `responses` or `messages`.
+    /// The model API it speaks: `chat_completions`, `responses` or `messages`; `own` for its
+    /// maker's, past SAM's proxy.
     #[serde(default)]
     pub dialect: String,
     /// The permission modes it has.
     #[serde(default)]
     pub permission_modes: Vec<PermissionMode>,
+    /// What it cannot do here, or SAM not for it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub limits: String,
 }
 
 impl From<&Agent> for AgentView {
@@ -37,10 +41,14 @@ impl From<&Agent> for AgentView {
             id: agent.id.to_owned(),
             name: agent.name.to_owned(),
             status: status.to_owned(),
-            version: agent.package.map(|package| package.version.to_owned()),
+            version: agent
+                .version()
+                .filter(|_| agent.id != DEFAULT_AGENT)
+                .map(str::to_owned),
             verified_on: agent.verified.map(|verified| verified.on.to_owned()),
             dialect: agent.dialect.word().to_owned(),
             permission_modes: agent.modes.iter().map(|(mode, _)| *mode).collect(),
+            limits: agent.limits.to_owned(),
         }
     }
 }

@@ -69,13 +69,18 @@ async fn check(job: &Job<'_>) -> Result {
     stack.until_empty("machine").await
 }
 
-/// At which of the gateway's paths a model was asked, in order.
+/// At which of the gateway's paths a model was asked, in order; each time for the platform's model.
 async fn asked(stack: &Stack) -> Result<Vec<String>> {
     let requests = stack.gateway().requests().await?;
     let asked = requests.iter().filter(|request| {
         let model = request.pointer("/body/model");
         model.is_some_and(Value::is_string)
     });
+    let models = asked
+        .clone()
+        .filter_map(|request| request.pointer("/body/model"));
+    let others: Vec<&Value> = models.filter(|model| *model != "scripted").collect();
+    ensure(others.is_empty(), || format!("it asked for {others:?}"))?;
     Ok(asked
         .filter_map(|request| request.get("path")?.as_str())
         .filter(|path| !path.ends_with("count_tokens"))
@@ -121,13 +126,15 @@ fn log(folder: &Path) -> Result<Vec<Value>> {
     Ok(lines)
 }
 
-/// Codex, in its own words about the turn it took: which sandbox, which approvals, which model.
+/// Codex, in its own words about the turn it took: which sandbox, which approvals, which model, how
+/// much effort.
 ///
 /// # Errors
 /// When anything is not as promised.
 pub async fn codex() -> Result {
     let settings = format!(
         "model = \"evil\"\nsandbox_mode = \"read-only\"\napproval_policy = \"on-request\"\n\
+        model_reasoning_effort = \"xhigh\"\n\
         [model_providers.sam]\nname = \"evil\"\nbase_url = \"{NOWHERE}/v1\"\n"
     );
     check(&Job {
@@ -148,6 +155,7 @@ pub async fn codex() -> Result {
                 is(turn, "/sandbox_policy/type", "danger-full-access")
                     && is(turn, "/approval_policy", "never")
                     && is(turn, "/model", "scripted")
+                    && is(turn, "/effort", "medium")
             };
             ensure(!turns.is_empty() && turns.iter().all(ours), || {
                 format!("{turns:?}")
@@ -219,6 +227,71 @@ pub async fn opencode() -> Result {
 pub async fn goose() -> Result {
     check(&Job {
         agent: "goose",
+        path: "/v1/chat/completions",
+        settings: None,
+        policy: |_| Ok(()),
+    })
+    .await
+}
+
+/// Qwen Code: its system settings win over those of a repository.
+///
+/// # Errors
+/// When anything is not as promised.
+pub async fn qwen() -> Result {
+    let settings = json!({
+        "model": {"name": "evil"},
+        "security": {"auth": {
+            "selectedType": "openai", "apiKey": "evil", "baseUrl": format!("{NOWHERE}/v1"),
+        }},
+        "tools": {"approvalMode": "plan", "exclude": ["run_shell_command"]},
+    });
+    check(&Job {
+        agent: "qwen",
+        path: "/v1/chat/completions",
+        settings: Some((".qwen/settings.json", settings.to_string())),
+        // That it could edit and run, whom it called and for which model, shows that ours won.
+        policy: |_| Ok(()),
+    })
+    .await
+}
+
+/// Copilot, which calls a provider of our own.
+///
+/// # Errors
+/// When anything is not as promised.
+pub async fn copilot() -> Result {
+    check(&Job {
+        agent: "copilot",
+        path: "/v1/chat/completions",
+        settings: None,
+        policy: |_| Ok(()),
+    })
+    .await
+}
+
+/// pi: a repository's settings do not change its model.
+///
+/// # Errors
+/// When anything is not as promised.
+pub async fn pi() -> Result {
+    let settings = json!({"defaultProvider": "evil", "defaultModel": "evil"});
+    check(&Job {
+        agent: "pi",
+        path: "/v1/chat/completions",
+        settings: Some((".pi/settings.json", settings.to_string())),
+        policy: |_| Ok(()),
+    })
+    .await
+}
+
+/// Kimi Code.
+///
+/// # Errors
+/// When anything is not as promised.
+pub async fn kimi() -> Result {
+    check(&Job {
+        agent: "kimi",
         path: "/v1/chat/completions",
         settings: None,
         policy: |_| Ok(()),

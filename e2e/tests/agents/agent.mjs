@@ -1,5 +1,6 @@
 // A coding agent that asks what the test wants it to ask. Each line of a prompt that is JSON is the
-// parameters of a permission request, without the session; it says what it was answered.
+// parameters of a permission request, without the session; it says what it was answered. What is to be
+// announced of the tool call first is its `announced`.
 
 import { createInterface } from "node:readline";
 
@@ -14,8 +15,12 @@ const waiting = new Map();
 let asked = 0;
 let cancelled = false;
 
-const ask = (params) =>
+const ask = ({ announced, ...params }) =>
   new Promise((resolve) => {
+    if (announced) {
+      const update = { sessionUpdate: "tool_call", ...announced };
+      send({ method: "session/update", params: { sessionId: "one", update } });
+    }
     asked += 1;
     const id = `ask-${asked}`;
     waiting.set(id, resolve);

@@ -1,5 +1,6 @@
 //! What an agent asks is a row that waits; the first answer counts.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use sam_domain::conversation::row::{
 use sam_domain::conversation::wire::{ActivityState, AnswerAccepted};
 use sam_domain::task::TaskState;
 use sam_e2e::conversation::{PATIENCE, texts};
+use sam_e2e::repository::git;
 use sam_e2e::{
     Client, Person, Reply, Result, Stack, StackOptions, Work, ensure, failure, programs, wait_until,
 };
@@ -284,9 +286,18 @@ async fn what_offers_no_plain_yes_is_shown_in_every_mode_and_a_stop_takes_it_bac
     )?;
 
     let mut work = work;
-    let again = question("Do it again", &[("perhaps", "allow_on_tuesdays")]);
+    // Some ask with the id of a call alone; its words are those it was announced with.
+    let again = json!({
+        "announced": {
+            "toolCallId": "again", "title": "Do it again", "kind": "execute",
+            "status": "pending", "rawInput": {"command": "rm notes"},
+        },
+        "toolCall": {"toolCallId": "again"},
+        "options": [{"optionId": "perhaps", "name": "say perhaps", "kind": "allow_on_tuesdays"}],
+    });
     work.say(&format!("Ask.\n{again}")).await?;
-    let (row, _) = until(&work, "Do it again", PermissionState::Open).await?;
+    let (row, body) = until(&work, "Do it again", PermissionState::Open).await?;
+    ensure(body.arguments.contains("rm notes"), || format!("{body:?}"))?;
     let path = format!(
         "/api/projects/{}/sessions/{}/cancel",
         work.project, work.session
@@ -315,9 +326,70 @@ async fn a_mode_that_an_agent_does_not_have_is_refused() -> Result {
             format!("{key}: {}", reply.text())
         })
     };
-    check("sam-harness", "ask", 400).await?;
+    check("sam-harness", "ask", 202).await?;
+    check("pi", "ask", 400).await?;
     check("goose", "plan", 400).await?;
     check("goose", "ask", 202).await?;
     check("claude-code", "accept_edits", 202).await?;
     check("codex", "plan", 202).await
+}
+
+/// What sorts of calls our own agent asked about while it did the sample's work in a mode, everything
+/// being allowed; and which files it changed.
+async fn asked_by_ours(stack: &Stack, mode: &str) -> Result<(BTreeSet<String>, String)> {
+    let repository = sam_e2e::repository::sample(stack.directory(), mode)?;
+    let task = json!({
+        "prompt": "A test of this repository fails. Find the cause, fix the code and not the test.",
+        "mode": "conversation", "permission_mode": mode,
+    });
+    let work = Work::begin(stack, &repository.to_string_lossy(), &task).await?;
+    let view = wait_until("its turn is over", PATIENCE, || async {
+        let view = work.view().await?;
+        if view.state == TaskState::AwaitingInput {
+            return Ok(Some(view));
+        }
+        let rows = work.rows().await?;
+        for (row, body) in permissions(&rows) {
+            let open = body.state == PermissionState::Open;
+            let once = body
+                .choices
+                .iter()
+                .find(|choice| choice.means == ChoiceKind::AllowOnce);
+            if let Some(once) = once.filter(|_| open) {
+                // Closed meanwhile is as good.
+                answer(stack.admin()?, &work, row, &once.id).await?;
+            }
+        }
+        Ok(None)
+    })
+    .await?;
+    let workspace = view
+        .workspace
+        .ok_or_else(|| failure("it has no workspace"))?;
+    let workspaces = stack.node_directory("machine").join("workspaces");
+    let checkout = workspaces.join(workspace.to_string()).join("repo");
+    let changed = git(&checkout, &["diff", "--name-only"])?;
+    let rows = work.rows().await?;
+    let kinds = permissions(&rows).into_iter();
+    let kinds = kinds.map(|(_, body)| format!("{:?}", body.tool)).collect();
+    work.end("cancel").await?;
+    Ok((kinds, changed))
+}
+
+#[tokio::test]
+async fn our_own_agent_asks_what_its_mode_says() -> Result {
+    let mut stack = Stack::start().await?;
+    stack.start_node("machine", &[]).await?;
+    for (mode, kinds, changed) in [
+        ("ask", &["Edit", "Execute"][..], "src/ageing.js"),
+        ("accept_edits", &["Execute"], "src/ageing.js"),
+        ("plan", &[], ""),
+    ] {
+        let came = asked_by_ours(&stack, mode).await?;
+        let kinds: BTreeSet<String> = kinds.iter().map(|kind| (*kind).to_owned()).collect();
+        ensure(came == (kinds, changed.to_owned()), || {
+            format!("{mode}: {came:?}")
+        })?;
+    }
+    Ok(())
 }

@@ -20,6 +20,26 @@ async fn goose_is_installed_and_fixes_the_sample() -> Result {
 }
 
 #[tokio::test]
+async fn qwen_fixes_the_sample_by_the_rules_it_is_given() -> Result {
+    hosted::qwen().await
+}
+
+#[tokio::test]
+async fn copilot_fixes_the_sample_with_a_provider_of_our_own() -> Result {
+    hosted::copilot().await
+}
+
+#[tokio::test]
+async fn pi_fixes_the_sample_with_the_model_it_is_given() -> Result {
+    hosted::pi().await
+}
+
+#[tokio::test]
+async fn kimi_fixes_the_sample() -> Result {
+    hosted::kimi().await
+}
+
+#[tokio::test]
 async fn opencode_run_works_with_a_model_token_alone_also_on_claude() -> Result {
     let scene = Scene::open().await?;
     let own = scene

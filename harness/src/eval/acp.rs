@@ -47,6 +47,12 @@ pub(super) async fn work(
     let of_mode = mode.map_or(&[][..], |mode| mode.env);
     let given = foreign.env.iter().map(|(name, value)| (&**name, &**value));
     let env = known.iter().chain(of_mode).copied().chain(given);
+    for (path, template) in foreign.recipe.map_or(&[][..], |recipe| recipe.files) {
+        let path = place.home().join(path);
+        let folder = path.parent().unwrap_or(&path);
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        std::fs::write(&path, values.fill_file(template)).map_err(failed)?;
+    }
     let mut command = place.command(&name);
     command
         .args(foreign.words.iter().skip(1))
@@ -75,7 +81,7 @@ pub(super) async fn work(
         .map(|meta| serde_json::from_str(&values.fill(meta)))
         .transpose()
         .map_err(|error| format!("the settings of {}: {error}", name.display()))?;
-    let opened = timeout_at(until, session.open(place, mode, meta.as_ref())).await;
+    let opened = timeout_at(until, session.open(place, mode, &values, meta.as_ref())).await;
     let (ended, why) = match opened {
         Ok(Ok(id)) => session.turn(&id, order.prompt, until).await,
         Ok(Err(error)) => (Ended::Failed, Some(error.to_string())),
@@ -108,6 +114,7 @@ impl Session {
         &self,
         place: &Place,
         mode: Option<&Mode>,
+        values: &Values<'_>,
         meta: Option<&serde_json::Value>,
     ) -> Result<AcpSessionId, AcpError> {
         self.host.initialize().await?;
@@ -120,8 +127,8 @@ impl Session {
             self.host.set_mode(&opened.session, wanted).await?;
         }
         for (option, value) in mode.map_or(&[][..], |mode| mode.options) {
-            let session = &opened.session;
-            self.host.set_config_option(session, option, value).await?;
+            let (session, value) = (&opened.session, values.fill(value));
+            self.host.set_config_option(session, option, &value).await?;
         }
         Ok(opened.session)
     }

@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use sam_domain::agents::{AGENTS, Agent, Values};
+use sam_domain::agents::{AGENTS, Agent, Dialect, Values};
 use sam_harness::transcript::{self, Entry, State};
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
@@ -95,7 +95,9 @@ impl Contestant {
             .ok_or_else(|| "--agent wants a command".to_owned())?;
         let file = Path::new(program).file_name().unwrap_or_default();
         let file = file.to_string_lossy().into_owned();
-        let recipe = AGENTS.iter().find(|agent| agent.executable == file);
+        let recipe = AGENTS
+            .iter()
+            .find(|agent| agent.executable == file && agent.dialect != Dialect::Own);
         if let (Some(recipe), 1) = (recipe, words.len()) {
             words.extend(recipe.arguments.iter().map(|word| (*word).to_owned()));
         }
@@ -139,10 +141,14 @@ impl Contestant {
             Self::Own(options) => own(options, place, meter, order).await?,
             Self::Acp(foreign) => {
                 let origin = meter.origin();
+                let home = place.home();
+                let bin = foreign.words.first().map(Path::new).and_then(Path::parent);
                 let values = Values {
                     origin: &origin,
                     secret: meter.secret(),
                     model: order.model,
+                    home: &home.to_string_lossy(),
+                    bin: &bin.unwrap_or(&home).to_string_lossy(),
                 };
                 acp::work(foreign, place, values, order).await?
             }

@@ -194,8 +194,13 @@ impl Place {
         command
     }
 
+    /// The agent's home.
+    pub(super) fn home(&self) -> PathBuf {
+        self.root.join("home")
+    }
+
     fn environment(&self) -> Vec<(&'static str, OsString)> {
-        let home = self.root.join("home");
+        let home = self.home();
         let mut env: Vec<(&str, OsString)> = PASSED_ON
             .iter()
             .filter_map(|name| Some((*name, std::env::var_os(name)?)))

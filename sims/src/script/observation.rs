@@ -1,9 +1,11 @@
 //! Reading what tools say: file contents, lists of paths, search hits. Clients decorate these differently, with line
 //! numbers, headings or notes.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::Regex;
+use serde_json::Value;
 
 /// A line that a search found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,13 +25,47 @@ pub(crate) fn groups<'t>(regex: &Option<Regex>, text: &'t str) -> Option<regex::
     regex.as_ref().and_then(|regex| regex.captures(text))
 }
 
-/// What a command printed, without the account of its run that some clients put before it.
-pub(crate) fn output(result: &str) -> &str {
+/// What a command printed, without the account of its run that some clients put before or around it.
+pub(crate) fn output(result: &str) -> Cow<'_, str> {
     let account = |head: &str| head.starts_with("Chunk ID: ") && head.contains("\nProcess exited");
-    match result.split_once("\nOutput:\n") {
-        Some((head, output)) if account(head) => output,
-        _ => result,
+    if let Some((head, output)) = result.split_once("\nOutput:\n")
+        && account(head)
+    {
+        return Cow::Borrowed(output);
     }
+    printed(result).map_or(Cow::Borrowed(result), Cow::Owned)
+}
+
+/// What a command printed, from an object that says it by stream, with how it ended when it failed; or a file's text,
+/// from an object that says how long it is.
+fn printed(result: &str) -> Option<String> {
+    let object: Value = serde_json::from_str(result).ok()?;
+    let text_of = |name: &str| object.get(name).and_then(Value::as_str);
+    if object.get("total_lines").is_some() {
+        return text_of("content").map(str::to_owned);
+    }
+    let code = object.get("returncode")?.as_i64();
+    let mut text = text_of("stdout")?.to_owned();
+    text.push_str(text_of("stderr").unwrap_or_default());
+    if let Some(code) = code.filter(|code| *code != 0) {
+        text.push_str(&format!("\nexit code {code}"));
+    }
+    Some(text)
+}
+
+/// The folder below which the files lie, when a tool has refused a path for not being a whole one; with a slash at its
+/// end. It is told by the listing of a client whose tools name whole paths.
+pub(crate) fn root_wanted<'r>(results: impl Iterator<Item = &'r str> + Clone) -> Option<String> {
+    results
+        .clone()
+        .find(|result| result.contains("must be absolute"))?;
+    results
+        .flat_map(str::lines)
+        .map(str::trim)
+        .filter(|line| line.starts_with('/'))
+        .filter_map(|line| line.strip_suffix("package.json"))
+        .min_by_key(|root| root.len())
+        .map(str::to_owned)
 }
 
 /// The text of a file from the result of reading it, without the line numbers that some tools put before each line.

@@ -10,7 +10,7 @@
 
 use serde_json::Value;
 
-use super::observation::output;
+use super::observation::{output, root_wanted};
 use super::toolbox::{Action, Call, Toolbox};
 use crate::conversation::{Message, PlannedCall, Reply, Role};
 
@@ -63,14 +63,14 @@ pub(crate) struct Replay<'a> {
 
 impl<'a> Replay<'a> {
     /// The state of the job that began with message `start`.
-    pub(crate) fn new(toolbox: Toolbox<'a>, messages: &[Message], start: usize) -> Self {
+    pub(crate) fn new(mut toolbox: Toolbox<'a>, messages: &[Message], start: usize) -> Self {
         let mut done: Vec<Done> = Vec::new();
         for message in messages.iter().skip(start) {
             for call in &message.calls {
                 let result = messages
                     .iter()
                     .find(|answer| answer.answers.as_deref() == Some(call.id.as_str()))
-                    .map(|answer| output(&answer.text).to_owned())
+                    .map(|answer| output(&answer.text).into_owned())
                     .unwrap_or_default();
                 done.push(Done {
                     call: Call {
@@ -81,6 +81,9 @@ impl<'a> Replay<'a> {
                     used: false,
                 });
             }
+        }
+        if let Some(root) = root_wanted(done.iter().map(|done| done.result.as_str())) {
+            toolbox.below(&root);
         }
         let calls = messages.iter().map(|message| message.calls.len()).sum();
         let first = messages

@@ -158,7 +158,8 @@ impl<'a> Tool<'a> {
         }
         for (name, schema) in self.properties {
             let limit = name.to_ascii_lowercase();
-            if limit.contains("timeout") && !schema.is_null() {
+            let number = schema.get("type").and_then(Value::as_str) != Some("boolean");
+            if limit.contains("timeout") && number && !schema.is_null() {
                 let seconds =
                     if limit.contains("ms") || limit.contains("milli") || limit == "timeout" {
                         milliseconds_unless_described(schema)
@@ -219,6 +220,8 @@ pub(crate) struct Toolbox<'a> {
     write: Option<Tool<'a>>,
     glob: Option<Tool<'a>>,
     grep: Option<Tool<'a>>,
+    /// What is put before the path of a file, with a slash at its end.
+    root: String,
 }
 
 impl<'a> Toolbox<'a> {
@@ -255,6 +258,11 @@ impl<'a> Toolbox<'a> {
         toolbox
     }
 
+    /// From now on files are named by their whole paths.
+    pub(crate) fn below(&mut self, root: &str) {
+        root.clone_into(&mut self.root);
+    }
+
     /// Whether commands can be run.
     pub(crate) fn has_shell(&self) -> bool {
         self.shell.is_some()
@@ -272,7 +280,7 @@ impl<'a> Toolbox<'a> {
             Action::Read(path) => self
                 .read
                 .as_ref()
-                .and_then(|tool| Some(tool.call(&[(tool.one_of(PATHS)?, path)]))),
+                .and_then(|tool| Some(tool.call(&[(tool.one_of(PATHS)?, &self.whole(path))]))),
             Action::Edit {
                 path,
                 old,
@@ -309,8 +317,13 @@ impl<'a> Toolbox<'a> {
         Some(tool.call(&[(tool.one_of(COMMAND)?, command)]))
     }
 
+    fn whole(&self, path: &str) -> String {
+        format!("{}{path}", self.root)
+    }
+
     fn edit_call(&self, path: &str, old: &str, new: &str, whole: &str) -> Option<Call> {
         if let Some(tool) = &self.edit {
+            let path = &self.whole(path);
             if let Some((list, before, after)) = tool.list_of_edits() {
                 let mut call = tool.call(&[(tool.one_of(PATHS)?, path)]);
                 let edits = json!([{ before: old, after: new }]);
@@ -345,6 +358,7 @@ impl<'a> Toolbox<'a> {
 
     fn write_call(&self, path: &str, text: &str) -> Option<Call> {
         let tool = self.write.as_ref()?;
+        let path = &self.whole(path);
         Some(tool.call(&[(tool.one_of(PATHS)?, path), (tool.one_of(CONTENT)?, text)]))
     }
 }

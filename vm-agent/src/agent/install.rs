@@ -21,14 +21,15 @@ use crate::log::info;
 use crate::process::{Program, Supervised};
 use crate::secret;
 use crate::store::Store;
-use sam_domain::agents::{AGENTS, Agent, Package};
+use sam_domain::agents::{AGENTS, Agent, CUSTOM_AGENT, DEFAULT_AGENT, Package};
 use sam_domain::id::WorkspaceId;
 use sha2::{Digest as _, Sha256};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 
@@ -69,7 +70,38 @@ macro_rules! locked {
     };
 }
 
-const LOCKED: &[Locked] = locked!("claude-code", "codex", "opencode", "goose");
+const LOCKED: &[Locked] = locked!(
+    "claude-code",
+    "codex",
+    "opencode",
+    "goose",
+    "gemini",
+    "qwen",
+    "copilot",
+    "pi",
+    "kimi"
+);
+
+/// A program and its arguments, as a person wrote them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CommandLine {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+}
+
+impl CommandLine {
+    /// Takes the words apart as a shell does; nothing is expanded.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let mut words = shlex::split(text)
+            .ok_or("a quote is not closed")?
+            .into_iter();
+        let program = words.next().ok_or("it names no program")?;
+        Ok(Self {
+            program: program.into(),
+            arguments: words.map(OsString::from).collect(),
+        })
+    }
+}
 
 /// Where agents are found and put.
 #[derive(Clone, Debug)]
@@ -82,12 +114,23 @@ pub(crate) struct Agents {
     pub(crate) on_demand: bool,
     /// Folders in which npm and node are looked for: those of PATH.
     pub(crate) path: Vec<PathBuf>,
+    /// What the agent `custom` is.
+    pub(crate) custom: Option<CommandLine>,
+    /// The major version of the node on `path`, once it was looked at.
+    node: OnceLock<Option<u32>>,
 }
 
 impl Agents {
     /// With folders that are the same from everywhere.
-    pub(crate) fn new(first: Vec<PathBuf>, dir: &Path, on_demand: bool) -> std::io::Result<Self> {
+    pub(crate) fn new(
+        first: Vec<PathBuf>,
+        dir: &Path,
+        on_demand: bool,
+        custom: Option<CommandLine>,
+    ) -> std::io::Result<Self> {
         Ok(Self {
+            custom,
+            node: OnceLock::new(),
             first,
             dir: std::path::absolute(dir)?,
             on_demand,
@@ -100,15 +143,49 @@ impl Agents {
     pub(crate) fn available(&self) -> Vec<String> {
         AGENTS
             .iter()
-            .filter(|agent| self.find(agent).is_some() || self.why_not(agent).is_none())
+            .filter(|agent| self.has(agent))
             .map(|agent| agent.id.to_owned())
             .collect()
     }
 
+    /// Whether the agent can work here, as far as one can tell without starting it.
+    pub(crate) fn has(&self, agent: &Agent) -> bool {
+        self.has_with(agent, |name| {
+            std::env::var_os(name).is_some_and(|value| !value.is_empty())
+        })
+    }
+
+    fn has_with(&self, agent: &Agent, given: impl Fn(&str) -> bool) -> bool {
+        agent.from_machine.iter().all(|name| given(name))
+            && (self.find(agent).is_some() || self.why_not(agent).is_none())
+    }
+
+    /// What the agent is started with.
+    pub(crate) fn arguments(&self, agent: &Agent) -> Vec<OsString> {
+        match self.custom_command(agent) {
+            Some(custom) => custom.arguments.clone(),
+            None => agent.arguments.iter().map(OsString::from).collect(),
+        }
+    }
+
+    fn custom_command(&self, agent: &Agent) -> Option<&CommandLine> {
+        self.custom.as_ref().filter(|_| agent.id == CUSTOM_AGENT)
+    }
+
     /// The agent's executable, where it is here.
     pub(crate) fn find(&self, agent: &Agent) -> Option<PathBuf> {
-        let Some(package) = here(agent) else {
+        if let Some(custom) = self.custom_command(agent) {
+            let program = &custom.program;
+            return match program.to_str().filter(|name| !name.contains('/')) {
+                Some(name) => find_in(name, &self.first).or_else(|| find_in(name, &self.path)),
+                None => std::path::absolute(program).ok().filter(|it| it.is_file()),
+            };
+        }
+        if agent.id == DEFAULT_AGENT {
             return find_executable(agent.executable, &self.first);
+        }
+        let Some(package) = here(agent) else {
+            return find_in(agent.executable, &self.first);
         };
         find_in(agent.executable, &self.first).or_else(|| {
             let path = self
@@ -127,6 +204,12 @@ impl Agents {
                 ..Failure::new("agent_not_installed", message)
             })
         };
+        if agent.id == CUSTOM_AGENT {
+            return missing(
+                "This machine has no custom agent.".to_owned(),
+                "Start the vm-agent with --custom-agent and a command line.",
+            );
+        }
         let Some(package) = here(agent) else {
             return missing(
                 format!("The agent {} is not installed on this machine.", agent.name),
@@ -153,7 +236,38 @@ impl Agents {
                 );
             }
         }
+        let old = package
+            .node
+            .zip(self.node())
+            .filter(|(least, here)| here < least);
+        if let Some((least, here)) = old {
+            return missing(
+                format!(
+                    "The agent {} runs on Node {least} or newer, and the one on PATH is Node {here}.",
+                    agent.name
+                ),
+                "Put a newer Node first on PATH and start the vm-agent again.",
+            );
+        }
         None
+    }
+
+    /// The major version of the node on PATH; none when it does not tell.
+    fn node(&self) -> Option<u32> {
+        *self.node.get_or_init(|| {
+            let told = Command::new(find_in("node", &self.path)?)
+                .arg("--version")
+                .stdin(Stdio::null())
+                .output()
+                .ok()?;
+            let told = String::from_utf8(told.stdout).ok()?;
+            told.trim()
+                .strip_prefix('v')?
+                .split('.')
+                .next()?
+                .parse()
+                .ok()
+        })
     }
 
     /// Whether the agent is not here and can be installed.
@@ -325,6 +439,8 @@ mod tests {
             dir: dir.join("agents"),
             on_demand: true,
             path: vec![dir.join("bin")],
+            custom: None,
+            node: OnceLock::new(),
         }
     }
 
@@ -377,6 +493,53 @@ mod tests {
         );
         program(&named);
         assert_eq!(agents.find(goose), Some(named));
+    }
+
+    #[test]
+    fn an_agent_that_calls_its_maker_is_offered_where_its_key_is() {
+        let dir = tempfile::tempdir().expect("dir");
+        program(&dir.path().join("bin/npm"));
+        program(&dir.path().join("bin/node"));
+        let (agents, gemini) = (agents(dir.path()), agent("gemini").expect("known"));
+        assert!(agents.has_with(gemini, |name| name == "GEMINI_API_KEY"));
+        assert!(!agents.has_with(gemini, |name| name == "AMP_API_KEY"));
+    }
+
+    #[test]
+    fn a_node_that_is_too_old_is_told_and_offers_no_agent() {
+        let dir = tempfile::tempdir().expect("dir");
+        let node = dir.path().join("bin/node");
+        program(&dir.path().join("bin/npm"));
+        program(&node);
+        let codex = agent("codex").expect("known");
+        for (version, fits) in [("v20.20.2", false), ("v22.0.0", true), ("?", true)] {
+            std::fs::write(&node, format!("#!/bin/sh\necho '{version}'\n")).expect("written");
+            let agents = agents(dir.path());
+            assert_eq!(agents.has(codex), fits, "{version}");
+            let told = agents.why_not(codex).map(|why| why.message);
+            let named =
+                told.is_none_or(|told| told.contains("Node 22") && told.contains("Node 20"));
+            assert!(named, "{version}");
+        }
+    }
+
+    #[test]
+    fn a_custom_agent_is_the_command_line_that_was_given() {
+        let dir = tempfile::tempdir().expect("dir");
+        let custom = agent(CUSTOM_AGENT).expect("known");
+        let mut agents = agents(dir.path());
+        assert!(!agents.has(custom), "none was given");
+        let own = dir.path().join("my agent");
+        program(&own);
+        let line = format!("'{}' acp --name \"a b\" $HOME", own.display());
+        agents.custom = Some(CommandLine::parse(&line).expect("a command line"));
+        assert_eq!(agents.find(custom), Some(own));
+        assert_eq!(agents.arguments(custom), ["acp", "--name", "a b", "$HOME"]);
+        let codex = agent("codex").expect("known");
+        assert!(agents.arguments(codex).is_empty());
+        agents.custom = Some(CommandLine::parse("nowhere").expect("a command line"));
+        assert!(!agents.has(custom), "it is not there");
+        assert!(CommandLine::parse("").is_err() && CommandLine::parse("a 'b").is_err());
     }
 
     /// An npm that notes each run and makes what goose's package has, unless it is to fail.

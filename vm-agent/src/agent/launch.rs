@@ -4,7 +4,7 @@
 //! and the temporary folder are private to the workspace, so an agent finds
 //! neither a person's configuration nor another workspace's.
 
-use super::login::Login;
+use super::login::{self, Login};
 use super::memory::{Memory, Replay};
 use crate::api::WorkspaceApi;
 use crate::hub::Failure;
@@ -13,10 +13,12 @@ use crate::log::info;
 use crate::machine::Machine;
 use crate::process::{Program, Supervised};
 use crate::relay::Relay;
-use crate::secret;
+use crate::secret::{self, Secret};
 use crate::store::Store;
 use sam_acp::{AcpError, AcpSessionId, Host, HostEvents, HostOptions, SessionOpened};
-use sam_domain::agents::{self, Agent, Mode, PASSED_ON, PermissionMode, TOOLCHAINS, Values};
+use sam_domain::agents::{
+    self, Agent, Dialect, Mode, PASSED_ON, PermissionMode, TOOLCHAINS, Values,
+};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,6 +57,8 @@ pub(super) struct Running {
     mode: &'static Mode,
     /// What its session is told besides.
     meta: Option<serde_json::Value>,
+    /// Its session's options, as (id, value).
+    options: Vec<(&'static str, String)>,
 }
 
 /// The end of what an agent wrote to standard error.
@@ -112,25 +116,24 @@ pub(super) async fn start(
             "The workspace was not prepared, or is gone.",
         ));
     }
-    if let Some(own) = &agent.own_login
-        && let Some(login) = Login::fetch(api, own, &launch.layout).await?
-    {
-        let model = launch.model.clone().or_else(|| login.model.clone());
-        let values = Values {
-            origin: "",
-            secret: "",
-            model: model.as_deref().unwrap_or_default(),
-        };
-        let setup = Setup {
-            agent,
-            permission_mode: launch.permission_mode,
-            mode,
-            executable: path,
-            layout: &launch.layout,
-            own_login: true,
-        };
-        let mut running = spawn(store, &setup, &values)?;
-        running.login = Some(login);
+    let setup = |own_login| Setup {
+        agent,
+        permission_mode: launch.permission_mode,
+        mode,
+        arguments: machine.agents.arguments(agent),
+        executable: path,
+        layout: &launch.layout,
+        own_login,
+    };
+    let login = match &agent.own_login {
+        Some(own) => Login::fetch(api, own, &launch.layout).await?,
+        None => None,
+    };
+    if login.is_some() || agent.dialect == Dialect::Own {
+        let chosen = login.as_ref().and_then(|login| login.model.clone());
+        let model = launch.model.clone().or(chosen).unwrap_or_default();
+        let mut running = spawn(store, &setup(true), "", "", &model)?;
+        running.login = login;
         return Ok(running);
     }
     let model = match &launch.model {
@@ -140,21 +143,8 @@ pub(super) async fn start(
     let relay = Relay::start(api)
         .await
         .map_err(|error| not_started(agent, &error))?;
-    let origin = relay.origin();
-    let values = Values {
-        origin: &origin,
-        secret: relay.secret().expose(),
-        model: &model,
-    };
-    let setup = Setup {
-        agent,
-        permission_mode: launch.permission_mode,
-        mode,
-        executable: path,
-        layout: &launch.layout,
-        own_login: false,
-    };
-    let mut running = spawn(store, &setup, &values)?;
+    let secret = relay.secret().expose();
+    let mut running = spawn(store, &setup(false), &relay.origin(), secret, &model)?;
     running.relay = Some(relay);
     Ok(running)
 }
@@ -172,6 +162,7 @@ pub(super) struct Setup<'a> {
     pub(super) permission_mode: PermissionMode,
     pub(super) mode: &'static Mode,
     pub(super) executable: PathBuf,
+    pub(super) arguments: Vec<OsString>,
     pub(super) layout: &'a Layout,
     /// Whether it calls its provider itself, with a login of its own.
     pub(super) own_login: bool,
@@ -187,14 +178,24 @@ impl Setup<'_> {
         let template = self.agent.without_relay(template, model)?;
         Some(values.fill(&template))
     }
+
+    /// Writes the agent's files, for itself alone; what it made of those of an earlier start is gone.
+    fn write_files(&self, values: &Values<'_>) -> std::io::Result<()> {
+        for (path, template) in self.agent.files {
+            let text = values.fill_file(template);
+            login::write(&self.layout.home().join(path), &Secret::new(text))?;
+        }
+        Ok(())
+    }
 }
 
-/// Starts the process of an agent whose model calls go to `values.origin`, or where its own login
-/// is for.
+/// Starts the process of an agent whose model calls go to `origin`, or where its own login is for.
 pub(super) fn spawn(
     store: &Arc<Store>,
     setup: &Setup<'_>,
-    values: &Values<'_>,
+    origin: &str,
+    secret: &str,
+    model: &str,
 ) -> Result<Running, Failure> {
     let Setup {
         agent,
@@ -203,6 +204,19 @@ pub(super) fn spawn(
         ..
     } = *setup;
     let failed = |error: &dyn std::fmt::Display| not_started(agent, error);
+    let (home, bin) = (layout.home(), setup.executable.parent());
+    let values = &Values {
+        origin,
+        secret,
+        model,
+        home: &home.to_string_lossy(),
+        bin: &bin.unwrap_or(&home).to_string_lossy(),
+    };
+    setup.write_files(values).map_err(|error| failed(&error))?;
+    let options = mode.options.iter();
+    let options = options
+        .filter_map(|(option, value)| Some((*option, setup.fill(values, value)?)))
+        .collect();
     let meta = mode
         .meta
         .and_then(|meta| setup.fill(values, meta))
@@ -213,7 +227,7 @@ pub(super) fn spawn(
         workspace: layout.workspace().clone(),
         role: "agent",
         executable: setup.executable.clone(),
-        arguments: agent.arguments.iter().map(OsString::from).collect(),
+        arguments: setup.arguments.clone(),
         env: environment(setup, values),
         directory: layout.repo(),
     };
@@ -223,13 +237,13 @@ pub(super) fn spawn(
         .ok_or_else(|| failed(&"it has no streams"))?;
     let stderr = Stderr::default();
     stderr.collect(from);
-    let options = HostOptions {
+    let host_options = HostOptions {
         client_name: "sam-vm-agent".to_owned(),
         client_version: env!("CARGO_PKG_VERSION").to_owned(),
         request_timeout: START_LIMIT,
         ..HostOptions::default()
     };
-    let (host, events) = Host::connect(stdout, stdin, options);
+    let (host, events) = Host::connect(stdout, stdin, host_options);
     Ok(Running {
         process,
         host,
@@ -240,6 +254,7 @@ pub(super) fn spawn(
         permission_mode: setup.permission_mode,
         mode,
         meta,
+        options,
     })
 }
 
@@ -328,7 +343,7 @@ async fn choose_mode(running: &Running, opened: &SessionOpened) -> Result<(), Fa
         }
         _ => {}
     }
-    for (option, value) in mode.options {
+    for (option, value) in &running.options {
         host.set_config_option(&opened.session, option, value)
             .await
             .map_err(no_start)?;
@@ -356,6 +371,12 @@ fn environment(setup: &Setup<'_>, values: &Values<'_>) -> Vec<(String, OsString)
         .filter_map(|name| Some(((*name).to_owned(), std::env::var_os(name)?)))
         .collect();
     let persons_home = std::env::var_os("HOME").map(PathBuf::from);
+    env.extend(
+        agent
+            .from_machine
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), std::env::var_os(name)?))),
+    );
     env.extend(TOOLCHAINS.iter().filter_map(|(name, below)| {
         let told = std::env::var_os(name);
         let found = || Some(persons_home.as_ref()?.join(below)).filter(|path| path.is_dir());

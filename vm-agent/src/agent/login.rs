@@ -118,7 +118,7 @@ fn not_written(error: &std::io::Error) -> Failure {
 }
 
 /// Puts the file in place whole, so that the agent never reads half of one.
-fn write(file: &Path, text: &Secret) -> std::io::Result<()> {
+pub(super) fn write(file: &Path, text: &Secret) -> std::io::Result<()> {
     let folder = file.parent().unwrap_or(file);
     std::fs::DirBuilder::new()
         .recursive(true)

@@ -19,4 +19,4 @@ mod session;
 mod watch;
 
 pub(crate) use begin::{AgentCommand, AgentNotice, StartAgent, run};
-pub(crate) use install::Agents;
+pub(crate) use install::{Agents, CommandLine};

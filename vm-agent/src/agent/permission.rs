@@ -17,7 +17,9 @@ use crate::log::info;
 use crate::rows::compact_json;
 use crate::secret::redact;
 use crate::store::RowVersion;
-use sam_acp::{PermissionOptionKind, PermissionOutcome, PermissionRequest, PermissionResponder};
+use sam_acp::{
+    PermissionOptionKind, PermissionOutcome, PermissionRequest, PermissionResponder, ToolCall,
+};
 use sam_domain::agents::PermissionMode;
 use sam_domain::conversation::row::{
     Author, ChoiceKind, PermissionBody, PermissionChoice, PermissionState, RowBody, truncate,
@@ -42,8 +44,15 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    fn new(request: PermissionRequest, wait: Duration) -> Self {
-        let call = request.tool_call;
+    /// With what the agent said of the call before, where the question says nothing of it.
+    fn new(request: PermissionRequest, announced: Option<&ToolCall>, wait: Duration) -> Self {
+        let mut call = request.tool_call;
+        if let Some(known) = announced {
+            call.title.get_or_insert_with(|| known.title.clone());
+            call.kind.get_or_insert(known.kind);
+            call.name = call.name.or_else(|| known.name.clone());
+            call.raw_input = call.raw_input.or_else(|| known.raw_input.clone());
+        }
         let (title, _) = truncate(
             call.title
                 .as_deref()
@@ -166,7 +175,8 @@ impl Session {
             request.responder.respond(&outcome(unasked));
             return;
         }
-        let asked = Asked::new(request, self.machine.limits.permission_wait);
+        let announced = self.writer.told_of(&request.tool_call.id);
+        let asked = Asked::new(request, announced, self.machine.limits.permission_wait);
         info!("{} asks for permission", self.start.agent);
         self.writer.add(asked.row.clone());
         self.asked.push(asked);

@@ -249,6 +249,11 @@ pub(super) struct Transcript {
 }
 
 impl Transcript {
+    /// A tool call as the agent has told it so far.
+    pub(super) fn told_of(&self, id: &str) -> Option<&ToolCall> {
+        self.tools.get(id).map(|tool| &tool.call)
+    }
+
     /// For an agent that works in `root`.
     pub(super) fn new(root: PathBuf) -> Self {
         Self {

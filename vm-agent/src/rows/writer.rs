@@ -13,7 +13,7 @@ use super::outbox::Outbox;
 use super::transcript::{Transcript, TurnEnd};
 use crate::clock;
 use crate::store::{RowVersion, Store};
-use sam_acp::AgentUpdate;
+use sam_acp::{AgentUpdate, ToolCall};
 use sam_domain::id::{RowId, WorkspaceId};
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -69,6 +69,11 @@ impl Writer {
     pub(crate) fn update(&mut self, update: AgentUpdate) {
         let versions = self.transcript.update(&mut clock::turn(), update);
         self.keep(versions);
+    }
+
+    /// A tool call as the agent has told it so far.
+    pub(crate) fn told_of(&self, id: &str) -> Option<&ToolCall> {
+        self.transcript.told_of(id)
     }
 
     /// Adds a row of SAM's own.

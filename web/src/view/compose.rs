@@ -154,16 +154,10 @@ fn Form() -> impl IntoView {
                     </label>
                     <label class="choice">
                         <span>"Permissions"</span>
-                        <select on:change=on(move |event| {
-                            let word = event_target_value(&event);
-                            let mode = PermissionMode::ALL.into_iter().find(|m| m.word() == word);
-                            permissions.set(mode.unwrap_or_default());
-                        })>
-                            <option value="full">"full"</option>
-                            <option value="accept_edits">"edit, ask before running"</option>
-                            <option value="ask">"ask before each step"</option>
-                            <option value="plan">"plan only"</option>
-                        </select>
+                        <PermissionChoice
+                            permissions
+                            agent=Signal::derive(move || agent.get().or_else(default_agent))
+                        />
                     </label>
                     <span class="gap"></span>
                     <button
@@ -220,6 +214,58 @@ fn AgentChoice(
                     .map(|(id, label, is_default)| {
                         view! {
                             <option value=id selected=is_default>
+                                {label}
+                            </option>
+                        }
+                    })
+                    .collect_view()
+            })}
+        </select>
+    }
+}
+
+/// The permission modes that an agent has; another agent begins with the usual one.
+#[component]
+fn PermissionChoice(
+    permissions: RwSignal<PermissionMode>,
+    agent: Signal<Option<String>>,
+) -> impl IntoView {
+    let app = app();
+    let offered = Memo::new(move |_| {
+        let chosen = agent.get();
+        app.catalog.with(|catalog| {
+            let agents = &catalog.as_ref()?.agents;
+            let agent = agents.iter().find(|one| Some(&one.id) == chosen.as_ref())?;
+            Some(agent.permission_modes.clone())
+        })
+    });
+    Effect::new(move |_| {
+        offered.track();
+        permissions.set(PermissionMode::default());
+    });
+    view! {
+        <select
+            id="permissions"
+            on:change=on(move |event| {
+                let word = event_target_value(&event);
+                let mode = PermissionMode::ALL.into_iter().find(|m| m.word() == word);
+                permissions.set(mode.unwrap_or_default());
+            })
+        >
+            {part(move || {
+                let offered = offered.get().unwrap_or_default();
+                let modes = PermissionMode::ALL.into_iter().rev();
+                modes
+                    .filter(|mode| mode.is_default() || offered.contains(mode))
+                    .map(|mode| {
+                        let label = match mode {
+                            PermissionMode::Full => "full",
+                            PermissionMode::AcceptEdits => "edit, ask before running",
+                            PermissionMode::Ask => "ask before each step",
+                            PermissionMode::Plan => "plan only",
+                        };
+                        view! {
+                            <option value=mode.word() selected=mode.is_default()>
                                 {label}
                             </option>
                         }

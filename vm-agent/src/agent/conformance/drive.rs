@@ -9,7 +9,7 @@ use sam_acp::{
     AcpSessionId, AgentInfo, AgentUpdate, Block, HostEvent, PermissionOptionKind,
     PermissionOutcome, StopReason, TurnId,
 };
-use sam_domain::agents::{Agent, Dialect, PermissionMode, Values};
+use sam_domain::agents::{Agent, Dialect, PermissionMode};
 use sam_domain::id::{Id as _, WorkspaceId};
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -101,7 +101,8 @@ impl Bench<'_> {
             passed
         };
         let ready = within(self.ready()).await;
-        if !note("initialize", ready) {
+        // One that calls its maker cannot be given the gateway for a model.
+        if !note("initialize", ready) || self.agent.dialect == Dialect::Own {
             return steps;
         }
         note("new session", within(self.new_session()).await);
@@ -160,24 +161,20 @@ impl Bench<'_> {
             .ensure(self.agent, self.store, layout.workspace())
             .await?;
         let setup = Setup {
+            arguments: self.agents.arguments(self.agent),
             agent: self.agent,
             permission_mode,
             mode,
             executable,
             layout,
-            own_login: false,
+            own_login: self.agent.dialect == Dialect::Own,
         };
         // The gateway has Anthropic's dialect where AI Gateway has it.
         let origin = match self.agent.dialect {
             Dialect::Messages => format!("{}/v1/account/gateway", self.gateway),
-            Dialect::ChatCompletions | Dialect::Responses => self.gateway.to_owned(),
+            _ => self.gateway.to_owned(),
         };
-        let values = Values {
-            origin: &origin,
-            secret: "conformance",
-            model: "scripted",
-        };
-        let running = spawn(self.store, &setup, &values)?;
+        let running = spawn(self.store, &setup, &origin, "conformance", "scripted")?;
         match running.host.initialize().await {
             Ok(info) => Ok((running, info)),
             Err(error) => Err(failed(format!("{error}; {}", running.stderr.tail()))),
@@ -186,8 +183,17 @@ impl Bench<'_> {
 
     async fn ready(&self) -> Step<()> {
         let layout = self.workspace()?;
-        let (mut running, _) = self.start(&layout, PermissionMode::Full).await?;
-        end(&mut running).await
+        let (mut running, info) = self.start(&layout, PermissionMode::Full).await?;
+        end(&mut running).await?;
+        // What SAM does not install may be any version. A bridge tells its own, if that.
+        match (self.agent.package, self.agent.release, info.version) {
+            (None, Some(meant), Some(found))
+                if found != meant && self.agent.dialect != Dialect::Own =>
+            {
+                Err(failed(format!("it is version {found} and not {meant}")))
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn new_session(&self) -> Step<()> {

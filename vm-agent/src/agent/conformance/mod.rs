@@ -10,7 +10,7 @@
 
 mod drive;
 
-use super::install::Agents;
+use super::install::{Agents, CommandLine};
 use crate::log::info;
 use crate::run::RunError;
 use crate::store::Store;
@@ -32,7 +32,9 @@ pub(crate) struct Options {
     pub(crate) agents_dir: PathBuf,
     /// Folders searched first for agents.
     pub(crate) agent_path: Vec<PathBuf>,
-    /// Which; all when empty.
+    /// The command line of the custom agent.
+    pub(crate) custom_agent: Option<CommandLine>,
+    /// Which; all that can be driven here when empty.
     pub(crate) agents: Vec<String>,
     /// The day.
     pub(crate) on: String,
@@ -57,10 +59,19 @@ pub(crate) async fn run(options: Options) -> Result<(), RunError> {
         options.agents.is_empty() || options.agents.iter().any(|id| id == agent.id)
     };
     let store = Arc::new(Store::open(&options.state_dir)?);
-    let agents = Agents::new(options.agent_path.clone(), &options.agents_dir, true)?;
+    let agents = Agents::new(
+        options.agent_path.clone(),
+        &options.agents_dir,
+        true,
+        options.custom_agent,
+    )?;
     let mut reports = read(&options.out)?;
     let mut failed = Vec::new();
     for agent in AGENTS.iter().filter(wanted) {
+        if options.agents.is_empty() && !agents.has(agent) {
+            info!("{}: it is not here and cannot be installed", agent.id);
+            continue;
+        }
         info!("{}", agent.id);
         let bench = Bench {
             store: &store,
@@ -76,9 +87,7 @@ pub(crate) async fn run(options: Options) -> Result<(), RunError> {
         if steps.values().any(|came| !well.contains(&came.as_str())) {
             failed.push(agent.id);
         }
-        let version = agent
-            .package
-            .map_or(env!("CARGO_PKG_VERSION"), |package| package.version);
+        let version = agent.version().unwrap_or_default();
         reports.insert(
             agent.id.to_owned(),
             Report {
