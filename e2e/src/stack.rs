@@ -45,6 +45,33 @@ pub struct StackOptions {
     pub max_workspaces: Option<u32>,
 }
 
+impl StackOptions {
+    /// With these settings.
+    #[must_use]
+    pub fn with_settings<const N: usize>(settings: [(&str, &str); N]) -> Self {
+        let owned = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self {
+            settings: owned.into(),
+            ..Self::default()
+        }
+    }
+
+    /// With one Cloudflare token for every model, and the gateway as AI Gateway.
+    #[must_use]
+    pub fn with_one_cloudflare_token() -> Self {
+        Self::with_settings([
+            ("SAM_MODEL_URL", ""),
+            ("SAM_MODEL_KEY", ""),
+            ("SAM_MODEL", ""),
+            ("SAM_MODEL_KIND", ""),
+            ("SAM_CLOUDFLARE_ACCOUNT", "acc"),
+            ("SAM_CLOUDFLARE_TOKEN", MODEL_KEY),
+            ("SAM_AI_GATEWAY_URL", "{gateway}/v1"),
+            ("SAM_CLOUDFLARE_URL", "{gateway}/client/v4"),
+        ])
+    }
+}
+
 /// A running stack. Everything it started ends with it.
 #[derive(Debug)]
 pub struct Stack {

@@ -41,18 +41,13 @@ struct Scene {
 
 impl Scene {
     async fn set() -> Result<Self> {
-        let settings = [
+        let stack = Stack::start_with(StackOptions::with_settings([
             ("SAM_MODEL_URL", "{gateway}/v1/account/sam/compat"),
             ("SAM_MODEL_AUTH", "cf-aig-authorization"),
             ("SAM_CLOUDFLARE_ACCOUNT", "account"),
             ("SAM_CLOUDFLARE_TOKEN", sam_e2e::stack::MODEL_KEY),
             ("SAM_CLOUDFLARE_URL", "{gateway}/client/v4"),
-        ];
-        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let stack = Stack::start_with(StackOptions {
-            settings: settings.into(),
-            ..StackOptions::default()
-        })
+        ]))
         .await?;
         let admin = stack.admin()?.clone();
         let priced = json!({

@@ -42,22 +42,7 @@ struct Scene {
 
 impl Scene {
     async fn set() -> Result<Self> {
-        let settings = [
-            ("SAM_MODEL_URL", ""),
-            ("SAM_MODEL_KEY", ""),
-            ("SAM_MODEL", ""),
-            ("SAM_MODEL_KIND", ""),
-            ("SAM_CLOUDFLARE_ACCOUNT", "acc"),
-            ("SAM_CLOUDFLARE_TOKEN", MODEL_KEY),
-            ("SAM_AI_GATEWAY_URL", "{gateway}/v1"),
-            ("SAM_CLOUDFLARE_URL", "{gateway}/client/v4"),
-        ];
-        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let stack = Stack::start_with(StackOptions {
-            settings: settings.into(),
-            ..StackOptions::default()
-        })
-        .await?;
+        let stack = Stack::start_with(StackOptions::with_one_cloudflare_token()).await?;
         let mut node = ScriptedNode::join(&stack, "providers").await?;
         let project = stack.create_project("/nowhere").await?;
         stack

@@ -35,39 +35,28 @@ impl<S: Serializer> Tagger<S> {
 /// The fields after the tag.
 pub struct Fields<S>(S);
 
-impl<S: SerializeStruct> SerializeStruct for Fields<S> {
-    type Ok = S::Ok;
-    type Error = S::Error;
+/// Both kinds of struct that serde knows are written as the same one.
+macro_rules! as_a_struct {
+    ($($kind:ident)*) => {$(
+        impl<S: SerializeStruct> $kind for Fields<S> {
+            type Ok = S::Ok;
+            type Error = S::Error;
 
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        name: &'static str,
-        value: &T,
-    ) -> Result<(), S::Error> {
-        self.0.serialize_field(name, value)
-    }
+            fn serialize_field<T: Serialize + ?Sized>(
+                &mut self,
+                name: &'static str,
+                value: &T,
+            ) -> Result<(), S::Error> {
+                self.0.serialize_field(name, value)
+            }
 
-    fn end(self) -> Result<S::Ok, S::Error> {
-        self.0.end()
-    }
+            fn end(self) -> Result<S::Ok, S::Error> {
+                self.0.end()
+            }
+        }
+    )*};
 }
-
-impl<S: SerializeStruct> SerializeStructVariant for Fields<S> {
-    type Ok = S::Ok;
-    type Error = S::Error;
-
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        name: &'static str,
-        value: &T,
-    ) -> Result<(), S::Error> {
-        self.0.serialize_field(name, value)
-    }
-
-    fn end(self) -> Result<S::Ok, S::Error> {
-        self.0.end()
-    }
-}
+as_a_struct!(SerializeStruct SerializeStructVariant);
 
 /// What is neither an enum nor the struct of its variant.
 fn no_struct<T, E: serde::ser::Error>() -> Result<T, E> {

@@ -15,7 +15,6 @@ use super::{directory, options};
 use crate::conversation::PATIENCE;
 use crate::node::ScriptedNode;
 use crate::repository::{git, sample, tests_of};
-use crate::stack::MODEL_KEY;
 use crate::{Result, Stack, StackOptions, Work, ensure, failure, programs, wait_until};
 
 const PROMPT: &str =
@@ -76,22 +75,7 @@ impl Scene {
     /// # Errors
     /// When something does not start.
     pub async fn open() -> Result<Self> {
-        let settings = [
-            ("SAM_MODEL_URL", ""),
-            ("SAM_MODEL_KEY", ""),
-            ("SAM_MODEL", ""),
-            ("SAM_MODEL_KIND", ""),
-            ("SAM_CLOUDFLARE_ACCOUNT", "acc"),
-            ("SAM_CLOUDFLARE_TOKEN", MODEL_KEY),
-            ("SAM_AI_GATEWAY_URL", "{gateway}/v1"),
-            ("SAM_CLOUDFLARE_URL", "{gateway}/client/v4"),
-        ];
-        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let stack = Stack::start_with(StackOptions {
-            settings: settings.into(),
-            ..StackOptions::default()
-        })
-        .await?;
+        let stack = Stack::start_with(StackOptions::with_one_cloudflare_token()).await?;
         let repository = sample(stack.directory(), "inkwell")?;
         let mut node = ScriptedNode::join(&stack, "machine").await?;
         let task = json!({"prompt": "Begin"});
