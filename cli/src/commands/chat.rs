@@ -69,6 +69,7 @@ async fn begin(
     let body = SubmitTask {
         prompt: words(prompt)?,
         agent: how.agent,
+        agents: Vec::new(),
         mode: TaskMode::Conversation,
         base: how.base,
         permission_mode: how.permission_mode.into(),
