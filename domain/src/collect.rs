@@ -290,6 +290,29 @@ pub fn sort_few<T>(values: &mut [T], order: impl Fn(&T, &T) -> Ordering) {
     }
 }
 
+/// Sorts many values, keeping those that are equal in their order: by their places, so that one
+/// sort serves every type.
+pub fn sort_many<T>(values: &mut Vec<T>, order: impl Fn(&T, &T) -> Ordering) {
+    let mut places: Vec<usize> = (0..values.len()).collect();
+    sort_places(
+        &mut places,
+        &|one, other| match (values.get(one), values.get(other)) {
+            (Some(first), Some(second)) => order(first, second).then(one.cmp(&other)),
+            _ => Ordering::Equal,
+        },
+    );
+    let mut taken: Vec<Option<T>> = values.drain(..).map(Some).collect();
+    values.extend(
+        places
+            .iter()
+            .filter_map(|&place| taken.get_mut(place)?.take()),
+    );
+}
+
+fn sort_places(places: &mut [usize], order: &dyn Fn(usize, usize) -> Ordering) {
+    places.sort_unstable_by(|&one, &other| order(one, other));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -298,11 +321,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_few_are_sorted_as_by_the_standard_library(values: Vec<(u8, u16)>) {
-            let (mut few, mut sorted) = (values.clone(), values);
+        fn few_and_many_are_sorted_as_by_the_standard_library(values: Vec<(u8, u16)>) {
+            let (mut few, mut many, mut sorted) = (values.clone(), values.clone(), values);
             sort_few(&mut few, |one, other| one.0.cmp(&other.0));
             sorted.sort_by_key(|(key, _)| *key);
-            prop_assert_eq!(few, sorted);
+            prop_assert_eq!(&few, &sorted);
+            sort_many(&mut many, |one, other| one.0.cmp(&other.0));
+            prop_assert_eq!(many, sorted);
         }
 
         #[test]

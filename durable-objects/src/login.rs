@@ -85,8 +85,8 @@ impl SubscriptionLogin {
 
     async fn answer_call(&self, call: LoginCall) -> Result<String, ShellError> {
         let LoginCall { name, ask } = call;
-        let agent = agents::agent(&name.agent).and_then(|agent| agent.own_login);
-        let kind = agent.ok_or_else(|| ApiError::not_found("agent"))?.kind;
+        let kind = agents::listed(&name.agent).and_then(|agent| agent.own_login);
+        let kind = kind.ok_or_else(|| ApiError::not_found("agent"))?;
         let database = bindings::database(&self.env).map_err(|e| ShellError::Stored {
             key: "database".to_owned(),
             cause: e.to_string(),

@@ -1,9 +1,9 @@
 //! What administrators set in the app, on the wire.
 
+use crate::collect::Map;
 use crate::id::UserId;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fmt;
 
 /// `PUT /api/setup/config`: what is absent stays as it is, null is forgotten.
@@ -12,13 +12,13 @@ use std::fmt;
 #[serde(deny_unknown_fields)]
 pub struct PutConfig {
     /// Values by the setting's name. They are never read out again.
-    pub settings: BTreeMap<String, Option<String>>,
+    pub settings: Map<String, Option<String>>,
 }
 
 impl fmt::Debug for PutConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PutConfig")
-            .field("settings", &self.settings.keys())
+            .field("settings", &self.settings.keys().collect::<Vec<_>>())
             .finish()
     }
 }

@@ -247,6 +247,7 @@ pub const AGENTS: &[Agent] = &[
         }),
         non_interactive: "`codex exec --dangerously-bypass-approvals-and-sandbox TEXT`",
         policy: "overrides of the session (`CODEX_CONFIG`), above every `config.toml`, a repository's among them; the mode (`INITIAL_AGENT_MODE`, `session/set_mode`) decides sandbox and approval",
+        limits: "Its bridge asks for a title of each new conversation from `gpt-5.6-luna`, whatever model was chosen.",
         verified: Some(Verified {
             version: "2.6.0",
             on: "2026-11-20",

@@ -18,12 +18,14 @@
 
 mod further;
 mod known;
+mod listed;
 mod login;
 mod mode;
 pub mod watchdog;
 mod wire;
 
 pub use known::AGENTS;
+pub use listed::{LISTED, Listed, listed};
 pub use login::OwnLogin;
 pub use mode::{Mode, PermissionMode};
 pub use wire::AgentView;
@@ -186,8 +188,11 @@ impl Agent {
 
     /// The version that the catalogue stands for.
     #[must_use]
-    pub fn version(&self) -> Option<&'static str> {
-        self.package.map(|package| package.version).or(self.release)
+    pub const fn version(&self) -> Option<&'static str> {
+        match self.package {
+            Some(package) => Some(package.version),
+            None => self.release,
+        }
     }
 
     /// Whether it can be installed on this platform.

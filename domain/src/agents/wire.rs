@@ -1,6 +1,6 @@
 //! Agents as `GET /api/catalog` shows them.
 
-use super::{Agent, DEFAULT_AGENT, PermissionMode};
+use super::{DEFAULT_AGENT, Listed, PermissionMode};
 use serde::{Deserialize, Serialize};
 
 /// An agent on the wire.
@@ -31,9 +31,9 @@ pub struct AgentView {
     pub limits: String,
 }
 
-impl From<&Agent> for AgentView {
-    fn from(agent: &Agent) -> Self {
-        let status = match agent.verified {
+impl From<&Listed> for AgentView {
+    fn from(agent: &Listed) -> Self {
+        let status = match agent.verified_on {
             Some(_) => "verified",
             None => "untested",
         };
@@ -42,12 +42,12 @@ impl From<&Agent> for AgentView {
             name: agent.name.to_owned(),
             status: status.to_owned(),
             version: agent
-                .version()
+                .version
                 .filter(|_| agent.id != DEFAULT_AGENT)
                 .map(str::to_owned),
-            verified_on: agent.verified.map(|verified| verified.on.to_owned()),
-            dialect: agent.dialect.word().to_owned(),
-            permission_modes: agent.modes.iter().map(|(mode, _)| *mode).collect(),
+            verified_on: agent.verified_on.map(str::to_owned),
+            dialect: agent.dialect.to_owned(),
+            permission_modes: agent.permission_modes().collect(),
             limits: agent.limits.to_owned(),
         }
     }

@@ -3,6 +3,7 @@
 use super::ledger::Warning;
 use super::{Limits, dollars};
 use crate::catalogue::price::MicroDollars;
+use crate::collect::sort_many;
 use crate::id::UserId;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -184,7 +185,7 @@ impl UsageReport {
     /// Puts the lines in their order, and keeps as many as a report has.
     pub fn sort(&mut self) {
         let by_day = self.by == UsageBy::Day;
-        self.lines.sort_by(|one, other| match by_day {
+        sort_many(&mut self.lines, |one, other| match by_day {
             true => one.key.cmp(&other.key),
             false => (other.cost, &one.key).cmp(&(one.cost, &other.key)),
         });

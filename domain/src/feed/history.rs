@@ -10,9 +10,9 @@
 //! store then reads the page as one piece, in whatever form it keeps it.
 
 use super::{PAGE_BYTES, Scope};
+use crate::collect::Map;
 use crate::id::ProjectId;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// Most entities and tombstones of a page.
 pub const PAGE_ENTITIES: usize = 1_000;
@@ -68,7 +68,7 @@ impl Counters {
 pub struct Changeset<E> {
     counters: Counters,
     from: u64,
-    entities: BTreeMap<u64, E>,
+    entities: Map<u64, E>,
 }
 
 /// What a turn changed in one scope.
@@ -89,7 +89,7 @@ impl<E> Changeset<E> {
         Self {
             counters,
             from: counters.seq,
-            entities: BTreeMap::new(),
+            entities: Map::new(),
         }
     }
 

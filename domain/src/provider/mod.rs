@@ -92,7 +92,7 @@ pub fn chosen(
 /// What a person can choose for an agent: only some can be signed in by a subscription.
 #[must_use]
 pub fn choices(agent: &str) -> &'static [Mode] {
-    let own_login = crate::agents::agent(agent).and_then(|agent| agent.own_login);
+    let own_login = crate::agents::listed(agent).and_then(|agent| agent.own_login);
     match own_login {
         Some(_) => &Mode::ALL,
         None => &[Mode::Sam, Mode::OwnKey],

@@ -351,7 +351,10 @@ async fn an_agent_works_with_its_persons_login_until_it_is_no_good_any_more() ->
         "status": 200, "generation": first["generation"], "mode": "600", "refresh_token": "",
         "account_id": "account-sims", "members": ["OPENAI_API_KEY", "last_refresh"],
         "variables": [],
-        "config": {"sandbox_mode": "danger-full-access", "approval_policy": "never"},
+        "config": {
+            "model_reasoning_effort": "medium", "sandbox_mode": "danger-full-access",
+            "approval_policy": "never",
+        },
     });
     ensure(first == expected, || {
         format!("{first} instead of {expected}")

@@ -1,7 +1,7 @@
 //! Whose access to models an agent uses: a person's choice, and the administrators' for everybody
 //! who did not choose.
 
-use sam_domain::agents::{AGENTS, agent};
+use sam_domain::agents::{LISTED, listed};
 use sam_domain::error::ApiError;
 use sam_domain::id::UserId;
 use sam_domain::provider::wire::{AgentProvider, AgentProviders, PutAgentProvider};
@@ -23,7 +23,7 @@ pub(crate) async fn list(call: &Call, user: User) -> Answer {
     let database = call.database()?;
     let choices = Table(&database).of(user.id()).await?;
     let logins = AgentLogins(&database).of(user.id()).await?;
-    let agents = AGENTS
+    let agents = LISTED
         .iter()
         .map(|agent| view(call, agent.id, &choices, &logins))
         .collect();
@@ -40,7 +40,7 @@ pub(crate) async fn put_default(call: &Call, admin: Admin) -> Answer {
 
 async fn choose(call: &Call, by: &UserId, owner: Option<&UserId>) -> Answer {
     let name = call.segment(0).unwrap_or_default();
-    let agent = agent(name).ok_or_else(|| ApiError::not_found("agent"))?;
+    let agent = listed(name).ok_or_else(|| ApiError::not_found("agent"))?;
     let request: PutAgentProvider = call.json().await?;
     // Nobody else can decide that a person's subscription is used.
     let choices = match owner {

@@ -2,7 +2,7 @@
 //! owner's, for the agent of a workspace of their owner's, and without the means to refresh them.
 
 use sam_domain::access::claims::WorkspaceScope;
-use sam_domain::agents::{DEFAULT_AGENT, agent};
+use sam_domain::agents::{DEFAULT_AGENT, listed};
 use sam_domain::conversation::call::Done;
 use sam_domain::error::ApiError;
 use sam_domain::login::call::{LoginAsk, LoginCall, LoginName, LoginReply};
@@ -43,7 +43,7 @@ pub(crate) async fn remove(call: &Call, user: User) -> Answer {
 
 fn of_path(call: &Call, user: &User) -> Result<LoginName, ApiError> {
     let named = call.segment(0).unwrap_or_default();
-    let agent = agent(named).ok_or_else(|| ApiError::not_found("agent"))?;
+    let agent = listed(named).ok_or_else(|| ApiError::not_found("agent"))?;
     if agent.own_login.is_none() {
         let message = format!("{} has no subscription login.", agent.name);
         return Err(ApiError::new(422, "no_own_login", message));

@@ -1,7 +1,7 @@
 //! What the installation is.
 
 use sam_domain::access::wire::VersionInfo;
-use sam_domain::agents::{AGENTS, AgentView};
+use sam_domain::agents::{AgentView, LISTED};
 use sam_domain::catalogue::Catalog;
 use sam_domain::conversation::call::Done;
 use sam_platform::{assets, http};
@@ -33,7 +33,7 @@ pub(crate) async fn openapi(call: &Call, _: Public) -> Answer {
 }
 
 pub(crate) async fn catalog(call: &Call, _: Public) -> Answer {
-    let agents = AGENTS.iter().map(AgentView::from).collect();
+    let agents = LISTED.iter().map(AgentView::from).collect();
     Ok(http::json(
         200,
         &Catalog {

@@ -2,7 +2,7 @@
 
 use sam_domain::access::internal::{FEED_URL, FeedAccess, SOCKET_AUTHORISATION};
 use sam_domain::access::wire::{CreateProject, ProjectList, ProjectRole, ProjectView};
-use sam_domain::agents::{self, AGENTS, Agent, DEFAULT_AGENT, PermissionMode};
+use sam_domain::agents::{self, DEFAULT_AGENT, LISTED, Listed, PermissionMode};
 use sam_domain::error::ApiError;
 use sam_domain::id::ProjectId;
 use sam_platform::d1::projects::{Project, Projects};
@@ -81,11 +81,11 @@ pub(super) async fn stored(call: &Call, id: &ProjectId) -> Result<Project, Faile
 }
 
 /// The agent of this name; refuses one that the catalogue does not know.
-pub(super) fn known_agent(id: &str) -> Result<&'static Agent, ApiError> {
-    if let Some(agent) = agents::agent(id) {
+pub(super) fn known_agent(id: &str) -> Result<&'static Listed, ApiError> {
+    if let Some(agent) = agents::listed(id) {
         return Ok(agent);
     }
-    let known: Vec<_> = AGENTS.iter().map(|agent| agent.id).collect();
+    let known: Vec<_> = LISTED.iter().map(|agent| agent.id).collect();
     Err(ApiError::new(
         400,
         "unknown_agent",
@@ -97,10 +97,10 @@ pub(super) fn known_agent(id: &str) -> Result<&'static Agent, ApiError> {
 /// Refuses a permission mode that an agent does not have.
 pub(super) fn known_mode(agent: &str, mode: PermissionMode) -> Result<(), ApiError> {
     let agent = known_agent(agent)?;
-    if agent.mode(mode).is_some() {
+    if agent.permission_modes().any(|held| held == mode) {
         return Ok(());
     }
-    let known: Vec<_> = agent.modes.iter().map(|(mode, _)| mode.word()).collect();
+    let known: Vec<_> = agent.permission_modes().map(PermissionMode::word).collect();
     Err(ApiError::new(
         400,
         "unknown_permission_mode",

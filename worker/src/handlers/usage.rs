@@ -7,6 +7,7 @@ use sam_domain::budget::call::{BudgetCall, UsageRows};
 use sam_domain::budget::ledger::Warning;
 use sam_domain::budget::period::Day;
 use sam_domain::budget::wire::{BudgetView, UsageBy, UsageLine, UsageReport};
+use sam_domain::collect::sort_many;
 use sam_domain::error::ApiError;
 use sam_domain::id::{Id as _, UserId};
 use sam_platform::d1::project_members::ProjectMembers;
@@ -177,7 +178,7 @@ pub(crate) async fn of_all(call: &Call, _: Admin) -> Answer {
     let asked = Asked::of(call)?;
     let after: Option<UserId> = call.query("after")?;
     let mut people = Users(&call.database()?).list().await?;
-    people.sort_by(|one, other| one.id.cmp(&other.id));
+    sort_many(&mut people, |one, other| one.id.cmp(&other.id));
     let known: HashMap<String, String> = people
         .iter()
         .map(|person| (person.id.to_string(), person.name.clone()))
