@@ -4,7 +4,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures::{FutureExt, Stream};
+use futures::{FutureExt, Stream, StreamExt};
 use js_sys::Uint8Array;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -38,8 +38,7 @@ impl Chunks {
     }
 
     /// Reads to the end, refusing more than `limit` bytes.
-    pub async fn collect_within(mut self, limit: usize) -> Result<Vec<u8>, CollectError> {
-        use futures::StreamExt as _;
+    pub async fn collect_within(&mut self, limit: usize) -> Result<Vec<u8>, CollectError> {
         let mut bytes = Vec::new();
         while let Some(chunk) = self.next().await {
             let chunk = chunk?;

@@ -4,15 +4,12 @@
 //! one line for each route: an arm that is missing, and an arm whose principal is not the table's,
 //! do not compile.
 
-use std::pin::{Pin, pin};
-use std::time::Duration;
+use std::pin::Pin;
 
-use futures::StreamExt as _;
 use sam_domain::access::principal::PrincipalKind;
 use sam_domain::access::route::{self, Method, ROUTES, Route, RouteId};
 use sam_domain::error::ApiError;
 use sam_platform::http;
-use sam_platform::streams::Chunks;
 use worker::{Env, Request, Response};
 
 use crate::call::Call;
@@ -27,11 +24,6 @@ use crate::principal::{
     Admin, JoinToken, ModelToken, NodeToken, Principal, Public, User, WorkspaceToken,
 };
 use crate::proxy;
-
-/// Most bytes of an unwanted body that are read for the connection's sake.
-const DRAIN_LIMIT: usize = 16 * 1024 * 1024;
-/// How long a client may take to send it.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What every answer says of itself.
 const GUARDS: [(&str, &str); 3] = [
@@ -58,7 +50,7 @@ pub(crate) async fn serve(request: Request, env: Env, context: &worker::Context)
         }
     };
     let answered = answer(&mut call).await;
-    drain(&call).await;
+    http::drain(&call.request).await;
     let mut response = match answered {
         Ok(response) => response,
         Err(Failed(error)) => {
@@ -86,31 +78,6 @@ fn guard(call: &Call, headers: &mut worker::Headers) {
     if call.secure_cookies() {
         let _ = headers.set("strict-transport-security", "max-age=31536000");
     }
-}
-
-/// Reads what is left of a body that the handler had no use for. The runtime closes a connection
-/// whose request was not read to its end, and a client that keeps connections would meet that as a
-/// reset in its next request; one that still sends when the answer comes would meet it at once.
-async fn drain(call: &Call) {
-    let request = call.request.inner();
-    if request.body_used() {
-        return;
-    }
-    let Some(mut chunks) = request.body().and_then(|body| Chunks::of(&body).ok()) else {
-        return;
-    };
-    let reading = pin!(async {
-        let mut drained = 0;
-        while let Some(Ok(chunk)) = chunks.next().await {
-            drained += chunk.len();
-            if drained > DRAIN_LIMIT {
-                return;
-            }
-        }
-    });
-    // Whoever announced a body and waits for the answer before it sends it, sends none.
-    let patience = pin!(worker::Delay::from(DRAIN_PATIENCE));
-    futures::future::select(reading, patience).await;
 }
 
 async fn answer(call: &mut Call) -> Answer {

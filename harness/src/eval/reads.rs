@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 
-use sam_acp::{AgentUpdate, ToolCall, ToolKind, ToolStatus};
+use sam_acp::{AgentUpdate, ToolCall, ToolContent, ToolKind, ToolStatus};
 use serde::{Deserialize, Serialize};
 
 /// Reads of files.
@@ -81,8 +81,7 @@ impl ReadCounter {
         }
         for location in &call.locations {
             let path = self.repository.join(&location.path);
-            // What cannot be read now was no file.
-            let Some(content) = fingerprint(&path) else {
+            let Some(content) = content(call, &path) else {
                 continue;
             };
             self.reads.all += 1;
@@ -102,10 +101,27 @@ fn done(call: &ToolCall) -> bool {
     call.status == ToolStatus::Completed
 }
 
-fn fingerprint(path: &Path) -> Option<u64> {
+/// A fingerprint of what was read. What the agent shows of it is from the moment of the read; the file
+/// may be another one by now, so it is asked only for want of that. None: it was no file.
+fn content(call: &ToolCall, path: &Path) -> Option<u64> {
+    let shown: Vec<&str> = call.content.iter().filter_map(text).collect();
     let mut hasher = DefaultHasher::new();
-    std::fs::read(path).ok()?.hash(&mut hasher);
+    if path.is_dir() {
+        return None;
+    }
+    if shown.is_empty() {
+        std::fs::read(path).ok()?.hash(&mut hasher);
+    } else {
+        shown.hash(&mut hasher);
+    }
     Some(hasher.finish())
+}
+
+fn text(content: &ToolContent) -> Option<&str> {
+    match content {
+        ToolContent::Text { text } if !text.is_empty() => Some(text),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -151,5 +167,38 @@ mod tests {
         std::fs::write(&file, "two").unwrap();
         read(&mut counter, "a", None);
         assert_eq!(counter.reads(), Some(Reads { all: 4, again: 1 }));
+    }
+
+    #[test]
+    fn what_the_agent_shows_counts_and_not_what_became_of_the_file_since() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a");
+        let mut counter = ReadCounter::new(dir.path().to_owned());
+        for (number, (now, shown, again)) in [
+            ("one", "one", 0),
+            // It was changed between the read and the word of it.
+            ("two", "one", 1),
+            ("two", "two", 1),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            std::fs::write(&file, now).unwrap();
+            counter.take(AgentUpdate::ToolCall(ToolCall {
+                id: number.to_string(),
+                kind: ToolKind::Read,
+                status: ToolStatus::Completed,
+                content: vec![ToolContent::Text {
+                    text: shown.to_owned(),
+                }],
+                locations: vec![Location {
+                    path: file.to_string_lossy().into_owned(),
+                    line: None,
+                }],
+                ..ToolCall::default()
+            }));
+            let all = number as u64 + 1;
+            assert_eq!(counter.reads(), Some(Reads { all, again }));
+        }
     }
 }

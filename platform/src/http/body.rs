@@ -1,5 +1,10 @@
 //! Reading a request's body within a bound.
 
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::future::{Either, select};
 use sam_domain::error::ApiError;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
@@ -8,6 +13,11 @@ use worker::Request;
 
 use crate::js::JsFailure;
 use crate::streams::{Chunks, CollectError};
+
+/// Most bytes of an unwanted body that are read for the connection's sake: twice what any route takes.
+const DRAIN_LIMIT: u64 = 40 * 1024 * 1024;
+/// How long the next piece of it may take.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a body was not read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -117,7 +127,7 @@ pub async fn read_encoded_body(request: &Request, limit: usize) -> Result<Vec<u8
     let broken = |thrown: JsValue| BodyError::Broken(thrown.into());
     let undone = DecompressionStream::of_format(format).map_err(broken)?;
     let pair: web_sys::ReadableWritablePair = undone.unchecked_into();
-    let chunks = Chunks::of(&stream.pipe_through(&pair)).map_err(BodyError::Broken)?;
+    let mut chunks = Chunks::of(&stream.pipe_through(&pair)).map_err(BodyError::Broken)?;
     chunks
         .collect_within(limit)
         .await
@@ -153,14 +163,43 @@ async fn chunks(request: &Request, limit: usize) -> Result<Vec<u8>, BodyError> {
     let Some(stream) = request.inner().body() else {
         return Ok(Vec::new());
     };
-    Chunks::of(&stream)
-        .map_err(BodyError::Broken)?
-        .collect_within(limit)
-        .await
-        .map_err(|error| match error {
-            CollectError::TooLarge { limit } => BodyError::TooLarge { limit },
-            CollectError::Broken(failure) => BodyError::Broken(failure),
-        })
+    let mut chunks = Chunks::of(&stream).map_err(BodyError::Broken)?;
+    match chunks.collect_within(limit).await {
+        Ok(bytes) => Ok(bytes),
+        Err(CollectError::TooLarge { limit }) => {
+            drain_chunks(chunks).await;
+            Err(BodyError::TooLarge { limit })
+        }
+        Err(CollectError::Broken(failure)) => Err(BodyError::Broken(failure)),
+    }
+}
+
+/// Reads what is left of a body that nobody had a use for. The runtime closes a connection whose
+/// request was not read to its end, and a client that keeps connections would meet that as a reset in
+/// its next request; one that still sends when the answer comes would meet it at once, and never see
+/// the answer.
+///
+/// A body that is announced as longer than [`DRAIN_LIMIT`] is left where it is.
+pub async fn drain(request: &Request) {
+    let inner = request.inner();
+    if inner.body_used() || announced(request).is_some_and(|length| length > DRAIN_LIMIT) {
+        return;
+    }
+    if let Some(chunks) = inner.body().and_then(|body| Chunks::of(&body).ok()) {
+        drain_chunks(chunks).await;
+    }
+}
+
+async fn drain_chunks(mut chunks: Chunks) {
+    let mut drained = 0;
+    while drained <= DRAIN_LIMIT {
+        // Whoever announced a body and waits for the answer before it sends it, sends none.
+        let patience = pin!(worker::Delay::from(DRAIN_PATIENCE));
+        match select(chunks.next(), patience).await {
+            Either::Left((Some(Ok(chunk)), _)) => drained += chunk.len() as u64,
+            _ => return,
+        }
+    }
 }
 
 /// Reads the JSON that another part of this Worker sent, which has weighed it: within a bound, but

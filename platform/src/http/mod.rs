@@ -9,7 +9,7 @@ pub mod cookies;
 pub mod reply;
 
 pub use body::{
-    BodyError, announced, parse_json, read_body, read_encoded_body, read_own_json,
+    BodyError, announced, drain, parse_json, read_body, read_encoded_body, read_own_json,
     read_stated_body, read_stated_json,
 };
 pub use reply::{bytes, empty, error, error_from, json, json_text, not_found, streamed};
