@@ -11,6 +11,7 @@ use sam_domain::access::route::Method;
 use sam_domain::error::{ApiError, ErrorBody};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::cell::OnceCell;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 
@@ -47,6 +48,15 @@ impl Trouble {
             Self::Refused(error) => error.hint.clone(),
         }
     }
+}
+
+thread_local! {
+    static SIGNED_OUT: OnceCell<Box<dyn Fn()>> = const { OnceCell::new() };
+}
+
+/// Says what happens when an answer is that nobody is signed in; once.
+pub(crate) fn when_signed_out(act: impl Fn() + 'static) {
+    SIGNED_OUT.with(|held| drop(held.set(Box::new(act))));
 }
 
 /// An answer, or why there is none.
@@ -121,6 +131,13 @@ async fn send(
         .unwrap_or_default();
     if response.ok() {
         return Ok(text);
+    }
+    if response.status() == 401 {
+        SIGNED_OUT.with(|held| {
+            if let Some(act) = held.get() {
+                act();
+            }
+        });
     }
     Err(Trouble::Refused(refusal(response.status(), &text)))
 }

@@ -96,6 +96,8 @@ pub(crate) struct App {
     pub(crate) theme: RwSignal<Theme>,
     /// What the list is narrowed to.
     pub(crate) filter: RwSignal<String>,
+    /// Whether nobody is signed in any more though nobody signed out here.
+    pub(crate) ended: RwSignal<bool>,
     /// Words not sent yet, by the place they were written in.
     drafts: StoredValue<HashMap<String, String>>,
 }
@@ -121,6 +123,7 @@ impl App {
             trouble: RwSignal::new(None),
             theme: RwSignal::new(theme),
             filter: RwSignal::new(String::new()),
+            ended: RwSignal::new(false),
             drafts: StoredValue::new(HashMap::new()),
         }
     }
@@ -199,7 +202,10 @@ impl App {
             match api::get::<UserView>("/api/auth/me").await {
                 Ok(user) => self.enter(user),
                 Err(Trouble::Unreachable) => self.who.set(Who::Unreachable),
-                Err(_) => self.forget_person(),
+                Err(refused) => {
+                    self.ended.set(refused.status() == 401);
+                    self.forget_person();
+                }
             }
         });
     }
@@ -238,6 +244,7 @@ impl App {
 
     fn enter(self, user: UserView) {
         self.live.signed_out.set(false);
+        self.ended.set(false);
         self.who.set(Who::Person(user));
         self.read_projects();
         spawn_local(async move {
@@ -263,10 +270,18 @@ impl App {
         spawn_local(async move {
             match api::act(Method::Post, "/api/auth/logout").await {
                 Ok(()) => self.forget_person(),
-                Err(trouble) if trouble.status() == 401 => self.forget_person(),
-                Err(trouble) => self.trouble.set(Some(trouble)),
+                Err(trouble) => self.failed(trouble),
             }
         });
+    }
+
+    /// The session is over without having been ended here: it expired, or was ended elsewhere.
+    /// Who is not in has none.
+    pub(crate) fn session_ended(self) {
+        if matches!(self.who.get_untracked(), Who::Person(_)) {
+            self.ended.set(true);
+            self.forget_person();
+        }
     }
 
     /// Nobody is signed in any more.
@@ -288,9 +303,7 @@ impl App {
 
     /// Shows why an action failed.
     pub(crate) fn failed(self, trouble: Trouble) {
-        if trouble.status() == 401 {
-            self.forget_person();
-        } else {
+        if trouble.status() != 401 {
             self.trouble.set(Some(trouble));
         }
     }
