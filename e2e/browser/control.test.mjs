@@ -162,7 +162,7 @@ describe("a running task", { timeout: 300_000 }, () => {
     assert.equal(await page.locator(".log > .row").count(), 451);
   });
 
-  test("words not sent are kept while one looks elsewhere", async () => {
+  test("words not sent are kept while one looks elsewhere, and over a reload", async () => {
     await open("Wait for me");
     await page.getByLabel("Your next prompt").fill("half a thought");
     await page.getByRole("link", { name: /Talk a lot/ }).click();
@@ -170,6 +170,8 @@ describe("a running task", { timeout: 300_000 }, () => {
     await becomes("another field", () => page.getByLabel("Your next prompt").inputValue(), "");
     await page.goBack();
     await page.getByRole("heading", { name: "Wait for me" }).waitFor();
+    await becomes("the kept words", () => page.getByLabel("Your next prompt").inputValue(), "half a thought");
+    await page.reload();
     await becomes("the kept words", () => page.getByLabel("Your next prompt").inputValue(), "half a thought");
   });
 

@@ -146,14 +146,16 @@ export class Stack {
 
   /**
    * Starts the scripted model and the control plane; `claim: false` leaves it
-   * unclaimed, `settings` are added to its own.
+   * unclaimed, `settings` are added to its own, `github` puts a stand-in where
+   * GitHub is.
    */
-  static async start({ claim = true, settings = {} } = {}) {
+  static async start({ claim = true, settings = {}, github = false } = {}) {
     const stack = new Stack();
-    stack.settings = settings;
+    stack.settings = { ...settings };
     try {
       stack.directory = mkdtempSync(path.join(os.tmpdir(), "sam-browser-"));
       await stack.#startGateway();
+      if (github) await stack.#startGithub();
       await stack.startServer();
       if (claim) await stack.claim();
     } catch (error) {
@@ -168,6 +170,30 @@ export class Stack {
     this.gateway = new Program("gateway", native("sam-sims"), args);
     this.#programs.push(this.gateway);
     this.gatewayUrl = (await this.gateway.firstLine()).listening;
+  }
+
+  async #startGithub() {
+    const secret = "secret-of-the-stand-in";
+    const env = { ...process.env, SAM_SIMS_GITHUB_SECRET: secret };
+    const program = new Program("github", native("sam-sims"), ["github", "--client-id", "sam-app"], { env });
+    this.#programs.push(program);
+    this.githubUrl = (await program.firstLine()).listening;
+    Object.assign(this.settings, {
+      SAM_GITHUB_CLIENT_ID: "sam-app",
+      SAM_GITHUB_CLIENT_SECRET: secret,
+      SAM_GITHUB_URL: this.githubUrl,
+      SAM_GITHUB_API_URL: this.githubUrl,
+    });
+  }
+
+  /** Makes the stand-in of GitHub say that this person is there. */
+  async is(person) {
+    const response = await fetch(`${this.githubUrl}/control/person`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(person),
+    });
+    if (!response.ok) throw new Error(`person: ${response.status} ${await response.text()}`);
   }
 
   /** Starts the control plane on a free port, again on the same one with the same state. */

@@ -77,6 +77,12 @@ pub(crate) async fn act(method: Method, path: &str) -> Answer<()> {
     send(method, path, None, None).await.map(drop)
 }
 
+/// Changes some of what there is, without an answer to keep.
+pub(crate) async fn change<B: Serialize>(path: &str, body: &B) -> Answer<()> {
+    let body = serde_json::to_string(body).unwrap_or_default();
+    send(Method::Patch, path, Some(body), None).await.map(drop)
+}
+
 /// Sends JSON, reads JSON.
 pub(crate) async fn post<B: Serialize, T: DeserializeOwned>(path: &str, body: &B) -> Answer<T> {
     let body = serde_json::to_string(body).unwrap_or_default();

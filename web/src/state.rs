@@ -9,13 +9,13 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use sam_domain::access::route::Method;
 use sam_domain::access::wire::{
-    ClaimSetup, InviteLogin, LinkLogin, ProjectList, ProjectView, SetupStatus, SignedIn, UserView,
+    ClaimSetup, InviteLogin, LinkLogin, ProjectList, ProjectView, Role, SetupStatus, SignedIn,
+    UserView,
 };
 use sam_domain::catalogue::Catalog;
 use sam_domain::id::{ProjectId, TaskId};
 use sam_domain::task::TaskView;
 use sam_domain::time::Timestamp;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Remembered while a session cookie is thought to exist, so that a visitor
@@ -98,8 +98,6 @@ pub(crate) struct App {
     pub(crate) filter: RwSignal<String>,
     /// Whether nobody is signed in any more though nobody signed out here.
     pub(crate) ended: RwSignal<bool>,
-    /// Words not sent yet, by the place they were written in.
-    drafts: StoredValue<HashMap<String, String>>,
 }
 
 impl App {
@@ -124,31 +122,28 @@ impl App {
             theme: RwSignal::new(theme),
             filter: RwSignal::new(String::new()),
             ended: RwSignal::new(false),
-            drafts: StoredValue::new(HashMap::new()),
         }
     }
 
     /// What was written in a place and not sent.
     pub(crate) fn draft(self, place: &str) -> String {
-        self.drafts
-            .with_value(|drafts| drafts.get(place).cloned())
-            .unwrap_or_default()
+        browser::kept(place)
     }
 
-    /// Keeps what is written in a place until it is sent.
+    /// Keeps what is written in a place until it is sent, over a reload as well.
     pub(crate) fn keep_draft(self, place: &str, text: &str) {
-        self.drafts.update_value(|drafts| {
-            if text.is_empty() {
-                drafts.remove(place);
-            } else {
-                drafts.insert(place.to_owned(), text.to_owned());
-            }
-        });
+        browser::keep(place, text);
     }
 
     /// Whether a person is signed in, tracked.
     pub(crate) fn signed_in(self) -> bool {
         self.who.with(|who| matches!(who, Who::Person(_)))
+    }
+
+    /// Whether an administrator of the installation is signed in, tracked.
+    pub(crate) fn is_admin(self) -> bool {
+        self.who
+            .with(|who| matches!(who, Who::Person(user) if user.role == Role::Admin))
     }
 
     /// Whether one can sign in with GitHub, tracked.
@@ -269,7 +264,10 @@ impl App {
     pub(crate) fn sign_out(self) {
         spawn_local(async move {
             match api::act(Method::Post, "/api/auth/logout").await {
-                Ok(()) => self.forget_person(),
+                Ok(()) => {
+                    browser::forget_kept();
+                    self.forget_person();
+                }
                 Err(trouble) => self.failed(trouble),
             }
         });
