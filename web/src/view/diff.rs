@@ -3,7 +3,7 @@
 use crate::markdown::markdown;
 use crate::text::diff::{DiffFile, DiffLine, LineKind};
 use crate::text::{honest, words};
-use crate::view::dynamic::{Show, on, part, value};
+use crate::view::dynamic::{Show, Views, on, part, value};
 use crate::view::icon::{self, icon};
 use leptos::prelude::*;
 
@@ -32,7 +32,7 @@ pub(crate) fn DiffLines(lines: Vec<DiffLine>) -> impl IntoView {
                                 .map(|line| honest::visible(&line.text))
                                 .collect();
                             let code = markdown.code(&texts);
-                            lines.iter().zip(texts).zip(code).map(line).collect_view()
+                            lines.iter().zip(texts).zip(code).map(line).views()
                         })
                 })}
             </div>
@@ -100,5 +100,5 @@ pub(crate) fn DiffFiles(files: Vec<DiffFile>) -> impl IntoView {
                 </section>
             }
         })
-        .collect_view()
+        .views()
 }

@@ -4,7 +4,7 @@ use crate::api::{self, Trouble};
 use crate::browser;
 use crate::state::app;
 use crate::text::words;
-use crate::view::dynamic::{on, part, value};
+use crate::view::dynamic::{Views, on, part, value};
 use crate::view::icon::{self, icon};
 use crate::view::part::{Copyable, command, skeleton, state_chip, trouble_note};
 use leptos::prelude::*;
@@ -63,7 +63,7 @@ pub(crate) fn Nodes() -> impl IntoView {
                                 .into_any()
                         }
                         Some(nodes) => {
-                            let cards = nodes.iter().map(card).collect_view();
+                            let cards = nodes.iter().map(card).views();
                             view! { <ul class="cards">{cards}</ul> }.into_any()
                         }
                     })

@@ -5,7 +5,7 @@ use crate::browser;
 use crate::state::{Loaded, app};
 use crate::text::words;
 use crate::view::device::meaning;
-use crate::view::dynamic::{Show, on, part, value};
+use crate::view::dynamic::{Show, Views, on, part, value};
 use crate::view::part::{Copyable, skeleton, trouble_note};
 use crate::view::waiting::Waiting;
 use leptos::ev::SubmitEvent;
@@ -43,7 +43,7 @@ pub(crate) fn items<T: Clone + Send + Sync + 'static, V: IntoView + 'static>(
     none: &'static str,
     draw: impl Fn(&T) -> V + Copy + Send + Sync + 'static,
 ) -> impl IntoView {
-    move || {
+    part(move || {
         loaded.with(|loaded| match loaded {
             Loaded::Loading => skeleton(2).into_any(),
             Loaded::Failed(trouble) => trouble_note(trouble).into_any(),
@@ -51,11 +51,11 @@ pub(crate) fn items<T: Clone + Send + Sync + 'static, V: IntoView + 'static>(
                 view! { <p class="muted">{none}</p> }.into_any()
             }
             Loaded::Here(list) => {
-                let rows = list.iter().map(draw).collect_view();
+                let rows = list.iter().map(draw).views();
                 view! { <ul class="cards">{rows}</ul> }.into_any()
             }
         })
-    }
+    })
 }
 
 #[component]
@@ -202,7 +202,7 @@ fn NewToken(
         .iter()
         .enumerate()
         .map(|(at, (words, _))| view! { <option value=at.to_string()>{*words}</option> })
-        .collect_view();
+        .views();
     view! {
         {part(move || fresh.get().map(|created| shown_once(&created)))}
         <form class="stack" on:submit=submit>

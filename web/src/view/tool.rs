@@ -5,7 +5,7 @@ use crate::text::words::{self, Shape};
 use crate::text::{arguments, diff, honest, terminal};
 use crate::view::conversation::Opened;
 use crate::view::diff::{DiffLines, SHORT_DIFF};
-use crate::view::dynamic::{Show, on, part, value};
+use crate::view::dynamic::{Show, Views, on, part, value};
 use crate::view::icon::{self, icon};
 use crate::view::row::{RowView, WholeBody, row_time};
 use leptos::prelude::*;
@@ -183,7 +183,7 @@ fn ToolDetails(row: RwSignal<Arc<Row>>) -> impl IntoView {
                         </div>
                     }
                 })
-                .collect_view()
+                .views()
         })}
         {part(move || {
             arguments
@@ -261,7 +261,7 @@ fn asked(kind: ToolKind, json: &str, in_sight: bool) -> Option<AnyView> {
                 </div>
             }
         })
-        .collect_view();
+        .views();
     let list = view! { <dl class="arguments">{list}</dl> };
     Some(if in_sight {
         list.into_any()

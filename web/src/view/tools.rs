@@ -3,7 +3,7 @@
 use crate::api::{self, Trouble};
 use crate::browser;
 use crate::state::Loaded;
-use crate::view::dynamic::part;
+use crate::view::dynamic::{Views, part};
 use crate::view::icon::{self, icon};
 use crate::view::part::{Copyable, command, skeleton, trouble_note};
 use leptos::prelude::*;
@@ -62,7 +62,7 @@ pub(crate) fn CommandLine() -> impl IntoView {
                 {command(line.replace("URL", &browser::origin()), ())}
             }
         })
-        .collect_view();
+        .views();
     view! {
         <div class="page">
             <header class="page-head">
@@ -120,7 +120,7 @@ fn downloads(release: &Release) -> impl IntoView + use<> {
             view! { <p>{format!("There is no download for {system}.")}</p> }.into_any()
         }
     };
-    let all = release.downloads.iter().map(row).collect_view();
+    let all = release.downloads.iter().map(row).views();
     view! {
         <p class="muted">"In a terminal; it compares the checksum before it installs anything:"</p>
         {command(format!("curl -fsSL {}/api/cli/install | sh", browser::origin()), ())}
