@@ -322,6 +322,7 @@ impl Session {
         match event {
             // A replay may go on after the session was loaded.
             HostEvent::Update { .. } if self.recalls => {}
+            HostEvent::Update { session, .. } if self.running.is_former(&session) => {}
             HostEvent::Update { update, .. } => self.writer.update(update),
             HostEvent::Permission(request) => self.permission(request).await,
             HostEvent::PromptFinished { turn, result, .. } => {
