@@ -240,11 +240,20 @@ pub(crate) enum Project {
         project: Option<String>,
     },
     /// Who is in a project
-    #[command(subcommand)]
-    Members(Members),
+    Members(ProjectMembers),
 }
 
-/// `sam project members …`
+/// `sam project members`, which lists them, or one of its commands.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct ProjectMembers {
+    #[command(flatten)]
+    pub(crate) within: InProject,
+    #[command(subcommand)]
+    pub(crate) command: Option<Members>,
+}
+
+/// The commands of `sam project members`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Members {
     /// List members
@@ -431,14 +440,15 @@ pub(crate) enum Task {
     /// What the agent asks; with a choice, answer it
     Answer(Answer),
     /// Where a task stands
+    #[command(visible_alias = "show")]
     Status(SomeTask),
     /// The project's tasks, newest first
     List {
         #[command(flatten)]
         within: InProject,
         /// Most tasks to list
-        #[arg(long, short = 'n', default_value_t = 20)]
-        limit: usize,
+        #[arg(long, short = 'n', default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
     },
     /// Watch a task live and exit with its outcome
     Follow(SomeTask),

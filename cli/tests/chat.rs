@@ -246,6 +246,22 @@ async fn being_answered_is_the_good_end_of_watching() {
     assert_eq!(last["outcome"], "awaiting_input", "{last}");
 }
 
+/// The queries with which a path was asked, in turn.
+fn queries(server: &Server, path: &str) -> Vec<String> {
+    let asked = server.requests().into_iter();
+    asked
+        .filter_map(|request| {
+            Some(
+                request
+                    .path
+                    .strip_prefix(path)?
+                    .strip_prefix('?')?
+                    .to_owned(),
+            )
+        })
+        .collect()
+}
+
 #[tokio::test]
 async fn conversations_are_listed_page_by_page() {
     let (server, program) = talking().await;
@@ -281,21 +297,8 @@ async fn conversations_are_listed_page_by_page() {
              {id}  ○ idle     just now  Fix the failing test\n"
         ),
     );
-    let asked = server.requests();
-    let asked: Vec<_> = asked
-        .iter()
-        .filter(|request| request.path.starts_with(&sessions_path()))
-        .map(|request| {
-            request
-                .path
-                .rsplit('?')
-                .next()
-                .unwrap_or_default()
-                .to_owned()
-        })
-        .collect();
     assert_eq!(
-        asked,
+        queries(&server, &sessions_path()),
         [
             "limit=1".to_owned(),
             "limit=20".to_owned(),
@@ -335,21 +338,8 @@ async fn a_conversation_reads_like_what_was_watched() {
         &format!("Fix the failing test  {id}\n\n▌ Hello\n\nGood evening.\n\n▌ And then?\n"),
     );
     assert_eq!(ran.stderr, "");
-    let asked: Vec<_> = server
-        .requests()
-        .iter()
-        .filter(|request| request.path.starts_with(&messages))
-        .map(|request| {
-            request
-                .path
-                .rsplit('?')
-                .next()
-                .unwrap_or_default()
-                .to_owned()
-        })
-        .collect();
     assert_eq!(
-        asked,
+        queries(&server, &messages),
         [
             "limit=50".to_owned(),
             format!("limit=48&before={}", row_id(2))

@@ -169,10 +169,15 @@ async fn lists_are_tables_for_people_and_json_for_programs() {
     for part in ["NAME", "Ada", "admin", "active", "Ben", "suspended", BEN] {
         assert!(listed.stdout.contains(part), "{part}: {}", listed.stdout);
     }
-    let (_server, program) = server().await;
-    let listed = program.run(&["project", "members", "list", "--json"]).await;
-    let listed: Value = serde_json::from_str(&listed.stdout).unwrap();
-    assert_eq!(listed["members"][1], member(BEN, "Ben", "viewer"));
+    for arguments in [
+        vec!["project", "members", "list", "--json"],
+        vec!["project", "members", "-p", "invoicing", "--json"],
+    ] {
+        let (_server, program) = server().await;
+        let listed = program.run(&arguments).await;
+        let listed: Value = serde_json::from_str(&listed.stdout).unwrap();
+        assert_eq!(listed["members"][1], member(BEN, "Ben", "viewer"));
+    }
 }
 
 #[tokio::test]

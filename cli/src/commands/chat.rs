@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::follow::{self, Target};
 use crate::output::style::Paint;
-use crate::output::table::{self, Cell};
+use crate::output::table::Cell;
 use crate::output::{text, time};
 use crate::resolve;
 use sam_domain::access::route::RouteId;
@@ -243,9 +243,7 @@ async fn list(context: &Context, within: &InProject, limit: u32) -> Result<Exit,
             ]
         })
         .collect();
-    for line in table::lines(out.style, &["ID", "AGENT IS", "CHANGED", "TITLE"], &rows) {
-        out.line(&line)?;
-    }
+    out.table(&["ID", "AGENT IS", "CHANGED", "TITLE"], &rows)?;
     if list.next.is_some() {
         out.hint(&format!(
             "There are more: sam chat list --limit {}",

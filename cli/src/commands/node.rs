@@ -5,7 +5,7 @@ use crate::args::{Node, OneNode};
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::output::style::Paint;
-use crate::output::table::{self, Cell};
+use crate::output::table::Cell;
 use crate::output::{text, time};
 use crate::resolve;
 use sam_domain::access::route::RouteId;
@@ -60,9 +60,7 @@ async fn list(context: &Context) -> Result<Exit, Failure> {
         })
         .collect();
     let headings = ["NAME", "STATE", "SINCE", "WORK", "MACHINE", "AGENTS", "ID"];
-    for line in table::lines(out.style, &headings, &rows) {
-        out.line(&line)?;
-    }
+    out.table(&headings, &rows)?;
     Ok(Exit::Ok)
 }
 

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::follow::{self, Target};
 use crate::output::style::Paint;
-use crate::output::table::{self, Cell};
+use crate::output::table::Cell;
 use crate::output::{text, time};
 use crate::resolve;
 use sam_domain::access::route::RouteId;
@@ -296,7 +296,7 @@ pub(crate) fn state_word(state: TaskState) -> String {
     state.word().replace('_', " ")
 }
 
-async fn list(context: &Context, within: &InProject, limit: usize) -> Result<Exit, Failure> {
+async fn list(context: &Context, within: &InProject, limit: u32) -> Result<Exit, Failure> {
     let api = context.api()?;
     let project = resolve::project(context, &api, within.project.as_deref()).await?;
     let page = resolve::newest_tasks(&api, &project.id, limit).await?;
@@ -325,13 +325,11 @@ async fn list(context: &Context, within: &InProject, limit: usize) -> Result<Exi
         })
         .collect();
     let headings = ["ID", "STATE", "CREATED", "AGENT", "TITLE"];
-    for line in table::lines(out.style, &headings, &rows) {
-        out.line(&line)?;
-    }
+    out.table(&headings, &rows)?;
     if page.next.is_some() {
         out.hint(&format!(
             "There are more: sam task list --limit {}",
-            limit * 2
+            limit.saturating_mul(2)
         ));
     }
     Ok(Exit::Ok)
@@ -383,9 +381,7 @@ async fn status(context: &Context, which: &SomeTask) -> Result<Exit, Failure> {
             .as_ref()
             .map(|usage| ("model", follow::usage_line(usage))),
     );
-    for line in table::facts(out.style, &facts) {
-        out.line(&line)?;
-    }
+    out.facts(&facts)?;
     for step in &task.steps {
         out.line(&follow::step_line(out.style, &task, step, now))?;
     }
