@@ -71,11 +71,11 @@ impl Host {
         if self.pending.borrow().is_empty() || self.draining.get() {
             return;
         }
-        self.background.run(Rc::clone(self).drain());
+        self.background.run(Rc::clone(self).deliver_all());
     }
 
     /// Delivers until nothing is due.
-    pub(crate) async fn drain(self: Rc<Self>) {
+    pub(crate) async fn deliver_all(self: Rc<Self>) {
         if self.draining.replace(true) {
             return;
         }

@@ -408,7 +408,7 @@ impl Host {
         }
         self.waking.take();
         self.probe.point("alarm.woken").await;
-        Rc::clone(&self).drain().await;
+        Rc::clone(&self).deliver_all().await;
         for key in &woken {
             if let Err(error) = self.set_true_wake(key) {
                 worker::console_error!("alarm of {key}: {error}");

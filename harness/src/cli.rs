@@ -114,7 +114,7 @@ pub(crate) struct RunArgs {
     /// The workspace; the file tools read and write nothing outside it and --add-dir. Standard: the current directory, or the session's own.
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
-    /// Go on with a recorded session: its id, the beginning of it, or "last".
+    /// Go on with a recorded session: its id, the beginning of it, or "last" for the one written last.
     #[arg(long, value_name = "SESSION")]
     pub(crate) resume: Option<String>,
     #[command(flatten)]
@@ -123,7 +123,7 @@ pub(crate) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ResumeArgs {
-    /// The session: its id, the beginning of it, or "last".
+    /// The session: its id, the beginning of it, or "last" for the one written last.
     #[arg(value_name = "SESSION", default_value = "last")]
     pub(crate) session: String,
     #[command(flatten)]
@@ -193,7 +193,7 @@ pub(crate) struct ListArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
-    /// The session: its id, the beginning of it, or "last".
+    /// The session: its id, the beginning of it, or "last" for the one written last.
     #[arg(value_name = "SESSION", default_value = "last")]
     pub(crate) session: String,
     /// The events as they are recorded, one JSON object a line.
@@ -205,7 +205,7 @@ pub(crate) struct ShowArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
-    /// The session: its id, the beginning of it, or "last".
+    /// The session: its id, the beginning of it, or "last" for the one written last.
     #[arg(value_name = "SESSION", default_value = "last")]
     pub(crate) session: String,
     /// What stdout gets; steps always go to stderr.

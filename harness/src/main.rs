@@ -19,6 +19,7 @@
 
 mod about;
 mod cli;
+mod ending;
 mod eval;
 mod guard;
 mod host;
@@ -27,6 +28,7 @@ mod mcp;
 mod model;
 mod notice;
 mod price;
+mod printable;
 mod prompt;
 mod recorded;
 mod repeats;

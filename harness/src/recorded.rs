@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sam_acp::{PlanStatus, ToolContent};
 use sam_dialects::conversation::{Body, Part};
-use sam_harness::transcript::{self, Entry, Event, Header, Line, State};
+use sam_harness::transcript::{self, Entry, Event, Header, Line, State, TranscriptError};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Cli, ListArgs, ModelArgs, ReplayArgs, ShowArgs};
@@ -14,6 +14,7 @@ use crate::guard::{Guard, GuardArgs, PermissionMode};
 use crate::limits::Limits;
 use crate::model::{Came, ModelClient, Recorded, RecordedReply};
 use crate::notice;
+use crate::printable::printable;
 use crate::prompt::PromptOptions;
 use crate::run::Printer;
 use crate::sandbox::{Sandbox, SandboxArgs};
@@ -26,7 +27,11 @@ use crate::{COMPLETE, FAILED};
 /// Lists the sessions.
 pub(crate) fn list(args: &ListArgs) -> Result<u8, String> {
     let records = Records::new(&args.record, None);
-    let sessions = transcript::list(records.root()?).map_err(|error| error.to_string())?;
+    let root = records.root()?;
+    let sessions = transcript::list(root).map_err(|error| error.to_string())?;
+    if sessions.is_empty() {
+        eprintln!("{}", TranscriptError::Empty(root.to_owned()));
+    }
     let mut out = io::stdout().lock();
     for session in sessions {
         let line = if args.json {
@@ -214,17 +219,6 @@ fn bounded(text: &str) -> String {
         shown.push_str(&format!("\n… ({} lines in all)", lines.len()));
     }
     shown
-}
-
-/// Text that cannot command a terminal.
-fn printable(text: &str) -> String {
-    let harmless = |c: char| match c {
-        '\n' | '\t' => c,
-        c if c.is_control() => '\u{fffd}',
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
-        c => c,
-    };
-    text.chars().map(harmless).collect()
 }
 
 fn time(millis: u64) -> String {

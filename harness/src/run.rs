@@ -1,7 +1,9 @@
 //! `sam-harness run`: one prompt from a shell.
 //!
 //! Stdout carries the result in the form asked for, stderr the steps. An
-//! interrupt cancels the turn; a second one ends the process at once.
+//! interrupt cancels the turn; a second one ends its commands and the process
+//! at once. Where a person looks on, nothing that is printed commands the
+//! terminal; an answer that goes elsewhere is passed on as it is.
 
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::PathBuf;
@@ -12,14 +14,15 @@ use sam_acp::{
 };
 use sam_domain::catalogue::price::MicroDollars;
 use serde_json::{Value, json};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Output, ResumeArgs, RunArgs, TaskArgs};
+use crate::ending::EndSignals;
 use crate::guard::{Asked, Guard, PermissionMode, Person};
 use crate::limits::{Limits, TurnEnd, TurnSummary};
 use crate::mcp::Servers;
 use crate::model::{ModelClient, ModelError, Step, Trouble};
+use crate::printable::printable;
 use crate::prompt::PromptOptions;
 use crate::sandbox::Sandbox;
 use crate::session::{Records, header};
@@ -91,7 +94,7 @@ async fn work(args: TaskArgs, dir: Option<PathBuf>, resume: Option<String>) -> R
     let id = conversation.session().id().map(str::to_owned);
     printer.begin(id.as_deref());
     let cancel = CancellationToken::new();
-    cancel_on_signal(cancel.clone())?;
+    cancel_on_signal(cancel.clone(), groups.clone())?;
     let turn = conversation.turn(&model, prompt, &printer, &cancel);
     let ended = turn.await;
     groups.kill();
@@ -140,20 +143,13 @@ pub(crate) fn exit_code(ended: &Result<TurnSummary, ModelError>) -> u8 {
     }
 }
 
-fn cancel_on_signal(cancel: CancellationToken) -> Result<(), String> {
-    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut terminate = listen(SignalKind::terminate())?;
+fn cancel_on_signal(cancel: CancellationToken, groups: ProcessGroups) -> Result<(), String> {
+    let mut signals = EndSignals::listen()?;
     tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+        signals.next().await;
         cancel.cancel();
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+        signals.next().await;
+        groups.kill();
         std::process::exit(i32::from(CANCELLED));
     });
     Ok(())
@@ -219,7 +215,7 @@ impl Printer {
         if self.terminal {
             self.end_line(&mut self.open_line());
         }
-        let _ = writeln!(io::stderr(), "{text}");
+        let _ = writeln!(io::stderr(), "{}", printable(text));
     }
 
     fn open_line(&self) -> MutexGuard<'_, Option<String>> {
@@ -310,7 +306,7 @@ impl Observer for Printer {
             if open.as_deref().is_some_and(|open| open != message) {
                 self.end_line(&mut open);
             }
-            self.stdout(text);
+            self.stdout(&printable(text));
             *open = (!text.ends_with('\n')).then(|| message.to_owned());
         }
     }

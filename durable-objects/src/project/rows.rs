@@ -12,7 +12,7 @@ use sam_domain::error::ApiError;
 use sam_domain::feed::PAGE_BYTES;
 use sam_domain::feed::history::{Changed, Changeset, Counters};
 use sam_domain::id::{Id as _, RowId, SessionId};
-use sam_platform::sql::{Sql, SqlError};
+use sam_platform::sql::{Record, Sql, SqlError};
 use sam_platform::text::Text;
 use sam_platform::value::{MAX_SAFE_INTEGER, SqlValue};
 use sam_platform::{columns, params};
@@ -301,19 +301,17 @@ pub(super) fn page(
         From::Before(pos) => (&BACKWARDS, pos),
         From::After(pos) => (&FORWARDS, pos),
     };
-    // The last row that is wanted, and the one after it.
-    let last: Vec<Position> = sql.rows(way.by_number, params![session, bound, limit - 1])?;
-    let mut more = last.len() > 1;
-    let edge = last.first().map_or(way.end, |last| last.pos);
-    let mut page = sql.record(way.rows, params![session, bound, edge])?;
-    let bytes = page.as_ref().map(|page| page.number("bytes")).transpose()?;
-    if bytes.flatten() > Some(MESSAGES_BYTES as u64) {
-        let fitting: Option<Position> =
-            sql.first(way.by_bytes, params![session, bound, edge, MESSAGES_BYTES])?;
-        let edge = fitting.map_or(edge, |last| last.pos);
-        page = sql.record(way.rows, params![session, bound, edge])?;
-        more = true;
+    let read = |limit: u64| sql.record(way.rows, params![session, bound, limit]);
+    let number = |page: &Option<Record>, column| match page {
+        Some(page) => Ok(page.number(column)?.unwrap_or_default()),
+        None => Ok::<_, SqlError>(0),
+    };
+    let mut page = read(limit.into())?;
+    if number(&page, "bytes")? > MESSAGES_BYTES as u64 {
+        let fitting = sql.record(way.fitting, params![session, bound, limit, MESSAGES_BYTES])?;
+        page = read(number(&fitting, "number")?)?;
     }
+    let more = number(&page, "more")? > 0;
     let (has_before, has_after) = match from {
         From::Newest => (more, false),
         // The row that bounds the page is on its other side.
@@ -332,39 +330,36 @@ pub(super) fn page(
 
 /// Which way a page is read.
 struct Way {
-    /// What an edge is beyond which there is nothing.
-    end: u64,
-    /// The position so many rows away, and the next: session, bound, number.
-    by_number: &'static str,
-    /// The last position up to an edge at which the rows take no more than so many bytes: session,
-    /// bound, edge, bytes.
-    by_bytes: &'static str,
-    /// The rows from the bound to the edge: session, bound, edge.
+    /// So many rows from the bound on, how many bytes they have, and whether there are more: session,
+    /// bound, number.
     rows: &'static str,
+    /// How many of these rows take no more than so many bytes: session, bound, number, bytes.
+    fitting: &'static str,
 }
 
 // Texts are put together in the order of the inner query, which an index gives: SQLite drops no order
 // within a function that depends on it, and one given to the function itself would copy every row.
 const BACKWARDS: Way = Way {
-    end: 0,
-    by_number: "SELECT pos FROM rows WHERE session = ?1 AND pos < ?2 \
-        ORDER BY pos DESC LIMIT 2 OFFSET ?3",
-    by_bytes: "SELECT min(pos) AS pos FROM ( \
-          SELECT pos, sum(octet_length(row)) OVER (ORDER BY pos DESC) AS bytes \
-          FROM rows WHERE session = ?1 AND pos < ?2 AND pos >= ?3) \
+    rows: "SELECT group_concat(row, ',') AS rows, sum(octet_length(row)) AS bytes, \
+          EXISTS (SELECT 1 FROM rows WHERE session = ?1 AND pos < ?2 \
+            ORDER BY pos DESC LIMIT 1 OFFSET ?3) AS more \
+        FROM (SELECT row FROM rows WHERE session = ?1 AND pos < ?2 AND pos >= coalesce( \
+            (SELECT pos FROM rows WHERE session = ?1 AND pos < ?2 \
+             ORDER BY pos DESC LIMIT 1 OFFSET ?3 - 1), 0) \
+          ORDER BY pos)",
+    fitting: "SELECT count(*) AS number FROM ( \
+          SELECT sum(octet_length(row)) OVER (ORDER BY pos DESC) AS bytes \
+          FROM rows WHERE session = ?1 AND pos < ?2 ORDER BY pos DESC LIMIT ?3) \
         WHERE bytes <= ?4",
-    rows: "SELECT group_concat(row, ',') AS rows, sum(octet_length(row)) AS bytes FROM ( \
-          SELECT row FROM rows WHERE session = ?1 AND pos < ?2 AND pos >= ?3 ORDER BY pos)",
 };
 
 const FORWARDS: Way = Way {
-    end: MAX_SAFE_INTEGER.unsigned_abs(),
-    by_number: "SELECT pos FROM rows WHERE session = ?1 AND pos > ?2 \
-        ORDER BY pos LIMIT 2 OFFSET ?3",
-    by_bytes: "SELECT max(pos) AS pos FROM ( \
-          SELECT pos, sum(octet_length(row)) OVER (ORDER BY pos) AS bytes \
-          FROM rows WHERE session = ?1 AND pos > ?2 AND pos <= ?3) \
+    rows: "SELECT group_concat(row, ',') AS rows, sum(octet_length(row)) AS bytes, \
+          EXISTS (SELECT 1 FROM rows WHERE session = ?1 AND pos > ?2 \
+            ORDER BY pos LIMIT 1 OFFSET ?3) AS more \
+        FROM (SELECT row FROM rows WHERE session = ?1 AND pos > ?2 ORDER BY pos LIMIT ?3)",
+    fitting: "SELECT count(*) AS number FROM ( \
+          SELECT sum(octet_length(row)) OVER (ORDER BY pos) AS bytes \
+          FROM rows WHERE session = ?1 AND pos > ?2 ORDER BY pos LIMIT ?3) \
         WHERE bytes <= ?4",
-    rows: "SELECT group_concat(row, ',') AS rows, sum(octet_length(row)) AS bytes FROM ( \
-          SELECT row FROM rows WHERE session = ?1 AND pos > ?2 AND pos <= ?3 ORDER BY pos)",
 };

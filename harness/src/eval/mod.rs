@@ -36,7 +36,6 @@ use std::time::{Duration, SystemTime};
 use futures::{StreamExt, stream};
 use sam_dialects::Usage;
 use sam_domain::catalogue::price::Prices;
-use tokio::signal::unix::{SignalKind, signal};
 
 pub(crate) use args::EvalArgs;
 
@@ -48,6 +47,8 @@ use self::report::{Attempt, FORMAT, Key, Outcome, Report, Row, TaskTold, VERSION
 use self::suite::Task;
 use self::table::{Cell, Table, Tone};
 use crate::cli::Provider;
+use crate::ending::EndSignals;
+use crate::printable::printable;
 use crate::{CANCELLED, COMPLETE, FAILED, USAGE, price};
 
 /// Does what the flags say; the exit code.
@@ -59,8 +60,7 @@ pub(crate) async fn eval(args: EvalArgs) -> Result<u8, String> {
     if args.list {
         return list(&tasks);
     }
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
+    let mut signals = EndSignals::listen()?;
     // What is dropped ends its processes.
     tokio::select! {
         code = async {
@@ -69,13 +69,8 @@ pub(crate) async fn eval(args: EvalArgs) -> Result<u8, String> {
                 false => run(&args, &tasks).await,
             }
         } => code,
-        _ = interrupt.recv() => Ok(CANCELLED),
-        _ = terminate.recv() => Ok(CANCELLED),
+        () = signals.next() => Ok(CANCELLED),
     }
-}
-
-fn no_signals(error: io::Error) -> String {
-    format!("cannot listen for signals: {error}")
 }
 
 fn comparison(args: &EvalArgs, before: &Path, after: &Path) -> Result<u8, String> {
@@ -439,7 +434,7 @@ fn print(text: &str) {
 }
 
 fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", printable(text));
 }
 
 #[cfg(test)]

@@ -25,10 +25,10 @@ use sam_acp::{
 };
 use sam_harness::transcript::{self, TranscriptError};
 use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::cli::{AcpArgs, ModelArgs};
+use crate::ending::EndSignals;
 use crate::guard::{Guard, GuardArgs, PermissionMode};
 use crate::limits::Limits;
 use crate::mcp::{McpArgs, Servers};
@@ -78,15 +78,14 @@ pub(crate) async fn serve(args: AcpArgs) -> Result<u8, String> {
         sessions: HashMap::new(),
         turns: JoinSet::new(),
     };
-    let mut terminate = signal(SignalKind::terminate())
-        .map_err(|error| format!("cannot listen for signals: {error}"))?;
+    let mut signals = EndSignals::listen()?;
     let code = loop {
         tokio::select! {
             request = requests.recv() => match request {
                 None | Some(AgentRequest::Closed(_)) => break COMPLETE,
                 Some(request) => server.take(request, &link),
             },
-            _ = terminate.recv() => break CANCELLED,
+            () = signals.next() => break CANCELLED,
             Some(_) = server.turns.join_next() => {}
         }
     };
@@ -402,7 +401,9 @@ fn not_found(session: &AcpSessionId) -> RpcError {
 
 fn refused(session: &AcpSessionId, error: &TranscriptError) -> RpcError {
     match error {
-        TranscriptError::Unknown(_) | TranscriptError::Ambiguous(_) => not_found(session),
+        TranscriptError::Unknown(_) | TranscriptError::Ambiguous(_) | TranscriptError::Empty(_) => {
+            not_found(session)
+        }
         TranscriptError::Busy(_) | TranscriptError::Damaged { .. } | TranscriptError::Io { .. } => {
             RpcError::new(RpcError::INTERNAL_ERROR, error.to_string())
         }

@@ -45,13 +45,18 @@ impl Bash {
         if let Some(output) = self.in_terminal(&program, context).await {
             return output;
         }
+        if self.background
+            && let Err(refused) = context.jobs.has_room()
+        {
+            return refused;
+        }
         let started = Running::start(context, &program, context.guard.may_write());
         let running = match started {
             Ok(running) => running,
             Err(error) => return ToolOutput::failed(error.to_string()),
         };
         if self.background {
-            return context.jobs.take(running, &self.command, context).await;
+            return context.jobs.take(running, &self.command).await;
         }
         let mut output = HeadTail::new(KEPT);
         let end = running.finish(self.limit(), &mut output, context).await;

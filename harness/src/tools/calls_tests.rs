@@ -13,6 +13,9 @@ use crate::guard::Guard;
 use crate::mcp::Servers;
 use crate::workspace::Workspace;
 
+/// For what happens at once, on a machine with much else to do.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 struct Fixture {
     outer: tempfile::TempDir,
     workspace: Arc<Workspace>,
@@ -54,6 +57,23 @@ impl Fixture {
             }
             Err(error) => panic!("{error}"),
         }
+    }
+
+    /// All that looks at a job have given, as one, once it has these words.
+    async fn followed(&self, job: u64, first: ToolOutput, words: &str) -> ToolOutput {
+        let deadline = Instant::now() + PATIENCE;
+        let (mut output, mut before) = (first, String::new());
+        while !output.text.contains(words) {
+            assert!(Instant::now() < deadline, "{before}{}", output.text);
+            // What it said, without what is said of it.
+            let note = output.text.rfind("[job ").unwrap();
+            before.push_str(&output.text[..note]);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            let poll = json!({"action": "poll", "job": job});
+            output = self.call("job", poll).await;
+        }
+        output.text.insert_str(0, &before);
+        output
     }
 
     async fn patch(&self, body: &str) -> ToolOutput {
@@ -289,8 +309,10 @@ async fn a_command_in_the_background_is_polled_and_killed() {
     let start = |command: &str| json!({"command": command, "background": true});
     let poll = |job: u64, wait: u64| json!({"action": "poll", "job": job, "wait_seconds": wait});
     let output = f.call("bash", start("echo one; sleep 600")).await;
-    assert_eq!(output.text, "one\n[job 1 is running]");
+    let text = f.followed(1, output, "one\n").await.text;
+    assert_eq!(text, "one\n[job 1 is running]");
     let output = f.call("bash", start("echo no; exit 3")).await;
+    let output = f.followed(2, output, "ended").await;
     assert_eq!(
         (output.text.as_str(), output.failed),
         ("no\n[job 2 ended: exit code 3]", true)
@@ -316,9 +338,11 @@ async fn a_command_in_the_background_is_polled_and_killed() {
         "{}",
         output.text
     );
-    let output = f.call("bash", start("sleep 0.4; echo late")).await;
+    let waits = "until [ -e go ]; do sleep 0.02; done; echo late";
+    let output = f.call("bash", start(waits)).await;
     assert_eq!(output.text, "[job 3 is running]");
-    let output = f.call("job", poll(3, 60)).await;
+    f.put("go", "");
+    let output = f.call("job", poll(3, 120)).await;
     assert_eq!(output.text, "late\n[job 3 ended: exit code 0]");
 }
 
@@ -331,7 +355,7 @@ async fn background_jobs_are_bounded_and_end_with_their_conversation() {
         refused += u32::from(f.call("bash", start()).await.failed);
     }
     assert_eq!(refused, 1);
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     let written = || {
         f.get("pids")
             .map_or(0, |pids| pids.split(|b| *b == b'\n').count() - 1)
@@ -348,7 +372,11 @@ async fn background_jobs_are_bounded_and_end_with_their_conversation() {
         };
         pids.lines().filter(|pid| alive(pid)).count()
     };
-    assert!(running() >= 8);
+    assert_eq!(
+        (running(), written()),
+        (8, 8),
+        "what is refused does not begin"
+    );
     f.jobs = Jobs::default();
     while running() > 0 {
         assert!(Instant::now() < deadline, "{} jobs are left", running());

@@ -82,17 +82,24 @@ impl Jobs {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Refuses a further job where there are as many as there may be. Calls
+    /// that start one run one by one, so it may be started after this.
+    pub(super) fn has_room(&self) -> Result<(), ToolOutput> {
+        let state = self.state();
+        let running = |job: &&Job| job.ended.borrow().is_none();
+        if state.jobs.values().filter(running).count() < MOST_RUNNING {
+            return Ok(());
+        }
+        Err(ToolOutput::failed(format!(
+            "not run: {MOST_RUNNING} jobs are running already; kill one first"
+        )))
+    }
+
     /// Takes a running program into the background.
-    pub(super) async fn take(
-        &self,
-        running: Running,
-        command: &str,
-        context: &ToolContext<'_>,
-    ) -> ToolOutput {
+    pub(super) async fn take(&self, running: Running, command: &str) -> ToolOutput {
         let Some(group) = running.group else {
             return ToolOutput::failed("the command ended before it could be watched");
         };
-        context.groups.remember(group);
         let output = Arc::new(Mutex::new(HeadTail::new(KEPT)));
         let kill = CancellationToken::new();
         let (sender, ended) = watch::channel(None);
@@ -105,16 +112,6 @@ impl Jobs {
         ));
         let id = {
             let mut state = self.state();
-            let busy = state
-                .jobs
-                .values()
-                .filter(|job| job.ended.borrow().is_none());
-            if busy.count() >= MOST_RUNNING {
-                kill.cancel();
-                return ToolOutput::failed(format!(
-                    "not run: {MOST_RUNNING} jobs are running already; kill one first"
-                ));
-            }
             state.last += 1;
             let id = state.last;
             let job = Job {

@@ -58,7 +58,7 @@ pub(super) fn without_secrets(command: &std::process::Command) -> Option<Vec<Str
     )
 }
 
-/// Groups that outlived their command.
+/// Groups of commands that run, or that have left processes behind.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ProcessGroups {
     left: Arc<Mutex<Vec<Pid>>>,
@@ -70,12 +70,12 @@ impl ProcessGroups {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         // A group that has emptied since may be another's by now.
         left.retain(|group| test_kill_process_group(*group).is_ok());
-        if test_kill_process_group(group).is_ok() {
+        if !left.contains(&group) && test_kill_process_group(group).is_ok() {
             left.push(group);
         }
     }
 
-    /// Kills what is left.
+    /// Kills what runs and what is left.
     pub(crate) fn kill(&self) {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         for group in left.drain(..) {
@@ -151,11 +151,12 @@ impl Running {
         drop(command);
         let pipe = pipe::Receiver::from_owned_fd(OwnedFd::from(reader)).map_err(failed)?;
         let id = child.id().and_then(|id| i32::try_from(id).ok());
-        Ok(Self {
-            child,
-            pipe,
-            group: id.and_then(Pid::from_raw),
-        })
+        let group = id.and_then(Pid::from_raw);
+        // Also when nobody is left to wait for its end.
+        if let Some(group) = group {
+            context.groups.remember(group);
+        }
+        Ok(Self { child, pipe, group })
     }
 
     /// Reads its output until it ends, or must.

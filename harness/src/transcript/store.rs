@@ -39,6 +39,9 @@ pub enum TranscriptError {
     /// There is no such session.
     #[error("there is no session {0}")]
     Unknown(String),
+    /// There is no session at all.
+    #[error("no session is recorded in {0} yet")]
+    Empty(PathBuf),
     /// More than one session's id begins so.
     #[error("{0} begins the ids of more than one session")]
     Ambiguous(String),
@@ -388,7 +391,8 @@ fn sessions(root: &Path) -> Result<Vec<String>, TranscriptError> {
     Ok(ids)
 }
 
-/// The id that a person means: the whole of it, its beginning, or `last`.
+/// The id that a person means: the whole of it, its beginning, or `last` for
+/// the one written last.
 fn resolve(root: &Path, wanted: &str) -> Result<String, TranscriptError> {
     let unknown = || TranscriptError::Unknown(wanted.to_owned());
     if is_id(wanted) {
@@ -399,7 +403,11 @@ fn resolve(root: &Path, wanted: &str) -> Result<String, TranscriptError> {
     }
     let ids = sessions(root)?;
     if wanted == "last" {
-        return ids.into_iter().next_back().ok_or_else(unknown);
+        let last = ids.into_iter().max_by_key(|id| {
+            let segments = segments(&root.join(id)).ok();
+            segments.and_then(|segments| written(segments.last()?.1.as_path()))
+        });
+        return last.ok_or_else(|| TranscriptError::Empty(root.to_owned()));
     }
     let mut matching = ids
         .into_iter()
@@ -471,16 +479,23 @@ pub struct Summary {
 pub fn list(root: &Path) -> Result<Vec<Summary>, TranscriptError> {
     let ids = sessions(root)?;
     let mut found: Vec<Summary> = ids.iter().filter_map(|id| summary(root, id)).collect();
+    found.reverse();
     found.sort_by_key(|summary| std::cmp::Reverse(summary.updated));
     Ok(found)
+}
+
+/// When a file was last written, in milliseconds since 1970.
+fn written(path: &Path) -> Option<u64> {
+    let modified = path.metadata().ok()?.modified().ok()?;
+    let since = modified.duration_since(UNIX_EPOCH).ok()?.as_millis();
+    Some(u64::try_from(since).unwrap_or(u64::MAX))
 }
 
 fn summary(root: &Path, id: &str) -> Option<Summary> {
     /// The first prompt stands among the first lines.
     const LINES: usize = 16;
     let segments = segments(&root.join(id)).ok()?;
-    let modified = segments.last()?.1.metadata().ok()?.modified().ok()?;
-    let updated = modified.duration_since(UNIX_EPOCH).ok()?.as_millis();
+    let updated = written(&segments.last()?.1)?;
     let file = File::open(&segments.first()?.1).ok()?;
     let mut lines = Reader::new(BufReader::new(file)).map_while(Result::ok);
     let Some(Entry::Header(header)) = lines.next() else {
@@ -501,7 +516,7 @@ fn summary(root: &Path, id: &str) -> Option<Summary> {
         additional_directories: header.additional_directories,
         title: state.title,
         created: header.created,
-        updated: u64::try_from(updated).unwrap_or(u64::MAX),
+        updated,
         model: header.model,
     })
 }

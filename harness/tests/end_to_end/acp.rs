@@ -2,11 +2,10 @@
 //! writes checked against the protocol's own types.
 
 use std::process::Stdio;
-use std::time::Duration;
 
 use crate::server::{
-    Reply, Server, Step, answer, blocking, call, calls, finish, has_ended, result_of, text,
-    thought, until, usage,
+    PATIENCE, Reply, Server, Step, answer, blocking, call, calls, finish, has_ended, result_of,
+    text, thought, until, usage,
 };
 use agent_client_protocol::v1::schema as acp;
 use sam_acp::{
@@ -71,7 +70,7 @@ impl Agent {
     /// The next event of the work; what is said of the session is skipped.
     async fn next(&mut self) -> HostEvent {
         loop {
-            let event = tokio::time::timeout(Duration::from_secs(20), self.events.recv())
+            let event = tokio::time::timeout(PATIENCE, self.events.recv())
                 .await
                 .expect("an event within 20 s")
                 .expect("an open connection");

@@ -44,6 +44,32 @@ fn stdout_has_the_answer_and_stderr_the_steps() {
 }
 
 #[test]
+fn what_a_model_says_on_the_way_commands_no_terminal() {
+    let clipboard = "\u{1b}]52;c;eA==\u{7}";
+    let command = format!("true {clipboard}\r\u{202e}");
+    let server = Server::start(vec![
+        says_and_calls("\u{1b}[2JLook.", "bash", &json!({"command": command})),
+        says_and_calls(
+            "",
+            "plan",
+            &json!({"steps": [{"step": clipboard, "status": "pending"}]}),
+        ),
+        answer("Keep \u{1b}[1mthis."),
+    ]);
+    let output = Harness::new(&server).run();
+    check_code(&output, 0);
+    let steps = err(&output);
+    assert!(
+        steps.contains("[2JLook.\n") && steps.contains("→ Run true "),
+        "{steps}"
+    );
+    let harmful = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+    assert!(!steps.contains(harmful), "{steps:?}");
+    // An answer that goes elsewhere is data.
+    assert_eq!(out(&output), "Keep \u{1b}[1mthis.\n");
+}
+
+#[test]
 fn json_is_one_object_and_stream_json_one_a_line() {
     let output = Harness::new(&two_steps()).with(&["--output", "json"]).run();
     check_code(&output, 0);

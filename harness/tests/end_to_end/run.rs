@@ -45,7 +45,12 @@ impl Harness {
     }
 
     pub(crate) fn start(&self) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_sam-harness"))
+        self.spawn(Command::new(env!("CARGO_BIN_EXE_sam-harness")))
+    }
+
+    /// Runs it by a command to which it is, or will be, the program.
+    fn spawn(&self, mut command: Command) -> Child {
+        command
             .args(["run", "-p", "do it", "--dir", "w"])
             .args(&self.arguments)
             .current_dir(self.dir.path())
@@ -306,8 +311,20 @@ fn calls_of_a_reply_that_ran_out_of_output_are_not_run() {
 }
 
 pub(crate) fn interrupt(child: &Child) {
+    signal(child, "-INT");
+}
+
+/// Whether this process ignores that its terminal goes.
+fn outlives_its_terminal() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let ignored = status.split("SigIgn:").nth(1).unwrap();
+    let mask = ignored.split_whitespace().next().unwrap();
+    u64::from_str_radix(mask, 16).unwrap() & 1 != 0
+}
+
+fn signal(child: &Child, which: &str) {
     let pid = child.id().to_string();
-    let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    let sent = Command::new("kill").args([which, &pid]).status().unwrap();
     assert!(sent.success());
 }
 
@@ -322,6 +339,49 @@ fn an_interrupt_ends_the_command_and_all_its_processes() {
     interrupt(&child);
     check_code(&child.wait_with_output().unwrap(), 130);
     until("the end of its child", || has_ended(&harness.read("child")));
+}
+
+#[test]
+fn a_second_interrupt_and_a_terminal_that_goes_leave_nothing_running() {
+    let command =
+        "trap '' TERM; echo $$ > shell.tmp; mv shell.tmp shell; while :; do sleep 1; done";
+    // Where these tests themselves outlive their terminal, the harness does as well.
+    let hangup = match outlives_its_terminal() {
+        true => "-TERM",
+        false => "-HUP",
+    };
+    for signals in [&["-INT", "-INT"][..], &[hangup], &[hangup, "-TERM"]] {
+        let server = Server::start(vec![calls("a", "bash", &json!({"command": command}))]);
+        let harness = Harness::new(&server);
+        let child = harness.start();
+        until("the command", || harness.path("shell").exists());
+        for which in signals {
+            signal(&child, which);
+        }
+        check_code(&child.wait_with_output().unwrap(), 130);
+        until("the command's end", || has_ended(&harness.read("shell")));
+    }
+}
+
+#[test]
+fn a_run_under_nohup_outlives_its_terminal() {
+    let server = Server::start(vec![Reply::Stream(vec![
+        text("Here "),
+        Step::Hold,
+        text("still."),
+        finish("stop"),
+        Step::Done,
+    ])]);
+    let harness = Harness::new(&server);
+    let mut command = Command::new("nohup");
+    command.arg(env!("CARGO_BIN_EXE_sam-harness"));
+    let child = harness.spawn(command);
+    server.wait_for_hold();
+    signal(&child, "-HUP");
+    server.release();
+    let output = child.wait_with_output().unwrap();
+    check_code(&output, 0);
+    assert_eq!(out(&output), "Here still.\n");
 }
 
 #[test]

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+/// For what happens at once, on a machine with much else to do.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
 /// What happens on a connection after the request was read.
 pub(crate) enum Reply {
     /// A stream of events.
@@ -116,7 +119,7 @@ impl Server {
     }
 
     fn wait(&self, what: &str, condition: impl Fn(&State) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         let mut state = self.state.0.lock().unwrap();
         while !condition(&state) {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -293,7 +296,7 @@ pub(crate) fn result_of(request: &Value, id: &str) -> String {
 
 /// Waits for a condition.
 pub(crate) fn until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "waited too long for {what}");
         std::thread::sleep(Duration::from_millis(10));

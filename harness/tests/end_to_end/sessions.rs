@@ -2,7 +2,8 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+use std::time::UNIX_EPOCH;
 
 use crate::run::{Harness, check_code, err, out};
 use crate::server::{
@@ -28,12 +29,26 @@ fn of_type<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
         .collect()
 }
 
+/// Waits until files have another time than those written before.
+fn tick(harness: &Harness) {
+    let probe = harness.dir.path().join("probe");
+    let time = || {
+        std::fs::write(&probe, "").unwrap();
+        let modified = probe.metadata().unwrap().modified().unwrap();
+        modified.duration_since(UNIX_EPOCH).unwrap().as_millis()
+    };
+    let before = time();
+    until("the clock", || time() > before);
+}
+
 #[test]
 fn a_session_is_resumed_and_its_conversation_goes_on() {
     let server = Server::start(vec![
         calls("a", "bash", &json!({"command": "echo one > f; cat f"})),
         answer("It is one."),
         answer("As I said."),
+        answer("Else."),
+        answer("Gone on."),
     ]);
     let harness = Harness::new(&server).with(&["--output", "json"]);
     let first = harness.run();
@@ -86,9 +101,34 @@ fn a_session_is_resumed_and_its_conversation_goes_on() {
     assert_eq!(of_type(&events, "reply").len(), 3);
     assert_eq!(of_type(&events, "turn_end").len(), 2);
     assert_eq!(of_type(&events, "fact")[0]["name"], "isolation");
+    // The one written last is meant by "last" and stands first, not the one begun last.
+    tick(&harness);
+    let other = harness.says(&["run", "-p", "something else", "--dir", "w"]);
+    assert_eq!(other, "Else.\n");
+    assert!(harness.says(&["show"]).contains("> something else"));
+    tick(&harness);
+    harness.says(&["run", "--resume", id, "-p", "go on"]);
+    assert!(harness.says(&["show"]).contains("> and now?"));
+    let listed = harness.says(&["list"]);
+    assert!(listed.starts_with(id), "{listed}");
     let unknown = harness.command(&["show", "har_nothing"]).output().unwrap();
     check_code(&unknown, 1);
     assert!(err(&unknown).contains("there is no session har_nothing"));
+}
+
+#[test]
+fn that_nothing_is_recorded_is_said() {
+    let harness = Harness::at("http://127.0.0.1:9/v1");
+    let none = harness.command(&["show"]).output().unwrap();
+    check_code(&none, 1);
+    assert!(
+        err(&none).contains("no session is recorded in "),
+        "{}",
+        err(&none)
+    );
+    let none = harness.command(&["list"]).output().unwrap();
+    check_code(&none, 0);
+    assert!(out(&none).is_empty() && err(&none).contains("no session is recorded in "));
 }
 
 #[test]
@@ -140,7 +180,11 @@ fn a_replay_sends_the_same_requests_and_runs_nothing() {
 #[test]
 fn a_process_that_was_killed_is_gone_on_from() {
     let server = Server::start(vec![
-        calls("a", "bash", &json!({"command": "touch begun; sleep 1000"})),
+        calls(
+            "a",
+            "bash",
+            &json!({"command": "echo $$ > begun.tmp; mv begun.tmp begun; exec sleep 1000"}),
+        ),
         answer("I looked again."),
     ]);
     let harness = Harness::new(&server);
@@ -148,6 +192,9 @@ fn a_process_that_was_killed_is_gone_on_from() {
     until("the command", || harness.path("begun").exists());
     child.kill().unwrap();
     child.wait().unwrap();
+    let command = harness.read("begun");
+    let ended = Command::new("kill").args(["-9", command.trim()]).status();
+    assert!(ended.unwrap().success());
     // It died while it wrote the next line.
     let mut file = OpenOptions::new()
         .append(true)

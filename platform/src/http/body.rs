@@ -16,8 +16,11 @@ use crate::streams::{Chunks, CollectError};
 
 /// Most bytes of an unwanted body that are read for the connection's sake: twice what any route takes.
 const DRAIN_LIMIT: u64 = 40 * 1024 * 1024;
+/// How long it may take to begin: whoever announced a body and waits for the answer before it sends
+/// it, sends none.
+const DRAIN_BEGINS: Duration = Duration::from_secs(2);
 /// How long the next piece of it may take.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
+const DRAIN_GOES_ON: Duration = Duration::from_secs(10);
 
 /// Why a body was not read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -191,14 +194,14 @@ pub async fn drain(request: &Request) {
 }
 
 async fn drain_chunks(mut chunks: Chunks) {
-    let mut drained = 0;
+    let (mut drained, mut patience) = (0, DRAIN_BEGINS);
     while drained <= DRAIN_LIMIT {
-        // Whoever announced a body and waits for the answer before it sends it, sends none.
-        let patience = pin!(worker::Delay::from(DRAIN_PATIENCE));
-        match select(chunks.next(), patience).await {
-            Either::Left((Some(Ok(chunk)), _)) => drained += chunk.len() as u64,
-            _ => return,
-        }
+        let timer = pin!(worker::Delay::from(patience));
+        let Either::Left((Some(Ok(chunk)), _)) = select(chunks.next(), timer).await else {
+            return;
+        };
+        drained += chunk.len() as u64;
+        patience = DRAIN_GOES_ON;
     }
 }
 
