@@ -359,6 +359,34 @@ async fn a_conversation_reads_like_what_was_watched() {
 }
 
 #[tokio::test]
+async fn a_tasks_logs_are_what_its_conversation_holds() {
+    let (server, program) = talking().await;
+    let done = task(TaskState::Completed, 1, 0, vec![]);
+    server.on(
+        "GET",
+        &format!("/api/tasks/{}", task_id()),
+        200,
+        &json!(done),
+    );
+    server.on("GET", &tasks_path(), 200, &json!({ "tasks": [done] }));
+    let messages = format!("{}/messages", session_path());
+    let rows = [person(1, 1, 0, "Hello"), person(2, 2, 1_000, "And then?")];
+    server.on("GET", &messages, 200, &page(&rows, false));
+    let id = session_id();
+    let wanted = format!("Fix the failing test  {id}\n\n▌ Hello\n\n▌ And then?\n");
+    for named in [&[][..], &[task_id().as_str()], &[task_id().short()]] {
+        let ran = program.run(&[&["task", "logs"], named].concat()).await;
+        ran.expect(0, &wanted);
+    }
+    assert_eq!(queries(&server, &messages), ["limit=200"; 3]);
+    let ran = program
+        .run(&["task", "logs", "--limit", "7", "--json"])
+        .await;
+    let said: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(said["rows"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn what_was_said_is_found_in_any_case_and_order() {
     let (server, program) = talking().await;
     let rows = [

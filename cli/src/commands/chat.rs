@@ -164,7 +164,17 @@ async fn read(
     let api = context.api()?;
     let project = within.project.as_deref();
     let session = resolve::session_or_newest(context, &api, named, project).await?;
-    let (rows, has_before) = rows(&api, &session, limit).await?;
+    show(context, &api, session, limit).await
+}
+
+/// Prints the last entries of a conversation, as watching it would have left them.
+pub(super) async fn show(
+    context: &Context,
+    api: &Api,
+    session: SessionView,
+    limit: u32,
+) -> Result<Exit, Failure> {
+    let (rows, has_before) = rows(api, &session, limit).await?;
     let out = &context.out;
     if out.json {
         out.value(&Conversation {

@@ -1,6 +1,6 @@
 //! `sam task …`
 
-use super::{answer, compare, stdin};
+use super::{answer, chat, compare, planned, stdin};
 use crate::api::{Api, Call};
 use crate::args::{InProject, OneTask, SomeTask, Task};
 use crate::context::Context;
@@ -63,7 +63,12 @@ pub(super) async fn run(context: &Context, command: Task) -> Result<Exit, Failur
         }
         Task::Cancel(which) => act(context, &which, RouteId::CancelTask).await,
         Task::Close(which) => act(context, &which, RouteId::CloseTask).await,
+        Task::Retry(_) => Err(planned(
+            "`sam task retry`",
+            Some("Go on where it ended with `sam task prompt`, or submit its words again."),
+        )),
         Task::Diff(which) => diff(context, &which).await,
+        Task::Logs { which, limit } => logs(context, &which, limit).await,
         Task::Compare(which) => compare::show(context, &which).await,
         Task::Choose(which) => compare::choose(context, &which).await,
     }
@@ -245,6 +250,14 @@ async fn act(context: &Context, which: &OneTask, route: RouteId) -> Result<Exit,
         follow_hint(context, &task.id);
     }
     Ok(Exit::Ok)
+}
+
+async fn logs(context: &Context, which: &SomeTask, limit: u32) -> Result<Exit, Failure> {
+    let api = context.api()?;
+    let task = newest(context, &api, which).await?;
+    let segments = [task.project.as_str(), task.session.as_str()];
+    let session = api.json(Call::new(RouteId::GetSession, &segments)).await?;
+    chat::show(context, &api, session, limit).await
 }
 
 async fn diff(context: &Context, which: &SomeTask) -> Result<Exit, Failure> {
