@@ -90,6 +90,28 @@ describe("a running task", { timeout: 300_000 }, () => {
     await page.getByRole("heading", { name: /Done, nothing was changed/ }).waitFor();
   });
 
+  test("the same work is given to two agents, and one of them is chosen", async () => {
+    await page.goto(`${stack.url}/projects/${project.id}/new`);
+    await page.getByRole("combobox", { name: /^Compared with/ }).selectOption("goose");
+    await page.getByRole("combobox", { name: /^Agent/ }).selectOption("goose");
+    await becomes("nobody to be compared with themselves", () => page.getByRole("combobox", { name: /^Compared with/ }).inputValue(), "");
+    await page.getByRole("combobox", { name: /^Compared with/ }).selectOption("sam-harness");
+    await page.getByLabel("What is to be done").fill("Do it twice");
+    await page.getByRole("button", { name: "Start task" }).click();
+    await page.waitForURL(/\/sessions\/ses_/);
+    await page.locator(".fact-line", { hasText: "goose" }).waitFor();
+    for (const run of [await node.run(), await node.run()]) {
+      const [row] = await node.rows(run, [{ kind: "text", body: { text: "Done.", ended_at: Date.now() } }]);
+      node.finish(run, row.n);
+      await node.perform("finish_git", () => ({ event: "git_result", files_changed: 0, added: 0, removed: 0 }));
+    }
+    const result = page.locator(".result");
+    await result.getByRole("link", { name: "sam-harness" }).waitFor();
+    await result.getByRole("button", { name: "Choose goose" }).click();
+    await result.getByText("chosen", { exact: true }).waitFor();
+    assert.deepEqual(await axe(page), []);
+  });
+
   test("a failure says at which step, what, and what next", async () => {
     await stack.submit(project, "This one fails");
     const prepare = await node.command("prepare_workspace");

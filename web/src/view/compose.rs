@@ -56,10 +56,14 @@ fn Form() -> impl IntoView {
     let prompt = RwSignal::new(app.draft(&place));
     Effect::new(move |_| prompt.with(|text| app.keep_draft(&place, text)));
     let agent = RwSignal::new(None::<String>);
+    let other = RwSignal::new(None::<String>);
     let mode = RwSignal::new(TaskMode::Task);
     let permissions = RwSignal::new(PermissionMode::Full);
     let busy = RwSignal::new(false);
     let trouble = RwSignal::new(None::<Trouble>);
+    let project = Memo::new(move |_| app.project());
+    let default_agent = move || project.with(|p| p.as_ref().map(|p| p.default_agent.clone()));
+    let chosen = Signal::derive(move || agent.get().or_else(default_agent));
     let send = move || {
         let text = prompt.get_untracked().trim().to_owned();
         let project = app.route.with_untracked(|route| route.project().cloned());
@@ -68,10 +72,22 @@ fn Form() -> impl IntoView {
         };
         busy.set(true);
         trouble.set(None);
+        let first = agent.get_untracked();
+        let (agent, agents) = match other.get_untracked() {
+            Some(other) => (
+                None,
+                first
+                    .or_else(default_agent)
+                    .into_iter()
+                    .chain([other])
+                    .collect(),
+            ),
+            None => (first, Vec::new()),
+        };
         let request = SubmitTask {
-            agents: Vec::new(),
+            agents,
             prompt: text,
-            agent: agent.get_untracked(),
+            agent,
             mode: mode.get_untracked(),
             base: None,
             permission_mode: permissions.get_untracked(),
@@ -85,8 +101,6 @@ fn Form() -> impl IntoView {
             trouble.set(refused);
         });
     };
-    let project = Memo::new(move |_| app.project());
-    let default_agent = move || project.with(|p| p.as_ref().map(|p| p.default_agent.clone()));
     view! {
         <div class="page compose">
             <header class="page-head">
@@ -135,7 +149,11 @@ fn Form() -> impl IntoView {
                 <div class="controls">
                     <label class="choice">
                         <span>"Agent"</span>
-                        <AgentChoice agent default_agent=Signal::derive(default_agent) />
+                        <AgentChoice agent chosen />
+                    </label>
+                    <label class="choice">
+                        <span>"Compared with"</span>
+                        <OtherChoice other chosen />
                     </label>
                     <label class="choice">
                         <span>"Ends"</span>
@@ -156,7 +174,7 @@ fn Form() -> impl IntoView {
                         <span>"Permissions"</span>
                         <PermissionChoice
                             permissions
-                            agent=Signal::derive(move || agent.get().or_else(default_agent))
+                            agent=chosen
                         />
                     </label>
                     <span class="gap"></span>
@@ -181,39 +199,71 @@ fn Form() -> impl IntoView {
     }
 }
 
-/// The catalogue's agents; the project's own choice comes first.
+/// The catalogue's agents, each with its name and how well it is known to work.
+fn known_agents(app: App) -> Vec<(String, String)> {
+    app.catalog.with(|catalog| {
+        let agents = catalog.iter().flat_map(|catalog| catalog.agents.iter());
+        agents
+            .map(|agent| {
+                let mut label = agent.name.clone();
+                if agent.status != "verified" {
+                    label = format!("{label} ({})", agent.status);
+                }
+                (agent.id.clone(), label)
+            })
+            .collect()
+    })
+}
+
+/// Who does the work; the project's own choice is chosen at first.
 #[component]
-fn AgentChoice(
-    agent: RwSignal<Option<String>>,
-    default_agent: Signal<Option<String>>,
-) -> impl IntoView {
+fn AgentChoice(agent: RwSignal<Option<String>>, chosen: Signal<Option<String>>) -> impl IntoView {
     let app = app();
-    let agents = Memo::new(move |_| {
-        let default = default_agent.get();
-        app.catalog.with(|catalog| {
-            catalog
-                .iter()
-                .flat_map(|catalog| catalog.agents.iter())
-                .map(|agent| {
-                    let is_default = default.as_deref() == Some(agent.id.as_str());
-                    let mut label = agent.name.clone();
-                    if agent.status != "verified" {
-                        label = format!("{label} ({})", agent.status);
-                    }
-                    (agent.id.clone(), label, is_default)
-                })
-                .collect::<Vec<_>>()
-        })
-    });
     view! {
         <select on:change=on(move |event| agent.set(Some(event_target_value(&event))))>
             {part(move || {
-                agents
-                    .get()
+                let chosen = chosen.get();
+                known_agents(app)
                     .into_iter()
-                    .map(|(id, label, is_default)| {
+                    .map(|(id, label)| {
+                        let selected = chosen.as_ref() == Some(&id);
                         view! {
-                            <option value=id selected=is_default>
+                            <option value=id prop:selected=selected>
+                                {label}
+                            </option>
+                        }
+                    })
+                    .views()
+            })}
+        </select>
+    }
+}
+
+/// Who does the same work as well, in a conversation and on a branch of its own.
+#[component]
+fn OtherChoice(other: RwSignal<Option<String>>, chosen: Signal<Option<String>>) -> impl IntoView {
+    let app = app();
+    // Nobody is compared with themselves.
+    Effect::new(move |_| {
+        if chosen.with(|chosen| chosen.is_some() && other.with_untracked(|other| other == chosen)) {
+            other.set(None);
+        }
+    });
+    view! {
+        <select on:change=on(move |event| {
+            other.set(Some(event_target_value(&event)).filter(|id| !id.is_empty()));
+        })>
+            <option value="">"no other"</option>
+            {part(move || {
+                let chosen = chosen.get();
+                let other = other.get();
+                known_agents(app)
+                    .into_iter()
+                    .filter(|(id, _)| chosen.as_ref() != Some(id))
+                    .map(|(id, label)| {
+                        let selected = other.as_ref() == Some(&id);
+                        view! {
+                            <option value=id prop:selected=selected>
                                 {label}
                             </option>
                         }
