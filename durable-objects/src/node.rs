@@ -310,6 +310,10 @@ impl Lifecycle {
                 }
                 let replaced = self.shell.load(&crate::shell::key_of(&address))?.is_some();
                 let view = self.turn(&address, |actor, turn, outputs| {
+                    if actor.state.left {
+                        // Its join token was used again, which would give it a token for nothing.
+                        return Err(unauthorised().into());
+                    }
                     let local = NodeLocal::Join {
                         node,
                         owner,

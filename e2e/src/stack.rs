@@ -312,13 +312,21 @@ impl Stack {
     /// # Errors
     /// When it does not become ready.
     pub async fn start_node(&mut self, name: &str, paths: &[&Path]) -> Result<NodeView> {
+        self.begin_node(name, paths).await?;
+        self.ready_node(name).await
+    }
+
+    /// The same without waiting.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn begin_node(&mut self, name: &str, paths: &[&Path]) -> Result {
         let token: JoinToken = self
             .admin()?
             .post("/api/nodes/join-tokens", &json!({}))
             .await?
             .json()?;
-        self.spawn_node(name, Some(&token.token), paths)?;
-        self.ready_node(name).await
+        self.spawn_node(name, Some(&token.token), paths)
     }
 
     /// Starts the vm-agent of this name again, on the disk it had.

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use reqwest::Method;
 use sam_domain::access::tokens::CreatedApiToken;
+use sam_domain::access::wire::{JoinToken, Joined};
 use sam_domain::node::wire::{NodeList, NodeView};
 use sam_e2e::conversation::PATIENCE;
 use sam_e2e::process::Process;
@@ -258,5 +260,37 @@ async fn a_machine_joins_works_is_talked_with_and_leaves_by_the_cli_alone() -> R
         let view = stack.task(&task.task).await?;
         return Err(failure(format!("{error}\n{view:?}")));
     }
+    stack.end().await
+}
+
+#[tokio::test]
+async fn a_machine_that_was_taken_out_does_not_come_back_by_its_old_join_token() -> Result {
+    let stack = Stack::start().await?;
+    let owner = stack.admin()?;
+    let mint = || async {
+        let reply = owner.post("/api/nodes/join-tokens", &json!({})).await?;
+        reply.json::<JoinToken>()
+    };
+    let join = |token: JoinToken| async move {
+        let machine = owner.with_token(&token.token);
+        let disk = json!({"store_id": "disk", "name": "laptop"});
+        machine.post("/api/nodes/join", &disk).await
+    };
+    let token = mint().await?;
+    let joined: Joined = join(token.clone()).await?.json()?;
+    // An answer that was lost is asked for again.
+    let again: Joined = join(token.clone()).await?.json()?;
+    ensure(again.node == joined.node, || format!("{again:?}"))?;
+    let path = format!("/api/nodes/{}", joined.node);
+    let removed = owner.send(owner.request(Method::DELETE, &path)).await?;
+    ensure(removed.status == 200, || removed.text())?;
+
+    let refused = join(token).await?;
+    ensure(refused.status == 401, || refused.text())?;
+    ensure(nodes(&stack).await?.is_empty(), || {
+        "it is listed again".to_owned()
+    })?;
+    let back: Joined = join(mint().await?).await?.json()?;
+    ensure(back.node != joined.node, || format!("{back:?}"))?;
     stack.end().await
 }

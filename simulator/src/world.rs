@@ -314,7 +314,7 @@ impl World {
                 node: node.clone(),
                 owner: self.user.clone(),
                 name: format!("machine-{number}"),
-                token_hmac: String::new(),
+                token_hmac: "token".to_owned(),
             };
             self.vms.push(Vm::new(node, room, skew));
             self.wires.push(None);

@@ -39,8 +39,10 @@ enum Ended {
 pub(crate) async fn run(api: &Api, identity: &NodeIdentity, hub: &Hub) -> LinkEnd {
     let path = format!("api/nodes/{}/link", identity.node);
     let mut backoff = Backoff::standard();
+    let mut unanswered = Backoff::unanswered();
     let mut last_said = String::new();
     loop {
+        let mut answered = true;
         let why = match Socket::open(api, &path, &identity.token, FRAME_LIMIT).await {
             Ok(socket) => {
                 let mut welcomed = false;
@@ -48,6 +50,7 @@ pub(crate) async fn run(api: &Api, identity: &NodeIdentity, hub: &Hub) -> LinkEn
                 hub.disconnected();
                 if welcomed {
                     backoff.reset();
+                    unanswered.reset();
                     last_said.clear();
                 }
                 match ended {
@@ -67,13 +70,21 @@ pub(crate) async fn run(api: &Api, identity: &NodeIdentity, hub: &Hub) -> LinkEn
             }) => {
                 return LinkEnd::Unauthorised(message);
             }
-            Err(failure) => failure.to_string(),
+            Err(failure) => {
+                answered = !matches!(failure, ApiFailure::Unreachable(_));
+                failure.to_string()
+            }
         };
         if why != last_said {
             warning!("the link is down: {why}; trying again");
             last_said = why;
         }
-        tokio::time::sleep(backoff.step()).await;
+        let wait = if answered {
+            backoff.step()
+        } else {
+            unanswered.step()
+        };
+        tokio::time::sleep(wait).await;
     }
 }
 

@@ -5,6 +5,7 @@
 //! as unknown; it is never repeated. Everything else that was commanded can be
 //! repeated and is begun again by the hub's own list.
 
+use crate::agent;
 use crate::clock;
 use crate::hub::Subject;
 use crate::log::{info, warning};
@@ -35,6 +36,7 @@ pub(crate) async fn recover(machine: &Arc<Machine>) -> Stored<()> {
     }
     let open = machine.hub.open_commands();
     for (workspace, agent) in machine.store.agents()? {
+        agent::remove_left(&machine.layout(&workspace));
         let subject = Subject {
             workspace: workspace.clone(),
             attempt: agent.attempt,

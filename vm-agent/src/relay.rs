@@ -184,7 +184,7 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
                     );
                 }
             },
-            Err(ApiFailure::Unreachable(why)) => why,
+            Err(ApiFailure::Unreachable(why) | ApiFailure::Unavailable(why)) => why,
             Err(ApiFailure::Unauthorised(_) | ApiFailure::Refused { .. }) => {
                 return refusal(
                     StatusCode::FORBIDDEN,

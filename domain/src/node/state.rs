@@ -197,6 +197,16 @@ impl Node {
         self.own_lease.unwrap_or(LEASE)
     }
 
+    /// Why nobody may speak as this node now, if nobody may; the reason as in `bye`.
+    #[must_use]
+    pub fn shut_out(&self) -> Option<&'static str> {
+        let worthless = |joined: &JoinedNode| joined.token_hmac.is_empty();
+        if self.left || self.joined.as_ref().is_some_and(worthless) {
+            return Some("revoked");
+        }
+        self.suspended.then_some("suspended")
+    }
+
     /// Whether something on the node matters to somebody.
     #[must_use]
     pub fn has_work(&self) -> bool {

@@ -18,6 +18,7 @@
 //!   for a while or a person joins it anew; nothing new is placed on it.
 //! - A node that was taken out stays out: it is nobody's place any more, its pool and the index are
 //!   told once, and whoever still asks for a workspace on it hears that it is lost.
+//! - Who was shut out on a connection that had not said hello yet is refused when it does.
 //! - `ready` speaks of the link's lease, not of any single ping: a socket that
 //!   closes begins the lease, it does not end it.
 
@@ -256,7 +257,14 @@ impl Step<'_> {
                 self.lose_everything();
                 self.node.left = true;
             }
-            Input::Local(NodeLocal::Frame { connection, frame }) => self.frame(connection, frame),
+            Input::Local(NodeLocal::Frame { connection, frame }) => match self.node.shut_out() {
+                Some(reason) => {
+                    if matches!(frame, AgentFrame::Hello { .. }) {
+                        self.refuse(connection, reason);
+                    }
+                }
+                None => self.frame(connection, frame),
+            },
             Input::Local(NodeLocal::Closed { connection }) => {
                 if self.node.link.closed(connection) {
                     self.node.last_seen = self.turn.now;

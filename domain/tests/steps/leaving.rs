@@ -4,7 +4,7 @@ use sam_domain::actor::{Address, Input, Message};
 use sam_domain::id::{CommandId, NodeId, ProjectId, SessionId, TaskId, UserId, WorkspaceId};
 use sam_domain::link::frame::{Action, AgentFrame, NodeFacts, PROTOCOL};
 use sam_domain::node::state::Node;
-use sam_domain::node::step::{NodeLocal, NodeMachine};
+use sam_domain::node::step::{NodeLocal, NodeMachine, NodeOutput};
 use sam_domain::node::wire::NodeState;
 use sam_domain::pool::state::Pool;
 use sam_domain::pool::step::PoolMachine;
@@ -42,11 +42,8 @@ fn prepare(workspace: u64) -> Input<NodeLocal> {
     from(Address::Task(id::<TaskId>(1)), message)
 }
 
-/// A linked machine with a workspace.
-fn at_work() -> Node {
-    let mut node = Node::default();
-    let _ = step::<NodeMachine>(&mut node, 1, join());
-    let hello = AgentFrame::Hello {
+fn hello(connection: u64) -> Input<NodeLocal> {
+    let frame = AgentFrame::Hello {
         protocol: PROTOCOL,
         version: "1".to_owned(),
         store_id: "disk".to_owned(),
@@ -56,11 +53,14 @@ fn at_work() -> Node {
         open_commands: Vec::new(),
         next_event: 1,
     };
-    let linked = NodeLocal::Frame {
-        connection: 1,
-        frame: hello,
-    };
-    let _ = step::<NodeMachine>(&mut node, 2, Input::Local(linked));
+    Input::Local(NodeLocal::Frame { connection, frame })
+}
+
+/// A linked machine with a workspace.
+fn at_work() -> Node {
+    let mut node = Node::default();
+    let _ = step::<NodeMachine>(&mut node, 1, join());
+    let _ = step::<NodeMachine>(&mut node, 2, hello(1));
     let _ = step::<NodeMachine>(&mut node, 3, prepare(1));
     node
 }
@@ -103,6 +103,33 @@ fn a_machine_that_left_gets_no_work_and_does_not_come_back() {
         "",
         "its token opens nothing"
     );
+}
+
+#[test]
+fn who_was_shut_out_before_it_said_hello_is_refused_when_it_does() {
+    for (shut_out, reason) in [
+        (NodeLocal::Leave, "revoked"),
+        (NodeLocal::Revoke, "revoked"),
+        (NodeLocal::Suspend { suspended: true }, "suspended"),
+    ] {
+        let mut node = at_work();
+        let _ = step::<NodeMachine>(&mut node, 4, Input::Local(shut_out));
+        // Its next connection was accepted a moment before.
+        let late = step::<NodeMachine>(&mut node, 5, hello(2));
+        let closed = NodeOutput::Close {
+            connection: 2,
+            reason,
+        };
+        assert!(late.output.contains(&closed), "{:?}", late.output);
+        assert!(late.send.is_empty(), "{:?}", late.send);
+        assert_eq!((node.link.connection, node.state), (None, NodeState::Away));
+    }
+    let mut node = at_work();
+    let let_back = |suspended| Input::Local(NodeLocal::Suspend { suspended });
+    let _ = step::<NodeMachine>(&mut node, 4, let_back(true));
+    let _ = step::<NodeMachine>(&mut node, 5, let_back(false));
+    let _ = step::<NodeMachine>(&mut node, 6, hello(3));
+    assert_eq!(node.state, NodeState::Ready);
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! subject that did not do its work (too few rows, an answer that is not 200) fails the run: there
 //! is nothing to measure then.
 
+mod agent;
 mod agents;
 mod bare;
 mod harness;
@@ -48,6 +49,10 @@ const GROUPS: &[(&str, &str)] = &[
     (
         "memory",
         "of the vm-agent, idle and with 10 workspaces; of the server",
+    ),
+    (
+        "agent",
+        "joining, an agent's words to a follower, a lost network, many updates",
     ),
     (
         "harness",
@@ -139,6 +144,7 @@ async fn measure(group: &str) -> Result<Vec<Figure>> {
         "task" => task::measure().await,
         "proxy" => proxy::measure().await,
         "memory" => memory::measure().await,
+        "agent" => agent::measure().await,
         // Nothing in it is asynchronous.
         "harness" => tokio::task::spawn_blocking(harness::measure).await?,
         other => Err(failure(format!("no group {other}"))),

@@ -2,7 +2,7 @@
 
 use sam_domain::access::tokens::Scopes;
 use sam_domain::id::{ApiTokenId, UserId};
-use sam_domain::time::Timestamp;
+use sam_domain::time::{Millis, Timestamp};
 
 use super::api_tokens::StoredScopes;
 use super::users::User;
@@ -147,13 +147,15 @@ impl AuthSessions<'_> {
         now: Timestamp,
         ends: Timestamp,
     ) -> Result<bool, D1Error> {
-        // One that ends soon was exchanged before, or is not worth it.
+        // One that ends soon was exchanged before, also by a request that came a moment later than
+        // this one, or is not worth it.
+        let soon = ends.plus(Millis::minutes(1));
         let insert = self.0.statement(
             "INSERT INTO auth_sessions (token_hash, handle, user_id, client, user_agent, scopes, \
                api_token_id, created_at, expires_at) \
              SELECT ?2, ?3, user_id, client, user_agent, scopes, api_token_id, ?4, expires_at \
              FROM auth_sessions WHERE token_hash = ?1 AND revoked_at IS NULL AND expires_at > ?5",
-            params![old.as_str(), new.as_str(), new.handle(), now, ends],
+            params![old.as_str(), new.as_str(), new.handle(), now, soon],
         )?;
         let end = self.0.statement(
             "UPDATE auth_sessions SET expires_at = MIN(expires_at, ?2) WHERE token_hash = ?1",

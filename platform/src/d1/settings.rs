@@ -53,24 +53,31 @@ impl Settings<'_> {
             .await
     }
 
-    /// Stores a setting in place of what was there.
-    pub async fn put(
+    /// Stores values in place of what was there, and forgets those that have none: all of it or
+    /// nothing, so that of two changes at once one holds whole.
+    pub async fn change(
         &self,
-        name: &str,
-        sealed: &Sealed,
+        changes: &[(&'static str, Option<Sealed>)],
         by: &UserId,
         now: Timestamp,
     ) -> Result<(), D1Error> {
-        self.0
-            .run(
+        let statement = |(name, sealed): &(&'static str, Option<Sealed>)| match sealed {
+            Some(sealed) => self.0.statement(
                 "INSERT INTO settings (name, key_id, sealed, updated_by, updated_at) \
                  VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (name) DO UPDATE SET \
                  key_id = excluded.key_id, sealed = excluded.sealed, \
                  updated_by = excluded.updated_by, updated_at = excluded.updated_at",
-                params![name, sealed.key_id.as_str(), sealed.text.as_str(), by, now],
-            )
-            .await
-            .map(|_| ())
+                params![*name, sealed.key_id.as_str(), sealed.text.as_str(), by, now],
+            ),
+            None => self
+                .0
+                .statement("DELETE FROM settings WHERE name = ?1", params![*name]),
+        };
+        let all: Vec<_> = changes.iter().map(statement).collect::<Result<_, _>>()?;
+        if !all.is_empty() {
+            self.0.batch(all).await?;
+        }
+        Ok(())
     }
 
     /// Puts another sealed form in place of the one that was read; whether that was still there.
@@ -88,13 +95,5 @@ impl Settings<'_> {
             )
             .await?;
         Ok(changed > 0)
-    }
-
-    /// Forgets a setting. Forgetting it twice is no error.
-    pub async fn remove(&self, name: &str) -> Result<(), D1Error> {
-        self.0
-            .run("DELETE FROM settings WHERE name = ?1", params![name])
-            .await
-            .map(|_| ())
     }
 }

@@ -1,6 +1,6 @@
 //! The beginning of a session: its process, its first words, its report.
 
-use super::launch::{Launch, Running, Stderr, greet, start};
+use super::launch::{Launch, Running, Stderr, Ungreeted, greet, start};
 use super::session::{END_LIMIT, LAST_WORDS, Session, record};
 use crate::hub::{Failure, Subject};
 use crate::log::info;
@@ -188,15 +188,25 @@ async fn begin(
         loop {
             let mut running = start(machine, &api, &launch).await?;
             stderr = running.stderr.clone();
-            let failure = match greet(&mut running, &launch.layout, &launch.agent).await {
-                Ok((acp, recalls)) => return Ok((running, acp, recalls)),
-                Err(failure) => failure,
-            };
+            let Ungreeted { failure, forgot } =
+                match greet(&mut running, &launch.layout, &launch.agent).await {
+                    Ok((acp, recalls)) => return Ok((running, acp, recalls)),
+                    Err(ungreeted) => ungreeted,
+                };
             // How it ended says more than that it no longer answered.
             let exit = timeout(LAST_WORDS, running.process.wait()).await;
-            let Ok(Ok(status)) = exit else {
+            if !matches!(exit, Ok(Ok(_))) {
                 running.process.terminate();
                 let _ = timeout(END_LIMIT, running.process.wait()).await;
+            }
+            if forgot {
+                info!(
+                    "{} is started again without the session that it had: {}",
+                    launch.agent, failure.message
+                );
+                continue;
+            }
+            let Ok(Ok(status)) = exit else {
                 return Err(failure);
             };
             let how = describe_exit(status);

@@ -59,6 +59,31 @@ pub(super) struct Running {
     meta: Option<serde_json::Value>,
     /// Its session's options, as (id, value).
     options: Vec<(&'static str, String)>,
+    /// A session that it loaded in vain, of which it may go on to speak.
+    former: Option<AcpSessionId>,
+}
+
+impl Running {
+    /// Whether what it says of this session is of one that was given up.
+    pub(super) fn is_former(&self, session: &AcpSessionId) -> bool {
+        self.former.as_ref() == Some(session)
+    }
+}
+
+/// An agent that was not ready after the first words.
+pub(super) struct Ungreeted {
+    pub(super) failure: Failure,
+    /// It could not bear the session that it had here, which is forgotten now.
+    pub(super) forgot: bool,
+}
+
+impl From<Failure> for Ungreeted {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            forgot: false,
+        }
+    }
 }
 
 /// The end of what an agent wrote to standard error.
@@ -183,7 +208,7 @@ impl Setup<'_> {
     fn write_files(&self, values: &Values<'_>) -> std::io::Result<()> {
         for (path, template) in self.agent.files {
             let text = values.fill_file(template);
-            login::write(&self.layout.home().join(path), &Secret::new(text))?;
+            login::write(&self.layout.home(), path, &Secret::new(text))?;
         }
         Ok(())
     }
@@ -255,24 +280,37 @@ pub(super) fn spawn(
         mode,
         meta,
         options,
+        former: None,
     })
 }
 
 /// The first words: initialise, open a session, choose the mode. A session that the agent had here
-/// is loaded again, where it keeps sessions; says whether it was.
+/// is loaded again, where it keeps sessions; says whether it was. One that ends or falls silent over it
+/// would do so each time, so that session is forgotten.
 pub(super) async fn greet(
     running: &mut Running,
     layout: &Layout,
     agent: &str,
-) -> Result<(AcpSessionId, bool), Failure> {
+) -> Result<(AcpSessionId, bool), Ungreeted> {
     let info = running.host.initialize().await.map_err(no_start)?;
-    if info.load_session
-        && let Some(memory) = Memory::of(layout, agent)
-        && reload(running, layout, &memory).await?
-    {
-        return Ok((AcpSessionId(memory.session), true));
+    let memory = Memory::of(layout, agent).filter(|_| info.load_session);
+    if let Some(memory) = &memory {
+        let session = || AcpSessionId(memory.session.clone());
+        match reload(running, layout, memory).await {
+            Ok(true) => return Ok((session(), true)),
+            Ok(false) => running.former = Some(session()),
+            Err(failure) => {
+                Memory::forget(layout);
+                return Err(Ungreeted {
+                    failure,
+                    forgot: true,
+                });
+            }
+        }
     }
-    Ok((open(running, layout).await?, false))
+    let opened = open(running, layout).await?;
+    running.former.take_if(|former| *former == opened);
+    Ok((opened, false))
 }
 
 fn no_start(error: sam_acp::AcpError) -> Failure {

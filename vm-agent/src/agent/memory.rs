@@ -55,6 +55,13 @@ impl Memory {
             crate::log::warning!("the agent's session is not kept: {error}");
         }
     }
+
+    /// Forgets it, so that the next start begins afresh.
+    pub(super) fn forget(layout: &Layout) {
+        if let Err(error) = std::fs::remove_file(file(layout)) {
+            crate::log::warning!("the agent's session is not forgotten: {error}");
+        }
+    }
 }
 
 fn compared(words: &str) -> &str {

@@ -20,3 +20,4 @@ mod watch;
 
 pub(crate) use begin::{AgentCommand, AgentNotice, StartAgent, run};
 pub(crate) use install::{Agents, CommandLine};
+pub(crate) use login::remove_left;

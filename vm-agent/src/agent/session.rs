@@ -27,7 +27,9 @@ use crate::process::{describe_exit, sweep_role};
 use crate::rows::{TurnEnd, Writer, notice, word};
 use crate::secret::redact;
 use crate::store::{self, AgentRecord};
-use sam_acp::{AcpError, AcpSessionId, Block, HostEvent, PromptOutcome, Report, TurnId};
+use sam_acp::{
+    AcpError, AcpSessionId, AgentUpdate, Block, HostEvent, PromptOutcome, Report, TurnId,
+};
 use sam_domain::conversation::row::{BodyRef, NoticeLevel, truncate};
 use sam_domain::conversation::wire::ActivityState;
 use sam_domain::id::{CommandId, PromptId};
@@ -47,6 +49,8 @@ pub(super) const END_LIMIT: Duration = Duration::from_secs(15);
 /// Time for what an ended agent said last to arrive.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// Most updates that are taken in at once.
+const TOGETHER: usize = 256;
 /// How much of what an agent last wrote stands in the reason for its end.
 const TOLD_LINES: usize = 3;
 const TOLD_BYTES: usize = 400;
@@ -319,10 +323,37 @@ impl Session {
 
     async fn heard(&mut self, event: HostEvent) {
         self.watch.heard();
+        let mut next = Some(event);
+        while let Some(event) = next.take() {
+            match event {
+                // A replay may go on after the session was loaded.
+                HostEvent::Update { .. } if self.recalls => {}
+                HostEvent::Update { session, .. } if self.running.is_former(&session) => {}
+                HostEvent::Update { update, .. } => next = self.updated(update),
+                event => self.told(event).await,
+            }
+        }
+    }
+
+    /// Takes in an update with those that have come meanwhile: together they are one wait for the
+    /// disk. Returns what came after them.
+    fn updated(&mut self, update: AgentUpdate) -> Option<HostEvent> {
+        let mut together = vec![update];
+        let mut next = None;
+        while together.len() < TOGETHER && next.is_none() {
+            match self.running.events.try_recv() {
+                Some(HostEvent::Update { session, .. }) if self.running.is_former(&session) => {}
+                Some(HostEvent::Update { update, .. }) => together.push(update),
+                Some(event) => next = Some(event),
+                None => break,
+            }
+        }
+        self.writer.updates(together);
+        next
+    }
+
+    async fn told(&mut self, event: HostEvent) {
         match event {
-            // A replay may go on after the session was loaded.
-            HostEvent::Update { .. } if self.recalls => {}
-            HostEvent::Update { update, .. } => self.writer.update(update),
             HostEvent::Permission(request) => self.permission(request).await,
             HostEvent::PromptFinished { turn, result, .. } => {
                 // An agent that is gone ends the session, which ends the turn.
@@ -346,7 +377,7 @@ impl Session {
                 self.writer.add(row);
             }
             // Remarks about the protocol are the agent's affair, not a conversation's.
-            HostEvent::Report(_) | HostEvent::Closed(_) => {}
+            HostEvent::Report(_) | HostEvent::Closed(_) | HostEvent::Update { .. } => {}
         }
     }
 

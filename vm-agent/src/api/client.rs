@@ -31,9 +31,12 @@ const KEEPS_IDLE_HERE: Duration = Duration::from_secs(3);
 /// Why a request failed, by what one does about it.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum ApiFailure {
-    /// Not reached, or it failed on its side: try again.
+    /// No answer: try again.
     #[error("the control plane cannot be reached: {0}")]
     Unreachable(String),
+    /// It answered that it cannot answer now: try again, less and less often.
+    #[error("the control plane cannot answer now: {0}")]
+    Unavailable(String),
     /// The token is not, or no longer, good.
     #[error("the control plane does not accept the token: {0}")]
     Unauthorised(String),
@@ -288,11 +291,11 @@ fn failure(status: StatusCode, body: &[u8]) -> ApiFailure {
     match status {
         StatusCode::UNAUTHORIZED => ApiFailure::Unauthorised(message),
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-            ApiFailure::Unreachable(format!("{message} (status {status})"))
+            ApiFailure::Unavailable(format!("{message} (status {status})"))
         }
         // What only a person can mend is not tried again, whatever its status.
         _ if status.is_server_error() && !is_setting(&code) => {
-            ApiFailure::Unreachable(format!("{message} (status {status})"))
+            ApiFailure::Unavailable(format!("{message} (status {status})"))
         }
         _ => ApiFailure::Refused {
             status: status.as_u16(),
@@ -322,7 +325,7 @@ impl Api {
         let mut backoff = Backoff::standard();
         loop {
             match self.join(token, join).await {
-                Err(failure @ ApiFailure::Unreachable(_)) => {
+                Err(failure @ (ApiFailure::Unreachable(_) | ApiFailure::Unavailable(_))) => {
                     crate::log::warning!("{failure}; trying again");
                     self.pause(backoff.step()).await;
                 }

@@ -41,6 +41,13 @@ impl Backoff {
         Self::new(Duration::from_millis(500), Duration::from_secs(30))
     }
 
+    /// The link's while nobody answers: a quarter of a second to a second and a
+    /// half. An attempt that reaches nobody costs nobody, and everything waits
+    /// for the network's return.
+    pub(crate) const fn unanswered() -> Self {
+        Self::new(Duration::from_millis(250), Duration::from_millis(1500))
+    }
+
     /// For what is refused and may yet be allowed: half a minute to a quarter
     /// of an hour.
     pub(crate) const fn refused() -> Self {
@@ -74,5 +81,8 @@ mod tests {
         assert!(steps[9] >= Duration::from_secs(15));
         backoff.reset();
         assert!(backoff.step() <= Duration::from_millis(500));
+        let mut unanswered = Backoff::unanswered();
+        let most = (0..100).map(|_| unanswered.step()).max();
+        assert!(most <= Some(Duration::from_millis(1500)));
     }
 }

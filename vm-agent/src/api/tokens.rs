@@ -121,7 +121,11 @@ impl WorkspaceApi {
         let mut backoff = Backoff::standard();
         loop {
             match ask(self).await {
-                Err(failure @ (ApiFailure::Unreachable(_) | ApiFailure::Unauthorised(_))) => {
+                Err(
+                    failure @ (ApiFailure::Unreachable(_)
+                    | ApiFailure::Unavailable(_)
+                    | ApiFailure::Unauthorised(_)),
+                ) => {
                     crate::log::warning!("{what}: {failure}");
                     self.api.pause(backoff.step()).await;
                 }

@@ -92,7 +92,7 @@ async fn run(
                 refused = used;
                 backoff.step()
             }
-            Err(ApiFailure::Unreachable(_)) => backoff.step(),
+            Err(ApiFailure::Unreachable(_) | ApiFailure::Unavailable(_)) => backoff.step(),
             Err(ApiFailure::Refused { .. }) => barred.step(),
         };
         api.api().pause(wait).await;

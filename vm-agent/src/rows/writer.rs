@@ -1,7 +1,7 @@
 //! Keeps what an agent says.
 //!
-//! Each version of a row is on disk before the next update is taken in. When
-//! the disk refuses, versions wait in memory, in order, and are tried again; a
+//! Updates that come at the same time are taken in together, and each version
+//! of a row is on disk before the next ones are. When the disk refuses, versions wait in memory, in order, and are tried again; a
 //! newer version takes the place of an older one that still waits.
 //!
 //! A row that grows is kept as it is every [`KEEP_EVERY`]: what an agent said
@@ -22,10 +22,12 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// How often deltas go out.
-const DELTA_EVERY: Duration = Duration::from_millis(40);
+/// How often deltas go out: the first words after a pause at once.
+const DELTA_EVERY: Duration = Duration::from_millis(25);
 /// How often a growing row is kept for the case that this program dies.
 const KEEP_EVERY: Duration = Duration::from_millis(200);
+/// Rows that wait for the disk together.
+const ROWS_AT_ONCE: usize = 64;
 /// How often a disk that refused is tried again.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 
@@ -40,6 +42,7 @@ pub(crate) struct Writer {
     live: Live,
     stored: mpsc::UnboundedReceiver<(RowId, u32)>,
     due: Option<Instant>,
+    ticked_at: Option<Instant>,
     kept_at: Option<Instant>,
 }
 
@@ -61,13 +64,18 @@ impl Writer {
             outbox: Arc::clone(outbox),
             live,
             due: None,
+            ticked_at: None,
             kept_at: None,
         }
     }
 
-    /// Takes in an update.
-    pub(crate) fn update(&mut self, update: AgentUpdate) {
-        let versions = self.transcript.update(&mut clock::turn(), update);
+    /// Takes in updates, in their order.
+    pub(crate) fn updates(&mut self, updates: Vec<AgentUpdate>) {
+        let mut turn = clock::turn();
+        let versions = updates
+            .into_iter()
+            .flat_map(|update| self.transcript.update(&mut turn, update))
+            .collect();
         self.keep(versions);
     }
 
@@ -84,15 +92,16 @@ impl Writer {
     /// When [`Writer::tick`] is due; `None` when nothing grows. What an agent
     /// says meanwhile does not put it off.
     pub(crate) fn due(&mut self) -> Option<Instant> {
-        let pause = if !self.waiting.is_empty() {
-            RETRY_EVERY
+        let now = Instant::now();
+        let at = if !self.waiting.is_empty() {
+            now + RETRY_EVERY
         } else if self.transcript.growing() {
-            DELTA_EVERY
+            self.ticked_at.map_or(now, |at| now.max(at + DELTA_EVERY))
         } else {
             self.due = None;
             return None;
         };
-        Some(*self.due.get_or_insert_with(|| Instant::now() + pause))
+        Some(*self.due.get_or_insert(at))
     }
 
     /// Whether the agent has announced a call that has not ended.
@@ -103,6 +112,7 @@ impl Writer {
     /// Stores what has grown long enough and sends deltas.
     pub(crate) fn tick(&mut self) {
         self.due = None;
+        self.ticked_at = Some(Instant::now());
         while let Ok((row, rev)) = self.stored.try_recv() {
             self.transcript.stored(&row, rev);
         }
@@ -151,10 +161,13 @@ impl Writer {
             }
         }
         let mut kept = false;
-        while let Some(version) = self.waiting.front() {
-            match self.store.put_row(&self.workspace, version) {
-                Ok(_) => {
-                    self.waiting.pop_front();
+        while !self.waiting.is_empty() {
+            let waiting = self.waiting.make_contiguous();
+            let together = waiting.len().min(ROWS_AT_ONCE);
+            let (rows, _) = waiting.split_at(together);
+            match self.store.put_rows(&self.workspace, rows) {
+                Ok(()) => {
+                    self.waiting.drain(..together);
                     kept = true;
                 }
                 Err(error) => {

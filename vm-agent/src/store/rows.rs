@@ -66,6 +66,17 @@ impl Store {
         self.transaction(|tx| put(tx, workspace, version, sent))
     }
 
+    /// Puts versions of rows into the outbox, in order: all of them, or none.
+    pub(crate) fn put_rows(&self, workspace: &WorkspaceId, versions: &[RowVersion]) -> Stored<()> {
+        let flights = self.flights();
+        let sent = flights.get(workspace).copied().unwrap_or(0);
+        self.transaction(|tx| {
+            versions
+                .iter()
+                .try_for_each(|version| put(tx, workspace, version, sent).map(|_| ()))
+        })
+    }
+
     /// Renews the copies of rows that grow, without waiting for the disk: the
     /// death of this process cannot undo it, a power cut can.
     pub(crate) fn keep_rows(&self, workspace: &WorkspaceId, grown: &[RowVersion]) -> Stored<()> {
@@ -357,6 +368,33 @@ mod tests {
         let batch = store.take_batch(&w, 100, 10_000).expect("batch");
         assert_eq!(numbers(&batch), [(3, 4), (4, 1)]);
         assert_eq!(store.last_row_number(&w).expect("n"), 4);
+    }
+
+    #[test]
+    fn rows_that_are_put_together_are_there_in_order_or_not_at_all() {
+        let dir = tempfile::tempdir().expect("dir");
+        let store = Store::open(dir.path()).expect("opens");
+        let w = workspace();
+        let together = [1, 2, 3].map(|row| version(row, 1, "x", false));
+        store.put_rows(&w, &together).expect("put");
+        let batch = store.take_batch(&w, 100, 10_000).expect("batch");
+        assert_eq!(numbers(&batch), [(1, 1), (2, 1), (3, 1)]);
+        store
+            .lock()
+            .execute_batch(
+                "CREATE TRIGGER full BEFORE INSERT ON outbox WHEN new.n = 5
+                 BEGIN SELECT raise(ABORT, 'full'); END",
+            )
+            .expect("a trigger");
+        let more = [4, 5].map(|row| version(row, 1, "x", false));
+        store.put_rows(&w, &more).expect_err("is refused");
+        assert_eq!(store.last_row_number(&w).expect("n"), 3);
+        store
+            .lock()
+            .execute_batch("DROP TRIGGER full")
+            .expect("no trigger");
+        store.put_rows(&w, &more).expect("put");
+        assert_eq!(store.last_row_number(&w).expect("n"), 5);
     }
 
     #[test]

@@ -81,10 +81,14 @@ async fn main() {
     while let Some(request) = requests.recv().await {
         match request {
             AgentRequest::NewSession { reply, .. } => {
-                reply.opened(&AcpSessionId("s1".into()), &SessionSettings::default());
+                let session = AcpSessionId(format!("s{}", std::process::id()));
+                reply.opened(&session, &SessionSettings::default());
             }
             AgentRequest::OpenSession { session, reply, .. } => {
                 let text = std::fs::read_to_string(kept()).unwrap_or_default();
+                if text == LETHAL {
+                    std::process::exit(3);
+                }
                 let said = AgentUpdate::UserMessage(Chunk::text(text));
                 link.update(&session, &said);
                 link.update(&session, &AgentUpdate::Message(Chunk::text("as before")));
@@ -115,6 +119,9 @@ async fn main() {
         }
     }
 }
+
+/// A session that it cannot be loaded with: it ends over it.
+const LETHAL: &str = "lethal";
 
 /// Where it keeps its session.
 fn kept() -> PathBuf {

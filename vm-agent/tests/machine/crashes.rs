@@ -422,7 +422,20 @@ fn an_agent_that_forgot_what_it_was_told_begins_afresh_and_is_told_the_conversat
         "{shown:?}"
     );
     assert!(
-        !said.iter().any(|text| text.contains("as before")),
+        !said
+            .iter()
+            .any(|text| text.contains("as before") || text.contains("and late")),
+        "{shown:?}"
+    );
+    assert!(!said.contains(&"agent_resumed"), "{shown:?}");
+}
+
+#[test]
+fn an_agent_that_ends_over_its_session_is_started_again_without_it() {
+    let shown = shown_after_a_crash(Some("lethal"));
+    let said: Vec<_> = shown.iter().map(|(_, text)| text.as_str()).collect();
+    assert!(
+        said.iter().any(|text| text.contains("[heard: EARLIER]")),
         "{shown:?}"
     );
     assert!(!said.contains(&"agent_resumed"), "{shown:?}");

@@ -13,7 +13,7 @@ use sam_platform::http;
 use super::{audit, auth, github};
 use crate::call::Call;
 use crate::config::{self, Config, KEPT};
-use crate::errors::{Answer, hidden};
+use crate::errors::{Answer, Failed, hidden};
 use crate::principal::{Admin, Public};
 use crate::proxy::access::keyring;
 use crate::proxy::installation;
@@ -106,19 +106,18 @@ pub(crate) async fn put_config(call: &Call, admin: Admin) -> Answer {
         changes.push((name, value.map(Secret::new)));
     }
     let (database, keys) = (call.database()?, keyring(call)?);
+    let sealed = |(name, value): (&'static str, Option<Secret>)| {
+        let seal = |value| keys.seal(&settings::purpose(name), &value);
+        let sealed = value.map(seal).transpose();
+        Ok::<_, Failed>((name, sealed.map_err(|error| hidden(&error))?))
+    };
+    let changes: Vec<_> = changes.into_iter().map(sealed).collect::<Result<_, _>>()?;
     let table = Settings(&database);
-    for (name, value) in changes {
+    table.change(&changes, admin.id(), call.now).await?;
+    for (name, value) in &changes {
         let action = match value {
-            Some(value) => {
-                let sealed = keys.seal(&settings::purpose(name), &value);
-                let sealed = sealed.map_err(|error| hidden(&error))?;
-                table.put(name, &sealed, admin.id(), call.now).await?;
-                "setting_put"
-            }
-            None => {
-                table.remove(name).await?;
-                "setting_removed"
-            }
+            Some(_) => "setting_put",
+            None => "setting_removed",
         };
         audit::record(call, &database, admin.id(), action, name).await?;
     }

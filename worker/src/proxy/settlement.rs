@@ -101,24 +101,38 @@ impl Desk {
     }
 }
 
-/// Records that were taken; those that are dropped wait again.
-struct Taken<'a> {
+/// Somebody at work on one place. Whoever is dropped at it leaves it, and what they had taken waits
+/// again.
+struct AtWork<'a> {
     place: &'a Place,
     shift: u64,
-    records: Vec<ModelCall>,
+    taken: Vec<ModelCall>,
 }
 
-impl Drop for Taken<'_> {
-    fn drop(&mut self) {
-        let records = std::mem::take(&mut self.records);
-        if records.is_empty() {
-            return;
+impl<'a> AtWork<'a> {
+    const fn on(place: &'a Place, shift: u64) -> Self {
+        Self {
+            place,
+            shift,
+            taken: Vec::new(),
         }
+    }
+
+    /// Takes what goes out next; whether there is anything.
+    fn take(&mut self) -> bool {
+        self.taken = at_desk(self.place, |desk| desk.take(self.shift));
+        !self.taken.is_empty()
+    }
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        let records = std::mem::take(&mut self.taken);
         at_desk(self.place, |desk| {
-            desk.put_back(records);
             if desk.shift == self.shift {
                 desk.until = None;
             }
+            desk.put_back(records);
         });
     }
 }
@@ -155,24 +169,19 @@ async fn hand_over(env: &Env, place: &Place, record: ModelCall) {
     let Some(shift) = at_desk(place, |desk| desk.hand_over(record, clock::now())) else {
         return;
     };
+    let mut at_work = AtWork::on(place, shift);
     loop {
         if !place.reserved {
             worker::Delay::from(LINGER).await;
         }
-        let records = at_desk(place, |desk| desk.take(shift));
-        if records.is_empty() {
+        if !at_work.take() {
             return;
         }
-        let mut taken = Taken {
-            place,
-            shift,
-            records,
-        };
         let call = BudgetCall::Settle {
-            records: taken.records.clone(),
+            records: at_work.taken.clone(),
         };
         tell(env, &place.holder, &call).await;
-        taken.records.clear();
+        at_work.taken.clear();
     }
 }
 
@@ -252,16 +261,17 @@ mod tests {
             holder: "somebody".to_owned(),
             reserved: false,
         };
-        let shift = at_desk(place, |desk| desk.hand_over(record(1), NOW)).unwrap();
+        let come = |number| at_desk(place, |desk| desk.hand_over(record(number), NOW));
+        let mut at_work = AtWork::on(place, come(1).unwrap());
+        assert!(at_work.take());
+        drop(at_work);
+        let shift = come(2).unwrap();
+        // Before anything was taken: while it waits for more.
+        drop(AtWork::on(place, shift));
+        let shift = come(3).unwrap();
+        assert_eq!(come(4), None, "somebody is at work");
         let records = at_desk(place, |desk| desk.take(shift));
-        drop(Taken {
-            place,
-            shift,
-            records,
-        });
-        let shift = at_desk(place, |desk| desk.hand_over(record(2), NOW)).unwrap();
-        let records = at_desk(place, |desk| desk.take(shift));
-        assert_eq!(records, [record(1), record(2)]);
+        assert_eq!(records, [1, 2, 3, 4].map(record));
     }
 
     #[test]
