@@ -63,7 +63,7 @@ main() {
   mkdir -p "$directory"
   scratch=$(mktemp -d "$directory/.sam-install.XXXXXX")
   trap 'rm -rf "$scratch"' EXIT
-  trap 'exit 130' INT TERM
+  trap 'exit 130' HUP INT TERM
   fetch "$server/api/cli/version" "$scratch/release.json"
   wanted=$(released "$scratch/release.json" "$os" "$arch")
   [ -n "$wanted" ] || fail "No sam is released for $os/$arch." "See $server/tools/cli."

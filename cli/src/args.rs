@@ -240,11 +240,20 @@ pub(crate) enum Project {
         project: Option<String>,
     },
     /// Who is in a project
-    #[command(subcommand)]
-    Members(Members),
+    Members(ProjectMembers),
 }
 
-/// `sam project members …`
+/// `sam project members`, which lists them, or one of its commands.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct ProjectMembers {
+    #[command(flatten)]
+    pub(crate) within: InProject,
+    #[command(subcommand)]
+    pub(crate) command: Option<Members>,
+}
+
+/// The commands of `sam project members`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Members {
     /// List members
@@ -431,14 +440,15 @@ pub(crate) enum Task {
     /// What the agent asks; with a choice, answer it
     Answer(Answer),
     /// Where a task stands
+    #[command(visible_alias = "show")]
     Status(SomeTask),
     /// The project's tasks, newest first
     List {
         #[command(flatten)]
         within: InProject,
         /// Most tasks to list
-        #[arg(long, short = 'n', default_value_t = 20)]
-        limit: usize,
+        #[arg(long, short = 'n', default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
     },
     /// Watch a task live and exit with its outcome
     Follow(SomeTask),
@@ -446,8 +456,18 @@ pub(crate) enum Task {
     Cancel(OneTask),
     /// Close a conversation: commit and push what is there
     Close(OneTask),
+    /// (not built yet) Do a task's work again from the beginning, as a new task
+    Retry(OneTask),
     /// A task's diff against its base
     Diff(SomeTask),
+    /// What was said and done in a task's conversation
+    Logs {
+        #[command(flatten)]
+        which: SomeTask,
+        /// Most entries, counted from the end
+        #[arg(long, short = 'n', default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
+    },
     /// The same work under several agents, side by side
     Compare(OneTask),
     /// Choose the task of a comparison that did best; the others stay
@@ -522,12 +542,33 @@ pub(crate) struct Answer {
 pub(crate) enum Node {
     /// Your machines
     List,
+    /// What is known of a machine
+    Show(ThisNode),
+    /// (not built yet) Let a machine end its work and take no more
+    Drain(ThisNode),
+    /// Take a machine out for good: it gets no work any more and has to join anew
+    Destroy {
+        #[command(flatten)]
+        which: ThisNode,
+        /// Even while work is under way there; it begins anew on another machine
+        #[arg(long)]
+        force: bool,
+    },
+    /// (not built yet) Collect a machine's logs and facts in one file
+    Diagnostics(ThisNode),
     /// Mint a token that joins one machine
     JoinToken,
     /// Let your machine do a project's work for everybody in it
     Share(OneNode),
     /// Let your machine do a project's work for you alone
     Unshare(OneNode),
+}
+
+/// A machine.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ThisNode {
+    /// The machine, by name or id
+    pub(crate) node: String,
 }
 
 /// A machine and a project.

@@ -369,6 +369,17 @@ pub(crate) fn write_private<T: Serialize>(path: &Path, value: &T) -> io::Result<
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
+    let written =
+        write_new(&temporary, &format!("{text}\n")).and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // It may hold a token, and nobody would look for it there.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// Writes a file that is not there yet and that its owner alone may read.
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -376,11 +387,9 @@ pub(crate) fn write_private<T: Serialize>(path: &Path, value: &T) -> io::Result<
         use std::os::unix::fs::OpenOptionsExt;
         options.mode(0o600);
     }
-    let mut file = options.open(&temporary)?;
+    let mut file = options.open(path)?;
     file.write_all(text.as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)
+    file.sync_all()
 }
 
 #[cfg(unix)]

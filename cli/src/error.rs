@@ -27,7 +27,7 @@ pub(crate) enum Exit {
     Cancelled,
     /// A followed task waits for a person's answer.
     AwaitingInput,
-    /// Following ended on Ctrl-C; the task goes on.
+    /// Ctrl-C ended it: following, while the task goes on, or what had changed nothing yet.
     Detached,
     /// The reader of stdout left.
     BrokenPipe,

@@ -25,6 +25,7 @@ mod resolve;
 mod secret;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 use error::{Exit, Failure};
 use std::io::Write;
 use std::process::ExitCode;
@@ -61,12 +62,34 @@ fn usage(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return Exit::Ok.into();
     }
-    let arguments = std::env::args().skip(1);
-    complain(&secret::scrub_arguments(
-        &error.render().to_string(),
-        arguments,
-    ));
+    // An argument need not be text; what of it is, shows.
+    let arguments: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    let json = arguments
+        .iter()
+        .take_while(|argument| *argument != "--")
+        .any(|argument| argument == "--json");
+    let said = secret::scrub_arguments(&error.render().to_string(), arguments.into_iter());
+    if json {
+        return report(&mistake(error.kind(), &said), json);
+    }
+    complain(&said);
     Exit::Usage.into()
+}
+
+/// A mistaken command line as programs are told of it: what is wrong, without the help around it.
+fn mistake(kind: ErrorKind, said: &str) -> Failure {
+    let (message, _) = said.split_once("\n\n").unwrap_or((said, ""));
+    let message = match kind {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "A command is missing.",
+        _ => message
+            .strip_prefix("error: ")
+            .unwrap_or(message)
+            .trim_end(),
+    };
+    Failure::usage(message, "See --help.")
 }
 
 fn report(failure: &Failure, json: bool) -> ExitCode {

@@ -187,8 +187,9 @@ pub(crate) async fn tasks(
 pub(crate) async fn newest_tasks(
     api: &Api,
     project: &ProjectId,
-    limit: usize,
+    limit: u32,
 ) -> Result<TaskList, Failure> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut page = tasks(api, project, None, Some(limit)).await?;
     while page.tasks.len() < limit
         && let Some(before) = page.next.take()

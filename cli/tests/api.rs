@@ -156,6 +156,11 @@ async fn the_token_goes_to_its_own_server_alone() {
             "error: The token that is sent is the one you are signed in with.\n\
          hint: To use another one, set SAM_API_TOKEN.\n",
         );
+    // Behind a front that many share, the host's name decides who is asked.
+    let ran = program
+        .run(&["api", "GET", "/api/x", "-H", "Host: other.example.com"])
+        .await;
+    assert_eq!((ran.code, server.requests().len()), (2, 1), "{ran:?}");
     server.on_text("GET", "/api/moved", 302, "", &[("location", &absolute)]);
     assert_eq!(program.run(&["api", "GET", "/api/moved"]).await.code, 6);
     assert_eq!(elsewhere.requests().len(), 0);

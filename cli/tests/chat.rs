@@ -246,6 +246,22 @@ async fn being_answered_is_the_good_end_of_watching() {
     assert_eq!(last["outcome"], "awaiting_input", "{last}");
 }
 
+/// The queries with which a path was asked, in turn.
+fn queries(server: &Server, path: &str) -> Vec<String> {
+    let asked = server.requests().into_iter();
+    asked
+        .filter_map(|request| {
+            Some(
+                request
+                    .path
+                    .strip_prefix(path)?
+                    .strip_prefix('?')?
+                    .to_owned(),
+            )
+        })
+        .collect()
+}
+
 #[tokio::test]
 async fn conversations_are_listed_page_by_page() {
     let (server, program) = talking().await;
@@ -281,21 +297,8 @@ async fn conversations_are_listed_page_by_page() {
              {id}  ○ idle     just now  Fix the failing test\n"
         ),
     );
-    let asked = server.requests();
-    let asked: Vec<_> = asked
-        .iter()
-        .filter(|request| request.path.starts_with(&sessions_path()))
-        .map(|request| {
-            request
-                .path
-                .rsplit('?')
-                .next()
-                .unwrap_or_default()
-                .to_owned()
-        })
-        .collect();
     assert_eq!(
-        asked,
+        queries(&server, &sessions_path()),
         [
             "limit=1".to_owned(),
             "limit=20".to_owned(),
@@ -335,21 +338,8 @@ async fn a_conversation_reads_like_what_was_watched() {
         &format!("Fix the failing test  {id}\n\n▌ Hello\n\nGood evening.\n\n▌ And then?\n"),
     );
     assert_eq!(ran.stderr, "");
-    let asked: Vec<_> = server
-        .requests()
-        .iter()
-        .filter(|request| request.path.starts_with(&messages))
-        .map(|request| {
-            request
-                .path
-                .rsplit('?')
-                .next()
-                .unwrap_or_default()
-                .to_owned()
-        })
-        .collect();
     assert_eq!(
-        asked,
+        queries(&server, &messages),
         [
             "limit=50".to_owned(),
             format!("limit=48&before={}", row_id(2))
@@ -366,6 +356,34 @@ async fn a_conversation_reads_like_what_was_watched() {
         (&wanted["rows"], &wanted["has_before"])
     );
     assert_eq!(got["session"]["id"], wanted["session"]["id"]);
+}
+
+#[tokio::test]
+async fn a_tasks_logs_are_what_its_conversation_holds() {
+    let (server, program) = talking().await;
+    let done = task(TaskState::Completed, 1, 0, vec![]);
+    server.on(
+        "GET",
+        &format!("/api/tasks/{}", task_id()),
+        200,
+        &json!(done),
+    );
+    server.on("GET", &tasks_path(), 200, &json!({ "tasks": [done] }));
+    let messages = format!("{}/messages", session_path());
+    let rows = [person(1, 1, 0, "Hello"), person(2, 2, 1_000, "And then?")];
+    server.on("GET", &messages, 200, &page(&rows, false));
+    let id = session_id();
+    let wanted = format!("Fix the failing test  {id}\n\n▌ Hello\n\n▌ And then?\n");
+    for named in [&[][..], &[task_id().as_str()], &[task_id().short()]] {
+        let ran = program.run(&[&["task", "logs"], named].concat()).await;
+        ran.expect(0, &wanted);
+    }
+    assert_eq!(queries(&server, &messages), ["limit=200"; 3]);
+    let ran = program
+        .run(&["task", "logs", "--limit", "7", "--json"])
+        .await;
+    let said: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(said["rows"].as_array().unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ mod support;
 use sam_domain::access::route::{Method, ROUTES, RouteId};
 use sam_domain::id::Id;
 use serde_json::{Value, json};
-use support::fixtures::{project, project_id};
+use support::fixtures::{now, project, project_id};
 use support::program::Program;
 use support::server::Server;
 
@@ -169,23 +169,90 @@ async fn lists_are_tables_for_people_and_json_for_programs() {
     for part in ["NAME", "Ada", "admin", "active", "Ben", "suspended", BEN] {
         assert!(listed.stdout.contains(part), "{part}: {}", listed.stdout);
     }
-    let (_server, program) = server().await;
-    let listed = program.run(&["project", "members", "list", "--json"]).await;
-    let listed: Value = serde_json::from_str(&listed.stdout).unwrap();
-    assert_eq!(listed["members"][1], member(BEN, "Ben", "viewer"));
+    for arguments in [
+        vec!["project", "members", "list", "--json"],
+        vec!["project", "members", "-p", "invoicing", "--json"],
+    ] {
+        let (_server, program) = server().await;
+        let listed = program.run(&arguments).await;
+        let listed: Value = serde_json::from_str(&listed.stdout).unwrap();
+        assert_eq!(listed["members"][1], member(BEN, "Ben", "viewer"));
+    }
+}
+
+fn node() -> Value {
+    json!({
+        "id": NODE, "owner": ADA, "name": "desk", "class": "own", "state": "ready", "since": now(),
+        "facts": {
+            "os": "linux", "arch": "x86_64", "hostname": "desk.local", "cpus": 2,
+            "memory_bytes": 1_u64 << 34, "disk_free_bytes": 1_u64 << 40, "version": "1.2.3",
+            "agents": ["sam-harness", "co\u{1b}[31mdex"], "max_workspaces": 4, "disk_full": true,
+        },
+        "workspaces": 1, "rev": 1,
+    })
+}
+
+#[tokio::test]
+async fn a_machine_is_shown_by_name_or_id() {
+    for (given, exit) in [("desk", 0), (NODE, 0), ("nowhere", 4)] {
+        let (server, program) = server().await;
+        server.on("GET", "/api/nodes", 200, &json!({ "nodes": [node()] }));
+        let ran = program.run(&["node", "show", given]).await;
+        assert_eq!(ran.code, exit, "{ran:?}");
+        if exit == 0 {
+            ran.expect(
+                0,
+                &format!(
+                    "● ready  desk\n  machine   {NODE}\n  since     just now\n  \
+                     work      1 of 4 workspaces\n  host      desk.local\n  \
+                     system    linux/x86_64\n  size      2 cpus, 16 GB\n  \
+                     disk      1 TB free; too full for work\n  vm-agent  1.2.3\n  \
+                     agents    sam-harness, codex\n"
+                ),
+            );
+            let ran = program.run(&["node", "show", given, "--json"]).await;
+            let said: Value = serde_json::from_str(&ran.stdout).unwrap();
+            assert_eq!(said["facts"]["hostname"], "desk.local");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_machine_is_taken_out_and_by_force_with_its_work() {
+    for (flags, query) in [(&[][..], ""), (&["--force"][..], "?force=true")] {
+        let (server, program) = server().await;
+        server.on("GET", "/api/nodes", 200, &json!({ "nodes": [node()] }));
+        let (method, path) = path(RouteId::RemoveNode, &[NODE]);
+        server.on(method, &path, 200, &json!({}));
+        let ran = program
+            .run(&[&["node", "destroy", "desk"], flags].concat())
+            .await;
+        let short = &NODE[NODE.len() - 8..];
+        ran.expect(0, &format!("desk ({short}) is out for good.\n"));
+        assert_eq!(server.asked(method, &format!("{path}{query}")).len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_the_server_cannot_do_with_a_machine_or_a_task_is_said_and_not_asked() {
+    let (server, program) = server().await;
+    for words in [
+        ["node", "drain"],
+        ["node", "diagnostics"],
+        ["task", "retry"],
+    ] {
+        let ran = program.run(&[words[0], words[1], "desk"]).await;
+        assert_eq!((ran.code, ran.stdout.as_str()), (7, ""), "{ran:?}");
+        let said = format!("error: `sam {}` is not built yet.\n", words.join(" "));
+        assert!(ran.stderr.starts_with(&said), "{ran:?}");
+    }
+    assert!(server.requests().is_empty());
 }
 
 #[tokio::test]
 async fn a_machine_is_shared_by_name() {
     let (server, program) = server().await;
-    let mut node = json!({
-        "id": NODE, "owner": ADA, "name": "desk", "class": "own", "state": "ready", "since": 1,
-        "facts": {
-            "os": "linux", "arch": "x86_64", "hostname": "desk", "cpus": 1, "memory_bytes": 1,
-            "disk_free_bytes": 1, "version": "1", "agents": [], "max_workspaces": 1,
-        },
-        "workspaces": 0, "rev": 1,
-    });
+    let mut node = node();
     server.on("GET", "/api/nodes", 200, &json!({ "nodes": [node] }));
     let project = project_id().to_string();
     let (method, path) = path(RouteId::ShareNode, &[NODE, &project]);

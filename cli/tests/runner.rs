@@ -128,25 +128,29 @@ fn system() -> String {
     )
 }
 
+/// What the doctor prints: what every machine has, then `rest`.
+fn seen_by_the_doctor(rest: &str) -> String {
+    format!(
+        "   WHAT          HERE\n✓  system        {}\n✓  architecture  {}\n{rest}",
+        system(),
+        std::env::consts::ARCH
+    )
+}
+
 #[tokio::test]
 async fn the_doctor_lists_what_is_there_and_changes_nothing() {
     let machine = Machine::new().await;
     let ran = machine.run(&["runner", "doctor"]).await;
     ran.expect(
         0,
-        &format!(
-            "   WHAT          HERE\n\
-             ✓  system        {}\n\
-             ✓  architecture  {}\n\
-             ✓  git           git version 2.99.0\n\
+        &seen_by_the_doctor(&format!(
+            "✓  git           git version 2.99.0\n\
              ✓  vm-agent      sam-vm-agent 9.9.9, {PROGRAMS}/sam-vm-agent\n\
              ✓  docker        28.0.0\n\
              ✓  systemd       user: running, system: running\n\
              ✓  isolation     container, landlock, process\n\
-             This machine is ready: sam runner register\n",
-            system(),
-            std::env::consts::ARCH
-        ),
+             This machine is ready: sam runner register\n"
+        )),
     );
     assert_eq!(ran.stderr, "");
     let ran = machine.run(&["runner", "doctor", "--json"]).await;
@@ -170,18 +174,13 @@ async fn a_machine_that_lacks_something_is_not_ready() {
     let ran = machine.run(&["runner", "doctor"]).await;
     ran.expect(
         1,
-        &format!(
-            "   WHAT          HERE\n\
-             ✓  system        {}\n\
-             ✓  architecture  {}\n\
-             ✗  git           not found\n\
+        &seen_by_the_doctor(
+            "✗  git           not found\n\
              ✗  vm-agent      not found\n\
              ○  docker        no engine answers\n\
              ○  systemd       does not run\n\
              ○  isolation     process\n\
              This machine is not ready.\n",
-            system(),
-            std::env::consts::ARCH
         ),
     );
     assert_eq!(

@@ -11,13 +11,17 @@
 
 mod support;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use support::program::{Program, Ran, TOKEN};
+use support::program::{DEADLINE, Program, Ran, TOKEN};
 use support::server::Server;
 use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufStream};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 
 /// A program of another version. What it is does not matter, but that it runs.
 const OTHER: &str = "#!/bin/sh\necho sam 9.9.9\n";
@@ -30,6 +34,21 @@ struct Scene {
     server: Server,
     program: Program,
     folder: TempDir,
+}
+
+/// A release of something of this hash and length, for every platform that tests run on.
+fn document(version: &str, sha256: &str, bytes: usize) -> Value {
+    let download =
+        |os: &str, arch: &str| json!({"os": os, "arch": arch, "sha256": sha256, "bytes": bytes});
+    let downloads: Vec<Value> = [
+        ("linux", "amd64"),
+        ("linux", "arm64"),
+        ("darwin", "amd64"),
+        ("darwin", "arm64"),
+    ]
+    .map(|(os, arch)| download(os, arch))
+    .into();
+    json!({"version": version, "downloads": downloads})
 }
 
 fn sha256(bytes: &[u8]) -> String {
@@ -53,18 +72,9 @@ impl Scene {
         self.folder.path().join("sam")
     }
 
-    /// Releases something of this hash and length as `version`, for every platform that tests run on.
+    /// Releases something of this hash and length as `version`.
     fn release(&self, version: &str, sha256: &str, bytes: usize) {
-        let download = |os: &str, arch: &str| json!({"os": os, "arch": arch, "sha256": sha256, "bytes": bytes});
-        let downloads: Vec<Value> = [
-            ("linux", "amd64"),
-            ("linux", "arm64"),
-            ("darwin", "amd64"),
-            ("darwin", "arm64"),
-        ]
-        .map(|(os, arch)| download(os, arch))
-        .into();
-        let document = json!({"version": version, "downloads": downloads});
+        let document = document(version, sha256, bytes);
         self.server.on("GET", "/api/cli/version", 200, &document);
     }
 
@@ -188,6 +198,46 @@ async fn a_program_that_does_not_run_here_is_refused() {
          hint: Tell whoever runs the server.\n",
     );
     scene.assert_untouched();
+}
+
+#[tokio::test]
+async fn ctrl_c_leaves_nothing_beside_the_program() {
+    let mut scene = Scene::new().await;
+    // A server of its own, because this one begins an answer and never ends it.
+    let slow = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", slow.local_addr().unwrap());
+    let document = document("9.9.9", &sha256(OTHER.as_bytes()), OTHER.len());
+    scene.program = scene.program.env("SAM_API_URL", &url);
+    let child = scene.program.command(&["upgrade"]).spawn().unwrap();
+    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length:";
+    let document = document.to_string();
+    let whole = format!("{head} {}\r\n\r\n{document}", document.len());
+    drop(answer(&slow, &whole).await);
+    let begun = format!("{head} {}\r\n\r\n", OTHER.len());
+    let _open = answer(&slow, &begun).await;
+    let id = i32::try_from(child.id().unwrap()).unwrap();
+    kill_process(Pid::from_raw(id).unwrap(), Signal::INT).unwrap();
+    let ended = timeout(DEADLINE, child.wait_with_output()).await.unwrap();
+    let output = ended.unwrap();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.ends_with("Nothing was changed.\n"), "{said}");
+    scene.assert_untouched();
+}
+
+/// Takes a connection, reads a request without a body from it, and answers.
+async fn answer(server: &TcpListener, text: &str) -> BufStream<TcpStream> {
+    let taken = timeout(DEADLINE, server.accept()).await.unwrap();
+    let mut stream = BufStream::new(taken.unwrap().0);
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        let read = timeout(DEADLINE, stream.read_line(&mut line)).await;
+        assert_ne!(read.unwrap().unwrap(), 0, "the program left");
+    }
+    stream.write_all(text.as_bytes()).await.unwrap();
+    stream.flush().await.unwrap();
+    stream
 }
 
 #[tokio::test]

@@ -136,6 +136,17 @@ impl Machine {
         ensure(found == [self.sam()], || format!("left behind: {found:?}"))?;
         Ok(sha256(&std::fs::read(self.sam())?))
     }
+
+    /// That what came was taken for damaged, and that what was installed is still all there is.
+    fn refuses_damage(&self, ran: Ran, code: i32, installed: &[u8]) -> Result {
+        let told = ran
+            .err
+            .contains("does not have the checksum of the release");
+        ensure(ran.code == Some(code) && told, || ran.err)?;
+        ensure(self.installed()? == sha256(installed), || {
+            "another program is installed".to_owned()
+        })
+    }
 }
 
 #[tokio::test]
@@ -237,24 +248,8 @@ async fn a_program_is_released_installed_and_upgraded_and_a_damaged_one_is_refus
 
     // One byte is another one: nobody takes it, and what was there stays.
     damage(&stack, &sha256(&second))?;
-    let ran = machine.upgrade(&[]).await?;
-    assert_eq!(ran.code, Some(6), "{}", ran.err);
-    assert!(
-        ran.err
-            .contains("does not have the checksum of the release"),
-        "{}",
-        ran.err
-    );
-    assert_eq!(machine.installed()?, sha256(&first));
-    let ran = machine.install(&script).await?;
-    assert_eq!(ran.code, Some(1), "{}", ran.err);
-    assert!(
-        ran.err
-            .contains("does not have the checksum of the release"),
-        "{}",
-        ran.err
-    );
-    assert_eq!(machine.installed()?, sha256(&first));
+    machine.refuses_damage(machine.upgrade(&[]).await?, 6, &first)?;
+    machine.refuses_damage(machine.install(&script).await?, 1, &first)?;
 
     // Released again, it is taken.
     release(&stack, "9.9.9", &second).await?;

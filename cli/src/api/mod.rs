@@ -263,7 +263,7 @@ impl Api {
             }
             match (request.send().await, pauses.next()) {
                 (Ok(response), _) => return Ok(response),
-                (Err(error), Some(pause)) if error.is_connect() || error.is_request() => {
+                (Err(error), Some(pause)) if went_nowhere(&error) => {
                     tokio::time::sleep(*pause).await;
                 }
                 (Err(error), _) => return Err(self.no_answer(&error)),
@@ -338,6 +338,11 @@ impl Api {
             code => Failure::unusable(format!("{} answered {code} without saying why.", self.base)),
         }
     }
+}
+
+/// Whether to send again what got no answer. Not when time was up: who waited so long is told.
+fn went_nowhere(error: &reqwest::Error) -> bool {
+    error.is_connect() || (error.is_request() && !error.is_timeout())
 }
 
 /// A fresh idempotency key: 128 random bits.

@@ -20,6 +20,7 @@ pub(crate) enum Config {
         value: String,
     },
     /// The settings, where each comes from, and the profiles
+    #[command(visible_alias = "show")]
     List,
     /// Where the file is
     Path,

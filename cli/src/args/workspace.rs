@@ -25,8 +25,8 @@ pub(crate) enum WorkspaceCommand {
         #[arg(long)]
         all: bool,
         /// Most tasks to look at
-        #[arg(long, short = 'n', default_value_t = 100)]
-        limit: usize,
+        #[arg(long, short = 'n', default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
     },
     /// What a workspace's task changed, against its base
     Diff(OneWorkspace),

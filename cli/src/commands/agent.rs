@@ -5,7 +5,7 @@ use crate::api::Call;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::output::style::Paint;
-use crate::output::table::{self, Cell};
+use crate::output::table::Cell;
 use crate::output::text;
 use sam_domain::access::route::RouteId;
 use sam_domain::agents::{AgentView, DEFAULT_AGENT, PermissionMode};
@@ -31,9 +31,7 @@ pub(super) async fn list(context: &Context) -> Result<Exit, Failure> {
         "MODEL API",
         "PERMISSION MODES",
     ];
-    for line in table::lines(out.style, &headings, &rows) {
-        out.line(&line)?;
-    }
+    out.table(&headings, &rows)?;
     Ok(Exit::Ok)
 }
 
@@ -112,7 +110,7 @@ fn cells(agent: &AgentView) -> Vec<Cell> {
         .map(|mode| name(*mode))
         .collect();
     vec![
-        Cell::new(&agent.id).paint(Paint::Strong),
+        Cell::new(&agent.id).paint(Paint::Strong).whole(),
         Cell::new(&agent.name),
         Cell::new(match agent.version.as_deref() {
             Some(version) => version,

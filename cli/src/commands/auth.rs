@@ -7,7 +7,7 @@ use crate::config::{TokenSource, is_private};
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::output::style::Paint;
-use crate::output::{note, table, time};
+use crate::output::{note, time};
 use crate::secret::Secret;
 use sam_domain::access::route::RouteId;
 use sam_domain::access::tokens::{Scopes, TokenLogin};
@@ -258,9 +258,7 @@ async fn status(context: &Context) -> Result<Exit, Failure> {
             facts.push(("token from", place));
         }
         facts.push(("model", model_line(&server)));
-        for line in table::facts(out.style, &facts) {
-            out.line(&line)?;
-        }
+        out.facts(&facts)?;
         if !server.claimed {
             out.hint("Nobody has claimed this installation: sam auth login --claim <token>");
         }

@@ -4,7 +4,7 @@ use crate::api::{Api, Call};
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::output::style::Paint;
-use crate::output::table::{self, Cell};
+use crate::output::table::Cell;
 use crate::output::time;
 use sam_domain::access::route::RouteId;
 use sam_domain::access::tokens::{AuthSessionList, AuthSessionView};
@@ -20,16 +20,14 @@ pub(super) async fn list(context: &Context) -> Result<Exit, Failure> {
     let now = time::now();
     let rows: Vec<Vec<Cell>> = list.sessions.iter().map(|one| row(one, now)).collect();
     let headings = ["SESSION", "WHERE", "MAY", "OPENED", "ENDS", ""];
-    for line in table::lines(out.style, &headings, &rows) {
-        out.line(&line)?;
-    }
+    out.table(&headings, &rows)?;
     Ok(Exit::Ok)
 }
 
 fn row(session: &AuthSessionView, now: sam_domain::time::Timestamp) -> Vec<Cell> {
     let may = session.scopes.as_ref().map(ToString::to_string);
     vec![
-        Cell::new(&session.handle).paint(Paint::Strong),
+        Cell::new(&session.handle).paint(Paint::Strong).whole(),
         Cell::new(&session.client),
         Cell::new(may.as_deref().unwrap_or("everything")),
         Cell::new(time::ago(session.created_at, now)),

@@ -4,7 +4,7 @@ use crate::api::{Api, Call};
 use crate::args::money::{Budget, Holder, NewLimits};
 use crate::context::Context;
 use crate::error::{Exit, Failure};
-use crate::output::{table, time};
+use crate::output::time;
 use crate::resolve;
 use sam_domain::access::route::RouteId;
 use sam_domain::access::wire::PersonList;
@@ -180,9 +180,7 @@ fn show(context: &Context, budget: &BudgetView) -> Result<Exit, Failure> {
     facts.push(("calls under way", grouped(budget.open_calls)));
     facts.push(("own limits", listed(&budget.own)));
     facts.push(("allowance", listed(&budget.allowance)));
-    for line in table::facts(out.style, &facts) {
-        out.line(&line)?;
-    }
+    out.facts(&facts)?;
     for warning in &budget.warnings {
         out.hint(&format!(
             "Nearly used up: {} of {}.",
@@ -239,9 +237,7 @@ async fn reconcile(context: &Context, api: &Api, status: bool) -> Result<Exit, F
     if let Some(problem) = &state.problem {
         facts.push(("problem", problem.clone()));
     }
-    for line in table::facts(out.style, &facts) {
-        out.line(&line)?;
-    }
+    out.facts(&facts)?;
     for drift in &state.drift {
         out.line(&format!(
             "  {}  ledger {}, gateway {}",

@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::follow::{self, Target};
 use crate::output::style::Paint;
-use crate::output::table::{self, Cell};
+use crate::output::table::Cell;
 use crate::output::{text, time};
 use crate::resolve;
 use sam_domain::access::route::RouteId;
@@ -164,7 +164,17 @@ async fn read(
     let api = context.api()?;
     let project = within.project.as_deref();
     let session = resolve::session_or_newest(context, &api, named, project).await?;
-    let (rows, has_before) = rows(&api, &session, limit).await?;
+    show(context, &api, session, limit).await
+}
+
+/// Prints the last entries of a conversation, as watching it would have left them.
+pub(super) async fn show(
+    context: &Context,
+    api: &Api,
+    session: SessionView,
+    limit: u32,
+) -> Result<Exit, Failure> {
+    let (rows, has_before) = rows(api, &session, limit).await?;
     let out = &context.out;
     if out.json {
         out.value(&Conversation {
@@ -243,9 +253,7 @@ async fn list(context: &Context, within: &InProject, limit: u32) -> Result<Exit,
             ]
         })
         .collect();
-    for line in table::lines(out.style, &["ID", "AGENT IS", "CHANGED", "TITLE"], &rows) {
-        out.line(&line)?;
-    }
+    out.table(&["ID", "AGENT IS", "CHANGED", "TITLE"], &rows)?;
     if list.next.is_some() {
         out.hint(&format!(
             "There are more: sam chat list --limit {}",

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::follow;
 use crate::output::style::Paint;
-use crate::output::table::{self, Cell};
+use crate::output::table::Cell;
 use crate::output::{text, time};
 use crate::resolve;
 use sam_domain::access::route::RouteId;
@@ -62,9 +62,7 @@ pub(super) async fn show(context: &Context, which: &OneTask) -> Result<Exit, Fai
         "", "AGENT", "STATE", "TURNS", "IN", "OUT", "COST", "TIME", "CHECKS", "FILES", "LINES",
         "TASK", "BRANCH",
     ];
-    for line in table::lines(out.style, &headings, &rows) {
-        out.line(&line)?;
-    }
+    out.table(&headings, &rows)?;
     let chosen = |one: &Measured| one.candidate.session.chosen;
     if !shown.candidates.iter().any(chosen) {
         out.hint(&format!(

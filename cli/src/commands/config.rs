@@ -5,7 +5,7 @@ use crate::config::{DEFAULT_PROFILE, parse_url};
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::output::style::Paint;
-use crate::output::table::{self, Cell};
+use crate::output::table::Cell;
 use crate::output::text;
 use crate::resolve;
 use sam_domain::id::{Id, ProjectId};
@@ -141,9 +141,7 @@ fn list(context: &Context) -> Result<Exit, Failure> {
         ),
         ("file", listed.file.unwrap_or_else(none)),
     ];
-    for line in table::facts(out.style, &facts) {
-        out.line(&line)?;
-    }
+    out.facts(&facts)?;
     if listed.profiles.len() > 1 {
         let usual = context.settings.usual_profile();
         let rows: Vec<Vec<Cell>> = listed
@@ -152,14 +150,12 @@ fn list(context: &Context) -> Result<Exit, Failure> {
             .map(|name| {
                 vec![
                     Cell::new(if *name == usual { "*" } else { "" }).paint(Paint::Ok),
-                    Cell::new(name),
+                    Cell::new(name).whole(),
                 ]
             })
             .collect();
         out.line("")?;
-        for line in table::lines(out.style, &["", "PROFILE"], &rows) {
-            out.line(&line)?;
-        }
+        out.table(&["", "PROFILE"], &rows)?;
     }
     Ok(Exit::Ok)
 }

@@ -6,7 +6,7 @@ use crate::args::models::{Credential, KeyPlace, SetCredential};
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::output::style::Paint;
-use crate::output::table::{self, Cell};
+use crate::output::table::Cell;
 use crate::output::{text, time};
 use crate::resolve;
 use crate::secret::Secret;
@@ -194,8 +194,6 @@ async fn list(context: &Context, api: &Api, place: &Place) -> Result<Exit, Failu
         })
         .collect();
     let headings = ["PROVIDER", "", "KEY", "WHERE", "STORED"];
-    for line in table::lines(out.style, &headings, &rows) {
-        out.line(&line)?;
-    }
+    out.table(&headings, &rows)?;
     Ok(Exit::Ok)
 }

@@ -2,11 +2,11 @@
 
 use super::project::role;
 use crate::api::{Api, Call};
-use crate::args::Members;
+use crate::args::{Members, ProjectMembers};
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::output::style::Paint;
-use crate::output::table::{self, Cell};
+use crate::output::table::Cell;
 use crate::output::{text, time};
 use crate::resolve;
 use sam_domain::access::route::RouteId;
@@ -14,8 +14,10 @@ use sam_domain::access::wire::{MemberList, MemberView, ProjectView, PutMember};
 use sam_domain::conversation::call::Done;
 use sam_domain::id::{Id, UserId};
 
-pub(super) async fn run(context: &Context, command: Members) -> Result<Exit, Failure> {
+pub(super) async fn run(context: &Context, given: ProjectMembers) -> Result<Exit, Failure> {
     let api = context.api()?;
+    let within = given.within;
+    let command = given.command.unwrap_or(Members::List { within });
     let (Members::List { within } | Members::Add { within, .. } | Members::Remove { within, .. }) =
         &command;
     let project = resolve::project(context, &api, within.project.as_deref()).await?;
@@ -50,13 +52,11 @@ async fn list(context: &Context, api: &Api, project: &ProjectView) -> Result<Exi
                 Cell::new(&member.name).paint(Paint::Strong),
                 Cell::new(role(member.role)),
                 Cell::new(time::ago(member.created_at, now)),
-                Cell::new(member.user.as_str()).paint(Paint::Muted),
+                Cell::new(member.user.as_str()).paint(Paint::Muted).whole(),
             ]
         })
         .collect();
-    for line in table::lines(out.style, &["NAME", "ROLE", "SINCE", "ID"], &rows) {
-        out.line(&line)?;
-    }
+    out.table(&["NAME", "ROLE", "SINCE", "ID"], &rows)?;
     Ok(Exit::Ok)
 }
 

@@ -6,7 +6,7 @@ use crate::args::money::Dollars;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::output::style::Paint;
-use crate::output::table::{self, Cell};
+use crate::output::table::Cell;
 use crate::output::text;
 use sam_domain::access::doctor::{Diagnosis, Health};
 use sam_domain::access::route::RouteId;
@@ -75,9 +75,7 @@ async fn list(context: &Context, api: &Api, all: bool) -> Result<Exit, Failure> 
         "CALLED AS",
         "",
     ];
-    for line in table::lines(out.style, &headings, &rows) {
-        out.line(&line)?;
-    }
+    out.table(&headings, &rows)?;
     let hidden = total - list.models.len();
     if hidden > 0 {
         out.hint(&format!(
@@ -112,7 +110,7 @@ fn row(view: &ModelView) -> Vec<Cell> {
     }
     notes.extend(model.deprecated_on.iter().map(|day| format!("ends {day}")));
     vec![
-        Cell::new(&model.id).paint(Paint::Strong),
+        Cell::new(&model.id).paint(Paint::Strong).whole(),
         Cell::new(model.provider.name()),
         Cell::new(tokens(|limits| limits.context)),
         Cell::new(tokens(|limits| limits.output)),
@@ -236,13 +234,7 @@ pub(super) async fn agent(context: &Context, command: Agent) -> Result<Exit, Fai
                 return Ok(Exit::Ok);
             }
             let rows: Vec<Vec<Cell>> = list.agents.iter().map(agent_row).collect();
-            for line in table::lines(
-                out.style,
-                &["AGENT", "ACCESS", "CHOSEN BY", "MODEL", "LOGIN"],
-                &rows,
-            ) {
-                out.line(&line)?;
-            }
+            out.table(&["AGENT", "ACCESS", "CHOSEN BY", "MODEL", "LOGIN"], &rows)?;
             Ok(Exit::Ok)
         }
         Agent::Provider {
@@ -312,7 +304,7 @@ fn agent_row(held: &AgentProvider) -> Vec<Cell> {
         ChosenBy::Nobody => "nobody",
     };
     vec![
-        Cell::new(&held.agent).paint(Paint::Strong),
+        Cell::new(&held.agent).paint(Paint::Strong).whole(),
         Cell::new(held.mode.map_or("–", Mode::name)),
         Cell::new(by),
         Cell::new(held.model.as_deref().unwrap_or("default")),

@@ -1,25 +1,116 @@
 //! `sam node …`
 
-use crate::api::Call;
+use super::planned;
+use crate::api::{Api, Call};
 use crate::args::{Node, OneNode};
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::output::style::Paint;
-use crate::output::table::{self, Cell};
+use crate::output::table::Cell;
 use crate::output::{text, time};
 use crate::resolve;
 use sam_domain::access::route::RouteId;
 use sam_domain::access::wire::JoinToken;
+use sam_domain::conversation::call::Done;
 use sam_domain::id::Id;
 use sam_domain::node::wire::{NodeList, NodeState, NodeView};
 
 pub(super) async fn run(context: &Context, command: Node) -> Result<Exit, Failure> {
     match command {
         Node::List => list(context).await,
+        Node::Show(which) => show(context, &which.node).await,
+        Node::Drain(_) => Err(planned(
+            "`sam node drain`",
+            Some("`sam node destroy` takes out a machine that has no work."),
+        )),
+        Node::Destroy { which, force } => destroy(context, &which.node, force).await,
+        Node::Diagnostics(_) => Err(planned(
+            "`sam node diagnostics`",
+            Some(
+                "What the server knows is in `sam node show`; on the machine itself, `sam runner doctor`.",
+            ),
+        )),
         Node::JoinToken => join_token(context).await,
         Node::Share(which) => set_shared(context, which, RouteId::ShareNode).await,
         Node::Unshare(which) => set_shared(context, which, RouteId::UnshareNode).await,
     }
+}
+
+/// One of one's machines, by name or id.
+async fn find(api: &Api, given: &str) -> Result<NodeView, Failure> {
+    let list: NodeList = api.json(Call::new(RouteId::ListNodes, &[])).await?;
+    resolve::named(given, "machine", list.nodes, |node| (&node.name, &node.id))
+}
+
+async fn show(context: &Context, given: &str) -> Result<Exit, Failure> {
+    let node = find(&context.api()?, given).await?;
+    let out = &context.out;
+    if out.json {
+        out.value(&node)?;
+        return Ok(Exit::Ok);
+    }
+    let (shape, paint) = shape(node.state);
+    out.line(&format!(
+        "{}  {}",
+        out.style
+            .paint(paint, &format!("{shape} {}", node.state.word())),
+        out.style
+            .paint(Paint::Strong, &text::clean_line(&node.name))
+    ))?;
+    let facts = &node.facts;
+    let mut shown = vec![
+        ("machine", node.id.to_string()),
+        ("since", time::ago(node.since, time::now())),
+        (
+            "work",
+            format!("{} of {} workspaces", node.workspaces, facts.max_workspaces),
+        ),
+        ("host", facts.hostname.clone()),
+        ("system", format!("{}/{}", facts.os, facts.arch)),
+        (
+            "size",
+            format!("{} cpus, {}", facts.cpus, time::size(facts.memory_bytes)),
+        ),
+        (
+            "disk",
+            format!(
+                "{} free{}",
+                time::size(facts.disk_free_bytes),
+                if facts.disk_full {
+                    "; too full for work"
+                } else {
+                    ""
+                }
+            ),
+        ),
+        ("vm-agent", facts.version.clone()),
+        ("agents", facts.agents.join(", ")),
+    ];
+    if !node.shared_with.is_empty() {
+        let projects: Vec<&str> = node.shared_with.iter().map(Id::as_str).collect();
+        shown.push(("shared", format!("with {}", projects.join(", "))));
+    }
+    out.facts(&shown)?;
+    Ok(Exit::Ok)
+}
+
+async fn destroy(context: &Context, given: &str, force: bool) -> Result<Exit, Failure> {
+    let api = context.api()?;
+    let node = find(&api, given).await?;
+    let segments = [node.id.as_str()];
+    let mut call = Call::new(RouteId::RemoveNode, &segments);
+    if force {
+        call = call.query("force", "true");
+    }
+    let _: Done = api.json(call).await?;
+    let out = &context.out;
+    if out.json {
+        out.value(&serde_json::json!({ "node": node.id, "left": true }))?;
+    } else {
+        let name = text::clean_line(&node.name);
+        out.line(&format!("{name} ({}) is out for good.", node.id.short()))?;
+    }
+    Ok(Exit::Ok)
 }
 
 async fn list(context: &Context) -> Result<Exit, Failure> {
@@ -60,9 +151,7 @@ async fn list(context: &Context) -> Result<Exit, Failure> {
         })
         .collect();
     let headings = ["NAME", "STATE", "SINCE", "WORK", "MACHINE", "AGENTS", "ID"];
-    for line in table::lines(out.style, &headings, &rows) {
-        out.line(&line)?;
-    }
+    out.table(&headings, &rows)?;
     Ok(Exit::Ok)
 }
 
@@ -96,10 +185,7 @@ async fn join_token(context: &Context) -> Result<Exit, Failure> {
 async fn set_shared(context: &Context, which: OneNode, route: RouteId) -> Result<Exit, Failure> {
     let api = context.api()?;
     let project = resolve::project(context, &api, which.within.project.as_deref()).await?;
-    let list: NodeList = api.json(Call::new(RouteId::ListNodes, &[])).await?;
-    let node = resolve::named(&which.node, "machine", list.nodes, |node| {
-        (&node.name, &node.id)
-    })?;
+    let node = find(&api, &which.node).await?;
     let segments = [node.id.as_str(), project.id.as_str()];
     let node: NodeView = api.json(Call::new(route, &segments)).await?;
     let out = &context.out;

@@ -6,7 +6,7 @@ use crate::args::People;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::output::style::Paint;
-use crate::output::table::{self, Cell};
+use crate::output::table::Cell;
 use crate::output::{text, time};
 use crate::resolve;
 use sam_domain::access::route::RouteId;
@@ -66,14 +66,12 @@ async fn list(context: &Context, api: &Api) -> Result<Exit, Failure> {
                     None => Cell::new("active"),
                 },
                 Cell::new(time::ago(person.created_at, now)),
-                Cell::new(person.id.as_str()).paint(Paint::Muted),
+                Cell::new(person.id.as_str()).paint(Paint::Muted).whole(),
             ]
         })
         .collect();
     let headings = ["NAME", "ROLE", "STATE", "CAME", "ID"];
-    for line in table::lines(out.style, &headings, &rows) {
-        out.line(&line)?;
-    }
+    out.table(&headings, &rows)?;
     Ok(Exit::Ok)
 }
 
@@ -122,9 +120,7 @@ async fn invites(context: &Context, api: &Api) -> Result<Exit, Failure> {
             ]
         })
         .collect();
-    for line in table::lines(out.style, &["ID", "ROLE", "ENDS", "NOTE"], &rows) {
-        out.line(&line)?;
-    }
+    out.table(&["ID", "ROLE", "ENDS", "NOTE"], &rows)?;
     Ok(Exit::Ok)
 }
 

@@ -5,7 +5,7 @@ use crate::args::Project;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::output::style::Paint;
-use crate::output::table::{self, Cell};
+use crate::output::table::Cell;
 use crate::output::{note, text, time};
 use crate::resolve;
 use sam_domain::access::route::RouteId;
@@ -195,9 +195,7 @@ async fn list(context: &Context) -> Result<Exit, Failure> {
         })
         .collect();
     let headings = ["", "NAME", "AGENT", "CREATED", "ID", "REPOSITORY"];
-    for line in table::lines(out.style, &headings, &rows) {
-        out.line(&line)?;
-    }
+    out.table(&headings, &rows)?;
     Ok(Exit::Ok)
 }
 
@@ -229,9 +227,7 @@ fn show(context: &Context, project: &ProjectView) -> Result<(), Failure> {
         ("created", time::ago(project.created_at, time::now())),
         ("id", project.id.to_string()),
     ];
-    for line in table::facts(out.style, &facts) {
-        out.line(&line)?;
-    }
+    out.facts(&facts)?;
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use crate::error::{Exit, Failure};
 use crate::output::text;
 use crate::secret::{Secret, scrub};
 use reqwest::Method;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use std::io::Read as _;
 
 pub(super) async fn run(context: &Context, asked: Request) -> Result<Exit, Failure> {
@@ -39,7 +39,7 @@ pub(super) async fn run(context: &Context, asked: Request) -> Result<Exit, Failu
         let mut head = format!("HTTP/1.1 {}\n", answer.status());
         for (name, value) in answer.headers() {
             let value = String::from_utf8_lossy(value.as_bytes());
-            head.push_str(&format!("{name}: {}\n", scrub(&value)));
+            head.push_str(&format!("{name}: {}\n", text::clean_line(&scrub(&value))));
         }
         out.raw(&format!("{head}\n"))?;
     }
@@ -72,6 +72,12 @@ fn header(given: &Secret) -> Result<(HeaderName, HeaderValue), Failure> {
         .trim()
         .parse()
         .map_err(|_| wrong("A header's name cannot be used."))?;
+    if name == HOST {
+        return Err(Failure::usage(
+            "The host is the server that you are signed in to.",
+            "To ask another one, set SAM_API_URL and SAM_API_TOKEN.",
+        ));
+    }
     if name == AUTHORIZATION {
         return Err(Failure::usage(
             "The token that is sent is the one you are signed in with.",

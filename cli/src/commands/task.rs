@@ -1,13 +1,13 @@
 //! `sam task …`
 
-use super::{answer, compare, stdin};
+use super::{answer, chat, compare, planned, stdin};
 use crate::api::{Api, Call};
 use crate::args::{InProject, OneTask, SomeTask, Task};
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::follow::{self, Target};
 use crate::output::style::Paint;
-use crate::output::table::{self, Cell};
+use crate::output::table::Cell;
 use crate::output::{text, time};
 use crate::resolve;
 use sam_domain::access::route::RouteId;
@@ -63,7 +63,12 @@ pub(super) async fn run(context: &Context, command: Task) -> Result<Exit, Failur
         }
         Task::Cancel(which) => act(context, &which, RouteId::CancelTask).await,
         Task::Close(which) => act(context, &which, RouteId::CloseTask).await,
+        Task::Retry(_) => Err(planned(
+            "`sam task retry`",
+            Some("Go on where it ended with `sam task prompt`, or submit its words again."),
+        )),
         Task::Diff(which) => diff(context, &which).await,
+        Task::Logs { which, limit } => logs(context, &which, limit).await,
         Task::Compare(which) => compare::show(context, &which).await,
         Task::Choose(which) => compare::choose(context, &which).await,
     }
@@ -247,6 +252,14 @@ async fn act(context: &Context, which: &OneTask, route: RouteId) -> Result<Exit,
     Ok(Exit::Ok)
 }
 
+async fn logs(context: &Context, which: &SomeTask, limit: u32) -> Result<Exit, Failure> {
+    let api = context.api()?;
+    let task = newest(context, &api, which).await?;
+    let segments = [task.project.as_str(), task.session.as_str()];
+    let session = api.json(Call::new(RouteId::GetSession, &segments)).await?;
+    chat::show(context, &api, session, limit).await
+}
+
 async fn diff(context: &Context, which: &SomeTask) -> Result<Exit, Failure> {
     let api = context.api()?;
     let task = newest(context, &api, which).await?;
@@ -296,7 +309,7 @@ pub(crate) fn state_word(state: TaskState) -> String {
     state.word().replace('_', " ")
 }
 
-async fn list(context: &Context, within: &InProject, limit: usize) -> Result<Exit, Failure> {
+async fn list(context: &Context, within: &InProject, limit: u32) -> Result<Exit, Failure> {
     let api = context.api()?;
     let project = resolve::project(context, &api, within.project.as_deref()).await?;
     let page = resolve::newest_tasks(&api, &project.id, limit).await?;
@@ -325,13 +338,11 @@ async fn list(context: &Context, within: &InProject, limit: usize) -> Result<Exi
         })
         .collect();
     let headings = ["ID", "STATE", "CREATED", "AGENT", "TITLE"];
-    for line in table::lines(out.style, &headings, &rows) {
-        out.line(&line)?;
-    }
+    out.table(&headings, &rows)?;
     if page.next.is_some() {
         out.hint(&format!(
             "There are more: sam task list --limit {}",
-            limit * 2
+            limit.saturating_mul(2)
         ));
     }
     Ok(Exit::Ok)
@@ -383,9 +394,7 @@ async fn status(context: &Context, which: &SomeTask) -> Result<Exit, Failure> {
             .as_ref()
             .map(|usage| ("model", follow::usage_line(usage))),
     );
-    for line in table::facts(out.style, &facts) {
-        out.line(&line)?;
-    }
+    out.facts(&facts)?;
     for step in &task.steps {
         out.line(&follow::step_line(out.style, &task, step, now))?;
     }

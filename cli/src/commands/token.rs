@@ -5,7 +5,7 @@ use crate::args::Token;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::output::style::Paint;
-use crate::output::table::{self, Cell};
+use crate::output::table::Cell;
 use crate::output::{text, time};
 use crate::resolve;
 use sam_domain::access::route::RouteId;
@@ -82,9 +82,7 @@ async fn list(context: &Context, api: &Api) -> Result<Exit, Failure> {
         })
         .collect();
     let headings = ["ID", "NAME", "SCOPES", "USED", "ENDS"];
-    for line in table::lines(out.style, &headings, &rows) {
-        out.line(&line)?;
-    }
+    out.table(&headings, &rows)?;
     Ok(Exit::Ok)
 }
 

@@ -2,13 +2,13 @@
 //!
 //! The download goes to a new file beside the program, is compared with the SHA-256 that the release
 //! names, has to run, and only then takes the program's place, in one step. Whatever goes wrong before
-//! that leaves the program as it is. No token is sent: releases are public.
+//! that, Ctrl-C included, leaves the program as it is and nothing beside it. No token is sent: releases are public.
 
 use crate::api::{Api, Call};
 use crate::args::tools::Upgrade;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
-use crate::output::{self, Progress};
+use crate::output::{self, Progress, text};
 use sam_domain::access::route::RouteId;
 use sam_domain::release::{Arch, Download, Os, Release};
 use serde::Serialize;
@@ -63,10 +63,19 @@ pub(super) async fn run(context: &Context, asked: Upgrade) -> Result<Exit, Failu
         })?;
     let mut state = compare(&release, download, &program)?;
     if state == State::Available && !asked.check {
-        replace(&api, download, &program).await?;
+        tokio::select! {
+            // Listened for before there is anything to clear away.
+            biased;
+            _ = tokio::signal::ctrl_c() => {
+                context.out.hint("Nothing was changed.");
+                return Ok(Exit::Detached);
+            }
+            replaced = replace(&api, download, &program) => replaced?,
+        }
         state = State::Upgraded;
     }
-    let released = release.version.as_str();
+    let released = text::clean_line(&release.version);
+    let released = released.as_str();
     if context.out.json {
         context.out.value(&Report {
             state,

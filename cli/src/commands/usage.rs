@@ -5,7 +5,7 @@ use crate::args::money::Usage;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::output::style::Paint;
-use crate::output::table::{self, Cell};
+use crate::output::table::Cell;
 use crate::resolve;
 use sam_domain::access::route::RouteId;
 use sam_domain::budget::wire::{UsageLine, UsageReport};
@@ -69,9 +69,7 @@ pub(super) async fn run(context: &Context, asked: Usage) -> Result<Exit, Failure
         "OUTPUT",
         "COST",
     ];
-    for line in table::lines(out.style, &headings, &rows) {
-        out.line(&line)?;
-    }
+    out.table(&headings, &rows)?;
     let unreported = report.total.unreported;
     if unreported > 0 {
         out.hint(&format!(

@@ -10,7 +10,7 @@ use crate::args::workspace::{OneWorkspace, Workspace, WorkspaceCommand};
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::output::style::Paint;
-use crate::output::table::{self, Cell};
+use crate::output::table::Cell;
 use crate::output::{text, time};
 use crate::resolve;
 use sam_domain::id::{Id, NodeId, TaskId, WorkspaceId};
@@ -19,7 +19,7 @@ use sam_domain::time::Timestamp;
 use serde::Serialize;
 
 /// Tasks that are searched for a workspace's short id.
-const SEARCHED: usize = 1000;
+const SEARCHED: u32 = 1000;
 
 pub(super) async fn run(context: &Context, given: Workspace) -> Result<Exit, Failure> {
     let before = given.workspace;
@@ -94,7 +94,7 @@ async fn list(
     api: &Api,
     project: Option<&str>,
     all: bool,
-    limit: usize,
+    limit: u32,
 ) -> Result<Exit, Failure> {
     let project = resolve::project(context, api, project).await?;
     let page = resolve::newest_tasks(api, &project.id, limit).await?;
@@ -134,9 +134,7 @@ async fn list(
         })
         .collect();
     let headings = ["ID", "TASK IS", "SINCE", "NODE", "AGENT", "TASK", "TITLE"];
-    for line in table::lines(out.style, &headings, &rows) {
-        out.line(&line)?;
-    }
+    out.table(&headings, &rows)?;
     Ok(Exit::Ok)
 }
 

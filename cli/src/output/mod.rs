@@ -11,6 +11,7 @@ use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
 use style::{Paint, Style};
+use table::Cell;
 
 /// How this run prints.
 #[derive(Clone, Copy, Debug)]
@@ -54,18 +55,30 @@ impl Output {
             .map_err(|error| Failure::local("Could not print", &error))
     }
 
+    /// Prints a table, cut to the terminal.
+    pub(crate) fn table(&self, headings: &[&str], rows: &[Vec<Cell>]) -> Result<(), Failure> {
+        let mut lines = table::lines(self.style, self.columns, headings, rows).into_iter();
+        lines.try_for_each(|line| self.line(&line))
+    }
+
+    /// Prints names and values below each other.
+    pub(crate) fn facts(&self, facts: &[(&str, String)]) -> Result<(), Failure> {
+        let mut lines = table::facts(self.style, facts).into_iter();
+        lines.try_for_each(|line| self.line(&line))
+    }
+
     /// Prints a value as indented JSON.
     pub(crate) fn value<T: Serialize>(&self, value: &T) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(value)
             .map_err(|error| Failure::local("Could not print", &io::Error::other(error)))?;
-        self.line(&text)
+        self.line(&text::harmless_json(&text))
     }
 
     /// Prints a value as one line of JSON.
     pub(crate) fn event<T: Serialize>(&self, value: &T) -> Result<(), Failure> {
         let text = serde_json::to_string(value)
             .map_err(|error| Failure::local("Could not print", &io::Error::other(error)))?;
-        self.line(&text)
+        self.line(&text::harmless_json(&text))
     }
 
     /// A remark for people, on stderr; none in JSON mode.
@@ -150,7 +163,8 @@ pub(crate) fn failure(failure: &Failure, json: bool) -> String {
             fields.extend(hint.map(|h| ("hint".to_owned(), h.into())));
             fields.extend(request.map(|r| ("request_id".to_owned(), r.into())));
         }
-        return format!("{}\n", serde_json::json!({ "error": error }));
+        let text = serde_json::json!({ "error": error }).to_string();
+        return format!("{}\n", text::harmless_json(&text));
     }
     let style = stderr_style();
     let mut out = String::new();

@@ -43,6 +43,21 @@ pub(crate) fn clean_line(text: &str) -> String {
     out
 }
 
+/// JSON that a terminal can show: what is no text in its strings is written as an escape, which says the
+/// same. Of control characters the serialiser itself escapes the first 32 alone.
+pub(crate) fn harmless_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c != '\n' && (c.is_control() || is_deceptive(c)) {
+            // Each of them is in the basic plane, so that one unit says it.
+            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
 
 fn skip_escape(chars: &mut Chars<'_>) {
@@ -192,6 +207,21 @@ mod tests {
             assert_eq!(clean(given), wanted, "{given:?}");
         }
         assert_eq!(clean_line("a\nb\r\nc"), "a b c");
+    }
+
+    #[test]
+    fn json_says_the_same_and_moves_no_cursor() {
+        let value = serde_json::json!({ "title": "\u{9b}2J\u{202e}x\x7f\x1b[m\n 日本" });
+        let pretty = serde_json::to_string_pretty(&value).unwrap();
+        let shown = harmless_json(&pretty);
+        assert_eq!(
+            shown,
+            "{\n  \"title\": \"\\u009b2J\\u202ex\\u007f\\u001b[m\\n 日本\"\n}"
+        );
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&shown).unwrap(),
+            value
+        );
     }
 
     #[test]

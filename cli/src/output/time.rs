@@ -32,13 +32,14 @@ pub(crate) fn ago(then: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// How long until: `in 15 min`; `now` when it is past.
+/// How long until: `in 15 min`, `in 3 h`, `in 30 d`; `now` when it is past.
 pub(crate) fn until(then: Timestamp, now: Timestamp) -> String {
     let minutes = then.since(now).0.div_ceil(60_000);
     match minutes {
         0 => "now".to_owned(),
         1..60 => format!("in {minutes} min"),
-        _ => format!("in {} h", minutes.div_ceil(60)),
+        60..2_880 => format!("in {} h", minutes.div_ceil(60)),
+        _ => format!("in {} d", minutes.div_ceil(1_440)),
     }
 }
 
@@ -85,7 +86,15 @@ mod tests {
             assert_eq!(count(n), wanted);
         }
         assert_eq!(ago(Timestamp(0), Timestamp(7_200_000)), "2 h ago");
-        assert_eq!(until(Timestamp(900_000), Timestamp(1)), "in 15 min");
+        for (millis, wanted) in [
+            (0, "now"),
+            (900_000, "in 15 min"),
+            (172_740_000, "in 48 h"),
+            (172_800_000, "in 2 d"),
+            (2_592_000_000, "in 30 d"),
+        ] {
+            assert_eq!(until(Timestamp(millis), Timestamp(0)), wanted);
+        }
         assert_eq!(size(16 << 30), "16 GB");
     }
 }

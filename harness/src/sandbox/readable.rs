@@ -98,12 +98,13 @@ const BESIDE: [&str; 12] = [
     "versions",
 ];
 
-/// Variables that name a folder of tools.
-const VARIABLES: [&str; 17] = [
+/// Variables that name a folder of tools, or git's configuration, without which git does nothing.
+const VARIABLES: [&str; 18] = [
     "ASDF_DATA_DIR",
     "CARGO_TARGET_DIR",
     "CONDA_PREFIX",
     "DOTNET_ROOT",
+    "GIT_CONFIG_GLOBAL",
     "GOCACHE",
     "GOMODCACHE",
     "GOROOT",
@@ -316,6 +317,12 @@ mod tests {
             check(&paths, closed, false);
         }
         assert_eq!(of(&[("PATH", "/")]), Vec::<PathBuf>::new());
+        let paths = of(&[
+            ("HOME", "/home/u"),
+            ("GIT_CONFIG_GLOBAL", "/srv/git.config"),
+        ]);
+        check(&paths, "/srv/git.config", true);
+        check(&paths, "/srv/x", false);
     }
 
     #[test]

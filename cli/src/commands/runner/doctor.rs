@@ -7,7 +7,7 @@ use crate::args::runner::Programs;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::output::style::Paint;
-use crate::output::table::{self, Cell};
+use crate::output::table::Cell;
 use serde::Serialize;
 
 /// What a look gave.
@@ -80,13 +80,11 @@ fn show(context: &Context, report: &Report) -> Result<(), Failure> {
             vec![
                 Cell::new(shape).paint(paint),
                 Cell::new(check.name),
-                Cell::new(&check.detail),
+                Cell::new(&check.detail).whole(),
             ]
         })
         .collect();
-    for line in table::lines(out.style, &["", "WHAT", "HERE"], &rows) {
-        out.line(&line)?;
-    }
+    out.table(&["", "WHAT", "HERE"], &rows)?;
     for check in &report.checks {
         if let Some(hint) = check.hint {
             out.hint(&format!("{}: {hint}", check.name));

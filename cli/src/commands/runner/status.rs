@@ -5,7 +5,6 @@ use super::{record, systemd};
 use crate::api::Call;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
-use crate::output::table;
 use crate::output::time;
 use sam_domain::access::route::RouteId;
 use sam_domain::id::{Id, NodeId};
@@ -83,9 +82,7 @@ pub(super) async fn run(context: &Context, here: &Here) -> Result<Exit, Failure>
         out.value(&status)?;
         return Ok(exit);
     }
-    for line in table::facts(out.style, &facts(&status)) {
-        out.line(&line)?;
-    }
+    out.facts(&facts(&status))?;
     if exit == Exit::NotFound {
         out.hint("Join: sam runner register");
     }

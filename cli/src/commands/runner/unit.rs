@@ -95,22 +95,23 @@ struct Unit<'a> {
     work: &'a Work,
 }
 
+fn utf8(path: &Path) -> Result<&str, Failure> {
+    path.to_str().ok_or_else(|| {
+        Failure::usage(
+            format!("{} is not valid UTF-8.", path.display()),
+            "Use a folder whose name is.",
+        )
+    })
+}
+
 /// The arguments with which the vm-agent works for a server, as text.
 pub(super) fn arguments(here: &Here, url: &str, work: &Work) -> Result<Vec<String>, Failure> {
-    let utf8 = |path: &Path| {
-        path.to_str().map(str::to_owned).ok_or_else(|| {
-            Failure::usage(
-                format!("{} is not valid UTF-8.", path.display()),
-                "Use a folder whose name is.",
-            )
-        })
-    };
     let mut arguments = vec![
         "run".to_owned(),
         "--url".to_owned(),
         url.trim_end_matches('/').to_owned(),
         "--state-dir".to_owned(),
-        utf8(&here.agent_state())?,
+        utf8(&here.agent_state())?.to_owned(),
     ];
     if let Some(most) = work.max_workspaces {
         arguments.extend(["--max-workspaces".to_owned(), most.to_string()]);
@@ -118,7 +119,7 @@ pub(super) fn arguments(here: &Here, url: &str, work: &Work) -> Result<Vec<Strin
     for folder in &work.agent_path {
         let folder = std::path::absolute(folder)
             .map_err(|error| Failure::local("An agent path is wrong", &error))?;
-        arguments.extend(["--agent-path".to_owned(), utf8(&folder)?]);
+        arguments.extend(["--agent-path".to_owned(), utf8(&folder)?.to_owned()]);
     }
     if work.no_install {
         arguments.push("--no-install".to_owned());
@@ -129,13 +130,12 @@ pub(super) fn arguments(here: &Here, url: &str, work: &Work) -> Result<Vec<Strin
 fn text(unit: &Unit<'_>) -> Result<String, Failure> {
     let here = unit.here;
     let system = here.scope == Scope::System;
-    let mut program = vec![unit.vm_agent.display().to_string()];
-    program.extend(arguments(here, unit.url, unit.work)?);
-    let line = program
-        .iter()
-        .map(|word| quoted(word))
-        .collect::<Result<Vec<_>, _>>()?
-        .join(" ");
+    let mut line = quoted(utf8(unit.vm_agent)?)?;
+    for argument in arguments(here, unit.url, unit.work)? {
+        line.push(' ');
+        // Of the words of a command, all but the first have variables put into them.
+        line.push_str(&quoted(&argument.replace('$', "$$"))?);
+    }
     let mut text = String::from(
         "# Written by `sam runner install`, which writes it anew.\n\
          [Unit]\n\
@@ -177,7 +177,8 @@ fn text(unit: &Unit<'_>) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// A word as units take it: nothing in it is expanded.
+/// A word as units take it, quoted where it has to be. A `$` means something in the arguments of a command
+/// alone; there it is doubled before.
 fn quoted(word: &str) -> Result<String, Failure> {
     if word.chars().any(char::is_control) {
         return Err(Failure::usage(
@@ -188,8 +189,7 @@ fn quoted(word: &str) -> Result<String, Failure> {
     let escaped = word
         .replace('\\', "\\\\")
         .replace('"', "\\\"")
-        .replace('%', "%%")
-        .replace('$', "$$");
+        .replace('%', "%%");
     let plain = |c: char| c.is_ascii_alphanumeric() || "/:.=_-@+,".contains(c);
     Ok(if escaped.chars().all(plain) && !escaped.is_empty() {
         escaped
@@ -273,11 +273,36 @@ mod tests {
     }
 
     #[test]
+    fn a_dollar_is_doubled_where_variables_are_put_in_and_nowhere_else() {
+        let work = Work {
+            max_workspaces: None,
+            agent_path: vec!["/agents/$ARCH".into()],
+            no_install: false,
+        };
+        let unit = Unit {
+            here: &here(true, "default"),
+            vm_agent: Path::new("/opt/$x/sam-vm-agent"),
+            url: "https://sam.example.com",
+            path: "/bin:/odd/$HOME",
+            run_as: None,
+            work: &work,
+        };
+        let text = text(&unit).unwrap();
+        for line in [
+            "ExecStart=\"/opt/$x/sam-vm-agent\" run --url https://sam.example.com \
+             --state-dir /var/lib/sam-runner/agent --agent-path \"/agents/$$ARCH\"\n",
+            "Environment=\"PATH=/bin:/odd/$HOME\"\n",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+    }
+
+    #[test]
     fn words_of_a_unit_are_taken_as_they_are() {
         for (word, wanted) in [
             ("/plain/path", "/plain/path"),
             ("/with space", "\"/with space\""),
-            ("%h $HOME", "\"%%h $$HOME\""),
+            ("%h $HOME", "\"%%h $HOME\""),
             ("a\"b\\c", "\"a\\\"b\\\\c\""),
             ("", "\"\""),
         ] {
