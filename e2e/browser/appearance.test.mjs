@@ -4,12 +4,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
-import { axe, conversation, sideways, Stack, until } from "./harness.mjs";
+import { axe, becomes, conversation, sideways, Stack, until } from "./harness.mjs";
 import { ScriptedNode } from "./scripted-node.mjs";
 
 const LONG = "a".repeat(300);
 
-describe("every page", { timeout: 240_000 }, () => {
+describe("every page", { timeout: 300_000 }, () => {
   let stack;
   let node;
   let pages;
@@ -103,11 +103,11 @@ describe("every page", { timeout: 240_000 }, () => {
   test("under 900 px the panes are a stack with a way back", async () => {
     await page.setViewportSize({ width: 375, height: 740 });
     await visit("list");
-    assert.ok(await page.locator(".list-pane").isVisible());
-    assert.ok(!(await page.locator("#main").isVisible()));
+    await page.locator(".list-pane").waitFor();
+    await page.locator("#main").waitFor({ state: "hidden" });
     await page.locator(".entry").first().click();
     await page.locator(".conversation").waitFor();
-    assert.ok(!(await page.locator(".list-pane").isVisible()));
+    await page.locator(".list-pane").waitFor({ state: "hidden" });
     await page.getByRole("link", { name: "Go back" }).click();
     await page.locator(".list-pane").waitFor();
     await page.setViewportSize({ width: 1280, height: 860 });
@@ -141,20 +141,20 @@ describe("every page", { timeout: 240_000 }, () => {
 
     await page.keyboard.press("j");
     const focused = () => page.evaluate(() => document.activeElement.textContent);
-    const first = await focused();
+    const id = () => page.evaluate(() => document.activeElement.id);
+    const first = await until("an entry to have the focus", async () => /piece of work|everything/.test(await focused()) && focused());
     await page.keyboard.press("j");
-    const second = await focused();
-    assert.notEqual(first, second);
+    await until("another entry to have it", async () => (await focused()) !== first);
     await page.keyboard.press("k");
-    assert.equal(await focused(), first);
+    await becomes("the first entry to have it again", focused, first);
     await page.keyboard.press("Enter");
     await page.locator(".conversation").waitFor();
 
     await page.keyboard.press("c");
-    assert.equal(await page.evaluate(() => document.activeElement.id), "follow-up");
+    await becomes("the composer to have the focus", id, "follow-up");
     await page.keyboard.press("Escape");
     await page.keyboard.press("/");
-    assert.equal(await page.evaluate(() => document.activeElement.id), "filter");
+    await becomes("the filter to have the focus", id, "filter");
     await page.keyboard.type("second");
     await until("one entry", async () => (await page.locator(".entry").count()) === 1);
     await page.locator("#filter").fill("");

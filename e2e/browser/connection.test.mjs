@@ -4,10 +4,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
-import { conversation, Stack, transcript, until } from "./harness.mjs";
+import { becomes, conversation, Stack, transcript, until } from "./harness.mjs";
 import { id, ScriptedNode } from "./scripted-node.mjs";
 
-describe("a lost connection", { timeout: 180_000 }, () => {
+describe("a lost connection", { timeout: 300_000 }, () => {
   let stack;
   let project;
   let node;
@@ -70,7 +70,7 @@ describe("a lost connection", { timeout: 180_000 }, () => {
     await node.rows(run, [{ kind: "text", body: { text: "after the runtime", ended_at: Date.now() } }]);
     await page.getByText("after the runtime").waitFor();
     await page.locator(".banner.offline").waitFor({ state: "detached" });
-    assert.equal(await page.locator(".log > .row").count(), rows + 1);
+    await becomes("one row more", () => page.locator(".log > .row").count(), rows + 1);
   });
 
   test("without a network the page says so when it is asked for more", async () => {
@@ -82,6 +82,6 @@ describe("a lost connection", { timeout: 180_000 }, () => {
     await page.context().setOffline(false);
     await page.getByRole("button", { name: "Send" }).click();
     await until("the prompt to be there once", async () => (await page.locator(".row.prompt", { hasText: "are you there?" }).count()) === 1);
-    assert.equal(await page.locator("textarea").inputValue(), "");
+    await becomes("the field to be empty", () => page.locator("textarea").inputValue(), "");
   });
 });

@@ -3,6 +3,7 @@
 //
 // The programs must be built: `cargo xtask build all`.
 
+import assert from "node:assert/strict";
 import { spawn, execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -20,7 +21,7 @@ const MODEL_KEY = "key-of-the-scripted-gateway";
 const STARTS_WITHIN = 60_000;
 
 /** How long a condition may take to come true. */
-export const PATIENCE = 30_000;
+export const PATIENCE = 60_000;
 
 /** Waits until `probe` answers something true, and answers that. */
 export async function until(what, probe, patience = PATIENCE) {
@@ -37,6 +38,19 @@ export async function until(what, probe, patience = PATIENCE) {
       throw new Error(`waited ${patience} ms for: ${what}${last ? ` (last: ${last.message})` : ""}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 40));
+  }
+}
+
+/** Waits until `read` answers `expected`; says what it answered last where it does not. */
+export async function becomes(what, read, expected) {
+  let last;
+  try {
+    await until(what, async () => {
+      last = await read();
+      return last === expected;
+    });
+  } catch {
+    assert.equal(last, expected, what);
   }
 }
 
@@ -132,15 +146,16 @@ export class Stack {
 
   /**
    * Starts the scripted model and the control plane; `claim: false` leaves it
-   * unclaimed, `settings` are added to its own.
+   * unclaimed, `settings` are added to its own, `github` puts a stand-in where
+   * GitHub is.
    */
-  static async start({ claim = true, settings = {} } = {}) {
+  static async start({ claim = true, settings = {}, github = false } = {}) {
     const stack = new Stack();
-    stack.settings = settings;
+    stack.settings = { ...settings };
     try {
       stack.directory = mkdtempSync(path.join(os.tmpdir(), "sam-browser-"));
       await stack.#startGateway();
-      stack.port = await freePort();
+      if (github) await stack.#startGithub();
       await stack.startServer();
       if (claim) await stack.claim();
     } catch (error) {
@@ -157,11 +172,35 @@ export class Stack {
     this.gatewayUrl = (await this.gateway.firstLine()).listening;
   }
 
-  /** Starts the control plane, again on the same port with the same state. */
+  async #startGithub() {
+    const secret = "secret-of-the-stand-in";
+    const env = { ...process.env, SAM_SIMS_GITHUB_SECRET: secret };
+    const program = new Program("github", native("sam-sims"), ["github", "--client-id", "sam-app"], { env });
+    this.#programs.push(program);
+    this.githubUrl = (await program.firstLine()).listening;
+    Object.assign(this.settings, {
+      SAM_GITHUB_CLIENT_ID: "sam-app",
+      SAM_GITHUB_CLIENT_SECRET: secret,
+      SAM_GITHUB_URL: this.githubUrl,
+      SAM_GITHUB_API_URL: this.githubUrl,
+    });
+  }
+
+  /** Makes the stand-in of GitHub say that this person is there. */
+  async is(person) {
+    const response = await fetch(`${this.githubUrl}/control/person`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(person),
+    });
+    if (!response.ok) throw new Error(`person: ${response.status} ${await response.text()}`);
+  }
+
+  /** Starts the control plane on a free port, again on the same one with the same state. */
   async startServer() {
     const args = [
       path.join(ROOT, "scripts/server/main.mjs"),
-      ...["--port", String(this.port), "--exit-with-stdin"],
+      ...["--port", this.url ? new URL(this.url).port : "0", "--exit-with-stdin"],
       ...["--state-dir", path.join(this.directory, "server")],
       ...["--worker-dir", path.dirname(built(path.join(ROOT, "dist/worker/index.js"), "cargo xtask build worker"))],
       ...["--web-dir", path.dirname(built(path.join(ROOT, "dist/web/index.html"), "cargo xtask build web"))],
@@ -312,7 +351,8 @@ export class Stack {
   /**
    * A page of a fresh browser profile, signed in by link unless told otherwise.
    * `page.complaints` collects console errors, uncaught errors and requests to
-   * anywhere else.
+   * anywhere else; but no console error about an address with a part that is in
+   * `page.refused`.
    */
   async page({ signedIn = true, width = 1280, height = 860, scheme = "dark", origin = this.url } = {}) {
     const browser = await this.browser();
@@ -324,9 +364,12 @@ export class Stack {
     context.setDefaultTimeout(PATIENCE);
     const page = await context.newPage();
     page.complaints = [];
+    page.refused = [];
     page.on("console", (message) => {
+      const { url } = message.location();
+      if (page.refused.some((part) => url.includes(part))) return;
       if (["error", "warning"].includes(message.type())) {
-        page.complaints.push(`${message.type()}: ${message.text()} ${message.location().url}`);
+        page.complaints.push(`${message.type()}: ${message.text()} ${url}`);
       }
     });
     page.on("pageerror", (error) => page.complaints.push(`uncaught: ${error.message}`));

@@ -11,7 +11,7 @@ import { after, before, describe, test } from "node:test";
 import { conversation, freePort, ROOT, Stack, until } from "./harness.mjs";
 import { ScriptedNode } from "./scripted-node.mjs";
 
-describe("the site on Pages", { timeout: 180_000 }, () => {
+describe("the site on Pages", { timeout: 300_000 }, () => {
   let stack;
   let node;
   let pages;

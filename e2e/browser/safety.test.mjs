@@ -37,13 +37,14 @@ const CORPUS = [
   "\u001b]8;;javascript:window.hit=1\u0007click\u001b]8;;\u0007",
   "{{constructor.constructor('window.hit=1')()}}",
   "\u202e<script>window.hit = 1</script>",
+  "window.hit = 1\r// harmless",
 ];
 
 /** What no text may turn into. */
 const FORBIDDEN =
   "script, img, iframe, object, embed, style, link, base, meta, form, video, audio, [onerror], [onload], [ontoggle], a:not([href^='http://']):not([href^='https://']):not([href^='mailto:'])";
 
-describe("hostile text", { timeout: 180_000 }, () => {
+describe("hostile text", { timeout: 300_000 }, () => {
   let stack;
   let project;
   let node;
@@ -117,6 +118,15 @@ describe("hostile text", { timeout: 180_000 }, () => {
     for (const shown of ["<script>window.hit = 1</script>", "<img src=x onerror=window.hit=1>", "<base href=https://tracker.example/>"]) {
       assert.ok(text.includes(shown), shown);
     }
+  });
+
+  test("is read in the order in which it is stored, and hides nothing before it", async () => {
+    const text = await page.evaluate(() => document.documentElement.textContent + document.title);
+    assert.doesNotMatch(text, /[\u202a-\u202e\u2066-\u2069]/);
+    const shown = await page.locator(".row.tool .diff .line.added", { hasText: "harmless" }).first().textContent();
+    assert.match(shown, /window\.hit = 1\u240d\/\/ harmless/);
+    const command = await page.locator(".row.tool .command", { hasText: "harmless" }).first().textContent();
+    assert.match(command, /window\.hit = 1\u240d\/\/ harmless/);
   });
 
   test("runs nothing, loads nothing and leaves the page where it is", async () => {

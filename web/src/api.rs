@@ -11,6 +11,7 @@ use sam_domain::access::route::Method;
 use sam_domain::error::{ApiError, ErrorBody};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::cell::OnceCell;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 
@@ -49,6 +50,15 @@ impl Trouble {
     }
 }
 
+thread_local! {
+    static SIGNED_OUT: OnceCell<Box<dyn Fn()>> = const { OnceCell::new() };
+}
+
+/// Says what happens when an answer is that nobody is signed in; once.
+pub(crate) fn when_signed_out(act: impl Fn() + 'static) {
+    SIGNED_OUT.with(|held| drop(held.set(Box::new(act))));
+}
+
 /// An answer, or why there is none.
 pub(crate) type Answer<T> = Result<T, Trouble>;
 
@@ -65,6 +75,12 @@ pub(crate) async fn get_text(path: &str) -> Answer<String> {
 /// Acts, without a body and without an answer to keep.
 pub(crate) async fn act(method: Method, path: &str) -> Answer<()> {
     send(method, path, None, None).await.map(drop)
+}
+
+/// Changes some of what there is, without an answer to keep.
+pub(crate) async fn change<B: Serialize>(path: &str, body: &B) -> Answer<()> {
+    let body = serde_json::to_string(body).unwrap_or_default();
+    send(Method::Patch, path, Some(body), None).await.map(drop)
 }
 
 /// Sends JSON, reads JSON.
@@ -121,6 +137,13 @@ async fn send(
         .unwrap_or_default();
     if response.ok() {
         return Ok(text);
+    }
+    if response.status() == 401 {
+        SIGNED_OUT.with(|held| {
+            if let Some(act) = held.get() {
+                act();
+            }
+        });
     }
     Err(Trouble::Refused(refusal(response.status(), &text)))
 }

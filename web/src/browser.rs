@@ -55,6 +55,31 @@ pub(crate) fn remember(name: &str, value: Option<&str>) {
     }
 }
 
+/// What this tab keeps under a name, over a reload; empty where it keeps nothing.
+pub(crate) fn kept(name: &str) -> String {
+    let storage = window().session_storage().ok().flatten();
+    storage
+        .and_then(|storage| storage.get_item(name).ok().flatten())
+        .unwrap_or_default()
+}
+
+/// Keeps text in this tab, or forgets it where it is empty.
+pub(crate) fn keep(name: &str, text: &str) {
+    if let Ok(Some(storage)) = window().session_storage() {
+        let _ = match text {
+            "" => storage.remove_item(name),
+            text => storage.set_item(name, text),
+        };
+    }
+}
+
+/// Forgets everything that this tab keeps.
+pub(crate) fn forget_kept() {
+    if let Ok(Some(storage)) = window().session_storage() {
+        let _ = storage.clear();
+    }
+}
+
 /// Puts text on the clipboard.
 pub(crate) fn copy(text: &str) {
     let clipboard = window().navigator().clipboard();

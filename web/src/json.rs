@@ -4,8 +4,10 @@
 //! are used with, and once for each form that it may hand them. This one is the
 //! only one, hands over objects alone (no arrays in their stead, no bytes, no
 //! numbers as names), and has one error without words: what cannot be read is
-//! told to the person as just that.
+//! told to the person as just that. Text arrives in the order in which it is stored: whoever wrote it,
+//! nothing that is shown turns around what stands beside it.
 
+use crate::text::honest;
 use serde::Deserializer;
 use serde::de::{
     DeserializeOwned, DeserializeSeed, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess,
@@ -102,7 +104,7 @@ impl<'de> Deserializer<'de> for Json {
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
         match self.0 {
-            Value::String(text) => visitor.visit_string(text),
+            Value::String(text) => visitor.visit_string(honest::in_order(text)),
             _ => Err(Unreadable),
         }
     }

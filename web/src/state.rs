@@ -9,13 +9,13 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use sam_domain::access::route::Method;
 use sam_domain::access::wire::{
-    ClaimSetup, InviteLogin, LinkLogin, ProjectList, ProjectView, SetupStatus, SignedIn, UserView,
+    ClaimSetup, InviteLogin, LinkLogin, ProjectList, ProjectView, Role, SetupStatus, SignedIn,
+    UserView,
 };
 use sam_domain::catalogue::Catalog;
 use sam_domain::id::{ProjectId, TaskId};
 use sam_domain::task::TaskView;
 use sam_domain::time::Timestamp;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Remembered while a session cookie is thought to exist, so that a visitor
@@ -96,8 +96,8 @@ pub(crate) struct App {
     pub(crate) theme: RwSignal<Theme>,
     /// What the list is narrowed to.
     pub(crate) filter: RwSignal<String>,
-    /// Words not sent yet, by the place they were written in.
-    drafts: StoredValue<HashMap<String, String>>,
+    /// Whether nobody is signed in any more though nobody signed out here.
+    pub(crate) ended: RwSignal<bool>,
 }
 
 impl App {
@@ -121,31 +121,29 @@ impl App {
             trouble: RwSignal::new(None),
             theme: RwSignal::new(theme),
             filter: RwSignal::new(String::new()),
-            drafts: StoredValue::new(HashMap::new()),
+            ended: RwSignal::new(false),
         }
     }
 
     /// What was written in a place and not sent.
     pub(crate) fn draft(self, place: &str) -> String {
-        self.drafts
-            .with_value(|drafts| drafts.get(place).cloned())
-            .unwrap_or_default()
+        browser::kept(place)
     }
 
-    /// Keeps what is written in a place until it is sent.
+    /// Keeps what is written in a place until it is sent, over a reload as well.
     pub(crate) fn keep_draft(self, place: &str, text: &str) {
-        self.drafts.update_value(|drafts| {
-            if text.is_empty() {
-                drafts.remove(place);
-            } else {
-                drafts.insert(place.to_owned(), text.to_owned());
-            }
-        });
+        browser::keep(place, text);
     }
 
     /// Whether a person is signed in, tracked.
     pub(crate) fn signed_in(self) -> bool {
         self.who.with(|who| matches!(who, Who::Person(_)))
+    }
+
+    /// Whether an administrator of the installation is signed in, tracked.
+    pub(crate) fn is_admin(self) -> bool {
+        self.who
+            .with(|who| matches!(who, Who::Person(user) if user.role == Role::Admin))
     }
 
     /// Whether one can sign in with GitHub, tracked.
@@ -199,7 +197,10 @@ impl App {
             match api::get::<UserView>("/api/auth/me").await {
                 Ok(user) => self.enter(user),
                 Err(Trouble::Unreachable) => self.who.set(Who::Unreachable),
-                Err(_) => self.forget_person(),
+                Err(refused) => {
+                    self.ended.set(refused.status() == 401);
+                    self.forget_person();
+                }
             }
         });
     }
@@ -238,6 +239,7 @@ impl App {
 
     fn enter(self, user: UserView) {
         self.live.signed_out.set(false);
+        self.ended.set(false);
         self.who.set(Who::Person(user));
         self.read_projects();
         spawn_local(async move {
@@ -262,11 +264,22 @@ impl App {
     pub(crate) fn sign_out(self) {
         spawn_local(async move {
             match api::act(Method::Post, "/api/auth/logout").await {
-                Ok(()) => self.forget_person(),
-                Err(trouble) if trouble.status() == 401 => self.forget_person(),
-                Err(trouble) => self.trouble.set(Some(trouble)),
+                Ok(()) => {
+                    browser::forget_kept();
+                    self.forget_person();
+                }
+                Err(trouble) => self.failed(trouble),
             }
         });
+    }
+
+    /// The session is over without having been ended here: it expired, or was ended elsewhere.
+    /// Who is not in has none.
+    pub(crate) fn session_ended(self) {
+        if matches!(self.who.get_untracked(), Who::Person(_)) {
+            self.ended.set(true);
+            self.forget_person();
+        }
     }
 
     /// Nobody is signed in any more.
@@ -288,9 +301,7 @@ impl App {
 
     /// Shows why an action failed.
     pub(crate) fn failed(self, trouble: Trouble) {
-        if trouble.status() == 401 {
-            self.forget_person();
-        } else {
+        if trouble.status() != 401 {
             self.trouble.set(Some(trouble));
         }
     }

@@ -97,12 +97,7 @@ async fn what_is_no_id_names_nothing() -> Result {
         });
         for bad in names {
             for value in NO_IDS.into_iter().chain([long.as_str()]) {
-                let path = scene.path_with(route, |name| {
-                    let held = scene.own.ids.get(name);
-                    held.cloned()
-                        .filter(|_| name != bad)
-                        .or_else(|| (name == bad).then(|| value.to_owned()))
-                });
+                let path = scene.path_but(route, bad, value);
                 let reply = call(right, route, &path).await?;
                 let told = serde_json::from_slice::<sam_domain::error::ErrorBody>(&reply.body);
                 // A machine's token is of no use at a path that is not its own.
@@ -136,7 +131,7 @@ async fn one_thing_is_not_reached_through_another() -> Result {
     let mut wrong = Vec::new();
     for route in ROUTES {
         let right = right(&scene, route.principal)?;
-        let replaced = match route.principal {
+        let (name, value) = match route.principal {
             PrincipalKind::User
                 if route.path.contains("{session}") || route.path.contains("{prompt}") =>
             {
@@ -145,12 +140,7 @@ async fn one_thing_is_not_reached_through_another() -> Result {
             PrincipalKind::NodeToken => ("node", node.node.to_string()),
             _ => continue,
         };
-        let path = scene.path_with(route, |name| {
-            let held = scene.own.ids.get(name);
-            Some(replaced.1.clone())
-                .filter(|_| name == replaced.0)
-                .or_else(|| held.cloned())
-        });
+        let path = scene.path_but(route, name, &value);
         // With what the handler would otherwise ask for first.
         let right = right.with_header("idempotency-key", "mixed");
         let reply = call(&right, route, &path).await?;

@@ -218,6 +218,14 @@ impl Scene {
         })
     }
 
+    /// The route's path with one's own ids, but for one that is `value`.
+    pub(crate) fn path_but(&self, route: &Route, name: &str, value: &str) -> String {
+        self.path_with(route, |part| match part == name {
+            true => Some(value.to_owned()),
+            false => self.own.ids.get(part).cloned(),
+        })
+    }
+
     /// The route's path with these ids, and ids of nothing for the rest.
     pub(crate) fn path_with(
         &self,

@@ -4,6 +4,8 @@
 //! escape sequences, lets a carriage return overwrite its line, and drops other
 //! control characters, so that output reads as text and can do nothing.
 
+use crate::text::honest::overrides;
+
 /// `output` as plain lines.
 pub(crate) fn plain(output: &str) -> String {
     let mut text = String::with_capacity(output.len());
@@ -22,8 +24,7 @@ pub(crate) fn plain(output: &str) -> String {
             '\u{8}' => {
                 line.pop();
             }
-            // Overrides of the reading direction can make text lie about itself.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => line.push('\u{fffd}'),
+            other if overrides(other) => line.push('\u{fffd}'),
             other if other.is_control() => {}
             other => line.push(other),
         }

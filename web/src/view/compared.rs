@@ -50,6 +50,7 @@ fn candidate(app: App, session: &SessionView) -> AnyView {
         view! {
             <button type="button" on:click=on(move |_| choose(app, &known))>
                 "Choose"
+                <span class="sr-only">" " {task.agent.clone()}</span>
             </button>
         }
         .into_any()

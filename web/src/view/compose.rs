@@ -5,7 +5,7 @@ use crate::live::Link;
 use crate::nav;
 use crate::route::Route;
 use crate::state::{App, app};
-use crate::view::dynamic::{on, part, value};
+use crate::view::dynamic::{Views, on, part, value};
 use crate::view::icon::{self, icon};
 use crate::view::list::BackLink;
 use crate::view::part::{Scripted, blank, trouble_note};
@@ -218,7 +218,7 @@ fn AgentChoice(
                             </option>
                         }
                     })
-                    .collect_view()
+                    .views()
             })}
         </select>
     }
@@ -270,7 +270,7 @@ fn PermissionChoice(
                             </option>
                         }
                     })
-                    .collect_view()
+                    .views()
             })}
         </select>
     }

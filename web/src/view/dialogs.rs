@@ -3,7 +3,7 @@
 use crate::action::Action;
 use crate::keys::MOVES;
 use crate::state::{Dialog, app};
-use crate::view::dynamic::{on, part};
+use crate::view::dynamic::{Views, on, part};
 use crate::view::palette::Palette;
 use leptos::ev::MouseEvent;
 use leptos::html;
@@ -91,7 +91,7 @@ fn Help() -> impl IntoView {
                 </div>
             }
         })
-        .collect_view();
+        .views();
     view! {
         <Modal label="Keys" class="modal" element>
             <h2>"Keys"</h2>

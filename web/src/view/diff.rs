@@ -2,8 +2,8 @@
 
 use crate::markdown::markdown;
 use crate::text::diff::{DiffFile, DiffLine, LineKind};
-use crate::text::{terminal, words};
-use crate::view::dynamic::{Show, on, part, value};
+use crate::text::{honest, words};
+use crate::view::dynamic::{Show, Views, on, part, value};
 use crate::view::icon::{self, icon};
 use leptos::prelude::*;
 
@@ -20,7 +20,7 @@ pub(crate) fn DiffLines(lines: Vec<DiffLine>) -> impl IntoView {
     let lines = StoredValue::new(lines);
     let markdown = markdown();
     view! {
-        <div class="diff" tabindex="0" role="region" aria-label="Changed lines">
+        <div class="diff" tabindex="0" role="group" aria-label="Changed lines">
             <div class="lines">
                 {part(move || {
                     let shown = if whole.get() { count } else { DRAWN };
@@ -29,10 +29,10 @@ pub(crate) fn DiffLines(lines: Vec<DiffLine>) -> impl IntoView {
                             let texts: Vec<String> = lines
                                 .iter()
                                 .take(shown)
-                                .map(|line| terminal::plain(&line.text))
+                                .map(|line| honest::visible(&line.text))
                                 .collect();
                             let code = markdown.code(&texts);
-                            lines.iter().zip(texts).zip(code).map(line).collect_view()
+                            lines.iter().zip(texts).zip(code).map(line).views()
                         })
                 })}
             </div>
@@ -83,7 +83,7 @@ pub(crate) fn DiffFiles(files: Vec<DiffFile>) -> impl IntoView {
                         aria-controls=controls
                         on:click=on(move |_| open.update(|open| *open = !*open))
                     >
-                        <span class="label path">{terminal::plain(&file.path)}</span>
+                        <span class="label path">{honest::visible(&file.path)}</span>
                         {(!file.note.is_empty()).then(|| view! { <span class="kind">{file.note}</span> })}
                         <span class="counts">
                             <span class="plus">{format!("+{}", file.added)}</span>
@@ -100,5 +100,5 @@ pub(crate) fn DiffFiles(files: Vec<DiffFile>) -> impl IntoView {
                 </section>
             }
         })
-        .collect_view()
+        .views()
 }

@@ -14,6 +14,19 @@ pub(crate) fn part<V: IntoAny>(
     Box::new(move || draw().into_any())
 }
 
+/// Many views of one kind, of the one type that their list is compiled for.
+pub(crate) trait Views: Iterator + Sized {
+    /// The views.
+    fn views(self) -> Vec<AnyView>
+    where
+        Self::Item: IntoAny,
+    {
+        self.map(IntoAny::into_any).collect()
+    }
+}
+
+impl<I: Iterator> Views for I {}
+
 /// The value of an attribute or a property.
 pub(crate) fn value<T>(
     compute: impl FnMut() -> T + Send + 'static,

@@ -4,7 +4,7 @@ use crate::api::{self, Trouble};
 use crate::nav;
 use crate::route::Route;
 use crate::state::{App, Loaded, app};
-use crate::view::dynamic::{Show, on, part, value};
+use crate::view::dynamic::{Show, Views, on, part, value};
 use crate::view::icon::{self, icon};
 use crate::view::part::{Scripted, skeleton, trouble_note};
 use leptos::ev::SubmitEvent;
@@ -44,7 +44,7 @@ pub(crate) fn Home() -> impl IntoView {
                                 .into_any()
                         }
                         Loaded::Here(projects) => {
-                            let cards = projects.iter().map(card).collect_view();
+                            let cards = projects.iter().map(card).views();
                             view! { <ul class="cards">{cards}</ul> }.into_any()
                         }
                     })

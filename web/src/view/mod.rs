@@ -24,3 +24,4 @@ pub(crate) mod sign_in;
 pub(crate) mod steps;
 pub(crate) mod tool;
 pub(crate) mod tools;
+pub(crate) mod waiting;

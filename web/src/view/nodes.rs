@@ -2,11 +2,11 @@
 
 use crate::api::{self, Trouble};
 use crate::browser;
-use crate::state::{Loaded, app};
+use crate::state::app;
 use crate::text::words;
-use crate::view::dynamic::{on, part, value};
+use crate::view::dynamic::{Views, on, part, value};
 use crate::view::icon::{self, icon};
-use crate::view::part::{Copyable, skeleton, state_chip, trouble_note};
+use crate::view::part::{Copyable, command, skeleton, state_chip, trouble_note};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use sam_domain::access::wire::JoinToken;
@@ -17,17 +17,19 @@ use sam_domain::time::Timestamp;
 /// The page at `/nodes`.
 #[component]
 pub(crate) fn Nodes() -> impl IntoView {
-    let nodes = RwSignal::new(Loaded::<Vec<NodeView>>::Loading);
+    let nodes = RwSignal::new(None::<Vec<NodeView>>);
     let read_at = RwSignal::new(None::<Timestamp>);
+    let trouble = RwSignal::new(None::<Trouble>);
     let read = move || {
         spawn_local(async move {
             match api::get::<NodeList>("/api/nodes").await {
                 Ok(list) => {
-                    nodes.set(Loaded::Here(list.nodes));
+                    nodes.set(Some(list.nodes));
                     read_at.set(Some(browser::now()));
+                    trouble.set(None);
                 }
                 // What is known stays; the failure is said beside it.
-                Err(trouble) => nodes.set(Loaded::Failed(trouble)),
+                Err(refused) => trouble.set(Some(refused)),
             }
         });
     };
@@ -46,12 +48,13 @@ pub(crate) fn Nodes() -> impl IntoView {
                     "Refresh"
                 </button>
             </header>
+            {part(move || trouble.get().map(|t| trouble_note(&t)))}
             {part(move || {
                 nodes
                     .with(|nodes| match nodes {
-                        Loaded::Loading => skeleton(4).into_any(),
-                        Loaded::Failed(trouble) => trouble_note(trouble).into_any(),
-                        Loaded::Here(nodes) if nodes.is_empty() => {
+                        None if trouble.with(Option::is_some) => ().into_any(),
+                        None => skeleton(4).into_any(),
+                        Some(nodes) if nodes.is_empty() => {
                             view! {
                                 <p class="lead">
                                     "No machine has joined yet. Work needs one: it clones the repository, runs the agent and pushes the branch. Your own laptop will do; it dials out, so nothing has to be opened."
@@ -59,8 +62,8 @@ pub(crate) fn Nodes() -> impl IntoView {
                             }
                                 .into_any()
                         }
-                        Loaded::Here(nodes) => {
-                            let cards = nodes.iter().map(card).collect_view();
+                        Some(nodes) => {
+                            let cards = nodes.iter().map(card).views();
                             view! { <ul class="cards">{cards}</ul> }.into_any()
                         }
                     })
@@ -164,29 +167,11 @@ fn Join() -> impl IntoView {
             </p>
             {part(move || match token.get() {
                 Some(Ok(token)) => {
-                    let line = command(&token.token);
-                    let copied = line.clone();
-                    view! {
-                        <pre class="command" tabindex="0">
-                            {line}
-                        </pre>
-                        <p class="buttons">
-                            <button
-                                type="button"
-                                class="primary"
-                                on:click=on(move |_| {
-                                    browser::copy(&copied);
-                                    app.said.set("Copied the command".to_owned());
-                                })
-                            >
-                                "Copy command"
-                            </button>
-                            <span class="muted small">
-                                "Shown once. Works until " {browser::clock(token.expires_at)} "."
-                            </span>
-                        </p>
-                    }
-                        .into_any()
+                    let until = browser::clock(token.expires_at);
+                    let beside = view! {
+                        <span class="muted small">"Shown once. Works until " {until} "."</span>
+                    };
+                    command(join_line(&token.token), beside).into_any()
                 }
                 other => {
                     view! {
@@ -210,7 +195,7 @@ fn Join() -> impl IntoView {
 
 /// The line that joins a machine. The token travels in the environment, where
 /// the list of processes does not show it.
-fn command(token: &str) -> String {
+fn join_line(token: &str) -> String {
     format!(
         "SAM_JOIN_TOKEN={token} sam-vm-agent run --url {} --state-dir \"$HOME/.sam/agent\"",
         browser::origin()

@@ -6,7 +6,7 @@ use crate::nav;
 use crate::route::Route;
 use crate::state::{App, Loaded, app};
 use crate::view::dialogs::{Modal, close};
-use crate::view::dynamic::{Show, on, part, value};
+use crate::view::dynamic::{Show, Views, on, part, value};
 use leptos::ev::KeyboardEvent;
 use leptos::html;
 use leptos::prelude::*;
@@ -159,7 +159,7 @@ pub(crate) fn Palette() -> impl IntoView {
                                 </li>
                             }
                         })
-                        .collect_view()
+                        .views()
                 })}
             </ul>
             <Show when=move || found.with(Vec::is_empty)>

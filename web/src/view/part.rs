@@ -98,6 +98,29 @@ pub(crate) fn Copyable(
     }
 }
 
+/// A line to run in a terminal, and a button that copies it with something beside it.
+pub(crate) fn command(line: String, beside: impl IntoView) -> impl IntoView {
+    let app = app();
+    let copied = line.clone();
+    view! {
+        <pre class="command" tabindex="0">
+            {line}
+        </pre>
+        <div class="buttons">
+            <button
+                type="button"
+                on:click=on(move |_| {
+                    browser::copy(&copied);
+                    app.said.set("Copied the command".to_owned());
+                })
+            >
+                "Copy command"
+            </button>
+            {beside}
+        </div>
+    }
+}
+
 /// Why something failed: what, and what next.
 pub(crate) fn trouble_note(trouble: &Trouble) -> impl IntoView + use<> {
     let message = trouble.message();

@@ -2,6 +2,7 @@
 
 use crate::api;
 use crate::state::{App, app};
+use crate::text::honest;
 use crate::view::dynamic::on;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -28,9 +29,9 @@ pub(crate) fn as_notice(asked: &PermissionBody) -> NoticeBody {
             NoticeLevel::Info
         },
         code: asked.name.clone(),
-        text: asked.title.clone(),
+        text: honest::visible(&asked.title),
         hint: Some(if open {
-            asked.arguments.clone()
+            honest::visible(&asked.arguments)
         } else {
             format!("{} {chosen}", asked.state.word())
         }),

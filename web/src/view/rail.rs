@@ -88,7 +88,7 @@ pub(crate) fn Rail() -> impl IntoView {
             </button>
             <button
                 type="button"
-                class="tab"
+                class="tab hotkeys"
                 title="Show the keys (?)"
                 on:click=on(move |_| Action::Help.run(app))
             >

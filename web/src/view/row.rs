@@ -3,7 +3,7 @@
 use crate::api;
 use crate::state::{App, app};
 use crate::text::words;
-use crate::view::dynamic::{Show, on, part, value};
+use crate::view::dynamic::{Show, Views, on, part, value};
 use crate::view::icon::{self, icon};
 use crate::view::part::{Markdown, moment, trouble_note};
 use crate::view::permission::{Choices, as_notice};
@@ -332,7 +332,7 @@ fn Plan(id: RowId, row: RwSignal<Arc<Row>>) -> impl IntoView {
                         </li>
                     }
                 })
-                .collect_view(),
+                .views(),
             _ => Vec::new(),
         })
     };

@@ -1,12 +1,13 @@
-//! One's own settings: API tokens, and where one is signed in.
+//! One's own settings: API tokens, and where one is signed in. Administrators see who waits for them.
 
 use crate::api::{self, Trouble};
 use crate::browser;
 use crate::state::{Loaded, app};
 use crate::text::words;
 use crate::view::device::meaning;
-use crate::view::dynamic::{Show, on, part, value};
+use crate::view::dynamic::{Show, Views, on, part, value};
 use crate::view::part::{Copyable, skeleton, trouble_note};
+use crate::view::waiting::Waiting;
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -21,11 +22,15 @@ use sam_domain::time::{Millis, Timestamp};
 /// The page at `/settings`.
 #[component]
 pub(crate) fn Settings() -> impl IntoView {
+    let app = app();
     view! {
         <div class="page">
             <header class="page-head">
                 <h1 tabindex="-1">"Settings"</h1>
             </header>
+            <Show when=move || app.is_admin()>
+                <Waiting />
+            </Show>
             <ApiTokens />
             <Sessions />
         </div>
@@ -33,12 +38,12 @@ pub(crate) fn Settings() -> impl IntoView {
 }
 
 /// A list of things that can be ended one by one.
-fn items<T: Clone + Send + Sync + 'static, V: IntoView + 'static>(
+pub(crate) fn items<T: Clone + Send + Sync + 'static, V: IntoView + 'static>(
     loaded: RwSignal<Loaded<Vec<T>>>,
     none: &'static str,
     draw: impl Fn(&T) -> V + Copy + Send + Sync + 'static,
 ) -> impl IntoView {
-    move || {
+    part(move || {
         loaded.with(|loaded| match loaded {
             Loaded::Loading => skeleton(2).into_any(),
             Loaded::Failed(trouble) => trouble_note(trouble).into_any(),
@@ -46,11 +51,11 @@ fn items<T: Clone + Send + Sync + 'static, V: IntoView + 'static>(
                 view! { <p class="muted">{none}</p> }.into_any()
             }
             Loaded::Here(list) => {
-                let rows = list.iter().map(draw).collect_view();
+                let rows = list.iter().map(draw).views();
                 view! { <ul class="cards">{rows}</ul> }.into_any()
             }
         })
-    }
+    })
 }
 
 #[component]
@@ -197,7 +202,7 @@ fn NewToken(
         .iter()
         .enumerate()
         .map(|(at, (words, _))| view! { <option value=at.to_string()>{*words}</option> })
-        .collect_view();
+        .views();
     view! {
         {part(move || fresh.get().map(|created| shown_once(&created)))}
         <form class="stack" on:submit=submit>
@@ -343,7 +348,7 @@ fn session_card<End: Fn(String) + Copy + Send + 'static>(
 }
 
 /// How long ago something was, as a phrase.
-fn since(time: Millis) -> String {
+pub(crate) fn since(time: Millis) -> String {
     match words::ago(time) {
         ago if ago == "now" => "just now".to_owned(),
         ago => format!("{ago} ago"),

@@ -40,6 +40,7 @@ enum Gate {
 pub(crate) fn Shell() -> impl IntoView {
     let app = App::new(nav::here());
     provide_context(app);
+    crate::api::when_signed_out(move || app.session_ended());
     crate::markdown::provide();
     nav::listen(app);
     keys::listen(app);
@@ -138,15 +139,19 @@ fn Frame() -> impl IntoView {
             Route::Unknown => Pane::Unknown,
         })
     });
+    // A project that is not here has no list to stand beside.
+    let gone = Memo::new(move |_| app.live.link.with(|link| matches!(link, Link::Gone(_))));
     let shown = move || {
         app.route.with(|route| match route {
+            _ if gone.get() => "page",
             Route::Project(_) => "list",
             Route::Compose(_) => "compose",
             Route::Session(..) => "conversation",
             _ => "page",
         })
     };
-    let in_project = Memo::new(move |_| app.route.with(|route| route.project().is_some()));
+    let in_project =
+        Memo::new(move |_| !gone.get() && app.route.with(|route| route.project().is_some()));
     view! {
         <div class="frame" data-shown=shown>
             <a class="skip" href="#main">
@@ -307,7 +312,7 @@ fn follow_route(app: App) {
     });
     Effect::new(move |_| {
         if app.live.signed_out.get() {
-            app.forget_person();
+            app.session_ended();
         }
     });
     let state = Memo::new(move |_| app.task().map(|task| (task.id.clone(), task.state)));

@@ -39,6 +39,11 @@ pub(crate) fn SignIn() -> impl IntoView {
     {
         redeem(secret);
     }
+    let ended = app
+        .ended
+        .get_untracked()
+        .then(|| "session_ended".to_owned());
+    let refused = nav::query("refused").or(ended);
     let github = move || {
         let back = match app.route.get() {
             Route::SignIn => "/".to_owned(),
@@ -71,7 +76,7 @@ pub(crate) fn SignIn() -> impl IntoView {
             <div class="card">
                 <Brand />
                 <h1>"Sign in"</h1>
-                {nav::query("refused").map(|word| trouble_note(&refusal(&word)))}
+                {refused.map(|word| trouble_note(&refusal(&word)))}
                 <Show when=move || app.has_github()>
                     <a class="button primary" target="_self" href=github>
                         "Sign in with GitHub"
@@ -102,9 +107,13 @@ pub(crate) fn SignIn() -> impl IntoView {
     }
 }
 
-/// What came of signing in with GitHub, by the word in the address.
+/// Why one has to sign in, or could not with GitHub, by its word.
 fn refusal(word: &str) -> Trouble {
     let (message, hint) = match word {
+        "session_ended" => (
+            "Your session is over.",
+            "It expired, or was ended elsewhere. Sign in again.",
+        ),
         "not_invited" => (
             "Nobody here knows this GitHub account.",
             "Ask for an invite. Once you are in, signing in with GitHub links the account.",

@@ -2,7 +2,7 @@
 
 use crate::state::app;
 use crate::text::words::{self, Shape};
-use crate::view::dynamic::part;
+use crate::view::dynamic::{Views, part};
 use crate::view::icon::{self, icon};
 use leptos::prelude::*;
 use sam_domain::task::wire::StepView;
@@ -125,7 +125,7 @@ pub(crate) fn Steps(task: Memo<Option<Arc<TaskView>>>) -> impl IntoView {
                                 </li>
                             }
                         })
-                        .collect_view()
+                        .views()
                 })}
             </ol>
             {part(move || {

@@ -2,10 +2,10 @@
 
 use crate::state::app;
 use crate::text::words::{self, Shape};
-use crate::text::{arguments, diff, terminal};
+use crate::text::{arguments, diff, honest, terminal};
 use crate::view::conversation::Opened;
 use crate::view::diff::{DiffLines, SHORT_DIFF};
-use crate::view::dynamic::{Show, on, part, value};
+use crate::view::dynamic::{Show, Views, on, part, value};
 use crate::view::icon::{self, icon};
 use crate::view::row::{RowView, WholeBody, row_time};
 use leptos::prelude::*;
@@ -100,7 +100,7 @@ pub(crate) fn ToolCard(id: RowId, row: RwSignal<Arc<Row>>) -> impl IntoView {
                             view! {
                                 {icon(icon::tool(kind))}
                                 {kind_word(kind, &title)}
-                                <span class="label">{terminal::plain(&title)}</span>
+                                <span class="label">{honest::visible(&title)}</span>
                                 {(added + removed > 0)
                                     .then(|| {
                                         view! {
@@ -178,12 +178,12 @@ fn ToolDetails(row: RwSignal<Arc<Row>>) -> impl IntoView {
                 .map(|file| {
                     view! {
                         <div class="file">
-                            <p class="path">{file.path.clone()}</p>
+                            <p class="path">{honest::visible(&file.path)}</p>
                             <DiffLines lines=diff::hunks(&file.unified) />
                         </div>
                     }
                 })
-                .collect_view()
+                .views()
         })}
         {part(move || {
             arguments
@@ -194,7 +194,7 @@ fn ToolDetails(row: RwSignal<Arc<Row>>) -> impl IntoView {
             places
                 .with(|places| {
                     (!places.is_empty() && diffs.with(Vec::is_empty))
-                        .then(|| view! { <p class="places">{places.join("  ")}</p> })
+                        .then(|| view! { <p class="places">{honest::visible(&places.join("  "))}</p> })
                 })
         })}
         {part(move || {
@@ -243,7 +243,7 @@ fn asked(kind: ToolKind, json: &str, in_sight: bool) -> Option<AnyView> {
                     <span class="prompt-sign" aria-hidden="true">
                         "$ "
                     </span>
-                    {terminal::plain(command)}
+                    {honest::visible(command)}
                 </pre>
             }
             .into_any(),
@@ -256,12 +256,12 @@ fn asked(kind: ToolKind, json: &str, in_sight: bool) -> Option<AnyView> {
                 <div>
                     <dt>{name}</dt>
                     <dd>
-                        <pre tabindex="0">{terminal::plain(&value)}</pre>
+                        <pre tabindex="0">{honest::visible(&value)}</pre>
                     </dd>
                 </div>
             }
         })
-        .collect_view();
+        .views();
     let list = view! { <dl class="arguments">{list}</dl> };
     Some(if in_sight {
         list.into_any()
@@ -332,5 +332,5 @@ fn short_name(tool: &ToolBody) -> String {
         .locations
         .first()
         .map_or(&tool.title, |place| &place.path);
-    terminal::plain(name)
+    honest::visible(name)
 }

@@ -2,10 +2,10 @@
 
 use crate::api::{self, Trouble};
 use crate::browser;
-use crate::state::{Loaded, app};
-use crate::view::dynamic::{on, part};
+use crate::state::Loaded;
+use crate::view::dynamic::{Views, part};
 use crate::view::icon::{self, icon};
-use crate::view::part::{Copyable, skeleton, trouble_note};
+use crate::view::part::{Copyable, command, skeleton, trouble_note};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use sam_domain::conversation::row::ToolKind;
@@ -38,7 +38,7 @@ fn entry(
             <a class="project" href=path>
                 {icon(shape)}
                 <span class="name">{name}</span>
-                <span class="muted repository">{what}</span>
+                <span class="muted about">{what}</span>
             </a>
         </li>
     }
@@ -59,10 +59,10 @@ pub(crate) fn CommandLine() -> impl IntoView {
         .map(|(what, line)| {
             view! {
                 <p class="muted">{*what}</p>
-                {command(line.replace("URL", &browser::origin()))}
+                {command(line.replace("URL", &browser::origin()), ())}
             }
         })
-        .collect_view();
+        .views();
     view! {
         <div class="page">
             <header class="page-head">
@@ -120,10 +120,10 @@ fn downloads(release: &Release) -> impl IntoView + use<> {
             view! { <p>{format!("There is no download for {system}.")}</p> }.into_any()
         }
     };
-    let all = release.downloads.iter().map(row).collect_view();
+    let all = release.downloads.iter().map(row).views();
     view! {
         <p class="muted">"In a terminal; it compares the checksum before it installs anything:"</p>
-        {command(format!("curl -fsSL {}/api/cli/install | sh", browser::origin()))}
+        {command(format!("curl -fsSL {}/api/cli/install | sh", browser::origin()), ())}
         {own}
         <ul class="cards">{all}</ul>
     }
@@ -156,27 +156,6 @@ fn title(download: &Download) -> String {
 fn address(download: &Download) -> String {
     let (os, arch) = (download.os.word(), download.arch.word());
     format!("/api/cli/download?os={os}&arch={arch}")
-}
-
-fn command(line: String) -> impl IntoView {
-    let app = app();
-    let copied = line.clone();
-    view! {
-        <pre class="command" tabindex="0">
-            {line}
-        </pre>
-        <p class="buttons">
-            <button
-                type="button"
-                on:click=on(move |_| {
-                    browser::copy(&copied);
-                    app.said.set("Copied the command".to_owned());
-                })
-            >
-                "Copy command"
-            </button>
-        </p>
-    }
 }
 
 /// What a browser says that it runs on. A Mac's does not say its processor: those sold since 2020 have
