@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sam_acp::{
-    Notice, PermissionOption, PlanEntry, PlanStatus, ToolCall, ToolCallUpdate, ToolStatus,
+    Notice, PermissionOption, PlanEntry, PlanStatus, ToolCall, ToolCallUpdate, ToolContent,
+    ToolStatus,
 };
 use sam_domain::catalogue::price::MicroDollars;
 use serde_json::{Value, json};
@@ -284,6 +285,27 @@ impl Printer {
     }
 }
 
+/// Why a call failed, in a line: our own words, or how a command ended.
+fn why_failed(update: &ToolCallUpdate) -> Option<String> {
+    const LONGEST: usize = 200;
+    let text = update
+        .content
+        .iter()
+        .flatten()
+        .find_map(|part| match part {
+            ToolContent::Text { text } => Some(text.trim()),
+            _ => None,
+        })?;
+    let line = match text.strip_prefix("error: ") {
+        Some(words) => words.lines().next(),
+        None => text.lines().next_back(),
+    }?;
+    let line = line.trim_matches(['[', ']']);
+    let more = line.chars().nth(LONGEST).map_or("", |_| "\u{2026}");
+    let line: String = line.chars().take(LONGEST).collect();
+    (!line.is_empty()).then(|| format!("{line}{more}"))
+}
+
 /// There is nobody at a headless run.
 impl Person for Printer {
     fn ask<'a>(&'a self, _: &'a ToolCallUpdate, _: &'a [PermissionOption]) -> Asked<'a> {
@@ -324,7 +346,10 @@ impl Observer for Printer {
     fn tool_changed(&self, update: &ToolCallUpdate) {
         self.event(&json!({"type": "tool_update", "update": update}));
         if update.status == Some(ToolStatus::Failed) {
-            self.step("  failed");
+            match why_failed(update) {
+                Some(why) => self.step(&format!("  failed: {why}")),
+                None => self.step("  failed"),
+            }
         }
     }
 

@@ -210,10 +210,10 @@ async fn throughput(stack: &mut Stack, work: &mut Work) -> Result<[Figure; 2]> {
     Ok([
         Figure::new("an agent's updates stored as rows", "/s", speeds).aim(Aim::AtLeast(10_000.0)),
         Figure::new(
-            "memory of the vm-agent after 120,000 updates, beyond that after 24,000",
+            "vm-agent, grown from 24,000 updates to 120,000",
             "MB",
             vec![grown.0 - grown.1],
         )
-        .aim(Aim::AtMost(2.0)),
+        .aim(Aim::AtMost(4.0)),
     ])
 }

@@ -124,7 +124,7 @@ impl Link {
     }
 }
 
-/// An error with its causes, bounded.
+/// An error with its causes, bounded, and without the names of types.
 pub fn words(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
     let mut source = error.source();
@@ -134,6 +134,11 @@ pub fn words(error: &dyn std::error::Error) -> String {
             words = format!("{words}: {more}");
         }
         source = deeper.source();
+    }
+    if let Some((before, rest)) = words.split_once("Transport [")
+        && let Some((_, after)) = rest.split_once("] error: ")
+    {
+        words = format!("{before}{after}");
     }
     match words.char_indices().nth(MAX_WORDS) {
         Some((end, _)) => format!("{}\u{2026}", words.get(..end).unwrap_or_default()),

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::host::{Host, InTerminal, TerminalCommand, TerminalResult};
 
-/// For a host to answer about a file.
-const FILE: Duration = Duration::from_secs(30);
+/// For a host to answer, about all but the end of a command.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// A session's host.
 pub(super) struct Lender {
@@ -33,14 +33,7 @@ impl std::fmt::Debug for Lender {
 impl Lender {
     /// Waits for a host's answer, on a thread that may.
     fn wait<T>(&self, asked: impl Future<Output = Result<T, RpcError>>) -> Result<T, String> {
-        let answer = async {
-            let answer = tokio::time::timeout(FILE, asked).await;
-            let silent = || format!("the editor gave no answer in {} s", FILE.as_secs());
-            answer
-                .map_err(|_| silent())?
-                .map_err(|error| error.to_string())
-        };
-        self.runtime.block_on(answer)
+        self.runtime.block_on(answered(asked))
     }
 
     async fn in_terminal(
@@ -49,10 +42,10 @@ impl Lender {
         cancel: &CancellationToken,
     ) -> Result<TerminalResult, String> {
         let (link, session) = (&self.link, &self.session);
-        let refused = |error: RpcError| format!("the host's terminal: {error}");
+        let refused = |error: String| format!("the host's terminal: {error}");
         let (program, arguments) = command.program.split_first().ok_or("there is no program")?;
         let created = link.create_terminal(session, program, arguments, command.cwd, command.bytes);
-        let terminal = created.await.map_err(refused)?;
+        let terminal = answered(created).await.map_err(refused)?;
         let update = ToolCallUpdate {
             id: command.call.to_owned(),
             content: Some(vec![ToolContent::Terminal {
@@ -63,7 +56,7 @@ impl Lender {
         link.update(session, &AgentUpdate::ToolCallUpdate(update));
         let seconds = command.limit.as_secs();
         let ended = tokio::select! {
-            exit = link.wait_for_terminal(session, &terminal) => exit.map(note).map_err(refused),
+            exit = link.wait_for_terminal(session, &terminal) => exit.map(note).map_err(|error| refused(error.to_string())),
             () = cancel.cancelled() => Ok(Some("[cancelled; its processes were ended]".to_owned())),
             () = tokio::time::sleep(command.limit) => Ok(Some(format!(
                 "[stopped after {seconds} s: the time limit; its processes were ended]"
@@ -71,9 +64,9 @@ impl Lender {
         };
         if !matches!(ended, Ok(None)) {
             // One that has ended is not killed any more.
-            let _ = link.kill_terminal(session, &terminal).await;
+            let _ = answered(link.kill_terminal(session, &terminal)).await;
         }
-        let output = link.terminal_output(session, &terminal).await;
+        let output = answered(link.terminal_output(session, &terminal)).await;
         link.release_terminal(session, &terminal);
         let output = output.map_err(refused)?;
         let mut text = output.text;
@@ -86,6 +79,15 @@ impl Lender {
             note: ended?,
         })
     }
+}
+
+/// A host's answer, unless it gives none.
+async fn answered<T>(asked: impl Future<Output = Result<T, RpcError>>) -> Result<T, String> {
+    let answer = tokio::time::timeout(ANSWER, asked).await;
+    let silent = || format!("the editor gave no answer in {} s", ANSWER.as_secs());
+    answer
+        .map_err(|_| silent())?
+        .map_err(|error| error.to_string())
 }
 
 fn note(exit: TerminalExit) -> Option<String> {
@@ -122,5 +124,49 @@ impl Host for Lender {
     ) -> Option<InTerminal<'a>> {
         let lends = self.abilities.terminal;
         lends.then(|| -> InTerminal<'a> { Box::pin(self.in_terminal(command, cancel)) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use sam_acp::{AgentDescription, AgentServer};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_gives_no_answer_keeps_no_turn() {
+        let (ours, _theirs) = tokio::io::duplex(1 << 16);
+        let (reader, writer) = tokio::io::split(ours);
+        let description = AgentDescription {
+            name: String::new(),
+            title: String::new(),
+            version: String::new(),
+            keeps_sessions: false,
+            takes_images: false,
+            isolation: None,
+        };
+        let (link, _requests) = AgentServer::connect(reader, writer, description);
+        let lender = Lender {
+            link,
+            session: AcpSessionId("s".to_owned()),
+            abilities: HostAbilities::default(),
+            runtime: Handle::current(),
+        };
+        let command = TerminalCommand {
+            call: "c",
+            program: vec!["true".to_owned()],
+            cwd: &PathBuf::from("/"),
+            limit: Duration::from_secs(600),
+            bytes: 1,
+        };
+        let cancel = CancellationToken::new();
+        cancel.cancel();
+        let error = lender.in_terminal(command, &cancel).await.unwrap_err();
+        assert_eq!(
+            error,
+            "the host's terminal: the editor gave no answer in 30 s"
+        );
     }
 }

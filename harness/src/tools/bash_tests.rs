@@ -181,6 +181,23 @@ async fn what_a_command_leaves_behind_stays_until_the_session_ends() {
 }
 
 #[tokio::test]
+async fn what_a_command_leaves_behind_may_go_on_speaking() {
+    let f = Fixture::new();
+    let output = f
+        .run(
+            "(while echo said; do echo >> said; sleep 0.02; done) & echo $! > child; echo up",
+            600,
+        )
+        .await;
+    assert!(!output.failed, "{}", output.text);
+    let said = || std::fs::read(f.dir.path().join("said")).map_or(0, |said| said.len());
+    let before = said();
+    until("more words", || said() > before + 3).await;
+    f.groups.kill();
+    until("child", || has_ended(f.pid("child"))).await;
+}
+
+#[tokio::test]
 async fn a_slow_command_shows_its_output_so_far() {
     let f = Fixture::new();
     let go = f.dir.path().join("go");

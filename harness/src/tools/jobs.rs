@@ -216,7 +216,7 @@ async fn watch_over(
     if end.is_none() {
         end_group(group, &mut running.child).await;
     }
-    drain(&mut running.pipe, push).await;
+    drain(running.pipe, push).await;
     let told = match end {
         None => Ended {
             words: "was killed".to_owned(),

@@ -30,6 +30,8 @@ pub(super) const KEPT: usize = 16 * 1024;
 const GRACE: Duration = Duration::from_secs(1);
 /// For output of processes that outlive the command.
 const DRAIN: Duration = Duration::from_millis(200);
+/// Between two looks at what a process says that stays: none is worth a processor.
+const SIP: Duration = Duration::from_millis(10);
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 /// What commands are not told.
@@ -174,7 +176,7 @@ impl Running {
                     end_group(group, &mut self.child).await;
                 }
             }
-            drain(&mut self.pipe, |bytes| output.push(bytes)).await;
+            drain(self.pipe, |bytes| output.push(bytes)).await;
             context.groups.remember(group);
         }
         end
@@ -235,13 +237,23 @@ fn prepare(command: &mut Command) {
         .env("GIT_TERMINAL_PROMPT", "0");
 }
 
-/// What is in a pipe already, and what follows at once.
-pub(super) async fn drain(pipe: &mut pipe::Receiver, mut push: impl FnMut(&[u8])) {
+/// What is in a pipe already, and what follows at once. What a process says
+/// that stays is read on and forgotten: it would die of a closed pipe.
+pub(super) async fn drain(mut pipe: pipe::Receiver, mut push: impl FnMut(&[u8])) {
     let mut buffer = vec![0; 16 * 1024];
     let end = Instant::now() + DRAIN;
-    while let Ok(Ok(length @ 1..)) = tokio::time::timeout_at(end, pipe.read(&mut buffer)).await {
-        push(buffer.get(..length).unwrap_or_default());
+    loop {
+        match tokio::time::timeout_at(end, pipe.read(&mut buffer)).await {
+            Ok(Ok(length @ 1..)) => push(buffer.get(..length).unwrap_or_default()),
+            Ok(Ok(0) | Err(_)) => return,
+            Err(_) => break,
+        }
     }
+    tokio::spawn(async move {
+        while pipe.read(&mut buffer).await.is_ok_and(|length| length > 0) {
+            tokio::time::sleep(SIP).await;
+        }
+    });
 }
 
 /// Asks a group to end, and then makes it.

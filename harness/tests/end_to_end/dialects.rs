@@ -11,7 +11,7 @@ use crate::wire::{BashCall, Said, Wire};
 /// Leaves a trace for each time that it runs.
 const COMMAND: &str = "echo x >> effects; cat effects";
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Quirk {
     NullContent,
     ExplicitToolChoice,
@@ -195,7 +195,10 @@ fn check(quirk: Quirk, wire: Wire) {
     let cell = format!("{quirk:?} in {wire:?}");
     let (script, expected) = script(quirk, wire);
     let server = Server::start(script);
-    let harness = Harness::new(&server).with(&["--provider", wire.name(), "--idle-timeout", "1"]);
+    let mut harness = Harness::new(&server).with(&["--provider", wire.name()]);
+    if quirk == Quirk::Hung {
+        harness = harness.with(&["--idle-timeout", "2"]);
+    }
     let output = harness.run();
     println!("{cell}: {}", err(&output));
     check_code(&output, expected.code);

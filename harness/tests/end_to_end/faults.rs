@@ -167,11 +167,11 @@ fn a_silent_stream_is_given_up_and_asked_for_again() {
         Reply::Stream(vec![text("He"), Step::Hold]),
         answer("Hello"),
     ]);
-    let output = Harness::new(&server).with(&["--idle-timeout", "1"]).run();
+    let output = Harness::new(&server).with(&["--idle-timeout", "2"]).run();
     check_code(&output, 0);
     server.wait_for_departure();
     assert_eq!(out(&output), "Hello\n");
-    assert!(err(&output).contains("Model silent: nothing came for 1 s"));
+    assert!(err(&output).contains("Model silent: nothing came for 2 s"));
 }
 
 /// Reads a child's errors up to a line with this text.
@@ -274,22 +274,22 @@ fn an_error_within_a_stream_is_read_by_its_code() {
 fn a_server_that_says_nothing_is_given_up_in_time() {
     let silent = || Reply::Stream(vec![Step::Hold]);
     let server = Server::start(vec![silent(), answer("ok")]);
-    let harness = Harness::new(&server).with(&["--first-byte-timeout", "1"]);
+    let harness = Harness::new(&server).with(&["--first-byte-timeout", "2"]);
     let output = harness.run();
     check_code(&output, 0);
     assert!(
-        err(&output).contains("Model silent: nothing came for 1 s"),
+        err(&output).contains("Model silent: nothing came for 2 s"),
         "{}",
         err(&output)
     );
     // Bytes that are no reply keep a stream open only so long.
     let comments = vec![Step::Comment, Step::Hold];
     let server = Server::start(vec![Reply::Stream(comments), answer("ok")]);
-    let harness = Harness::new(&server).with(&["--reply-timeout", "1"]);
+    let harness = Harness::new(&server).with(&["--reply-timeout", "2"]);
     let output = harness.run();
     check_code(&output, 0);
     assert!(
-        err(&output).contains("no whole reply in 1 s"),
+        err(&output).contains("no whole reply in 2 s"),
         "{}",
         err(&output)
     );

@@ -340,6 +340,18 @@ fn a_headless_run_that_would_have_to_ask_is_refused_in_words() {
         results[1].contains("refused here, whatever the mode"),
         "{results:?}"
     );
+    // The person reads it as well.
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    for words in [
+        "nobody can be asked here",
+        "refused here, whatever the mode",
+    ] {
+        let line = told.lines().find(|line| line.contains(words));
+        assert!(
+            line.is_some_and(|line| line.starts_with("  failed: ")),
+            "{told}"
+        );
+    }
     assert_eq!(results[2], "[no output]");
     assert!(!outside.path("w/f").exists());
 }
