@@ -4,8 +4,9 @@ mod support;
 
 use sam_domain::conversation::row::PermissionState;
 use sam_domain::conversation::wire::{ActivityState, PromptState, SessionView};
+use sam_domain::error::{Failure, Fault};
 use sam_domain::id::Id;
-use sam_domain::task::{TaskState, TaskView};
+use sam_domain::task::{StepName, TaskState, TaskView};
 use serde_json::{Value, json};
 use support::fixtures::{
     hello, now, permission, person, project, project_changes, project_id, project_scope, prompt_id,
@@ -379,6 +380,24 @@ async fn a_tasks_logs_are_what_its_conversation_holds() {
         ran.expect(0, &wanted);
     }
     assert_eq!(queries(&server, &messages), ["limit=200"; 3]);
+    // Of one that failed, why is what its log ends with.
+    let mut failed = task(TaskState::Failed, 1, 0, vec![]);
+    failed.failure = Some(Failure {
+        step: StepName::Preparing,
+        code: "clone_failed".to_owned(),
+        message: "The repository could not be cloned.".to_owned(),
+        hint: None,
+        fault: Fault::Person,
+    });
+    let path = format!("/api/tasks/{}", task_id());
+    server.on("GET", &path, 200, &json!(failed));
+    let task = task_id();
+    let arguments = ["task", "logs", task.as_str()];
+    // The first answer, of the task that completed, is taken by this.
+    program.run(&arguments).await;
+    let why = "failed while preparing: The repository could not be cloned.\n";
+    let ran = program.run(&arguments).await;
+    ran.expect(0, &format!("{wanted}{why}"));
     let ran = program
         .run(&["task", "logs", "--limit", "7", "--json"])
         .await;

@@ -43,7 +43,7 @@ fn session() -> (u16, Value) {
 fn shown(server: &Server) -> String {
     format!(
         "Open this page, compare the code and approve:\n\n  {}/device?code=BCDF-GHJK\n\n  \
-         code: BCDF-GHJK\n\nWaiting for you to approve it there…\n",
+         code: BCDF-GHJK\n\nWaiting for approval…\n",
         server.url
     )
 }

@@ -9,8 +9,9 @@ use std::time::Instant;
 use axum::Json;
 use axum::response::IntoResponse;
 use axum::routing::post;
+use sam_e2e::conversation::PATIENCE;
 use sam_e2e::node::ScriptedNode;
-use sam_e2e::{Result, Stack, StackOptions, ensure, failure, programs, repository};
+use sam_e2e::{Result, Stack, StackOptions, ensure, failure, programs, repository, wait_until};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -186,12 +187,12 @@ async fn the_harness_works_in_an_empty_container_through_the_proxy() -> Result {
     let level = told.lines().find(|line| line.contains("isolation"));
     println!("{}", level.unwrap_or_default());
     // What it used is written down where it belongs.
-    let usage: Value = stack
-        .admin()?
-        .get(&format!("/api/tasks/{}/usage", submitted.task))
-        .await?
-        .json()?;
-    ensure(usage["calls"] == 4, || usage.to_string())?;
+    let usage = format!("/api/tasks/{}/usage", submitted.task);
+    wait_until("four calls are counted", PATIENCE, || async {
+        let usage: Value = stack.admin()?.get(&usage).await?.json()?;
+        Ok((usage["calls"] == 4).then_some(()))
+    })
+    .await?;
     let removed = done(&["image", "rm", "--force", IMAGE]);
     serving.abort();
     removed.map(drop)

@@ -354,10 +354,10 @@ async fn without_a_model_the_proxy_says_so() -> Result {
 
 #[tokio::test]
 async fn an_upstream_that_is_not_there_is_a_bad_gateway() -> Result {
-    // A port that was free a moment ago and that nobody listens on.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    drop(listener);
+    // A port that is held, so that nobody else gets it, and that nobody listens on.
+    let silent = tokio::net::TcpSocket::new_v4()?;
+    silent.bind(([127, 0, 0, 1], 0).into())?;
+    let address = silent.local_addr()?;
     let options = StackOptions {
         settings: vec![("SAM_MODEL_URL".to_owned(), format!("http://{address}/v1"))],
         ..StackOptions::default()

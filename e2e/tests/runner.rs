@@ -8,6 +8,7 @@ use sam_domain::access::tokens::CreatedApiToken;
 use sam_domain::access::wire::{JoinToken, Joined};
 use sam_domain::node::wire::{NodeList, NodeView};
 use sam_e2e::conversation::PATIENCE;
+use sam_e2e::node::ScriptedNode;
 use sam_e2e::process::Process;
 use sam_e2e::repository::sample;
 use sam_e2e::{Result, Stack, ensure, failure, machine, programs, wait_until, within};
@@ -291,6 +292,44 @@ async fn a_machine_that_was_taken_out_does_not_come_back_by_its_old_join_token()
         "it is listed again".to_owned()
     })?;
     let back: Joined = join(mint().await?).await?.json()?;
-    ensure(back.node != joined.node, || format!("{back:?}"))?;
-    stack.end().await
+    ensure(back.node != joined.node, || format!("{back:?}"))
+}
+
+#[tokio::test]
+async fn a_machine_that_is_taken_out_at_work_has_no_model_any_more() -> Result {
+    let stack = Stack::start().await?;
+    let owner = stack.admin()?;
+    let mut node = ScriptedNode::join(&stack, "laptop").await?;
+    let project = stack.create_project("/nowhere").await?;
+    stack
+        .submit(&project.id, "held", &json!({"prompt": QUESTION}))
+        .await?;
+    let prompt = node.play_to_prompt().await?;
+    let token = node.tokens(&prompt.workspace).await?.model_token;
+    let ask = || async {
+        let question = json!({"messages": [{"role": "user", "content": "hello"}]});
+        let model = owner.with_token(&token);
+        model.post("/ai/v1/chat/completions", &question).await
+    };
+    let answered = ask().await?;
+    ensure(answered.status == 200, || answered.text())?;
+
+    let path = format!("/api/nodes/{}", node.node);
+    let remove =
+        |path: String| async move { owner.send(owner.request(Method::DELETE, &path)).await };
+    let busy = remove(path.clone()).await?;
+    ensure(
+        (busy.status, busy.code().as_str()) == (409, "node_busy"),
+        || busy.text(),
+    )?;
+    let removed = remove(format!("{path}?force=true")).await?;
+    ensure(removed.status == 200, || removed.text())?;
+    let said = node.until_turned_away().await?;
+    ensure(said == "revoked", || said.clone())?;
+    wait_until("its token is worth nothing", PATIENCE, || async {
+        let reply = ask().await?;
+        let refused = (reply.status, reply.code().as_str()) == (403, "node_removed");
+        Ok(refused.then_some(()))
+    })
+    .await
 }

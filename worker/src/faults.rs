@@ -3,6 +3,7 @@
 //! - `POST /__fault/trap`: this instance of the Worker traps.
 //! - `POST /__fault/hold`: a request that stays in flight for a minute.
 //! - `POST /__fault/trap/{class}/{name}` and `/__fault/hold/{class}/{name}`: the same in an object.
+//! - `GET /__fault/held`: how many such requests are in flight.
 //! - `POST /__fault/evict/{class}/{name}` with `{"point"?, "nth"?}`: the object is evicted at that
 //!   pass of the point, or of any point; `next` names the next object of the class that is made.
 //! - `GET /__fault/evict`: the evictions that were asked for, and where each was done.
@@ -12,6 +13,7 @@
 //!
 //! Such requests are themselves no event and are not counted.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -38,9 +40,11 @@ pub(crate) async fn answer(call: &Call) -> Option<Answer> {
     Some(match words.as_slice() {
         ["trap"] => trap(),
         ["hold"] => {
+            let _held = Held::begin();
             worker::Delay::from(HELD).await;
             Ok(http::json(200, &Done {}))
         }
+        ["held"] => Ok(http::json(200, &IN_FLIGHT.get())),
         ["trap", class, name] => in_object(call, class, name, true).await,
         ["hold", class, name] => in_object(call, class, name, false).await,
         ["evict", class, name] => evict(call, class, name).await,
@@ -50,6 +54,26 @@ pub(crate) async fn answer(call: &Call) -> Option<Answer> {
         ["look", class, name] => look(call, class, name).await,
         _ => Err(ApiError::not_found("fault").into()),
     })
+}
+
+thread_local! {
+    static IN_FLIGHT: Cell<u32> = const { Cell::new(0) };
+}
+
+/// A request that is held; it counts for as long as this lives.
+struct Held;
+
+impl Held {
+    fn begin() -> Self {
+        IN_FLIGHT.set(IN_FLIGHT.get() + 1);
+        Self
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        IN_FLIGHT.set(IN_FLIGHT.get().saturating_sub(1));
+    }
 }
 
 fn trap() -> Answer {
@@ -64,6 +88,7 @@ async fn in_object(call: &Call, class: &str, name: &str, trap: bool) -> Answer {
     if trap {
         object.trap().await?;
     } else {
+        let _held = Held::begin();
         object.hold().await?;
     }
     Ok(http::json(200, &Done {}))

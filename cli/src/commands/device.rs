@@ -56,7 +56,7 @@ pub(super) async fn sign_in(api: &Api, wanted: &Wanted) -> Result<Secret, Failur
 async fn wait(api: &Api, codes: &DeviceCodes) -> Result<Secret, Failure> {
     let ends = time::now().plus(Millis::seconds(codes.expires_in));
     let mut pause = Duration::from_secs(codes.interval);
-    let shown = progress("Waiting for you to approve it there");
+    let shown = progress("Waiting for approval");
     loop {
         rest(pause, ends, &shown).await;
         if time::now() >= ends {
@@ -72,7 +72,7 @@ async fn wait(api: &Api, codes: &DeviceCodes) -> Result<Secret, Failure> {
             Ok(Ok(answer)) => return Ok(Secret::new(&answer.access_token)),
             Ok(Err(error)) => match error.error.as_str() {
                 "authorization_pending" => {}
-                "slow_down" => pause += SLOW_DOWN,
+                "slow_down" => pause = pause.saturating_add(SLOW_DOWN),
                 "expired_token" => return Err(expired()),
                 _ => return Err(refused(error)),
             },

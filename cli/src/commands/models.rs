@@ -259,6 +259,7 @@ fn said(context: &Context, held: &AgentProvider) -> Result<Exit, Failure> {
         out.value(held)?;
         return Ok(Exit::Ok);
     }
+    let agent = text::clean_line(&held.agent);
     match held.mode {
         Some(mode) => {
             let model = held.model.as_deref().map_or(String::new(), |model| {
@@ -267,20 +268,16 @@ fn said(context: &Context, held: &AgentProvider) -> Result<Exit, Failure> {
                     text::clean_line(model)
                 )
             });
-            out.line(&format!("{} uses {}{model}.", held.agent, access(mode)))?;
+            out.line(&format!("{agent} uses {}{model}.", access(mode)))?;
             if let Some(login) = held.login.as_ref().filter(|it| it.needs_sign_in.is_some()) {
                 super::agent::said_of_login(context, login)?;
             }
         }
         None => {
             let choices: Vec<&str> = held.choices.iter().map(|mode| mode.name()).collect();
-            out.line(&format!(
-                "Nobody has chosen whose access {} uses.",
-                held.agent
-            ))?;
+            out.line(&format!("Nobody has chosen whose access {agent} uses."))?;
             out.hint(&format!(
-                "`sam agent provider {} {}`",
-                held.agent,
+                "`sam agent provider {agent} {}`",
                 choices.join("|")
             ));
         }

@@ -39,7 +39,14 @@ pub(super) async fn run(context: &Context, command: Node) -> Result<Exit, Failur
 /// One of one's machines, by name or id.
 async fn find(api: &Api, given: &str) -> Result<NodeView, Failure> {
     let list: NodeList = api.json(Call::new(RouteId::ListNodes, &[])).await?;
-    resolve::named(given, "machine", list.nodes, |node| (&node.name, &node.id))
+    let found = resolve::named(given, "machine", list.nodes, |node| (&node.name, &node.id));
+    found.map_err(|failure| match failure {
+        Failure::NotFound { message, .. } => Failure::NotFound {
+            message,
+            hint: Some("See `sam node list`.".to_owned()),
+        },
+        other => other,
+    })
 }
 
 async fn show(context: &Context, given: &str) -> Result<Exit, Failure> {

@@ -17,6 +17,7 @@ use sam_domain::budget::period::moment;
 use sam_domain::conversation::wire::{
     PROMPT_LIMIT, PromptAccepted, SendPrompt, SubmitTask, Submitted,
 };
+use sam_domain::error::Failure as TaskFailure;
 use sam_domain::id::{Id, TaskId};
 use sam_domain::task::{TaskState, TaskView};
 use serde::Serialize;
@@ -257,7 +258,18 @@ async fn logs(context: &Context, which: &SomeTask, limit: u32) -> Result<Exit, F
     let task = newest(context, &api, which).await?;
     let segments = [task.project.as_str(), task.session.as_str()];
     let session = api.json(Call::new(RouteId::GetSession, &segments)).await?;
-    chat::show(context, &api, session, limit).await
+    chat::show(context, &api, session, limit).await?;
+    if let Some(failure) = task.failure.as_ref().filter(|_| !context.out.json) {
+        show_failure(context, failure)?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// Why a task failed, below what is shown of it.
+fn show_failure(context: &Context, failure: &TaskFailure) -> Result<(), Failure> {
+    let out = &context.out;
+    let mut lines = follow::failure_lines(out.style, failure).into_iter();
+    lines.try_for_each(|line| out.line(&line))
 }
 
 async fn diff(context: &Context, which: &SomeTask) -> Result<Exit, Failure> {
@@ -399,9 +411,7 @@ async fn status(context: &Context, which: &SomeTask) -> Result<Exit, Failure> {
         out.line(&follow::step_line(out.style, &task, step, now))?;
     }
     if let Some(failure) = &task.failure {
-        for line in follow::failure_lines(out.style, failure) {
-            out.line(&line)?;
-        }
+        show_failure(context, failure)?;
     }
     Ok(Exit::Ok)
 }

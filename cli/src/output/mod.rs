@@ -32,7 +32,7 @@ impl Output {
         Self {
             json,
             style: Style::new(terminal && colour_wanted()),
-            columns: terminal.then(columns),
+            columns: terminal.then(|| columns(stdout)),
         }
     }
 
@@ -100,24 +100,29 @@ pub(crate) fn note(text: &str) {
 #[derive(Debug)]
 pub(crate) struct Progress {
     what: &'static str,
-    terminal: bool,
+    /// Columns of the terminal on stderr; absent when it is no terminal.
+    columns: Option<usize>,
 }
 
 /// Begins to show what goes on.
 pub(crate) fn progress(what: &'static str) -> Progress {
-    let terminal = io::stderr().is_terminal();
-    if !terminal {
+    let columns = io::stderr().is_terminal().then(|| columns(io::stderr()));
+    if columns.is_none() {
         note(&format!("{what}…"));
     }
-    Progress { what, terminal }
+    Progress { what, columns }
 }
 
 impl Progress {
     /// Shows how it stands.
     pub(crate) fn update(&self, detail: &str) {
-        if self.terminal {
+        if let Some(columns) = self.columns {
             let style = stderr_style();
-            let text = format!("{}… {detail}", self.what);
+            // A line that went on in the next one could not be redrawn.
+            let text = text::fit(
+                &format!("{}… {detail}", self.what),
+                columns.saturating_sub(1),
+            );
             let _ = write!(
                 io::stderr(),
                 "\r\x1b[2K{}",
@@ -133,7 +138,7 @@ impl Progress {
     }
 
     fn clear(&self) {
-        if self.terminal {
+        if self.columns.is_some() {
             let _ = write!(io::stderr(), "\r\x1b[2K");
         }
     }
@@ -200,8 +205,8 @@ fn stderr_style() -> Style {
 const DEFAULT_COLUMNS: usize = 80;
 
 #[cfg(unix)]
-fn columns() -> usize {
-    rustix::termios::tcgetwinsize(io::stdout())
+fn columns(terminal: impl std::os::fd::AsFd) -> usize {
+    rustix::termios::tcgetwinsize(terminal)
         .ok()
         .map(|size| usize::from(size.ws_col))
         .filter(|columns| *columns > 0)
@@ -209,6 +214,6 @@ fn columns() -> usize {
 }
 
 #[cfg(not(unix))]
-fn columns() -> usize {
+fn columns<T>(_: T) -> usize {
     DEFAULT_COLUMNS
 }

@@ -233,7 +233,7 @@ impl Step<'_> {
             Message::WorkspaceLost { workspace, attempt }
                 if self.is_current(&workspace, attempt) =>
             {
-                self.machine_lost("The machine lost its disk, and the workspace with it.");
+                self.machine_lost("The machine or its disk is gone, and the workspace with it.");
             }
             Message::NodeAway { since }
                 if !self.task.state.is_terminal() && self.task.away_since.is_none() =>

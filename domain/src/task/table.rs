@@ -54,7 +54,7 @@ pub const TASK: MachineTable = MachineTable {
         input(
             "workspace_lost",
             "node",
-            "The machine lost its disk, or two agents share its identity.",
+            "The machine lost its disk or was taken out, or two agents share its identity.",
         ),
         input("cancel", "person", "Stop it."),
         input("close", "person", "Commit, push and be done."),
@@ -138,7 +138,7 @@ pub const AGENT_SESSION: MachineTable = MachineTable {
         input(
             "workspace_lost",
             "node",
-            "The machine lost its disk, or two agents share its identity.",
+            "The machine lost its disk or was taken out, or two agents share its identity.",
         ),
         input("cancel", "person", "Stop the task."),
         input(

@@ -8,7 +8,7 @@ use sam_domain::id::{Id, ProjectId, TaskId};
 use sam_domain::task::{TaskState, TaskView};
 use sam_e2e::conversation::PATIENCE;
 use sam_e2e::repository::{sample, tests_of};
-use sam_e2e::{Result, Stack, ensure, programs};
+use sam_e2e::{Result, Stack, ensure, programs, wait_until};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -115,9 +115,15 @@ async fn the_same_work_is_done_by_two_agents_and_one_is_chosen() -> Result {
     }
 
     // Side by side, by either task.
-    let shown = said(&stack, &["task", "compare", tasks[1].as_str()]).await?;
-    let by_first = said(&stack, &["task", "compare", tasks[0].as_str()]).await?;
-    ensure(shown == by_first, || format!("{shown:#} {by_first:#}"))?;
+    // What the last calls used is counted a moment after they ended.
+    let shown = wait_until("both say the same", PATIENCE, || async {
+        let shown = said(&stack, &["task", "compare", tasks[1].as_str()]).await?;
+        let by_first = said(&stack, &["task", "compare", tasks[0].as_str()]).await?;
+        let counted = (0..agents.len())
+            .all(|index| shown["candidates"][index]["usage"]["calls"].as_u64() > Some(2));
+        Ok((counted && shown == by_first).then_some(shown))
+    })
+    .await?;
     for (index, agent) in agents.iter().enumerate() {
         let one = &shown["candidates"][index];
         ensure(

@@ -6,7 +6,7 @@
 
 use sam_domain::catalogue::changes::{Models, Role};
 use sam_domain::collect::Map;
-use sam_domain::id::{ProjectId, TaskId, UserId};
+use sam_domain::id::{NodeId, ProjectId, TaskId, UserId};
 use sam_domain::json;
 use sam_domain::provider::Mode;
 use serde::Deserialize;
@@ -38,6 +38,8 @@ pub enum Ended {
     Person,
     /// The task is over.
     Task,
+    /// The machine was taken out.
+    Node,
 }
 
 /// A choice for an agent.
@@ -75,7 +77,9 @@ const QUERY: &str = "SELECT \
     CASE WHEN EXISTS (SELECT 1 FROM users WHERE id = ?1 \
         AND (suspended_at IS NOT NULL OR removed_at IS NOT NULL)) THEN 'person' \
       WHEN EXISTS (SELECT 1 FROM task_index WHERE id = ?4 \
-        AND state IN ('completed', 'failed', 'cancelled')) THEN 'task' END AS ended";
+        AND state IN ('completed', 'failed', 'cancelled')) THEN 'task' \
+      WHEN ?5 <> '' AND NOT EXISTS (SELECT 1 FROM node_index WHERE id = ?5) THEN 'node' \
+      END AS ended";
 
 /// For whom it is read.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +92,8 @@ pub struct Asker<'a> {
     pub agent: &'a str,
     /// For which task, if for one.
     pub task: Option<&'a TaskId>,
+    /// From which machine, if from one.
+    pub node: Option<&'a NodeId>,
 }
 
 impl<'a> Asker<'a> {
@@ -99,6 +105,7 @@ impl<'a> Asker<'a> {
             project: None,
             agent: "",
             task: None,
+            node: None,
         }
     }
 }
@@ -107,8 +114,9 @@ impl<'a> Asker<'a> {
 pub async fn read(database: &D1, asker: Asker<'_>) -> Result<ModelAccess, D1Error> {
     let project = asker.project.map(ToString::to_string).unwrap_or_default();
     let task = asker.task.map(ToString::to_string).unwrap_or_default();
+    let node = asker.node.map(ToString::to_string).unwrap_or_default();
     let found: Option<Row> = database
-        .first(QUERY, params![asker.user, project, asker.agent, task])
+        .first(QUERY, params![asker.user, project, asker.agent, task, node])
         .await?;
     let found = found.ok_or_else(|| row::RowError::new("no row"))?;
     // What cannot be read hides nothing else.
@@ -127,6 +135,7 @@ pub async fn read(database: &D1, asker: Asker<'_>) -> Result<ModelAccess, D1Erro
         keys: row::readable(&found.keys),
         ended: found.ended.map(|what| match what.as_str() {
             "person" => Ended::Person,
+            "node" => Ended::Node,
             _ => Ended::Task,
         }),
     })

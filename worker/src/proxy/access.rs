@@ -47,6 +47,7 @@ impl Access {
             project: Some(&claims.prj),
             agent,
             task: Some(&claims.tsk),
+            node: Some(&claims.nod),
         };
         Self::for_agent(call, asker).await
     }
@@ -248,6 +249,11 @@ fn over(ended: Ended) -> ApiError {
             "Whoever this work is for may not use models here any more.",
         ),
         Ended::Task => ApiError::new(403, "task_ended", "The task of this token is over."),
+        Ended::Node => ApiError::new(
+            403,
+            "node_removed",
+            "The machine of this token was taken out.",
+        ),
     }
 }
 

@@ -82,6 +82,7 @@ async fn ask(call: &Call, of: Untitled) -> Result<Option<String>, Failed> {
         project: Some(&of.project),
         agent: &of.agent,
         task: Some(&of.task),
+        node: None,
     };
     let access = Access::for_agent(call, asker).await?;
     let Some(model) = access.held.models.default_for(Role::TaskTitle) else {
