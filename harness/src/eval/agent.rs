@@ -91,9 +91,15 @@ impl Contestant {
         }
         let mut words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
         let program = words
-            .first()
+            .first_mut()
             .ok_or_else(|| "--agent wants a command".to_owned())?;
-        let file = Path::new(program).file_name().unwrap_or_default();
+        // It is started elsewhere; what has a path is meant from here.
+        if program.contains('/') {
+            let whole = std::path::absolute(&*program);
+            let whole = whole.map_err(|error| format!("--agent {program}: {error}"))?;
+            *program = whole.to_string_lossy().into_owned();
+        }
+        let file = Path::new(&*program).file_name().unwrap_or_default();
         let file = file.to_string_lossy().into_owned();
         let recipe = AGENTS
             .iter()
@@ -262,6 +268,9 @@ mod tests {
         assert!(goose.words.len() > 1 && goose.name.starts_with("goose"));
         let own = acp("sam-harness acp --effort high");
         assert_eq!((own.name.as_str(), own.words.len()), ("sam-harness acp", 4));
+        let near = acp("bin/agent acp").words;
+        let from_here = std::env::current_dir().unwrap().join("bin/agent");
+        assert_eq!(near, [from_here.to_str().unwrap(), "acp"]);
         assert!(acp("python3 agent.py").recipe.is_none());
         assert!(matches!(
             Contestant::new("sam-harness", &[], &[]),
