@@ -37,7 +37,9 @@ fn last(text: String) -> Reply {
 /// Whether a command's result says that it failed.
 fn failed(result: &str) -> bool {
     static FAILED: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        fixed(r"(?i)exit(?:ed)?(?: with)?(?: code| status)?:? *[1-9]\d*|\bended by signal \d+")
+        fixed(
+            r"(?i)\Aerror: |exit(?:ed)?(?: with)?(?: code| status)?:? *[1-9]\d*|\bended by signal \d+",
+        )
     });
     groups(&FAILED, result).is_some()
 }
@@ -130,6 +132,14 @@ mod tests {
         );
         check("Run `node --test` and fix the failing test.", None);
         check("Where is `run` missing?", None);
+    }
+
+    #[test]
+    fn what_was_not_run_has_not_succeeded() {
+        for result in ["error: not run: there is nobody to ask", "x\n[exit code 2]"] {
+            assert!(failed(result), "{result}");
+        }
+        assert!(!failed("0 errors\n[no output]"));
     }
 
     #[test]
