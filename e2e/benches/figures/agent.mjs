@@ -25,8 +25,14 @@ const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, mil
 
 let spoken = 0;
 const steps = {
-  rounds: async (count) => {
-    for (let number = 0; number < count; number += 1) await write(round((spoken += 1)));
+  /** Rounds, as fast as they are taken or with this many milliseconds for ten of them. */
+  rounds: async ({ count, pace = 0 }) => {
+    const begun = performance.now();
+    for (let number = 0; number < count; number += 1) {
+      await write(round((spoken += 1)));
+      const ahead = begun + (pace * number) / 10 - performance.now();
+      if (ahead > 1) await pause(ahead);
+    }
     await write([words("end", "all is said")]);
   },
   clock: async ({ times, every }) => {
