@@ -1,5 +1,6 @@
 //! Where the built programs are.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::{Result, failure};
@@ -81,6 +82,23 @@ pub fn node() -> PathBuf {
     } else {
         PathBuf::from("node")
     }
+}
+
+/// Puts a program into a folder of its own, under the name of an agent of the catalogue: it runs this
+/// script of the repository. Returns the folder, for a vm-agent to search.
+///
+/// # Errors
+/// When the folder is there already or cannot be written.
+pub fn scripted_agent(folder: &Path, name: &str, script: &str) -> Result<PathBuf> {
+    std::fs::create_dir(folder)?;
+    let node = std::path::absolute(node())?;
+    let node = if node.exists() { node } else { self::node() };
+    let script = root().join(script);
+    let program = folder.join(name);
+    let text = format!("#!/bin/sh\nexec {} {}\n", node.display(), script.display());
+    std::fs::write(&program, text)?;
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))?;
+    Ok(folder.to_owned())
 }
 
 /// A PATH on which that Node.js comes first.

@@ -1,7 +1,5 @@
 //! Hosting an agent: how fast its updates travel, how many, and how soon a machine is there.
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sam_domain::conversation::row::Author;
@@ -38,7 +36,8 @@ pub(crate) async fn measure() -> Result<Vec<Figure>> {
     .await?;
     let wire = Wire::to(stack.port()).await?;
     stack.machines_dial(&wire.url());
-    let agents = speaking_agent(&stack)?;
+    let folder = stack.directory().join("agents");
+    let agents = programs::scripted_agent(&folder, "goose", "e2e/benches/figures/agent.mjs")?;
     stack.start_node("machine", &[&agents]).await?;
     let repository = sample(stack.directory(), "sample")?;
     let task = json!({"prompt": "{\"say\": \"ready\"}", "agent": "goose", "mode": "conversation"});
@@ -48,24 +47,6 @@ pub(crate) async fn measure() -> Result<Vec<Figure>> {
     figures.push(recovery(&stack, &mut work, &wire).await?);
     figures.extend(throughput(&mut stack, &mut work).await?);
     Ok(figures)
-}
-
-/// The folder of the agent, under the name of one that is in the catalogue.
-fn speaking_agent(stack: &Stack) -> Result<PathBuf> {
-    let folder = stack.directory().join("agents");
-    std::fs::create_dir(&folder)?;
-    let program = folder.join("goose");
-    let script = programs::root().join("e2e/benches/figures/agent.mjs");
-    let node = std::path::absolute(programs::node())?;
-    let node = if node.exists() {
-        node
-    } else {
-        programs::node()
-    };
-    let text = format!("#!/bin/sh\nexec {} {}\n", node.display(), script.display());
-    std::fs::write(&program, text)?;
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))?;
-    Ok(folder)
 }
 
 /// From the start of a new machine's vm-agent to its node being ready.

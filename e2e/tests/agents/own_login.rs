@@ -1,8 +1,6 @@
 //! A person's subscription login: kept, refreshed, and given to its own agent. Against a stand-in for
 //! the providers' token endpoints that takes a used refresh token for theft, as they do.
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
 use std::process::Command;
 
 use futures::future::join_all;
@@ -298,24 +296,6 @@ async fn on_somebody_elses_machine(scene: &Scene) -> Result {
     })
 }
 
-/// A folder in which `codex-acp` is the agent of `signed_in.mjs`.
-fn scripted_agent(stack: &Stack) -> Result<PathBuf> {
-    let folder = stack.directory().join("agents");
-    std::fs::create_dir(&folder)?;
-    let script = programs::root().join("e2e/tests/agents/signed_in.mjs");
-    let node = std::path::absolute(programs::node())?;
-    let node = if node.exists() {
-        node
-    } else {
-        programs::node()
-    };
-    let program = folder.join("codex-acp");
-    let text = format!("#!/bin/sh\nexec {} {}\n", node.display(), script.display());
-    std::fs::write(&program, text)?;
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))?;
-    Ok(folder)
-}
-
 /// What the agent said last of what it found.
 async fn found(work: &Work) -> Result<Value> {
     let rows = work.rows().await?;
@@ -327,7 +307,8 @@ async fn found(work: &Work) -> Result<Value> {
 #[tokio::test]
 async fn an_agent_works_with_its_persons_login_until_it_is_no_good_any_more() -> Result {
     let mut scene = Scene::set().await?;
-    let folder = scripted_agent(&scene.stack)?;
+    let folder = scene.stack.directory().join("agents");
+    let folder = programs::scripted_agent(&folder, "codex-acp", "e2e/tests/agents/signed_in.mjs")?;
     scene.stack.start_node("machine", &[&folder]).await?;
     scene.choose_own_login("codex").await?;
     let repository = sam_e2e::repository::sample(scene.stack.directory(), "own-login")?;

@@ -1,8 +1,6 @@
 //! What an agent asks is a row that waits; the first answer counts.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
 
 use futures::future::join_all;
 use sam_domain::access::wire::ProjectRole;
@@ -25,26 +23,10 @@ async fn with_machine(arguments: &[&str]) -> Result<Stack> {
         ..StackOptions::default()
     };
     let mut stack = Stack::start_with(options).await?;
-    let folder = scripted_agent(&stack)?;
+    let folder = stack.directory().join("agents");
+    let folder = programs::scripted_agent(&folder, "goose", "e2e/tests/agents/agent.mjs")?;
     stack.start_node("machine", &[&folder]).await?;
     Ok(stack)
-}
-
-fn scripted_agent(stack: &Stack) -> Result<PathBuf> {
-    let folder = stack.directory().join("agents");
-    std::fs::create_dir(&folder)?;
-    let script = programs::root().join("e2e/tests/agents/agent.mjs");
-    let node = std::path::absolute(programs::node())?;
-    let node = if node.exists() {
-        node
-    } else {
-        programs::node()
-    };
-    let program = folder.join("goose");
-    let text = format!("#!/bin/sh\nexec {} {}\n", node.display(), script.display());
-    std::fs::write(&program, text)?;
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))?;
-    Ok(folder)
 }
 
 /// A question about a command, with these answers as (id, kind).

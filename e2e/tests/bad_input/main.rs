@@ -11,9 +11,6 @@ mod requests;
 mod sockets;
 mod words;
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
-
 use sam_e2e::{Result, Stack, StackOptions, programs};
 
 /// A stack with a machine, on which `goose` is the agent of `agent.mjs`.
@@ -23,25 +20,8 @@ async fn with_machine(arguments: &[&str]) -> Result<Stack> {
         ..StackOptions::default()
     };
     let mut stack = Stack::start_with(options).await?;
-    let agents = scripted_agent(&stack)?;
+    let folder = stack.directory().join("agents");
+    let agents = programs::scripted_agent(&folder, "goose", "e2e/tests/bad_input/agent.mjs")?;
     stack.start_node("machine", &[&agents]).await?;
     Ok(stack)
-}
-
-/// The folder of the agent.
-fn scripted_agent(stack: &Stack) -> Result<PathBuf> {
-    let folder = stack.directory().join("agents");
-    std::fs::create_dir(&folder)?;
-    let program = folder.join("goose");
-    let script = programs::root().join("e2e/tests/bad_input/agent.mjs");
-    let node = std::path::absolute(programs::node())?;
-    let node = if node.exists() {
-        node
-    } else {
-        programs::node()
-    };
-    let text = format!("#!/bin/sh\nexec {} {}\n", node.display(), script.display());
-    std::fs::write(&program, text)?;
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))?;
-    Ok(folder)
 }
