@@ -121,15 +121,15 @@ async fn requests_out_of_shape_are_refused_in_words() -> Result {
     })
 }
 
-/// Sends the head of a request alone and returns what comes back.
-async fn head_alone(client: &Client, head: &str) -> Result<String> {
+/// Sends a request to its end before it listens, and returns what comes back.
+async fn sent_first(client: &Client, head: &str, body: &[u8]) -> Result<String> {
     let address = client.base().trim_start_matches("http://").to_owned();
     let mut stream = TcpStream::connect(&address).await?;
-    stream
-        .write_all(format!("{head}\r\nhost: {address}\r\nconnection: close\r\n\r\n").as_bytes())
-        .await?;
+    let head = format!("{head}\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     let mut answer = Vec::new();
-    within("an answer to the head of a request", PATIENCE, async {
+    within("an answer", PATIENCE, async {
+        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(body).await?;
         let mut chunk = [0; 4096];
         while !String::from_utf8_lossy(&answer).contains("}}") {
             match stream.read(&mut chunk).await? {
@@ -210,11 +210,44 @@ async fn bodies_have_their_name_and_their_limit() -> Result {
             path(abc),
             tokens.workspace_token
         );
-        let answer = head_alone(&workspace, &head).await?;
+        let answer = sent_first(&workspace, &head, b"").await?;
         ensure(
             answer.contains(" 413 ") && answer.contains("body_too_large"),
             || format!("{length}: {answer}"),
         )?;
+    }
+    // Whoever sends all of it first finds the refusal and no broken connection.
+    let long = vec![0; 3 * BODY_LIMIT];
+    let in_pieces = [
+        format!("{:x}\r\n", long.len()).as_bytes(),
+        &long,
+        b"\r\n0\r\n\r\n",
+    ]
+    .concat();
+    let length = format!("content-length: {}", long.len());
+    let pieces = "transfer-encoding: chunked".to_owned();
+    for (token, length, body, code) in [
+        (
+            tokens.workspace_token.as_str(),
+            &length,
+            &long,
+            "body_too_large",
+        ),
+        (
+            tokens.workspace_token.as_str(),
+            &pieces,
+            &in_pieces,
+            "body_too_large",
+        ),
+        ("nobody's", &length, &long, "invalid_token"),
+        ("nobody's", &pieces, &in_pieces, "invalid_token"),
+    ] {
+        let head = format!(
+            "PUT {} HTTP/1.1\r\nauthorization: Bearer {token}\r\n{length}",
+            path(abc)
+        );
+        let answer = sent_first(&workspace, &head, body).await?;
+        ensure(answer.contains(code), || format!("{length}: {answer}"))?;
     }
 
     let messages = format!("/api/workspaces/{}/messages", prompt.workspace);

@@ -19,8 +19,9 @@ const DRAIN_LIMIT: u64 = 40 * 1024 * 1024;
 /// How long it may take to begin: whoever announced a body and waits for the answer before it sends
 /// it, sends none.
 const DRAIN_BEGINS: Duration = Duration::from_secs(2);
-/// How long the next piece of it may take.
+/// How long the next piece of it may take, and all of it.
 const DRAIN_GOES_ON: Duration = Duration::from_secs(10);
+const DRAIN_ENDS: Duration = Duration::from_secs(60);
 
 /// Why a body was not read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -194,15 +195,18 @@ pub async fn drain(request: &Request) {
 }
 
 async fn drain_chunks(mut chunks: Chunks) {
-    let (mut drained, mut patience) = (0, DRAIN_BEGINS);
-    while drained <= DRAIN_LIMIT {
-        let timer = pin!(worker::Delay::from(patience));
-        let Either::Left((Some(Ok(chunk)), _)) = select(chunks.next(), timer).await else {
-            return;
-        };
-        drained += chunk.len() as u64;
-        patience = DRAIN_GOES_ON;
-    }
+    let reading = pin!(async {
+        let (mut drained, mut patience) = (0, DRAIN_BEGINS);
+        while drained <= DRAIN_LIMIT {
+            let timer = pin!(worker::Delay::from(patience));
+            let Either::Left((Some(Ok(chunk)), _)) = select(chunks.next(), timer).await else {
+                return;
+            };
+            drained += chunk.len() as u64;
+            patience = DRAIN_GOES_ON;
+        }
+    });
+    select(reading, pin!(worker::Delay::from(DRAIN_ENDS))).await;
 }
 
 /// Reads the JSON that another part of this Worker sent, which has weighed it: within a bound, but
