@@ -142,6 +142,10 @@ fn each_row_of_a_batch_has_its_own_outcome() {
 fn pages_are_bounded_by_bytes_and_cover_everything_once() {
     let sql = database();
     let session: SessionId = id(1);
+    let author = |number| match number % 30 {
+        0..3 => Author::System,
+        _ => Author::Agent,
+    };
     let mut rows = SessionRows::open(&sql, &session).unwrap();
     for number in 0..90 {
         // One that fills a page almost alone.
@@ -150,16 +154,19 @@ fn pages_are_bounded_by_bytes_and_cover_everything_once() {
         } else {
             1 + (number as usize * 331) % 20_000
         };
-        let outcome = rows.upsert(
-            &claims(1, 1),
-            upsert(number, 1, Author::Agent, &"x".repeat(size)),
-        );
+        // Their ids run against their order.
+        let said = upsert(100 - number, 1, author(number), &"x".repeat(size));
+        let outcome = rows.upsert(&claims(1, 1), said);
         assert_eq!(outcome.unwrap(), RowOutcome::Accepted);
     }
     let endless = upsert(200, 1, Author::Agent, &"x".repeat(rows::MAX_ROW_BYTES));
     let refused = rows.upsert(&claims(1, 1), endless).unwrap();
     assert_eq!(refused, RowOutcome::Refused);
     rows.finish().unwrap();
+    let columns_differ = "SELECT 1 FROM rows WHERE session <> row ->> 'session' \
+        OR author <> row ->> 'author' OR attempt <> row ->> 'attempt' OR rev <> row ->> 'rev' \
+        OR seq <> row ->> 'seq' OR pos <> row ->> 'pos' OR id <> row ->> 'id'";
+    assert!(!sql.any(columns_differ, &[]).unwrap());
 
     let mut backwards: Vec<u64> = Vec::new();
     let mut from = rows::From::Newest;
@@ -183,7 +190,7 @@ fn pages_are_bounded_by_bytes_and_cover_everything_once() {
     assert_eq!(stored(&sql, &session).len(), 90);
     let page = rows::page(&sql, &id(9), rows::From::Newest, 5).unwrap();
     assert!(page.rows.to_string().is_empty() && !page.has_before && !page.has_after);
-    assert_eq!(rows::position(&sql, &session, &id(40)).unwrap(), Some(41));
+    assert_eq!(rows::position(&sql, &session, &id(40)).unwrap(), Some(61));
     assert_eq!(rows::position(&sql, &id(9), &id(40)).unwrap(), None);
 }
 
