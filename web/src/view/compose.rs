@@ -215,26 +215,28 @@ fn known_agents(app: App) -> Vec<(String, String)> {
     })
 }
 
+/// Agents to choose from, by their ids and what is shown of them.
+fn agent_options(agents: Vec<(String, String)>, chosen: Option<&str>) -> Vec<AnyView> {
+    agents
+        .into_iter()
+        .map(|(id, label)| {
+            let selected = chosen == Some(&id);
+            view! {
+                <option value=id prop:selected=selected>
+                    {label}
+                </option>
+            }
+        })
+        .views()
+}
+
 /// Who does the work; the project's own choice is chosen at first.
 #[component]
 fn AgentChoice(agent: RwSignal<Option<String>>, chosen: Signal<Option<String>>) -> impl IntoView {
     let app = app();
     view! {
         <select on:change=on(move |event| agent.set(Some(event_target_value(&event))))>
-            {part(move || {
-                let chosen = chosen.get();
-                known_agents(app)
-                    .into_iter()
-                    .map(|(id, label)| {
-                        let selected = chosen.as_ref() == Some(&id);
-                        view! {
-                            <option value=id prop:selected=selected>
-                                {label}
-                            </option>
-                        }
-                    })
-                    .views()
-            })}
+            {part(move || agent_options(known_agents(app), chosen.get().as_deref()))}
         </select>
     }
 }
@@ -255,20 +257,9 @@ fn OtherChoice(other: RwSignal<Option<String>>, chosen: Signal<Option<String>>) 
         })>
             <option value="">"no other"</option>
             {part(move || {
-                let chosen = chosen.get();
-                let other = other.get();
-                known_agents(app)
-                    .into_iter()
-                    .filter(|(id, _)| chosen.as_ref() != Some(id))
-                    .map(|(id, label)| {
-                        let selected = other.as_ref() == Some(&id);
-                        view! {
-                            <option value=id prop:selected=selected>
-                                {label}
-                            </option>
-                        }
-                    })
-                    .views()
+                let mut agents = known_agents(app);
+                agents.retain(|(id, _)| chosen.with(|chosen| chosen.as_ref() != Some(id)));
+                agent_options(agents, other.get().as_deref())
             })}
         </select>
     }
