@@ -6,9 +6,9 @@ use crate::state::{App, Dialog, Who};
 use crate::text::words;
 use crate::{browser, nav};
 use leptos::prelude::*;
-use sam_web_parts::page::Page;
 use sam_domain::conversation::wire::PromptState;
 use sam_domain::task::TaskState;
+use sam_web_parts::page::Page;
 
 /// Something a person can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,6 +1,9 @@
 //! What is around every page: the way to the others, what failed, and what a screen reader is told.
 
+use crate::models::Models;
 use crate::settings::Settings;
+use crate::setup::Setup;
+use crate::usage::Usage;
 use leptos::prelude::*;
 use sam_web_parts::dynamic::{Views, on, part};
 use sam_web_parts::page::Page;
@@ -33,7 +36,10 @@ pub(crate) fn page(page: Page, administrator: bool) -> impl IntoView {
         })
         .views();
     let content = match page {
-        Page::Settings | Page::Usage | Page::Models | Page::Setup => view! { <Settings /> }.into_any(),
+        Page::Usage => view! { <Usage /> }.into_any(),
+        Page::Settings => view! { <Settings /> }.into_any(),
+        Page::Models => view! { <Models /> }.into_any(),
+        Page::Setup => view! { <Setup /> }.into_any(),
     };
     view! {
         <div class="page">

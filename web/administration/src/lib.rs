@@ -8,7 +8,11 @@
 //! | module | what lives there |
 //! |---|---|
 //! | [`frame`] | what is around every page |
+//! | [`field`] | fields of forms, and doing what they ask for |
 //! | [`settings`], [`waiting`] | who waits, API tokens, where one is signed in |
+//! | [`usage`], [`budget`] | what model calls used and cost, and the limits |
+//! | [`models`], [`payers`], [`keys`] | the catalogue, who pays for which agent, keys |
+//! | [`setup`] | what the installation needs, with what the doctor says |
 //!
 //! Invariant: this crate decides nothing about who may do what: it shows what the
 //! control plane says and asks it to act. Who is no administrator is only not
@@ -19,8 +23,15 @@
     reason = "the component macro makes the properties of each component public"
 )]
 
+mod budget;
+mod field;
 mod frame;
+mod keys;
+mod models;
+mod payers;
 mod settings;
+mod setup;
+mod usage;
 mod waiting;
 
 use leptos::prelude::*;

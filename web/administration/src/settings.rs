@@ -14,7 +14,7 @@ use sam_domain::id::Id;
 use sam_domain::time::{Millis, Timestamp};
 use sam_web_parts::api::{self, Trouble};
 use sam_web_parts::dynamic::{Show, Views, on, part, value};
-use sam_web_parts::loaded::{Loaded, cards, reading, shown};
+use sam_web_parts::loaded::{Again, Loaded, cards, reading, shown};
 use sam_web_parts::part::{Copyable, trouble_note};
 use sam_web_parts::surroundings::surroundings;
 use sam_web_parts::{browser, words};
@@ -41,7 +41,7 @@ fn ApiTokens() -> impl IntoView {
                 Ok(()) => around.said.set(format!("{} is revoked", token.name)),
                 Err(trouble) => around.failed(trouble),
             }
-            read();
+            read.run();
         });
     };
     view! {
@@ -103,7 +103,7 @@ const LIFETIMES: [(&str, Option<u32>); 4] = [
 #[component]
 fn NewToken(
     /// Called once there is another one.
-    made: impl Fn() + Copy + Send + 'static,
+    made: Again,
 ) -> impl IntoView {
     let name = RwSignal::new(String::new());
     let scopes = RwSignal::new(vec![Scope::Read, Scope::Write]);
@@ -129,7 +129,7 @@ fn NewToken(
                 Ok(created) => {
                     name.set(String::new());
                     fresh.set(Some(created));
-                    made();
+                    made.run();
                 }
                 Err(refused) => trouble.set(Some(refused)),
             }
@@ -231,7 +231,7 @@ fn Sessions() -> impl IntoView {
                 Ok(()) => around.said.set("Ended".to_owned()),
                 Err(trouble) => around.failed(trouble),
             }
-            read();
+            read.run();
         });
     };
     let has_others = move || {

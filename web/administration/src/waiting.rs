@@ -39,7 +39,7 @@ pub(crate) fn Waiting() -> impl IntoView {
                 }),
                 Err(trouble) => around.failed(trouble),
             }
-            read();
+            read.run();
         });
     };
     let card = move |person: &PersonView| {

@@ -25,6 +25,12 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// What is refused before it is sent.
+    #[must_use]
+    pub fn here(message: &str) -> Self {
+        Self::Refused(ApiError::new(422, "not_sent", message))
+    }
+
     /// The HTTP status; 0 when nobody answered.
     pub const fn status(&self) -> u16 {
         match self {
@@ -77,6 +83,11 @@ pub async fn act(method: Method, path: &str) -> Answer<()> {
     send(method, path, None, None).await.map(drop)
 }
 
+/// Acts, without a body, and reads JSON.
+pub async fn act_for<T: DeserializeOwned>(method: Method, path: &str) -> Answer<T> {
+    decode(&send(method, path, None, None).await?)
+}
+
 /// Changes some of what there is, without an answer to keep.
 pub async fn change<B: Serialize>(path: &str, body: &B) -> Answer<()> {
     let body = serde_json::to_string(body).unwrap_or_default();
@@ -85,8 +96,22 @@ pub async fn change<B: Serialize>(path: &str, body: &B) -> Answer<()> {
 
 /// Sends JSON, reads JSON.
 pub async fn post<B: Serialize, T: DeserializeOwned>(path: &str, body: &B) -> Answer<T> {
+    send_json(Method::Post, path, body).await
+}
+
+/// Sends JSON by any method, reads JSON.
+pub async fn send_json<B: Serialize, T: DeserializeOwned>(
+    method: Method,
+    path: &str,
+    body: &B,
+) -> Answer<T> {
     let body = serde_json::to_string(body).unwrap_or_default();
-    decode(&send(Method::Post, path, Some(body), None).await?)
+    decode(&send(method, path, Some(body), None).await?)
+}
+
+/// Sends a text that is JSON, if any, and answers what comes back.
+pub async fn send_text(method: Method, path: &str, body: Option<String>) -> Answer<String> {
+    send(method, path, body, None).await
 }
 
 /// Sends JSON under an idempotency key, once more if the first answer was lost.

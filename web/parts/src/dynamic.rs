@@ -28,9 +28,7 @@ pub trait Views: Iterator + Sized {
 impl<I: Iterator> Views for I {}
 
 /// The value of an attribute or a property.
-pub fn value<T>(
-    compute: impl FnMut() -> T + Send + 'static,
-) -> Box<dyn FnMut() -> T + Send> {
+pub fn value<T>(compute: impl FnMut() -> T + Send + 'static) -> Box<dyn FnMut() -> T + Send> {
     Box::new(compute)
 }
 
@@ -47,7 +45,8 @@ pub fn Show<W>(
     /// What is drawn while it holds.
     children: ChildrenFn,
     /// What is drawn while it does not.
-    #[prop(optional, into)] fallback: ViewFn,
+    #[prop(optional, into)]
+    fallback: ViewFn,
 ) -> impl IntoView
 where
     W: Fn() -> bool + Send + Sync + 'static,

@@ -76,8 +76,7 @@ pub const THEME: &str =
 /// Questions.
 pub const HELP: &str = r#"<circle cx="8" cy="8" r="6"/><path d="M6.2 6.3a1.9 1.9 0 1 1 2.6 1.8c-.6.2-.8.6-.8 1.2M8 11.6h.01"/>"#;
 /// Leaving.
-pub const LEAVE: &str =
-    r#"<path d="M6.2 2.5H2.8v11h3.4M6.5 8h7M10.8 5.2 13.6 8l-2.8 2.8"/>"#;
+pub const LEAVE: &str = r#"<path d="M6.2 2.5H2.8v11h3.4M6.5 8h7M10.8 5.2 13.6 8l-2.8 2.8"/>"#;
 /// A new thing.
 pub const PLUS: &str = r#"<path d="M8 3v10M3 8h10"/>"#;
 /// Sending.
@@ -85,8 +84,7 @@ pub const SEND: &str = r#"<path d="M8 13V3.2M3.9 7.3 8 3.2l4.1 4.1"/>"#;
 /// Down to the newest.
 pub const DOWN: &str = r#"<path d="M8 3v9.8M3.9 8.7 8 12.8l4.1-4.1"/>"#;
 /// Something that matters.
-pub const WARNING: &str =
-    r#"<path d="M8 2 14.6 13.5H1.4Z"/><path d="M8 6.3v3.4M8 11.6h.01"/>"#;
+pub const WARNING: &str = r#"<path d="M8 2 14.6 13.5H1.4Z"/><path d="M8 6.3v3.4M8 11.6h.01"/>"#;
 /// For the record.
 pub const INFO: &str = r#"<circle cx="8" cy="8" r="6"/><path d="M8 7.4v3.8M8 4.9h.01"/>"#;
 /// A branch.

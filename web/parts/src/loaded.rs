@@ -26,23 +26,39 @@ impl<T> From<Answer<T>> for Loaded<T> {
     }
 }
 
-/// A place for what is read, and how it is read into it: at once, and whenever it is called again.
+/// Something that can be done again and again, of one type whatever it does.
+#[derive(Clone, Copy)]
+pub struct Again(Callback<()>);
+
+impl Again {
+    /// Does this.
+    pub fn new(act: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Callback::new(move |()| act()))
+    }
+
+    /// Does it, unless the view that it belongs to is gone.
+    pub fn run(self) {
+        let _ = self.0.try_run(());
+    }
+}
+
+/// A place for what is read, and how it is read into it: at once, and whenever it is done again.
 pub fn reading<T, F>(
-    read: impl Fn() -> F + Copy + 'static,
-) -> (RwSignal<Loaded<T>>, impl Fn() + Copy + 'static)
+    read: impl Fn() -> F + Copy + Send + Sync + 'static,
+) -> (RwSignal<Loaded<T>>, Again)
 where
     T: Send + Sync + 'static,
     F: Future<Output = Answer<T>> + 'static,
 {
     let loaded = RwSignal::new(Loaded::Loading);
-    let again = move || {
+    let again = Again::new(move || {
         spawn_local(async move {
             let answer = read().await;
             // The view may have been left meanwhile.
             let _ = loaded.try_set(answer.into());
         });
-    };
-    again();
+    });
+    again.run();
     (loaded, again)
 }
 

@@ -2,10 +2,10 @@
 
 use crate::api::Trouble;
 use crate::browser;
-use crate::words::Shape;
 use crate::dynamic::on;
 use crate::icon::{self, icon};
 use crate::surroundings::surroundings;
+use crate::words::Shape;
 use leptos::prelude::*;
 use sam_domain::time::Timestamp;
 

@@ -38,6 +38,15 @@ pub fn ago(span: Millis) -> String {
     }
 }
 
+/// How long something still is, coarsely: `less than a minute`, `4 min`, `2 h`, `3 d`.
+#[must_use]
+pub fn until(span: Millis) -> String {
+    match ago(span) {
+        now if now == "now" => "less than a minute".to_owned(),
+        span => span,
+    }
+}
+
 /// A count of bytes: `812 B`, `3.4 KB`, `12 MB`.
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 4] = ["KB", "MB", "GB", "TB"];

@@ -217,7 +217,11 @@ fn place(view: &DeviceView) -> String {
 fn may(view: &DeviceView) -> String {
     match &view.asked.scopes {
         None => "do everything that you may".to_owned(),
-        Some(scopes) => scopes.iter().map(words::scope).collect::<Vec<_>>().join("; "),
+        Some(scopes) => scopes
+            .iter()
+            .map(words::scope)
+            .collect::<Vec<_>>()
+            .join("; "),
     }
 }
 
