@@ -16,6 +16,7 @@ use sam_domain::catalogue::Catalog;
 use sam_domain::id::{ProjectId, TaskId};
 use sam_domain::task::TaskView;
 use sam_domain::time::Timestamp;
+use sam_web_parts::page::Page;
 use sam_web_parts::surroundings::Surroundings;
 use std::sync::Arc;
 
@@ -222,6 +223,7 @@ impl App {
                 status.claimed = true;
             }
         });
+        nav::go_instead(self, Route::Administration(Page::Setup));
         self.welcome(answer);
         Ok(())
     }

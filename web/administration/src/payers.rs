@@ -59,14 +59,10 @@ fn card(held: &AgentProvider, read: Again) -> AnyView {
     let (agent, model) = (held.agent.clone(), held.model.clone());
     let id = format!("pays-{agent}");
     let own = held.mode.filter(|_| held.chosen_by == ChosenBy::Person);
-    let nobody = match (held.mode, held.chosen_by) {
-        (Some(mode), ChosenBy::Administrator) => {
-            format!("as an administrator chose: {}", means(mode))
-        }
-        (Some(mode), ChosenBy::Installation) => {
-            format!("as the installation is set: {}", means(mode))
-        }
-        _ => "as it is without your choice".to_owned(),
+    let without = match (held.mode, held.chosen_by) {
+        (_, ChosenBy::Person) => "no choice of yours".to_owned(),
+        (Some(mode), _) => format!("no choice of yours: {}", means(mode)),
+        (None, _) => "no choice of yours: nobody".to_owned(),
     };
     let mut notes = Vec::new();
     if held.mode.is_none() {
@@ -101,7 +97,7 @@ fn card(held: &AgentProvider, read: Again) -> AnyView {
             </div>
             <select id=id on:change=on(choose)>
                 <option value="" selected=own.is_none()>
-                    {nobody}
+                    {without}
                 </option>
                 {options(&held.choices, own)}
             </select>

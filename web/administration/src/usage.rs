@@ -243,12 +243,15 @@ fn standing(state: &Reconciliation, now: sam_domain::time::Timestamp) -> impl In
             number(state.discovered),
         )
     });
-    let drift = state.drift.iter().map(drift).views();
+    let drift = (!state.drift.is_empty()).then(|| {
+        let drift = state.drift.iter().map(drift).views();
+        view! { <ul class="meters">{drift}</ul> }
+    });
     view! {
         {last}
         {problem}
-        <p class="muted">{sums}</p>
-        <ul class="meters">{drift}</ul>
+        {sums.map(|sums| view! { <p class="muted">{sums}</p> })}
+        {drift}
     }
 }
 

@@ -50,8 +50,7 @@ pub(crate) fn Administration(
     let failed = RwSignal::new(false);
     let here = RwSignal::new(false);
     let mounted = StoredValue::new_local(None::<Mounted>);
-    let show = move || {
-        failed.set(false);
+    Effect::new(move |_| {
         spawn_local(async move {
             let module = fetch_module().await;
             // The page may have been left meanwhile.
@@ -75,8 +74,7 @@ pub(crate) fn Administration(
                 Err(_) => failed.set(true),
             }
         });
-    };
-    Effect::new(move |_| show());
+    });
     let ended = window_event_listener(
         leptos::ev::Custom::<web_sys::Event>::new(SIGNED_OUT),
         move |_| app.session_ended(),
@@ -94,10 +92,16 @@ pub(crate) fn Administration(
             if failed.get() {
                 blank(
                         "This page could not be fetched",
-                        "The connection may be down, or a newer version is here: then load the page again.",
+                        "The connection may be down, or a newer version is here.",
                         view! {
-                            <button type="button" class="primary" on:click=on(move |_| show())>
-                                "Try again"
+                            <button
+                                type="button"
+                                class="primary"
+                                on:click=on(move |_| {
+                                    let _ = window().location().reload();
+                                })
+                            >
+                                "Load again"
                             </button>
                         },
                     )
