@@ -32,6 +32,30 @@ pub(crate) fn field(
     .into_any()
 }
 
+/// Asks for what was chosen in a list, which goes back to what it held where that is refused.
+pub(crate) fn choose<B: Serialize>(
+    event: &web_sys::Event,
+    held: String,
+    path: String,
+    body: &B,
+    then: Again,
+) {
+    let around = surroundings();
+    let list = event_target::<web_sys::HtmlSelectElement>(event);
+    let body = serde_json::to_string(body).unwrap_or_default();
+    around.trouble.set(None);
+    spawn_local(async move {
+        match api::send_text(Method::Put, &path, Some(body)).await {
+            Ok(_) => around.said.set("Chosen".to_owned()),
+            Err(trouble) => {
+                list.set_value(&held);
+                around.failed(trouble);
+            }
+        }
+        then.run();
+    });
+}
+
 /// Asks for a change, says that it is done or why it is refused, and goes on either way.
 pub(crate) fn change<B: Serialize>(
     said: &'static str,

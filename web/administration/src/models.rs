@@ -2,7 +2,7 @@
 //! installation switches them, prices them and asks the providers for new ones.
 
 use crate::budget::{micro, typed, whole};
-use crate::field::{change, field};
+use crate::field::{change, choose, field};
 use crate::frame::administrator;
 use crate::keys::keys;
 use crate::payers::Payers;
@@ -79,15 +79,16 @@ fn roles(list: &ModelList, read: Again) -> impl IntoView + use<> {
             });
             let options = options.views();
             let none = held.is_none();
-            let choose = move |event| {
+            let before = held.clone().unwrap_or_default();
+            let chosen = move |event| {
                 let body = PutModelDefaults {
                     defaults: [(role, event_target_value(&event))].into_iter().collect(),
                 };
                 let path = "/api/models/defaults".to_owned();
-                change("Chosen", Method::Put, path, Some(&body), read);
+                choose(&event, before.clone(), path, &body, read);
             };
             view! {
-                <select id=id.clone() on:change=on(choose)>
+                <select id=id.clone() on:change=on(chosen)>
                     <option value="" selected=none>
                         {if none { "none" } else { "as the product has it" }}
                     </option>

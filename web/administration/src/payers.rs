@@ -1,6 +1,6 @@
 //! Whose access to models each agent uses: one's own choice, and an administrator's for the others.
 
-use crate::field::change;
+use crate::field::{change, choose};
 use crate::frame::administrator;
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
@@ -79,13 +79,14 @@ fn card(held: &AgentProvider, read: Again) -> AnyView {
         None => {}
     }
     let notes = (!notes.is_empty()).then(|| notes.join(" "));
-    let choose = move |event| {
+    let before = own.map(|mode| mode.name().to_owned()).unwrap_or_default();
+    let chosen = move |event| {
         let body = PutAgentProvider {
             mode: Mode::parse(&event_target_value(&event)),
             model: model.clone(),
         };
         let path = format!("/api/agents/{agent}/provider");
-        change("Chosen", Method::Put, path, Some(&body), read);
+        choose(&event, before.clone(), path, &body, read);
     };
     view! {
         <li class="setting">
@@ -95,7 +96,7 @@ fn card(held: &AgentProvider, read: Again) -> AnyView {
                 </label>
                 {notes.map(|words| view! { <p class="muted small">{words}</p> })}
             </div>
-            <select id=id on:change=on(choose)>
+            <select id=id on:change=on(chosen)>
                 <option value="" selected=own.is_none()>
                     {without}
                 </option>

@@ -163,6 +163,8 @@ fn settings(held: &ConfigView, config: RwSignal<Loaded<ConfigView>>, look: Again
             match api::send_json::<_, ConfigView>(Method::Put, path, &request).await {
                 Ok(held) => {
                     said.set("Saved".to_owned());
+                    trouble.set(None);
+                    typed.set(Vec::new());
                     config.set(Loaded::Here(held));
                     look.run();
                 }
@@ -192,6 +194,13 @@ fn row(setting: &SettingView, typed: RwSignal<Vec<(String, String)>>) -> AnyView
         (Source::Stored, None) => "set".to_owned(),
         (Source::Unset, _) => "not set".to_owned(),
     };
+    let own = name.clone();
+    let held = value(move || {
+        typed.with(|typed| {
+            let own = typed.iter().find(|(held, _)| *held == own);
+            own.map(|(_, text)| text.clone()).unwrap_or_default()
+        })
+    });
     let keep = move |text: String| {
         typed.update(|typed| {
             typed.retain(|(held, _)| *held != name);
@@ -212,7 +221,7 @@ fn row(setting: &SettingView, typed: RwSignal<Vec<(String, String)>>) -> AnyView
         ]
         .map(|(value, words)| view! { <option value=value>{words}</option> });
         view! {
-            <select id=id.clone() disabled=fixed on:change=change>
+            <select id=id.clone() disabled=fixed prop:value=held on:change=change>
                 {options}
             </select>
         }
@@ -226,6 +235,7 @@ fn row(setting: &SettingView, typed: RwSignal<Vec<(String, String)>>) -> AnyView
                 autocomplete="off"
                 spellcheck="false"
                 disabled=fixed
+                prop:value=held
                 on:input=change
             />
         }
