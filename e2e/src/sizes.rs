@@ -87,7 +87,11 @@ fn module(web: &Path, name: &str) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for file in std::fs::read_dir(web.join("assets"))? {
         let file = file?;
-        if file.file_name().to_string_lossy().starts_with(&format!("{name}-")) {
+        if file
+            .file_name()
+            .to_string_lossy()
+            .starts_with(&format!("{name}-"))
+        {
             files.push(file.path());
         }
     }

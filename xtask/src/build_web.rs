@@ -168,7 +168,12 @@ pub(crate) fn deliver(paths: &Paths, libraries: &Libraries) -> Result<()> {
 
 /// Delivers a module that is fetched late; answers the line that tells the app where it is.
 fn late_program(paths: &Paths, late: &Late, library: &Path, assets: &Path) -> Result<String> {
-    let Late { name, function, exports, .. } = late;
+    let Late {
+        name,
+        function,
+        exports,
+        ..
+    } = late;
     let scratch = paths.scratch(&format!("web-{name}"));
     let (_, script) = program(paths, library, &scratch, assets, name, |module| {
         format!(
