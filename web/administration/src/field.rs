@@ -17,7 +17,7 @@ pub(crate) fn field(
     held: RwSignal<String>,
 ) -> AnyView {
     view! {
-        <div class="field">
+        <div class="labelled">
             <label for=id>{label}</label>
             <input
                 id=id

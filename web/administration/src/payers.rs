@@ -135,7 +135,7 @@ fn for_everybody(agents: &[AgentProvider], read: Again) -> impl IntoView + use<>
         <form class="stack" on:submit=submit>
             <h3>"For everybody who did not choose"</h3>
             <div class="fields">
-                <div class="field">
+                <div class="labelled">
                     <label for="default-agent">"Agent"</label>
                     <select
                         id="default-agent"
@@ -144,7 +144,7 @@ fn for_everybody(agents: &[AgentProvider], read: Again) -> impl IntoView + use<>
                         {names}
                     </select>
                 </div>
-                <div class="field">
+                <div class="labelled">
                     <label for="default-mode">"Paid by"</label>
                     <select
                         id="default-mode"
