@@ -22,11 +22,11 @@ async fn program() -> (Server, Program) {
 
 /// A budget of which much is spent.
 fn budget(limits: &Value) -> Value {
-    let spent = |spent: u64, reserved: u64| json!({ "spent": spent, "reserved": reserved, "resets_at": now().0 + 7_200_000 });
+    let spent = |spent: u64, reserved: u64| json!({ "spent": spent, "reserved": reserved, "resets_at": 7_200_000 });
     json!({
         "limits": limits,
-        "own": { "daily_tokens": 500_000, "monthly_cost": null, "requests_per_minute": null },
-        "allowance": { "daily_tokens": null, "monthly_cost": 20_000_000, "requests_per_minute": 60 },
+        "own": { "daily_tokens": 500_000 },
+        "allowance": { "monthly_cost": 20_000_000, "requests_per_minute": 60 },
         "daily_tokens": spent(450_000, 1_000),
         "monthly_cost": spent(7_500_000, 0),
         "monthly_forecast": 22_500_000,
@@ -68,8 +68,7 @@ async fn limits_are_sent_where_they_belong_and_what_is_not_named_stays() {
         ),
     ] {
         let (server, program) = program().await;
-        let limits =
-            json!({ "daily_tokens": null, "monthly_cost": null, "requests_per_minute": null });
+        let limits = json!({});
         server.on("GET", path, 200, &budget(&limits));
         server.on("PUT", path, 200, &budget(&limits));
         let ran = program.run(&[&command[..], &ALL[..]].concat()).await;
@@ -262,7 +261,7 @@ async fn agents_are_listed_with_what_is_known_of_them() {
         agent("sam-harness", json!({})),
         agent("custom", json!({}))
     ]);
-    let catalog = json!({ "agents": agents, "models": [], "default_agent": "sam-harness" });
+    let catalog = json!({ "agents": agents, "models": [], "model": { "scripted": true } });
     server.on("GET", "/api/catalog", 200, &catalog);
     let ran = program.run(&["agent", "list"]).await;
     assert_eq!(ran.code, 0, "{ran:?}");
