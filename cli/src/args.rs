@@ -456,8 +456,14 @@ pub(crate) enum Task {
     Cancel(OneTask),
     /// Close a conversation: commit and push what is there
     Close(OneTask),
-    /// (not built yet) Do a task's work again from the beginning, as a new task
-    Retry(OneTask),
+    /// Do the work of a task that is over again from the beginning, as a new task
+    Retry {
+        #[command(flatten)]
+        which: OneTask,
+        /// Watch it live and exit with its outcome
+        #[arg(long, short = 'f')]
+        follow: bool,
+    },
     /// A task's diff against its base
     Diff(SomeTask),
     /// What was said and done in a task's conversation
@@ -544,8 +550,14 @@ pub(crate) enum Node {
     List,
     /// What is known of a machine
     Show(ThisNode),
-    /// (not built yet) Let a machine end its work and take no more
-    Drain(ThisNode),
+    /// Let a machine end its work and take no more
+    Drain {
+        #[command(flatten)]
+        which: ThisNode,
+        /// Let it take work again
+        #[arg(long)]
+        undo: bool,
+    },
     /// Take a machine out for good: it gets no work any more and has to join anew
     Destroy {
         #[command(flatten)]
