@@ -108,8 +108,7 @@ pub enum ProjectCall {
         /// The conversation.
         session: SessionId,
     },
-    /// What does the same work as a conversation. Reply:
-    /// [`ComparisonView`](super::comparison::ComparisonView).
+    /// What does the same work as a conversation. Reply: [`Compared`](super::comparison::Compared).
     GetComparison(SessionId),
     /// Choose a conversation of those that do the same work, as this person. Reply: [`Done`].
     Choose(SessionId, UserId),

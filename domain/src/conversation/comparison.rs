@@ -5,10 +5,11 @@
 //! one does changes no other. ProjectData keeps which belong together and who chose one; each
 //! conversation says so in its view. Choosing ends nothing and removes nothing, and can be done anew.
 
-use super::row::{Row, RowBody, ToolBody, ToolKind, ToolStatus};
+use super::row::{ToolKind, ToolStatus};
 use super::wire::{SessionView, SubmitTask};
+use crate::budget::call::UsageSummary;
 use crate::error::ApiError;
-use crate::id::UserId;
+use crate::id::{TaskId, UserId};
 use crate::task::TaskView;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -38,7 +39,18 @@ pub struct Candidate {
     /// When.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chosen_at: Option<Timestamp>,
+    /// How its last commands ended.
+    #[serde(default)]
+    pub checks: Checks,
+    /// What its task's model calls used so far. An agent with a login of its own calls none through
+    /// SAM. Absent while nobody can say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<UsageSummary>,
 }
+
+/// Reply of [`GetComparison`](super::call::ProjectCall::GetComparison): each candidate's newest task,
+/// and the candidate as JSON without its usage and its closing brace.
+pub type Compared = Vec<(TaskId, String)>;
 
 /// Refuses agents that make no comparison.
 ///
@@ -64,6 +76,7 @@ pub fn check_agents(request: &SubmitTask) -> Result<(), ApiError> {
 
 /// How the commands ended that an agent ran after its last change: what it checked its work with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Checks {
     /// Commands that succeeded.
     pub passed: u32,
@@ -72,55 +85,40 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// Those in a conversation's newest rows, in their order.
-    #[must_use]
-    pub fn of(rows: &[Row]) -> Self {
-        let mut checks = Self::default();
-        for row in rows {
-            let RowBody::Tool(tool) = &row.body else {
-                continue;
-            };
-            match tool.kind {
-                ToolKind::Edit | ToolKind::Delete | ToolKind::Move
-                    if tool.status == ToolStatus::Completed =>
-                {
-                    checks = Self::default();
-                }
-                ToolKind::Execute if tool.status.is_terminal() => {
-                    if succeeded(tool) {
-                        checks.passed += 1;
-                    } else {
-                        checks.failed += 1;
-                    }
-                }
-                _ => {}
+    /// Counts the next tool call of a conversation, with the end of its output.
+    pub fn add(&mut self, kind: ToolKind, status: ToolStatus, output: &str) {
+        match kind {
+            ToolKind::Edit | ToolKind::Delete | ToolKind::Move
+                if status == ToolStatus::Completed =>
+            {
+                *self = Self::default();
             }
+            ToolKind::Execute if status.is_terminal() => {
+                if status == ToolStatus::Completed && succeeded(output) {
+                    self.passed += 1;
+                } else {
+                    self.failed += 1;
+                }
+            }
+            _ => {}
         }
-        checks
     }
 }
 
-/// Whether a command succeeded. Agents call a command that ran completed, whatever its exit code;
-/// several of them tell that at the output's end.
-fn succeeded(tool: &ToolBody) -> bool {
-    let last = tool.output.trim_end().lines().next_back().unwrap_or("");
+/// Whether a command that ran succeeded. Agents call it completed, whatever its exit code; several of
+/// them tell that at the output's end.
+fn succeeded(output: &str) -> bool {
+    let last = output.trim_end().lines().next_back().unwrap_or("");
     let code = last
         .to_ascii_lowercase()
         .split_once("exit code")
         .map(|(_, code)| code.trim_matches(|c: char| !c.is_ascii_digit()).to_owned());
-    tool.status == ToolStatus::Completed && code.is_none_or(|code| code.is_empty() || code == "0")
+    code.is_none_or(|code| code.is_empty() || code == "0")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conversation::row::Author;
-    use crate::id::{Id, RowId};
-
-    fn id<I: Id>(n: u128) -> I {
-        I::mint(Timestamp(1), n)
-    }
-
     #[test]
     fn a_comparison_has_two_to_eight_agents_each_once() {
         let request = |agent: Option<&str>, names: &[&str]| {
@@ -147,43 +145,32 @@ mod tests {
 
     #[test]
     fn checks_are_the_commands_after_the_last_change() {
-        let row = |kind: ToolKind, status: ToolStatus, output: &str| Row {
-            id: RowId::mint(Timestamp(1), 1),
-            session: id(1),
-            seq: 1,
-            pos: 1,
-            attempt: 1,
-            rev: 1,
-            author: Author::Agent,
-            created_at: Timestamp(1),
-            body: RowBody::Tool(Box::new(ToolBody {
-                kind,
-                status,
-                output: output.to_owned(),
-                ..ToolBody::default()
-            })),
-        };
         use ToolKind::{Edit, Execute, Read};
         use ToolStatus::{Completed, Failed, InProgress, Interrupted};
-        let of = |rows: &[Row]| {
-            let checks = Checks::of(rows);
+        let mut checks = Checks::default();
+        let mut after = |calls: &[(ToolKind, ToolStatus, &str)]| {
+            for (kind, status, output) in calls {
+                checks.add(*kind, *status, output);
+            }
             (checks.passed, checks.failed)
         };
         let before = [
-            row(Execute, Failed, "1 failing"),
-            row(Read, Completed, ""),
-            row(Edit, Failed, "no such file"),
+            (Execute, Failed, "1 failing"),
+            (Read, Completed, ""),
+            (Edit, Failed, "no such file"),
         ];
-        assert_eq!(of(&before), (0, 1));
-        let mut all = before.to_vec();
-        all.push(row(Edit, Completed, ""));
-        assert_eq!(of(&all), (0, 0));
-        all.push(row(Execute, Completed, "12 passing\n[exit code 0]"));
-        all.push(row(Execute, Completed, "12 passing"));
-        all.push(row(Execute, InProgress, ""));
-        assert_eq!(of(&all), (2, 0));
-        all.push(row(Execute, Completed, "1 failing\n[exit code 1]\n"));
-        all.push(row(Execute, Interrupted, ""));
-        assert_eq!(of(&all), (2, 2));
+        assert_eq!(after(&before), (0, 1));
+        assert_eq!(after(&[(Edit, Completed, "")]), (0, 0));
+        let passed = [
+            (Execute, Completed, "12 passing\n[exit code 0]"),
+            (Execute, Completed, "12 passing"),
+            (Execute, InProgress, ""),
+        ];
+        assert_eq!(after(&passed), (2, 0));
+        let failed = [
+            (Execute, Completed, "1 failing\n[exit code 1]\n"),
+            (Execute, Interrupted, ""),
+        ];
+        assert_eq!(after(&failed), (2, 2));
     }
 }

@@ -1,16 +1,19 @@
 //! Conversations, their rows and their prompts.
 
+use sam_domain::budget::call::BudgetCall;
 use sam_domain::conversation::call::{
     AnswerPermissionReply, Done, Idempotency, ProjectCall, SendPromptReply,
 };
+use sam_domain::conversation::comparison::Compared;
 use sam_domain::conversation::wire::{AnswerPermission, PromptView, SendPrompt};
 use sam_domain::error::ApiError;
+use sam_domain::id::Id as _;
 use sam_platform::crypto::sha256_hex;
 use sam_platform::http;
 
 use super::{idempotency_key, words};
 use crate::call::Call;
-use crate::errors::Answer;
+use crate::errors::{Answer, log};
 use crate::membership::Member;
 use crate::objects;
 
@@ -122,7 +125,20 @@ pub(crate) async fn cancel_turn(call: &Call, member: Member) -> Answer {
 
 pub(crate) async fn comparison(call: &Call, member: Member) -> Answer {
     let ask = ProjectCall::GetComparison(call.id(1, "conversation")?);
-    objects::relay(call, &member.project, &ask).await
+    let compared: Compared = objects::project(call, &member.project, &ask).await?;
+    let budget = sam_platform::objects::budget(&call.env, member.project.as_str())?;
+    let mut candidates = Vec::with_capacity(compared.len());
+    for (task, mut candidate) in compared {
+        // Who cannot see what it used can still see what it did.
+        match budget.text_of(&BudgetCall::TaskUsage { task }).await {
+            Ok(usage) => candidate.extend([",\"usage\":", &usage]),
+            Err(error) => log(&error.to_string()),
+        }
+        candidate.push('}');
+        candidates.push(candidate);
+    }
+    let view = format!("{{\"candidates\":[{}]}}", candidates.join(","));
+    Ok(http::json_text(200, &view.into()))
 }
 
 pub(crate) async fn choose(call: &Call, member: Member) -> Answer {
