@@ -88,7 +88,7 @@ async fn compared(server: &Server) -> String {
                     passed: 1,
                     failed: 0,
                 },
-                usage: Some(used),
+                usage: used,
             },
             Candidate {
                 session: other,
@@ -96,7 +96,7 @@ async fn compared(server: &Server) -> String {
                 chosen_by: None,
                 chosen_at: None,
                 checks: Checks::default(),
-                usage: None,
+                usage: UsageSummary::default(),
             },
         ],
     };

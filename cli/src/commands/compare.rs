@@ -112,11 +112,7 @@ fn row(measured: &Measured) -> Vec<Cell> {
     let task = &measured.candidate.task;
     let (shape, paint) = shape(task.state);
     // An agent with a login of its own calls no model through SAM.
-    let used = measured
-        .candidate
-        .usage
-        .as_ref()
-        .filter(|usage| usage.calls > 0);
+    let used = Some(&measured.candidate.usage).filter(|usage| usage.calls > 0);
     let number = |of: fn(&UsageSummary) -> u64| {
         Cell::new(used.map_or_else(|| "–".to_owned(), |usage| grouped(of(usage))))
     };

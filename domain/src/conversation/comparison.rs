@@ -5,11 +5,10 @@
 //! one does changes no other. ProjectData keeps which belong together and who chose one; each
 //! conversation says so in its view. Choosing ends nothing and removes nothing, and can be done anew.
 
-use super::row::{ToolKind, ToolStatus};
 use super::wire::{SessionView, SubmitTask};
 use crate::budget::call::UsageSummary;
 use crate::error::ApiError;
-use crate::id::{TaskId, UserId};
+use crate::id::UserId;
 use crate::task::TaskView;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -43,14 +42,10 @@ pub struct Candidate {
     #[serde(default)]
     pub checks: Checks,
     /// What its task's model calls used so far. An agent with a login of its own calls none through
-    /// SAM. Absent while nobody can say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub usage: Option<UsageSummary>,
+    /// SAM.
+    #[serde(default)]
+    pub usage: UsageSummary,
 }
-
-/// Reply of [`GetComparison`](super::call::ProjectCall::GetComparison): each candidate's newest task,
-/// and the candidate as JSON without its usage and its closing brace.
-pub type Compared = Vec<(TaskId, String)>;
 
 /// Refuses agents that make no comparison.
 ///
@@ -85,21 +80,14 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// Counts the next tool call of a conversation, with the end of its output.
-    pub fn add(&mut self, kind: ToolKind, status: ToolStatus, output: &str) {
+    /// Counts the next tool call of a conversation that is over: its kind, its status and the end of
+    /// its output, in the words of the wire.
+    pub fn add(&mut self, kind: &str, status: &str, output: &str) {
+        let completed = status == "completed";
         match kind {
-            ToolKind::Edit | ToolKind::Delete | ToolKind::Move
-                if status == ToolStatus::Completed =>
-            {
-                *self = Self::default();
-            }
-            ToolKind::Execute if status.is_terminal() => {
-                if status == ToolStatus::Completed && succeeded(output) {
-                    self.passed += 1;
-                } else {
-                    self.failed += 1;
-                }
-            }
+            "edit" | "delete" | "move" if completed => *self = Self::default(),
+            "execute" if completed && succeeded(output) => self.passed += 1,
+            "execute" => self.failed += 1,
             _ => {}
         }
     }
@@ -119,6 +107,7 @@ fn succeeded(output: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
     #[test]
     fn a_comparison_has_two_to_eight_agents_each_once() {
         let request = |agent: Option<&str>, names: &[&str]| {
@@ -145,31 +134,28 @@ mod tests {
 
     #[test]
     fn checks_are_the_commands_after_the_last_change() {
-        use ToolKind::{Edit, Execute, Read};
-        use ToolStatus::{Completed, Failed, InProgress, Interrupted};
         let mut checks = Checks::default();
-        let mut after = |calls: &[(ToolKind, ToolStatus, &str)]| {
+        let mut after = |calls: &[(&str, &str, &str)]| {
             for (kind, status, output) in calls {
-                checks.add(*kind, *status, output);
+                checks.add(kind, status, output);
             }
             (checks.passed, checks.failed)
         };
         let before = [
-            (Execute, Failed, "1 failing"),
-            (Read, Completed, ""),
-            (Edit, Failed, "no such file"),
+            ("execute", "failed", "1 failing"),
+            ("read", "completed", ""),
+            ("edit", "failed", "no such file"),
         ];
         assert_eq!(after(&before), (0, 1));
-        assert_eq!(after(&[(Edit, Completed, "")]), (0, 0));
+        assert_eq!(after(&[("edit", "completed", "")]), (0, 0));
         let passed = [
-            (Execute, Completed, "12 passing\n[exit code 0]"),
-            (Execute, Completed, "12 passing"),
-            (Execute, InProgress, ""),
+            ("execute", "completed", "12 passing\n[exit code 0]"),
+            ("execute", "completed", "12 passing"),
         ];
         assert_eq!(after(&passed), (2, 0));
         let failed = [
-            (Execute, Completed, "1 failing\n[exit code 1]\n"),
-            (Execute, Interrupted, ""),
+            ("execute", "completed", "1 failing\n[exit code 1]\n"),
+            ("execute", "interrupted", ""),
         ];
         assert_eq!(after(&failed), (2, 2));
     }

@@ -1,8 +1,7 @@
 //! The same work under several agents: which conversations belong together, and which was chosen.
 
 use sam_domain::conversation::call::Done;
-use sam_domain::conversation::comparison::{Checks, Compared};
-use sam_domain::conversation::row::{ToolKind, ToolStatus};
+use sam_domain::conversation::comparison::Checks;
 use sam_domain::conversation::session::SessionLocal;
 use sam_domain::error::ApiError;
 use sam_domain::id::{Id as _, SessionId, TaskId, UserId};
@@ -22,11 +21,11 @@ const CANDIDATES: &str = "SELECT c.session, t.id AS task, \
      FROM comparisons c JOIN entities s ON s.id = c.session \
        JOIN entities t ON t.id = json_extract(s.view, '$.task') WHERE c.comparison = ? ORDER BY c.session";
 
-/// The tool calls among a conversation's newest rows.
+/// The tool calls among a conversation's newest rows that are over.
 const TOOL_CALLS: &str = "SELECT row ->> '$.body.tool_kind' AS kind, row ->> '$.body.status' AS status, \
        coalesce(substr(row ->> '$.body.output', -1000), '') AS output \
      FROM (SELECT row, pos FROM rows WHERE session = ? ORDER BY pos DESC LIMIT 500) \
-     WHERE row ->> '$.kind' = 'tool' ORDER BY pos";
+     WHERE row ->> '$.kind' = 'tool' AND status IN ('completed', 'failed', 'interrupted') ORDER BY pos";
 
 struct Stored {
     session: SessionId,
@@ -37,8 +36,8 @@ struct Stored {
 columns!(Stored: session, task, shown);
 
 struct ToolCall {
-    kind: ToolKind,
-    status: ToolStatus,
+    kind: String,
+    status: String,
     output: String,
 }
 
@@ -85,20 +84,20 @@ impl Project {
     pub(super) fn comparison(&self, session: &SessionId) -> Result<String, ShellError> {
         let comparison = self.comparison_of(session)?;
         let stored: Vec<Stored> = self.shell.sql.rows(CANDIDATES, params![&comparison])?;
-        let mut compared: Compared = Vec::with_capacity(stored.len());
-        for mut one in stored {
-            let checks = object::text(&self.checks(&one.session)?)?;
-            one.shown.extend([",\"checks\":", &checks]);
-            compared.push((one.task, one.shown));
+        let mut lines = String::new();
+        for one in &stored {
+            let Checks { passed, failed } = self.checks(&one.session)?;
+            let checks = format!(",\"checks\":{{\"passed\":{passed},\"failed\":{failed}}}\n");
+            lines.extend([one.task.as_str(), " ", &one.shown, &checks]);
         }
-        object::text(&compared)
+        Ok(lines)
     }
 
     fn checks(&self, session: &SessionId) -> Result<Checks, ShellError> {
         let calls: Vec<ToolCall> = self.shell.sql.rows(TOOL_CALLS, params![session])?;
         let mut checks = Checks::default();
         for call in &calls {
-            checks.add(call.kind, call.status, &call.output);
+            checks.add(&call.kind, &call.status, &call.output);
         }
         Ok(checks)
     }

@@ -58,9 +58,11 @@ async fn check(job: &Job<'_>) -> Result {
         .result
         .ok_or_else(|| failure("a completed task has no result"))?;
     let counts = (result.files_changed, result.added, result.removed);
-    ensure(result.pushed && counts == (1, 1, 1), || {
-        format!("{result:?}")
-    })?;
+    if !result.pushed || counts != (1, 1, 1) {
+        let diff = work.diff().await.unwrap_or_default();
+        let told = work.told().await;
+        return Err(failure(format!("{result:?}\n{diff}\n{told}")));
+    }
     let (passes, said) = tests_of(&repository, &result.branch)?;
     ensure(passes && said.contains("fail 0"), || said.clone())?;
     let diff = git(&repository, &["diff", &format!("main..{}", result.branch)])?;

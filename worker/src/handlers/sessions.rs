@@ -4,16 +4,15 @@ use sam_domain::budget::call::BudgetCall;
 use sam_domain::conversation::call::{
     AnswerPermissionReply, Done, Idempotency, ProjectCall, SendPromptReply,
 };
-use sam_domain::conversation::comparison::Compared;
 use sam_domain::conversation::wire::{AnswerPermission, PromptView, SendPrompt};
 use sam_domain::error::ApiError;
-use sam_domain::id::Id as _;
+use sam_domain::id::{Id as _, TaskId};
 use sam_platform::crypto::sha256_hex;
 use sam_platform::http;
 
 use super::{idempotency_key, words};
 use crate::call::Call;
-use crate::errors::{Answer, log};
+use crate::errors::Answer;
 use crate::membership::Member;
 use crate::objects;
 
@@ -125,19 +124,17 @@ pub(crate) async fn cancel_turn(call: &Call, member: Member) -> Answer {
 
 pub(crate) async fn comparison(call: &Call, member: Member) -> Answer {
     let ask = ProjectCall::GetComparison(call.id(1, "conversation")?);
-    let compared: Compared = objects::project(call, &member.project, &ask).await?;
+    let project = sam_platform::objects::project(&call.env, &member.project)?;
     let budget = sam_platform::objects::budget(&call.env, member.project.as_str())?;
-    let mut candidates = Vec::with_capacity(compared.len());
-    for (task, mut candidate) in compared {
-        // Who cannot see what it used can still see what it did.
-        match budget.text_of(&BudgetCall::TaskUsage { task }).await {
-            Ok(usage) => candidate.extend([",\"usage\":", &usage]),
-            Err(error) => log(&error.to_string()),
-        }
-        candidate.push('}');
-        candidates.push(candidate);
+    let mut view = String::from("{\"candidates\":[");
+    for line in project.text_of(&ask).await?.lines() {
+        let (task, candidate) = line.split_once(' ').unwrap_or_default();
+        let task: TaskId = task.parse().map_err(|_| ApiError::internal())?;
+        let usage = budget.text_of(&BudgetCall::TaskUsage { task }).await?;
+        let comma = if view.ends_with('}') { "," } else { "" };
+        view.extend([comma, candidate, ",\"usage\":", &usage, "}"]);
     }
-    let view = format!("{{\"candidates\":[{}]}}", candidates.join(","));
+    view.push_str("]}");
     Ok(http::json_text(200, &view.into()))
 }
 
