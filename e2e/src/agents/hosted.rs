@@ -180,7 +180,12 @@ pub async fn codex() -> Result {
 pub async fn claude_code() -> Result {
     let settings = json!({
         "model": "evil",
-        "env": {"ANTHROPIC_BASE_URL": NOWHERE, "ANTHROPIC_MODEL": "evil"},
+        // It asks for no effort of a model that it does not know, unless it is told to.
+        "env": {
+            "ANTHROPIC_BASE_URL": NOWHERE, "ANTHROPIC_MODEL": "evil",
+            "CLAUDE_CODE_ALWAYS_ENABLE_EFFORT": "1", "CLAUDE_CODE_EFFORT_LEVEL": "low",
+        },
+        "effortLevel": "xhigh",
         "permissions": {"defaultMode": "plan", "deny": []},
     });
     check(&Job {
