@@ -61,7 +61,8 @@ pub struct Route {
     pub reach: Reach,
     /// How often one address may call it; absent where a credential comes first.
     pub limit: Option<LimitName>,
-    /// What it does, in a few words.
+    /// What it does, in a few words: for the API document alone.
+    #[cfg(feature = "schema")]
     pub summary: &'static str,
 }
 
@@ -80,6 +81,7 @@ macro_rules! routes {
             role: routes!(@role $($role)?),
             reach: reach(RouteId::$id, Method::$method, PrincipalKind::$principal),
             limit: limit(RouteId::$id),
+            #[cfg(feature = "schema")]
             summary: $summary,
         },)*];
     };
