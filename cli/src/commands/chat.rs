@@ -189,12 +189,6 @@ pub(super) async fn show(
         })?;
         return Ok(Exit::Ok);
     }
-    out.line(&format!(
-        "{}  {}",
-        out.style
-            .paint(Paint::Strong, &text::clean_line(&session.title)),
-        out.style.paint(Paint::Muted, session.id.as_str())
-    ))?;
     if has_before {
         out.hint(&format!(
             "There is more before: sam chat read {} --limit {}",
@@ -202,6 +196,13 @@ pub(super) async fn show(
             limit.saturating_mul(4)
         ));
     }
+    let _pager = out.pager();
+    out.line(&format!(
+        "{}  {}",
+        out.style
+            .paint(Paint::Strong, &text::clean_line(&session.title)),
+        out.style.paint(Paint::Muted, session.id.as_str())
+    ))?;
     for line in follow::as_lines(out, &rows) {
         out.line(&line)?;
     }
@@ -357,6 +358,7 @@ async fn search(
 
 fn show_found(context: &Context, found: &[Found]) -> Result<(), Failure> {
     let out = &context.out;
+    let _pager = out.pager();
     let mut last = None;
     for find in found {
         if last != Some(&find.session) {

@@ -2,7 +2,7 @@
 
 use super::task::{shape, state_word};
 use crate::api::{Api, Call};
-use crate::args::OneTask;
+use crate::args::AskedTask;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::output::style::Paint;
@@ -33,10 +33,9 @@ struct Measured {
     took: Millis,
 }
 
-pub(super) async fn show(context: &Context, which: &OneTask) -> Result<Exit, Failure> {
+pub(super) async fn show(context: &Context, which: &AskedTask) -> Result<Exit, Failure> {
     let api = context.api()?;
-    let project = which.within.project.as_deref();
-    let task = resolve::task(context, &api, &which.task, project).await?;
+    let task = resolve::task_or_chosen(context, &api, which).await?;
     let view = compared(&api, &task).await?;
     let now = time::now();
     let candidates = view.candidates.into_iter();
@@ -68,10 +67,9 @@ pub(super) async fn show(context: &Context, which: &OneTask) -> Result<Exit, Fai
     Ok(Exit::Ok)
 }
 
-pub(super) async fn choose(context: &Context, which: &OneTask) -> Result<Exit, Failure> {
+pub(super) async fn choose(context: &Context, which: &AskedTask) -> Result<Exit, Failure> {
     let api = context.api()?;
-    let project = which.within.project.as_deref();
-    let task = resolve::task(context, &api, &which.task, project).await?;
+    let task = resolve::task_or_chosen(context, &api, which).await?;
     let segments = [task.project.as_str(), task.session.as_str()];
     api.text(Call::new(RouteId::Choose, &segments)).await?;
     let out = &context.out;

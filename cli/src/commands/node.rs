@@ -18,12 +18,12 @@ use sam_domain::node::wire::{NodeList, NodeState, NodeView};
 pub(super) async fn run(context: &Context, command: Node) -> Result<Exit, Failure> {
     match command {
         Node::List => list(context).await,
-        Node::Show(which) => show(context, &which.node).await,
+        Node::Show(which) => show(context, which.node.as_deref()).await,
         Node::Drain(_) => Err(planned(
             "`sam node drain`",
             Some("`sam node destroy` takes out a machine that has no work."),
         )),
-        Node::Destroy { which, force } => destroy(context, &which.node, force).await,
+        Node::Destroy { which, force } => destroy(context, which.node.as_deref(), force).await,
         Node::Diagnostics(_) => Err(planned(
             "`sam node diagnostics`",
             Some(
@@ -36,10 +36,12 @@ pub(super) async fn run(context: &Context, command: Node) -> Result<Exit, Failur
     }
 }
 
-/// One of one's machines, by name or id.
-async fn find(api: &Api, given: &str) -> Result<NodeView, Failure> {
+/// One of one's machines, by name or id; who is at the terminal is asked where none is named.
+async fn find(context: &Context, api: &Api, given: Option<&str>) -> Result<NodeView, Failure> {
     let list: NodeList = api.json(Call::new(RouteId::ListNodes, &[])).await?;
-    let found = resolve::named(given, "machine", list.nodes, |node| (&node.name, &node.id));
+    let found = resolve::named_or_chosen(context, given, "machine", list.nodes, |node| {
+        (&node.name, &node.id)
+    });
     found.map_err(|failure| match failure {
         Failure::NotFound { message, .. } => Failure::NotFound {
             message,
@@ -49,8 +51,8 @@ async fn find(api: &Api, given: &str) -> Result<NodeView, Failure> {
     })
 }
 
-async fn show(context: &Context, given: &str) -> Result<Exit, Failure> {
-    let node = find(&context.api()?, given).await?;
+async fn show(context: &Context, given: Option<&str>) -> Result<Exit, Failure> {
+    let node = find(context, &context.api()?, given).await?;
     let out = &context.out;
     if out.json {
         out.value(&node)?;
@@ -101,9 +103,9 @@ async fn show(context: &Context, given: &str) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-async fn destroy(context: &Context, given: &str, force: bool) -> Result<Exit, Failure> {
+async fn destroy(context: &Context, given: Option<&str>, force: bool) -> Result<Exit, Failure> {
     let api = context.api()?;
-    let node = find(&api, given).await?;
+    let node = find(context, &api, given).await?;
     let segments = [node.id.as_str()];
     let mut call = Call::new(RouteId::RemoveNode, &segments);
     if force {
@@ -192,7 +194,7 @@ async fn join_token(context: &Context) -> Result<Exit, Failure> {
 async fn set_shared(context: &Context, which: OneNode, route: RouteId) -> Result<Exit, Failure> {
     let api = context.api()?;
     let project = resolve::project(context, &api, which.within.project.as_deref()).await?;
-    let node = find(&api, &which.node).await?;
+    let node = find(context, &api, which.node.as_deref()).await?;
     let segments = [node.id.as_str(), project.id.as_str()];
     let node: NodeView = api.json(Call::new(route, &segments)).await?;
     let out = &context.out;

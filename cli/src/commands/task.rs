@@ -2,7 +2,7 @@
 
 use super::{answer, chat, compare, planned, stdin};
 use crate::api::{Api, Call};
-use crate::args::{InProject, OneTask, SomeTask, Task};
+use crate::args::{AskedTask, InProject, OneTask, SomeTask, Task};
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::follow::{self, Target};
@@ -224,10 +224,9 @@ async fn prompt_task(
     Ok(Exit::Ok)
 }
 
-async fn act(context: &Context, which: &OneTask, route: RouteId) -> Result<Exit, Failure> {
+async fn act(context: &Context, which: &AskedTask, route: RouteId) -> Result<Exit, Failure> {
     let api = context.api()?;
-    let project = which.within.project.as_deref();
-    let task = resolve::task(context, &api, &which.task, project).await?;
+    let task = resolve::task_or_chosen(context, &api, which).await?;
     let segments = [task.id.as_str()];
     api.text(Call::new(route, &segments)).await?;
     let task: TaskView = api.json(Call::new(RouteId::GetTask, &segments)).await?;
@@ -293,6 +292,7 @@ pub(super) async fn print_diff(
         // For `git apply`: not a byte more or less.
         out.raw(&diff)?;
     } else {
+        let _pager = out.pager();
         for line in diff.lines() {
             out.line(&out.style.diff_line(&text::clean_line(line)))?;
         }
