@@ -1,7 +1,5 @@
 //! Budgets, keys and the agents that use them: each flag as it is sent, and what is printed.
 
-#![expect(clippy::unwrap_used, reason = "what a test relies on fails it")]
-
 mod support;
 
 use sam_domain::id::Id;
