@@ -16,7 +16,7 @@ const fn session(mode: &'static str) -> Mode {
 const fn seen(version: &'static str) -> Option<Verified> {
     Some(Verified {
         version,
-        on: "2026-11-20",
+        on: "2026-11-21",
     })
 }
 

@@ -92,7 +92,7 @@ pub const AGENTS: &[Agent] = &[
         policy: "it has no settings but its variables; the session's mode through `session/set_mode`",
         verified: Some(Verified {
             version: env!("CARGO_PKG_VERSION"),
-            on: "2026-11-20",
+            on: "2026-11-21",
         }),
         ..Agent::BASE
     },
@@ -170,7 +170,7 @@ pub const AGENTS: &[Agent] = &[
         policy: "settings of the command line, through `_meta.claudeCode.options.settings`; the session's mode through `session/set_mode`",
         verified: Some(Verified {
             version: "0.100.0",
-            on: "2026-11-20",
+            on: "2026-11-21",
         }),
         ..Agent::BASE
     },
@@ -250,7 +250,7 @@ pub const AGENTS: &[Agent] = &[
         limits: "Its bridge asks for a title of each new conversation from `gpt-5.6-luna`, whatever model was chosen.",
         verified: Some(Verified {
             version: "2.6.0",
-            on: "2026-11-20",
+            on: "2026-11-21",
         }),
         ..Agent::BASE
     },
@@ -314,7 +314,7 @@ pub const AGENTS: &[Agent] = &[
         policy: "`OPENCODE_CONFIG_CONTENT`, above its files, a repository's `opencode.json` among them",
         verified: Some(Verified {
             version: "1.18.33",
-            on: "2026-11-20",
+            on: "2026-11-21",
         }),
         ..Agent::BASE
     },
@@ -364,7 +364,7 @@ pub const AGENTS: &[Agent] = &[
         policy: "variables, above its configuration file; the session's mode through `session/set_mode`",
         verified: Some(Verified {
             version: "1.52.0",
-            on: "2026-11-20",
+            on: "2026-11-21",
         }),
         ..Agent::BASE
     },
