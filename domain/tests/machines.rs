@@ -66,6 +66,7 @@ fn intent(mode: TaskMode) -> TaskIntent {
         agent: "sam-harness".to_owned(),
         mode,
         permission_mode: Default::default(),
+        patience: Default::default(),
     }
 }
 
@@ -187,6 +188,7 @@ fn task_input(task: &Task, mode: TaskMode, kind: u8, n: u64) -> Input<TaskLocal>
             text: "go".to_owned(),
             body: None,
             context: String::new(),
+            automatic: false,
         }),
         16 => message(Message::PromptCancelRequested { prompt: prompt(n) }),
         17 => message(Message::RowsComplete {
@@ -203,6 +205,61 @@ fn task_input(task: &Task, mode: TaskMode, kind: u8, n: u64) -> Input<TaskLocal>
             until: Timestamp(n.saturating_mul(3)),
         }),
         22 => Input::Local(TaskLocal::Close { by: user() }),
+        // What the agent does, as it says itself or as an earlier one did.
+        26 | 27 => {
+            let known = match &task.agent {
+                AgentBinding::None => None,
+                AgentBinding::Starting { agent_session }
+                | AgentBinding::Ready { agent_session } => Some(agent_session.clone()),
+            };
+            let earlier = AgentSessionId::mint(Timestamp(n), 9);
+            let states = [
+                ActivityState::Prompting,
+                ActivityState::WaitingForPerson,
+                ActivityState::Recovering,
+            ];
+            let state = states[(n % 3) as usize];
+            message(Message::NodeEvent {
+                workspace,
+                attempt,
+                event: Event::AgentState {
+                    agent_session: known.filter(|_| kind == 26).unwrap_or(earlier),
+                    state: AgentState::Activity { state },
+                },
+            })
+        }
+        // It ends its turn without having finished, and all that it said is there.
+        28 => message(Message::NodeEvent {
+            workspace,
+            attempt,
+            event: Event::PromptFinished {
+                prompt: task
+                    .prompt
+                    .as_ref()
+                    .map_or_else(|| prompt(n), |held| held.prompt.clone()),
+                stop_reason: match n % 3 {
+                    0 => StopReason::MaxTokens,
+                    1 => StopReason::MaxTurnRequests,
+                    _ => StopReason::NeedsInput {
+                        question: "which?".to_owned(),
+                    },
+                },
+                rows_through: n,
+            },
+        }),
+        29 => message(Message::RowsComplete {
+            prompt: task
+                .prompt
+                .as_ref()
+                .map_or_else(|| prompt(n), |held| held.prompt.clone()),
+        }),
+        30 => message(Message::PromptDispatched {
+            prompt: prompt(n),
+            text: "What do you wait for?".to_owned(),
+            body: None,
+            context: String::new(),
+            automatic: true,
+        }),
         23 if n.is_multiple_of(7) => Input::Local(TaskLocal::SetTitle {
             title: format!("title {n}"),
         }),
@@ -259,7 +316,7 @@ fn an_agent_that_does_not_start_fails_in_its_commands_words() {
 proptest! {
     #[test]
     fn a_task_keeps_its_word(
-        inputs in proptest::collection::vec((0u8..26, 0u64..40), 0..150),
+        inputs in proptest::collection::vec((0u8..31, 0u64..40), 0..150),
         conversation: bool,
     ) {
         let mode = if conversation { TaskMode::Conversation } else { TaskMode::Task };
@@ -285,6 +342,70 @@ proptest! {
             prop_assert!(open <= 1 && (open == 0 || !state.state.is_terminal()), "open steps");
             if before.state != state.state {
                 prop_assert!(transition.send.iter().any(|(_, m)| matches!(m, Message::TaskChanged(_))), "a silent change");
+            }
+        }
+    }
+
+    #[test]
+    fn what_an_agent_does_is_told_as_far_as_it_is_known(
+        inputs in proptest::collection::vec((0u8..31, 0u64..40), 0..200),
+    ) {
+        let mut state = Task::default();
+        let (mut now, mut told) = (Timestamp(10), None);
+        for (kind, n) in inputs {
+            now = now.plus(Millis::minutes(n));
+            let before = state.clone();
+            let input = task_input(&state, TaskMode::Task, kind, n);
+            let transition = TaskMachine::step(&mut state, &mut Turn::new(now, n), input);
+            let tells = transition.send.iter().filter_map(|(_, message)| match message {
+                Message::ActivityChanged { state, .. } => Some(*state),
+                _ => None,
+            });
+            let tells: Vec<_> = tells.collect();
+            prop_assert!(tells.len() <= 1);
+            told = tells.first().copied().or(told);
+            prop_assert_eq!(told, state.activity(), "what is told is what is known");
+            prop_assert!(tells.is_empty() || before.activity() != state.activity(), "nothing is told twice");
+            prop_assert!(kind != 27 || before == state, "an earlier agent changes nothing");
+            let over = matches!(told, None | Some(ActivityState::Ended));
+            if state.away_since.is_some() && !state.state.is_terminal() {
+                prop_assert!(over || told == Some(ActivityState::Unknown), "{:?} of a machine that is away", told);
+            }
+            if state.state.is_terminal() || state.agent == AgentBinding::None {
+                prop_assert!(over, "{:?} without an agent", told);
+            }
+        }
+    }
+
+    #[test]
+    fn who_is_idle_is_asked_once_until_a_person_speaks(
+        inputs in proptest::collection::vec((0u8..31, 0u64..40), 0..200),
+        conversation: bool,
+    ) {
+        let mode = if conversation { TaskMode::Conversation } else { TaskMode::Task };
+        let mut state = Task::default();
+        let (mut now, mut asked) = (Timestamp(10), false);
+        for (kind, n) in inputs {
+            now = now.plus(Millis::minutes(n));
+            let before = state.clone();
+            let input = task_input(&state, mode, kind, n);
+            let transition = TaskMachine::step(&mut state, &mut Turn::new(now, n), input);
+            let asks = transition.send.iter().any(|(_, message)| *message == Message::CheckInDue);
+            prop_assert!(!asks || !asked, "asked twice");
+            prop_assert!(!asks || before.asks.is_none(), "it had said what it waits for");
+            prop_assert!(!asks || mode == TaskMode::Task, "a conversation is its person's own");
+            asked |= asks;
+            let spoke = state.prompt.is_some() && before.prompt.is_none();
+            if spoke && kind != 30 {
+                asked = false;
+            }
+            if state.state != TaskState::AwaitingInput {
+                prop_assert!(state.asks.is_none() && state.idle_until.is_none(), "{:?}", state.state);
+            }
+            let failed = before.state != TaskState::Failed && state.state == TaskState::Failed;
+            if let Some(failure) = state.failure.as_ref().filter(|_| failed) {
+                prop_assert!(failure.code != "idle" || asked, "it was never asked");
+                prop_assert!(failure.code != "not_answered" || before.asks.is_some());
             }
         }
     }
@@ -316,7 +437,8 @@ proptest! {
                     view.rev = n;
                     message(Message::TaskChanged(Box::new(view)))
                 }
-                10 if n % 2 == 0 => message(Message::ContinuationDue),
+                10 if n % 4 == 0 => message(Message::ContinuationDue),
+                10 if n % 4 == 2 => message(Message::CheckInDue),
                 10 => message(Message::ActivityChanged { state: ActivityState::Prompting, since: Timestamp(n) }),
                 _ => message(Message::AwaitRows { prompt: flying, workspace: WorkspaceId::mint(Timestamp(n), 1), through: n }),
             };

@@ -425,6 +425,11 @@ pub enum StopReason {
     MaxTurnRequests,
     /// The model refused.
     Refusal,
+    /// The agent asked its person something that it cannot go on without.
+    NeedsInput {
+        /// What it asked.
+        question: String,
+    },
     /// A person cancelled it.
     Cancelled,
     /// The agent answered the prompt with an error.
@@ -460,6 +465,7 @@ impl StopReason {
             Self::MaxTokens => "max_tokens",
             Self::MaxTurnRequests => "max_turn_requests",
             Self::Refusal => "refusal",
+            Self::NeedsInput { .. } => "needs_input",
             Self::Cancelled => "cancelled",
             Self::Error { .. } => "error",
             Self::Unknown { .. } => "unknown",

@@ -4,6 +4,7 @@
 //! and events are kept and told is the real link's.
 
 use super::*;
+use sam_domain::conversation::wire::ActivityState;
 
 impl World {
     pub(super) fn finish(&mut self, vm: usize, command: &Command, mut events: Vec<Event>) {
@@ -224,13 +225,16 @@ impl World {
                         held.prompt = Some(prompt.clone());
                     }
                 }
-                self.finish(
-                    vm,
-                    &command,
-                    vec![Event::PromptStarted {
-                        prompt: prompt.clone(),
-                    }],
-                );
+                let started = Event::PromptStarted {
+                    prompt: prompt.clone(),
+                };
+                let works = Event::AgentState {
+                    agent_session: agent_session.clone(),
+                    state: AgentState::Activity {
+                        state: ActivityState::Prompting,
+                    },
+                };
+                self.finish(vm, &command, vec![started, works]);
                 let span = self.random.span(100, 5_000);
                 self.after(
                     span,
@@ -387,6 +391,9 @@ impl World {
                     hint: None,
                 },
                 1 => StopReason::MaxTokens,
+                2 => StopReason::NeedsInput {
+                    question: "which of them?".to_owned(),
+                },
                 _ => StopReason::EndTurn,
             };
             self.end_turn(vm, &id, &prompt, reason);
@@ -425,6 +432,7 @@ impl World {
         }
         held.prompt = None;
         let (attempt, rows_through) = (held.attempt, held.next_n);
+        let agent = held.agent.clone();
         self.ledger.rows.written(id, rows_through);
         let draft = Draft {
             workspace: Some(id.clone()),
@@ -437,6 +445,16 @@ impl World {
             },
         };
         self.emit_with_disk(vm, draft);
+        if let Some(agent_session) = agent {
+            let state = AgentState::Activity {
+                state: ActivityState::Idle,
+            };
+            let rests = Event::AgentState {
+                agent_session,
+                state,
+            };
+            self.emit(vm, id, attempt, rests);
+        }
     }
 
     /// An event that belongs to a change of the disk's own memory: one
