@@ -69,6 +69,10 @@ pub struct AgentInfo {
     pub version: Option<String>,
     /// Whether [`Host::load_session`] may work.
     pub load_session: bool,
+    /// Whether [`Host::resume_session`] may work.
+    pub resume_session: bool,
+    /// Whether it connects to MCP servers over HTTP.
+    pub http_servers: bool,
     /// How one can sign in to it.
     pub auth_methods: Vec<AuthMethod>,
     /// The whole answer's JSON.
@@ -199,9 +203,36 @@ impl HostEvents {
     }
 }
 
-fn add_meta(params: &mut Value, meta: Option<&Value>) {
-    if let (Some(meta), Some(params)) = (meta, params.as_object_mut()) {
-        params.insert("_meta".to_owned(), meta.clone());
+/// What a session is told besides its directory.
+#[derive(Clone, Copy, Default)]
+pub struct Besides<'a> {
+    /// What this agent alone understands.
+    pub meta: Option<&'a Value>,
+    /// MCP servers that it is to connect to, as the protocol has them.
+    pub servers: &'a [Value],
+}
+
+impl Besides<'_> {
+    fn add_to(self, params: &mut Value) {
+        let Some(params) = params.as_object_mut() else {
+            return;
+        };
+        if let Some(meta) = self.meta {
+            params.insert("_meta".to_owned(), meta.clone());
+        }
+        if !self.servers.is_empty() {
+            params.insert("mcpServers".to_owned(), self.servers.to_vec().into());
+        }
+    }
+}
+
+impl std::fmt::Debug for Besides<'_> {
+    /// Without secrets that servers are to be shown.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Besides")
+            .field("meta", &self.meta)
+            .field("servers", &self.servers.len())
+            .finish()
     }
 }
 
@@ -365,6 +396,12 @@ impl Host {
                 });
             }
         };
+        let can = |what: &str| {
+            capabilities
+                .and_then(|capabilities| capabilities.pointer(what))
+                .and_then(Value::as_bool)
+                .unwrap_or(false)
+        };
         let info = parse::present(&raw, "agentInfo")
             .cloned()
             .unwrap_or_default();
@@ -373,10 +410,12 @@ impl Host {
             name: parse::text(&info, "name"),
             title: parse::text(&info, "title"),
             version: parse::text(&info, "version"),
-            load_session: capabilities
-                .and_then(|capabilities| capabilities.get("loadSession"))
-                .and_then(Value::as_bool)
-                .unwrap_or(false),
+            load_session: can("/loadSession"),
+            // What it can be told of how to resume is an object; that it is there says that it can.
+            resume_session: capabilities
+                .and_then(|capabilities| capabilities.pointer("/sessionCapabilities/resume"))
+                .is_some_and(Value::is_object),
+            http_servers: can("/mcpCapabilities/http"),
             auth_methods: parse::list(&raw, "authMethods")
                 .unwrap_or_default()
                 .iter()
@@ -409,17 +448,17 @@ impl Host {
 
     /// `session/new` in an absolute directory, without MCP servers.
     pub async fn new_session(&self, cwd: &Path) -> Result<SessionOpened, AcpError> {
-        self.new_session_with(cwd, None).await
+        self.new_session_with(cwd, Besides::default()).await
     }
 
-    /// The same; `meta` is what this agent alone understands.
+    /// The same, with what it is told besides.
     pub async fn new_session_with(
         &self,
         cwd: &Path,
-        meta: Option<&Value>,
+        besides: Besides<'_>,
     ) -> Result<SessionOpened, AcpError> {
         let mut params = wire::new_session(cwd);
-        add_meta(&mut params, meta);
+        besides.add_to(&mut params);
         let raw = self.call("session/new", &params).await?;
         let session = parse::text(&raw, "sessionId").ok_or_else(|| AcpError::Protocol {
             method: "session/new".to_owned(),
@@ -435,19 +474,41 @@ impl Host {
         session: &AcpSessionId,
         cwd: &Path,
     ) -> Result<SessionOpened, AcpError> {
-        self.load_session_with(session, cwd, None).await
+        self.load_session_with(session, cwd, Besides::default())
+            .await
     }
 
-    /// The same; `meta` is what this agent alone understands.
+    /// The same, with what it is told besides.
     pub async fn load_session_with(
         &self,
         session: &AcpSessionId,
         cwd: &Path,
-        meta: Option<&Value>,
+        besides: Besides<'_>,
     ) -> Result<SessionOpened, AcpError> {
+        self.reopen("session/load", session, cwd, besides).await
+    }
+
+    /// `session/resume`: the agent takes a session up without replaying it.
+    pub async fn resume_session(
+        &self,
+        session: &AcpSessionId,
+        cwd: &Path,
+        besides: Besides<'_>,
+    ) -> Result<SessionOpened, AcpError> {
+        self.reopen("session/resume", session, cwd, besides).await
+    }
+
+    async fn reopen(
+        &self,
+        method: &str,
+        session: &AcpSessionId,
+        cwd: &Path,
+        besides: Besides<'_>,
+    ) -> Result<SessionOpened, AcpError> {
+        // Both methods take the same.
         let mut params = wire::load_session(session, cwd);
-        add_meta(&mut params, meta);
-        let raw = self.call("session/load", &params).await?;
+        besides.add_to(&mut params);
+        let raw = self.call(method, &params).await?;
         Ok(session_opened(session.clone(), &raw))
     }
 

@@ -42,8 +42,8 @@ pub use agent::{
 };
 pub use error::{AcpError, CloseReason, PromptFault, RpcError};
 pub use host::{
-    AgentInfo, AuthMethod, Host, HostEvent, HostEvents, HostOptions, Modes, PermissionRequest,
-    PermissionResponder, Report, SessionOpened, TurnId,
+    AgentInfo, AuthMethod, Besides, Host, HostEvent, HostEvents, HostOptions, Modes,
+    PermissionRequest, PermissionResponder, Report, SessionOpened, TurnId,
 };
 pub use session::{
     HostAbilities, OptionCategory, OptionValue, SessionListed, SessionMode, SessionOption,

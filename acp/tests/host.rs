@@ -13,7 +13,7 @@ use std::time::Duration;
 use agent_client_protocol::v1::schema as acp;
 use proptest::prelude::*;
 use sam_acp::{
-    AcpError, AcpSessionId, AgentDescription, AgentRequest, AgentServer, AgentUpdate, Block, Chunk,
+    AcpError, AcpSessionId, AgentDescription, AgentRequest, AgentServer, AgentUpdate, Besides, Block, Chunk,
     CloseReason, Host, HostEvent, HostEvents, HostOptions, Location, PermissionOption,
     PermissionOptionKind, PermissionOutcome, PromptOutcome, Report, RpcError, SessionSettings,
     StopReason, TokenUsage, ToolCall, ToolCallUpdate, ToolContent, ToolKind, ToolStatus,
@@ -448,6 +448,10 @@ async fn both_sides_together_speak_schema_v1() {
         .await
         .unwrap_err();
     assert!(matches!(error, AcpError::Rpc { error, .. } if error.code == -32601));
+    let resumed = host.resume_session(&opened.session, Path::new("/w"), Besides::default());
+    let error = resumed.await.unwrap_err();
+    assert!(matches!(error, AcpError::Rpc { error, .. } if error.code == -32601));
+    assert!(info.http_servers && !info.resume_session);
     let error = host.new_session(Path::new("relative")).await.unwrap_err();
     assert!(matches!(error, AcpError::Rpc { error, .. } if error.code == -32602));
     host.prompt(&opened.session, &[Block::text("go")]).unwrap();

@@ -268,9 +268,7 @@ impl World {
                     .get_mut(vm)
                     .map(|vm| vm.bury(&id, now, "was stopped"))
                     .unwrap_or_default();
-                for draft in buried {
-                    self.emit_with_disk(vm, draft);
-                }
+                self.emit_with_disk(vm, buried);
                 if delete {
                     let span = Millis(200 + self.random.below(30_000));
                     let step = VmStep::Deleted(command);
@@ -349,9 +347,7 @@ impl World {
                 .get_mut(vm)
                 .map(|vm| vm.bury(&id, now, "was killed"))
                 .unwrap_or_default();
-            for draft in drafts {
-                self.emit_with_disk(vm, draft);
-            }
+            self.emit_with_disk(vm, drafts);
             return;
         }
         let Some(machine) = self.vms.get_mut(vm) else {
@@ -434,44 +430,46 @@ impl World {
         let (attempt, rows_through) = (held.attempt, held.next_n);
         let agent = held.agent.clone();
         self.ledger.rows.written(id, rows_through);
-        let draft = Draft {
+        let at = self.vm_now(vm);
+        let draft = |event| Draft {
             workspace: Some(id.clone()),
             attempt,
-            at: self.vm_now(vm),
-            event: Event::PromptFinished {
-                prompt: prompt.clone(),
-                stop_reason,
-                rows_through,
-            },
+            at,
+            event,
         };
-        self.emit_with_disk(vm, draft);
-        if let Some(agent_session) = agent {
+        let finished = draft(Event::PromptFinished {
+            prompt: prompt.clone(),
+            stop_reason,
+            rows_through,
+        });
+        let rests = agent.map(|agent_session| {
             let state = AgentState::Activity {
                 state: ActivityState::Idle,
             };
-            let rests = Event::AgentState {
+            draft(Event::AgentState {
                 agent_session,
                 state,
-            };
-            self.emit(vm, id, attempt, rests);
-        }
+            })
+        });
+        let drafts = [Some(finished), rests].into_iter().flatten().collect();
+        self.emit_with_disk(vm, drafts);
     }
 
-    /// An event that belongs to a change of the disk's own memory: one
-    /// transaction, so the one is never lost apart from the other.
-    pub(super) fn emit_with_disk(&mut self, vm: usize, draft: Draft) {
-        let Some(outcome) = self.agent(vm, "emit", |agent| agent.emit(draft)) else {
-            return;
+    /// Events that belong to a change of the disk's own memory: one transaction, so the one is never
+    /// lost apart from the other.
+    pub(super) fn emit_with_disk(&mut self, vm: usize, drafts: Vec<Draft>) {
+        let mut then = Vec::new();
+        for draft in drafts {
+            let Some(outcome) = self.agent(vm, "emit", |agent| agent.emit(draft)) else {
+                return;
+            };
+            self.write(vm, "emit", &outcome.write);
+            then.extend(outcome.then);
+        }
+        let outcome = Outcome {
+            write: Vec::new(),
+            then,
         };
-        self.write(vm, "emit", &outcome.write);
-        let then = outcome.then;
-        self.vm_perform(
-            vm,
-            "emit",
-            Outcome {
-                write: Vec::new(),
-                then,
-            },
-        );
+        self.vm_perform(vm, "emit", outcome);
     }
 }
