@@ -1,9 +1,10 @@
 //! An agent that asks its person something, or stops without finishing.
 
 use sam_domain::conversation::row::{Author, NoticeLevel, Row, RowBody};
+use sam_domain::conversation::wire::ActivityState;
 use sam_domain::task::{TaskState, TaskView};
-use sam_e2e::conversation::{notices, texts};
-use sam_e2e::{Result, Stack, StackOptions, Work, ensure};
+use sam_e2e::conversation::{PATIENCE, notices, texts};
+use sam_e2e::{Result, Stack, StackOptions, Work, ensure, wait_until};
 use serde_json::{Value, json};
 
 use crate::permissions::with_scripted_agent;
@@ -29,10 +30,18 @@ async fn over(work: &Work) -> Result<TaskView> {
         .await
 }
 
+async fn until_activity(work: &Work, wanted: ActivityState) -> Result {
+    wait_until(&format!("the agent is {wanted:?}"), PATIENCE, || async {
+        let activity = work.conversation().await?.activity;
+        Ok(activity.filter(|now| now.state == wanted).map(|_| ()))
+    })
+    .await
+}
+
 #[tokio::test]
 async fn a_question_waits_for_its_answer_and_an_idle_agent_is_asked_once() -> Result {
-    let options = StackOptions::with_settings([("SAM_IDLE_LIMIT", "2")]);
-    let stack = with_scripted_agent(options).await?;
+    let options = StackOptions::with_settings([("SAM_IDLE_LIMIT", "2"), ("SAM_LINK_LEASE", "6")]);
+    let mut stack = with_scripted_agent(options).await?;
     let question = json!({"person": {"question": "Which of them?", "options": ["left", "right"]}});
     let mut asks = task(&stack, "asks", &question).await?;
     let short = task(&stack, "short", &json!({"stop": "max_tokens"})).await?;
@@ -70,9 +79,21 @@ async fn a_question_waits_for_its_answer_and_an_idle_agent_is_asked_once() -> Re
     let rows = never.rows().await?;
     ensure(said_by_sam(&rows).len() == 1, || format!("{rows:#?}"))?;
 
-    // Meanwhile nobody has hurried the question. The answer clears it, and the task goes on.
+    // Meanwhile nobody has hurried the question, and it outlives the agent and its machine: what the
+    // agent does is not known while the machine is away.
+    until_activity(&asks, ActivityState::WaitingForPerson).await?;
+    stack.node_process()?.kill()?;
+    until_activity(&asks, ActivityState::Unknown).await?;
+    let agents = stack.directory().join("agents");
+    stack.restart_node("machine", &[&agents])?;
+    until_activity(&asks, ActivityState::Ended).await?;
     let view = asks.view().await?;
-    ensure(view.asks.is_some(), || format!("{view:?}"))?;
+    ensure(
+        view.state == TaskState::AwaitingInput && view.asks.is_some(),
+        || format!("{view:?}"),
+    )?;
+
+    // The answer clears it, and the task goes on.
     asks.say("The left one.").await?;
     let view = over(&asks).await?;
     ensure(
