@@ -603,6 +603,7 @@ fn from_host_is_valid(message: &Value) {
         Some("initialize") => typed::<acp::InitializeRequest>(&message["params"]),
         Some("session/new") => typed::<acp::NewSessionRequest>(&message["params"]),
         Some("session/load") => typed::<acp::LoadSessionRequest>(&message["params"]),
+        Some("session/resume") => typed::<acp::ResumeSessionRequest>(&message["params"]),
         Some("session/prompt") => typed::<acp::PromptRequest>(&message["params"]),
         Some("session/cancel") => typed::<acp::CancelNotification>(&message["params"]),
         Some(other) => panic!("{other}"),
