@@ -266,7 +266,12 @@ fn what_an_agent_asks_its_person_is_a_row_and_how_its_turn_ends() {
     let asked = StopReason::NeedsInput {
         question: question.to_owned(),
     };
-    assert_eq!(plane.finished(&prompt), asked);
+    assert_eq!(
+        plane.finished(&prompt),
+        asked,
+        "{:?}",
+        plane.shown(&workspace)
+    );
     plane.wait_for_event("it waits for its person", |event| {
         matches!(event, Event::AgentState { state: AgentState::Activity { state }, .. }
             if *state == ActivityState::WaitingForPerson)
