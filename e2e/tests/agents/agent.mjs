@@ -65,7 +65,8 @@ const answers = {
     servers = mcpServers;
     return { sessionId: "one", modes: { currentModeId: mode, availableModes: [{ id: mode, name: mode }] } };
   },
-  "session/prompt": ({ prompt }) => play(prompt.map((block) => block.text ?? "").join("")),
+  // What was said before comes first, and is not to be done again.
+  "session/prompt": ({ prompt }) => play(prompt.at(-1)?.text ?? ""),
 };
 
 for await (const line of createInterface({ input: process.stdin })) {
