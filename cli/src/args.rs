@@ -37,6 +37,7 @@ Environment:
   SAM_API_URL, SAM_API_TOKEN  server and token; with both no file is needed
   SAM_PROFILE                 the profile to use
   SAM_PROJECT                 the project to work in, by name or id
+  SAM_PAGER, PAGER            the pager for what is long [default: less]; empty for none
   NO_COLOR                    no colour";
 
 /// Describe a piece of work, watch a coding agent do it, get a branch back.
@@ -46,6 +47,9 @@ pub(crate) struct Args {
     /// Print data as JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Print what is long without a pager
+    #[arg(long, global = true)]
+    pub(crate) no_pager: bool,
     /// The profile: a server and who you are there [default: the usual one]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) profile: Option<String>,
@@ -207,8 +211,8 @@ pub(crate) enum Token {
     List,
     /// Revoke a token and end what was opened with it
     Revoke {
-        /// Name or id
-        token: String,
+        /// Name or id [default: you are asked]
+        token: Option<String>,
     },
 }
 
@@ -231,8 +235,8 @@ pub(crate) enum Project {
     List,
     /// Make a project the current one
     Use {
-        /// Name or id
-        project: String,
+        /// Name or id [default: you are asked]
+        project: Option<String>,
     },
     /// Show a project
     Show {
@@ -325,8 +329,8 @@ pub(crate) enum People {
     Invites,
     /// Take an invite back
     Revoke {
-        /// The invite's id
-        invite: String,
+        /// The invite's note or id [default: you are asked]
+        invite: Option<String>,
     },
     /// Change what somebody may do
     Role {
@@ -338,18 +342,18 @@ pub(crate) enum People {
     },
     /// Shut somebody out for now; what they have open or running ends
     Suspend {
-        /// Name or id
-        person: String,
+        /// Name or id [default: you are asked]
+        person: Option<String>,
     },
     /// Let somebody back in
     Restore {
-        /// Name or id
-        person: String,
+        /// Name or id [default: you are asked]
+        person: Option<String>,
     },
     /// Remove somebody for good; what they wrote stays
     Remove {
-        /// Name or id
-        person: String,
+        /// Name or id [default: you are asked]
+        person: Option<String>,
     },
 }
 
@@ -385,6 +389,15 @@ pub(crate) struct InProject {
 pub(crate) struct OneTask {
     /// The task: its id, or enough of the id's end to tell it apart
     pub(crate) task: String,
+    #[command(flatten)]
+    pub(crate) within: InProject,
+}
+
+/// A task; who is at the terminal is asked where none is named.
+#[derive(Debug, clap::Args)]
+pub(crate) struct AskedTask {
+    /// The task: its id, or enough of the id's end to tell it apart [default: you are asked]
+    pub(crate) task: Option<String>,
     #[command(flatten)]
     pub(crate) within: InProject,
 }
@@ -453,11 +466,17 @@ pub(crate) enum Task {
     /// Watch a task live and exit with its outcome
     Follow(SomeTask),
     /// Cancel a task
-    Cancel(OneTask),
+    Cancel(AskedTask),
     /// Close a conversation: commit and push what is there
-    Close(OneTask),
-    /// (not built yet) Do a task's work again from the beginning, as a new task
-    Retry(OneTask),
+    Close(AskedTask),
+    /// Do the work of a task that is over again from the beginning, as a new task
+    Retry {
+        #[command(flatten)]
+        which: AskedTask,
+        /// Watch it live and exit with its outcome
+        #[arg(long, short = 'f')]
+        follow: bool,
+    },
     /// A task's diff against its base
     Diff(SomeTask),
     /// What was said and done in a task's conversation
@@ -469,9 +488,9 @@ pub(crate) enum Task {
         limit: u32,
     },
     /// The same work under several agents, side by side
-    Compare(OneTask),
+    Compare(AskedTask),
     /// Choose the task of a comparison that did best; the others stay
-    Choose(OneTask),
+    Choose(AskedTask),
 }
 
 /// What ends a task, as an argument.
@@ -544,8 +563,14 @@ pub(crate) enum Node {
     List,
     /// What is known of a machine
     Show(ThisNode),
-    /// (not built yet) Let a machine end its work and take no more
-    Drain(ThisNode),
+    /// Let a machine end its work and take no more
+    Drain {
+        #[command(flatten)]
+        which: ThisNode,
+        /// Let it take work again
+        #[arg(long)]
+        undo: bool,
+    },
     /// Take a machine out for good: it gets no work any more and has to join anew
     Destroy {
         #[command(flatten)]
@@ -567,15 +592,15 @@ pub(crate) enum Node {
 /// A machine.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ThisNode {
-    /// The machine, by name or id
-    pub(crate) node: String,
+    /// The machine, by name or id [default: you are asked]
+    pub(crate) node: Option<String>,
 }
 
 /// A machine and a project.
 #[derive(Debug, clap::Args)]
 pub(crate) struct OneNode {
-    /// The machine, by name or id
-    pub(crate) node: String,
+    /// The machine, by name or id [default: you are asked]
+    pub(crate) node: Option<String>,
     #[command(flatten)]
     pub(crate) within: InProject,
 }

@@ -9,7 +9,9 @@
 //! lies at the file's top.
 //!
 //! The file is `$XDG_CONFIG_HOME/sam/config.json` (else `~/.config/sam/…`),
-//! readable by its owner alone, replaced as a whole.
+//! readable by its owner alone, replaced as a whole. A change is made to what
+//! the file holds at that moment, while nobody else changes it: what several
+//! programs change at once all counts.
 
 use crate::error::Failure;
 use crate::secret::Secret;
@@ -137,8 +139,9 @@ impl Settings {
     /// Chooses the profile that is used where none is named.
     pub(crate) fn set_usual_profile(&mut self, name: &str) -> Result<(), Failure> {
         check_profile(name)?;
-        self.stored.profile = (name != DEFAULT_PROFILE).then(|| name.to_owned());
-        self.save()
+        self.change_file(|stored| {
+            stored.profile = (name != DEFAULT_PROFILE).then(|| name.to_owned());
+        })
     }
 
     /// What is stored in the profile in use; nothing in one that was never written.
@@ -147,16 +150,6 @@ impl Settings {
             return Some(&self.stored.default);
         }
         self.stored.profiles.get(&self.profile)
-    }
-
-    fn held_mut(&mut self) -> &mut Profile {
-        if self.profile == DEFAULT_PROFILE {
-            return &mut self.stored.default;
-        }
-        self.stored
-            .profiles
-            .entry(self.profile.clone())
-            .or_default()
     }
 
     /// The stored address, as it was given.
@@ -178,26 +171,27 @@ impl Settings {
     /// Stores another address. The token that is stored belongs to the former
     /// one and is forgotten; returns whether there was one.
     pub(crate) fn set_url(&mut self, url: &Url) -> Result<bool, Failure> {
-        let held = self.held_mut();
-        let same = held.url.as_deref() == Some(url.as_str());
-        let forgotten = !same && held.token.take().is_some();
-        held.url = Some(url.as_str().to_owned());
-        self.save()?;
-        Ok(forgotten)
+        self.change(|held| {
+            let same = held.url.as_deref() == Some(url.as_str());
+            let forgotten = !same && held.token.take().is_some();
+            held.url = Some(url.as_str().to_owned());
+            forgotten
+        })
     }
 
     /// Forgets the current project on `url`.
     pub(crate) fn forget_project(&mut self, url: &Url) -> Result<(), Failure> {
-        self.held_mut().projects.remove(url.as_str());
-        self.save()
+        self.change(|held| {
+            held.projects.remove(url.as_str());
+        })
     }
 
     /// Forgets the address, and the token that belongs to it.
     pub(crate) fn forget_url(&mut self) -> Result<(), Failure> {
-        let held = self.held_mut();
-        held.url = None;
-        held.token = None;
-        self.save()
+        self.change(|held| {
+            held.url = None;
+            held.token = None;
+        })
     }
 
     /// The server's address: `explicit`, else the environment's, the file's, the default.
@@ -245,35 +239,49 @@ impl Settings {
 
     /// Remembers a sign-in.
     pub(crate) fn sign_in(&mut self, url: &Url, token: Secret) -> Result<(), Failure> {
-        let held = self.held_mut();
-        held.url = Some(url.as_str().to_owned());
-        held.token = Some(token);
-        self.save()
+        self.change(|held| {
+            held.url = Some(url.as_str().to_owned());
+            held.token = Some(token);
+        })
     }
 
     /// Forgets the stored token.
     pub(crate) fn sign_out(&mut self) -> Result<(), Failure> {
-        self.held_mut().token = None;
-        self.save()
+        self.change(|held| held.token = None)
     }
 
     /// Remembers the current project on `url`.
     pub(crate) fn use_project(&mut self, url: &Url, project: &ProjectId) -> Result<(), Failure> {
-        self.held_mut()
-            .projects
-            .insert(url.as_str().to_owned(), project.clone());
-        self.save()
+        self.change(|held| {
+            held.projects
+                .insert(url.as_str().to_owned(), project.clone());
+        })
     }
 
-    fn save(&self) -> Result<(), Failure> {
+    /// Changes the profile in use.
+    fn change<T>(&mut self, change: impl FnOnce(&mut Profile) -> T) -> Result<T, Failure> {
+        let name = self.profile.clone();
+        self.change_file(|stored| match name.as_str() {
+            DEFAULT_PROFILE => change(&mut stored.default),
+            _ => change(stored.profiles.entry(name).or_default()),
+        })
+    }
+
+    /// Changes what the file holds now, which another program may have changed since it was read.
+    fn change_file<T>(&mut self, change: impl FnOnce(&mut Stored) -> T) -> Result<T, Failure> {
         let Some(path) = &self.path else {
             return Err(Failure::usage(
                 "There is no place for the configuration: neither XDG_CONFIG_HOME nor HOME is set.",
                 "Set one of them, or use SAM_API_URL, SAM_API_TOKEN and SAM_PROJECT.",
             ));
         };
-        write_private(path, &self.stored)
-            .map_err(|error| Failure::local(&format!("Could not write {}", path.display()), &error))
+        let failed = |error| Failure::local(&format!("Could not write {}", path.display()), &error);
+        let _alone = alone_with(path).map_err(failed)?;
+        let mut stored = read(path)?;
+        let outcome = change(&mut stored);
+        write_private(path, &stored).map_err(failed)?;
+        self.stored = stored;
+        Ok(outcome)
     }
 }
 
@@ -357,9 +365,23 @@ pub(crate) fn read_json<T: DeserializeOwned>(
     })
 }
 
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or_else(|| Path::new("."))
+}
+
+/// Waits until no other program changes a file of ours. Until what is returned is dropped, none does.
+fn alone_with(path: &Path) -> io::Result<fs::File> {
+    let directory = folder_of(path);
+    make_private_directory(directory)?;
+    // The folder itself: the file is replaced, and a file beside it would be left behind.
+    let held = fs::File::open(directory)?;
+    held.lock()?;
+    Ok(held)
+}
+
 /// Writes a file that its owner alone may read, as a whole, into a folder of the same kind.
 pub(crate) fn write_private<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
-    let directory = path.parent().unwrap_or_else(|| Path::new("."));
+    let directory = folder_of(path);
     make_private_directory(directory)?;
     let text = serde_json::to_string_pretty(value).map_err(io::Error::other)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();

@@ -23,7 +23,7 @@ impl Context {
     pub(crate) fn new(args: &Args) -> Result<Self, Failure> {
         Ok(Self {
             settings: Settings::load(args.profile.as_deref())?,
-            out: Output::detect(args.json),
+            out: Output::detect(args.json, !args.no_pager),
             project: args.project.clone(),
         })
     }

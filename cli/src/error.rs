@@ -93,6 +93,9 @@ pub(crate) enum Failure {
     /// This machine lacks something that the command needs.
     #[error("{message}")]
     NotReady { message: String, hint: String },
+    /// Who was asked which, chose none.
+    #[error("Nothing was chosen, and nothing done.")]
+    NoneChosen,
     /// Something on this machine: a file, the terminal.
     #[error("{what}: {source}")]
     Local { what: String, source: io::Error },
@@ -143,7 +146,7 @@ impl Failure {
             | Self::NotBuilt { hint, .. } => hint.as_deref(),
             Self::NotSignedIn { hint, .. } | Self::NotReady { hint, .. } => Some(hint),
             Self::Api(error) => error.hint.as_deref().or_else(|| default_hint(error.status)),
-            Self::Local { .. } => None,
+            Self::Local { .. } | Self::NoneChosen => None,
         }
     }
 
@@ -157,6 +160,7 @@ impl Failure {
             Self::Unreachable { .. } => "unreachable",
             Self::NotBuilt { .. } => "not_built",
             Self::NotReady { .. } => "not_ready",
+            Self::NoneChosen => "none_chosen",
             Self::Local { .. } => "local",
         }
     }
@@ -176,6 +180,7 @@ impl Failure {
             },
             Self::Unreachable { .. } => Exit::Unreachable,
             Self::NotBuilt { .. } => Exit::NotBuilt,
+            Self::NoneChosen => Exit::Detached,
             Self::Local { .. } if self.is_broken_pipe() => Exit::BrokenPipe,
             Self::Local { .. } | Self::NotReady { .. } => Exit::Failed,
         }

@@ -1,8 +1,10 @@
 //! From what a person types to ids: names, whole ids, the ends of ids.
 
 use crate::api::{Api, Call};
+use crate::args::AskedTask;
 use crate::context::Context;
 use crate::error::Failure;
+use crate::output::picker;
 use sam_domain::access::route::RouteId;
 use sam_domain::access::wire::{ProjectList, ProjectView};
 use sam_domain::conversation::wire::{SessionList, SessionView, TaskList};
@@ -11,6 +13,8 @@ use sam_domain::task::TaskView;
 
 /// Fewest characters of an id that may stand for it.
 const SHORTEST: usize = 4;
+/// Things that a mistake names.
+const NAMED: usize = 20;
 /// Pages of tasks that are searched for a short id.
 const PAGES: usize = 10;
 /// Conversations of one page.
@@ -48,10 +52,16 @@ pub(crate) async fn project(
             "Create one with `sam project create --repo <url|path>`.",
         )),
         1 => Ok(projects.swap_remove(0)),
-        _ => Err(Failure::usage(
-            "Which project?",
-            "Choose one with `sam project use <name>`, or pass --project <name>.",
-        )),
+        _ => chosen(context, "project", projects, |p| {
+            format!("{} {}", p.id, p.name)
+        })
+        .map_err(|failure| match failure {
+            Failure::Usage { message, .. } => Failure::usage(
+                message,
+                "Choose one with `sam project use <name>`, or pass --project <name>.",
+            ),
+            other => other,
+        }),
     }
 }
 
@@ -99,6 +109,71 @@ pub(crate) fn named<T, I: Id>(
     one(found, given, kind, |thing| {
         let (name, id) = parts(thing);
         format!("{id} {name}")
+    })
+}
+
+/// The same; where nothing is named, who is at the terminal chooses one.
+pub(crate) fn named_or_chosen<T, I: Id>(
+    context: &Context,
+    given: Option<&str>,
+    kind: &str,
+    all: Vec<T>,
+    parts: impl Fn(&T) -> (&str, &I),
+) -> Result<T, Failure> {
+    if let Some(given) = given {
+        return named(given, kind, all, parts);
+    }
+    chosen(context, kind, all, |thing| {
+        let (name, id) = parts(thing);
+        format!("{id} {name}")
+    })
+}
+
+/// What the person at the terminal chooses; where nobody can be asked, a mistake that names what
+/// there is.
+pub(crate) fn chosen<T>(
+    context: &Context,
+    kind: &str,
+    mut all: Vec<T>,
+    show: impl Fn(&T) -> String,
+) -> Result<T, Failure> {
+    if all.is_empty() {
+        return Err(Failure::NotFound {
+            message: format!("There is no {kind}."),
+            hint: None,
+        });
+    }
+    let question = format!("Which {kind}?");
+    let mut lines: Vec<String> = all.iter().map(show).collect();
+    if context.out.can_ask() {
+        let columns = context.out.columns.unwrap_or_default();
+        return Ok(all.swap_remove(picker::choose(&question, &lines, columns)?));
+    }
+    let more = lines.len().saturating_sub(NAMED);
+    lines.truncate(NAMED);
+    if more > 0 {
+        lines.push(format!("and {more} more"));
+    }
+    Err(Failure::usage(
+        format!("{question}\n  {}", lines.join("\n  ")),
+        "Name one, by its name, its id or enough of the id.",
+    ))
+}
+
+/// The named task, else one of the project's newest that the person at the terminal chooses.
+pub(crate) async fn task_or_chosen(
+    context: &Context,
+    api: &Api,
+    which: &AskedTask,
+) -> Result<TaskView, Failure> {
+    let within = which.within.project.as_deref();
+    if let Some(named) = &which.task {
+        return task(context, api, named, within).await;
+    }
+    let project = project(context, api, within).await?;
+    let page = tasks(api, &project.id, None, None).await?;
+    chosen(context, "task", page.tasks, |task| {
+        format!("{} {} {}", task.id, task.state.word(), task.title)
     })
 }
 

@@ -252,7 +252,7 @@ async fn projects_are_listed_chosen_and_shown() {
     let ran = program.run(&["task", "list"]).await;
     ran.expect_error(
         2,
-        "error: Which project?\nhint: Choose one with `sam project use <name>`, or pass --project <name>.\n",
+        "error: Which project?\n  prj_01hf7yat000000000000000001 invoicing\n  prj_01hf7yat00000000000000004t web\nhint: Choose one with `sam project use <name>`, or pass --project <name>.\n",
     );
     let ran = program.run(&["project", "use", "web"]).await;
     ran.expect(0, "web is now the current project.\n");

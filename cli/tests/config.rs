@@ -344,3 +344,32 @@ async fn a_dispatched_task_is_a_submitted_one_in_the_project_named_before_it() {
         );
     }
 }
+
+#[tokio::test]
+async fn what_is_changed_at_once_all_counts() {
+    const MANY: usize = 24;
+    let program = plain("http://127.0.0.1:9").without("SAM_API_URL");
+    let arguments = |n: usize| {
+        let (profile, url) = (format!("--profile=p{n}"), format!("http://127.0.0.1:{n}"));
+        ["config".into(), "set".into(), "url".into(), url, profile]
+    };
+    let children: Vec<_> = (1..=MANY)
+        .map(|n| {
+            let arguments: [String; 5] = arguments(n);
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            program.command(&arguments).spawn().unwrap()
+        })
+        .collect();
+    for child in children {
+        let ended = child.wait_with_output().await.unwrap();
+        assert!(ended.status.success(), "{ended:?}");
+    }
+    let held = held(&program);
+    for n in 1..=MANY {
+        let url = format!("http://127.0.0.1:{n}/");
+        assert_eq!(held["profiles"][format!("p{n}")]["url"], url, "{held}");
+    }
+    // And nothing else is left beside the file.
+    let folder = program.config().parent().unwrap().to_owned();
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 1);
+}

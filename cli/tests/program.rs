@@ -96,11 +96,12 @@ async fn every_command_has_a_manual_page() {
         ".SH NAME\n\
          sam\\-completions \\- Print what makes a shell complete commands\n\
          .SH SYNOPSIS\n\
-         \\fBsam completions\\fR [\\fB\\-\\-json\\fR] [\\fB\\-\\-profile\\fR] [\\fB\\-h\\fR|\\fB\\-\\-help\\fR] <\\fISHELL\\fR> \n\
+         \\fBsam completions\\fR [\\fB\\-\\-json\\fR] [\\fB\\-\\-no\\-pager\\fR] [\\fB\\-\\-profile\\fR] [\\fB\\-h\\fR|\\fB\\-\\-help\\fR] <\\fISHELL\\fR> \n\
          .SH DESCRIPTION\n\
          Print what makes a shell complete commands\n\
          .SH OPTIONS\n\
          .TP\n\\fB\\-\\-json\\fR\nPrint data as JSON\n\
+         .TP\n\\fB\\-\\-no\\-pager\\fR\nPrint what is long without a pager\n\
          .TP\n\\fB\\-\\-profile\\fR \\fI<NAME>\\fR\nThe profile: a server and who you are there [default: the usual one]\n\
          .TP\n\\fB\\-h\\fR, \\fB\\-\\-help\\fR\nPrint help\n\
          .TP\n<\\fISHELL\\fR>\nThe shell\n.br\n\n.br\n\

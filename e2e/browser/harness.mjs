@@ -18,6 +18,8 @@ const require = createRequire(import.meta.url);
 export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
 const RELEASE = path.join(process.env.CARGO_TARGET_DIR ?? path.join(ROOT, "target"), "release");
 const MODEL_KEY = "key-of-the-scripted-gateway";
+/** The secret of the app at GitHub's stand-in. */
+export const GITHUB_SECRET = "secret-of-the-stand-in";
 const STARTS_WITHIN = 60_000;
 
 /** How long a condition may take to come true. */
@@ -147,7 +149,7 @@ export class Stack {
   /**
    * Starts the scripted model and the control plane; `claim: false` leaves it
    * unclaimed, `settings` are added to its own, `github` puts a stand-in where
-   * GitHub is.
+   * GitHub is; `"unset"` leaves its app to be set up.
    */
   static async start({ claim = true, settings = {}, github = false } = {}) {
     const stack = new Stack();
@@ -155,7 +157,7 @@ export class Stack {
     try {
       stack.directory = mkdtempSync(path.join(os.tmpdir(), "sam-browser-"));
       await stack.#startGateway();
-      if (github) await stack.#startGithub();
+      if (github) await stack.#startGithub(github !== "unset");
       await stack.startServer();
       if (claim) await stack.claim();
     } catch (error) {
@@ -172,15 +174,14 @@ export class Stack {
     this.gatewayUrl = (await this.gateway.firstLine()).listening;
   }
 
-  async #startGithub() {
-    const secret = "secret-of-the-stand-in";
+  async #startGithub(set) {
+    const secret = GITHUB_SECRET;
     const env = { ...process.env, SAM_SIMS_GITHUB_SECRET: secret };
     const program = new Program("github", native("sam-sims"), ["github", "--client-id", "sam-app"], { env });
     this.#programs.push(program);
     this.githubUrl = (await program.firstLine()).listening;
     Object.assign(this.settings, {
-      SAM_GITHUB_CLIENT_ID: "sam-app",
-      SAM_GITHUB_CLIENT_SECRET: secret,
+      ...(set && { SAM_GITHUB_CLIENT_ID: "sam-app", SAM_GITHUB_CLIENT_SECRET: secret }),
       SAM_GITHUB_URL: this.githubUrl,
       SAM_GITHUB_API_URL: this.githubUrl,
     });

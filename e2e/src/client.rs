@@ -12,8 +12,6 @@ use serde::de::DeserializeOwned;
 use crate::socket::Socket;
 use crate::{Result, failure, wait_until};
 
-/// How long a connection is kept on which nothing is asked.
-const KEEPS_IDLE: Duration = Duration::from_secs(2);
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -53,9 +51,9 @@ impl Client {
         install_provider();
         let http = reqwest::Client::builder()
             .no_proxy()
-            // The server closes a connection on which nothing is asked for five seconds; one that
-            // is about to be closed must not be taken up again.
-            .pool_idle_timeout(KEEPS_IDLE)
+            // The server closes a connection on which nothing is asked for five seconds, and on a
+            // busy machine that is known late: none is taken up again.
+            .pool_max_idle_per_host(0)
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
         Ok(Self {

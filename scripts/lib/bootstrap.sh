@@ -126,7 +126,19 @@ require_chromium() {
     "$(install_hint chromium), or set SAM_CHROMIUM to the path of one."
 }
 
+has_llvm_tools() {
+  rustup component list --toolchain "$(toolchain_value channel)" --installed 2>/dev/null | grep -q '^llvm-tools'
+}
+
+# What reads the counts of the lines that ran, see coverage.mjs. Where it cannot be had, that step is skipped.
+require_llvm_tools() {
+  has_llvm_tools && return
+  step "Installing the LLVM tools that read coverage"
+  rustup component add llvm-tools --toolchain "$(toolchain_value channel)" >&2 || true
+}
+
 bootstrap_tests() {
   bootstrap
+  require_llvm_tools
   require_chromium
 }

@@ -8,6 +8,7 @@ use crate::{browser, nav};
 use leptos::prelude::*;
 use sam_domain::conversation::wire::PromptState;
 use sam_domain::task::TaskState;
+use sam_web_parts::page::Page;
 
 /// Something a person can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +35,12 @@ pub(crate) enum Action {
     Tools,
     /// Go to settings.
     Settings,
+    /// Go to what was used.
+    Usage,
+    /// Go to the models.
+    Models,
+    /// Go to setting the installation up.
+    Setup,
     /// One level up.
     Back,
     /// Dark or light.
@@ -50,7 +57,7 @@ pub(crate) enum Action {
 
 impl Action {
     /// All actions in the order the palette lists them.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Compose,
         Self::NewTask,
         Self::Cancel,
@@ -62,6 +69,9 @@ impl Action {
         Self::Nodes,
         Self::Tools,
         Self::Settings,
+        Self::Usage,
+        Self::Models,
+        Self::Setup,
         Self::Back,
         Self::SwitchTheme,
         Self::SystemTheme,
@@ -84,6 +94,9 @@ impl Action {
             Self::Nodes => "Go to nodes",
             Self::Tools => "Go to tools: the command line",
             Self::Settings => "Go to settings: API tokens and sessions",
+            Self::Usage => "Go to usage and budget",
+            Self::Models => "Go to models, keys and who pays",
+            Self::Setup => "Go to setup of this installation",
             Self::Back => "Go back",
             Self::SwitchTheme => "Switch between dark and light",
             Self::SystemTheme => "Use the system's colours",
@@ -110,6 +123,9 @@ impl Action {
             | Self::Nodes
             | Self::Tools
             | Self::Settings
+            | Self::Usage
+            | Self::Models
+            | Self::Setup
             | Self::SwitchTheme
             | Self::SystemTheme
             | Self::SignOut => None,
@@ -126,9 +142,14 @@ impl Action {
             Self::StopTurn => can_stop(app),
             Self::Finish => can_finish(app),
             Self::CopyBranch => untrack(|| app.task()).is_some_and(|task| task.branch.is_some()),
-            Self::Projects | Self::Nodes | Self::Tools | Self::Settings | Self::SignOut => {
-                signed_in
-            }
+            Self::Projects
+            | Self::Nodes
+            | Self::Tools
+            | Self::Settings
+            | Self::Usage
+            | Self::Models
+            | Self::SignOut => signed_in,
+            Self::Setup => untrack(|| app.is_admin()),
             Self::Back => app.route.with_untracked(|route| route.up().is_some()),
             Self::SwitchTheme | Self::SystemTheme | Self::Help | Self::Palette => true,
         }
@@ -177,7 +198,10 @@ impl Action {
             Self::Projects => nav::go(app, Route::Home),
             Self::Nodes => nav::go(app, Route::Nodes),
             Self::Tools => nav::go(app, Route::Tools),
-            Self::Settings => nav::go(app, Route::Settings),
+            Self::Settings => nav::go(app, Route::Administration(Page::Settings)),
+            Self::Usage => nav::go(app, Route::Administration(Page::Usage)),
+            Self::Models => nav::go(app, Route::Administration(Page::Models)),
+            Self::Setup => nav::go(app, Route::Administration(Page::Setup)),
             Self::Back => {
                 if let Some(up) = app.route.with_untracked(Route::up) {
                     nav::go(app, up);

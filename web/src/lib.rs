@@ -7,14 +7,16 @@
 //! |---|---|
 //! | [`state`] | what every view shares; what a person can do |
 //! | [`live`] | the followed project: socket, reducers, signals |
-//! | [`api`] | HTTP calls |
-//! | [`json`], [`frame`] | what is read, as the wire types |
+//! | [`frame`] | what the feed sends, as the wire types |
 //! | [`route`], [`nav`] | addresses, and moving between them |
 //! | [`action`], [`keys`] | every action by name, and its key |
 //! | [`outline`], [`groups`] | the order of a conversation and of the list |
 //! | [`markdown`] | the Markdown parser, fetched when it is first needed |
-//! | [`text`] | diffs, terminal output, words |
+//! | [`text`] | diffs, terminal output |
 //! | [`view`] | what is drawn |
+//!
+//! What people wait for first is this module alone. Two others are fetched when they are needed:
+//! `sam-web-markdown` with the first message, `sam-web-administration` with the first of its pages.
 //!
 //! Invariants:
 //! - what a conversation shows is a function of the stored rows and tasks: it is
@@ -24,12 +26,9 @@
 //!   the control plane says and asks it to act.
 
 mod action;
-mod api;
 mod backoff;
-mod browser;
 mod frame;
 mod groups;
-mod json;
 mod keys;
 mod live;
 mod markdown;
@@ -43,6 +42,8 @@ mod text;
     reason = "the component macro makes the properties of each component public"
 )]
 mod view;
+
+use sam_web_parts::{api, browser, json};
 
 /// Runs when the module is loaded.
 #[cfg_attr(not(test), wasm_bindgen::prelude::wasm_bindgen(start))]

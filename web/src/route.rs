@@ -4,6 +4,7 @@
 //! which browsers do not send; [`Route`] never holds one.
 
 use sam_domain::id::{ProjectId, SessionId};
+use sam_web_parts::page::Page;
 
 /// Where one is in the app.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +29,8 @@ pub(crate) enum Route {
     Tools,
     /// `/tools/cli`: the command line.
     CommandLine,
-    /// `/settings`: API tokens and sessions.
-    Settings,
+    /// `/settings`, `/usage`, `/models`, `/setup`: a page of the administration module.
+    Administration(Page),
     /// `/device`: signing a program in. The code is in the query; it opens nothing by itself.
     Device,
     /// Anything else.
@@ -48,7 +49,6 @@ impl Route {
             ["nodes"] => Self::Nodes,
             ["tools"] => Self::Tools,
             ["tools", "cli"] => Self::CommandLine,
-            ["settings"] => Self::Settings,
             ["device"] => Self::Device,
             ["projects"] => Self::Home,
             ["projects", project] => project.parse().map_or(Self::Unknown, Self::Project),
@@ -59,6 +59,7 @@ impl Route {
                     _ => Self::Unknown,
                 }
             }
+            [word] => Page::named(word).map_or(Self::Unknown, Self::Administration),
             _ => Self::Unknown,
         }
     }
@@ -76,7 +77,7 @@ impl Route {
             Self::Nodes => "/nodes".to_owned(),
             Self::Tools => "/tools".to_owned(),
             Self::CommandLine => "/tools/cli".to_owned(),
-            Self::Settings => "/settings".to_owned(),
+            Self::Administration(page) => format!("/{}", page.word()),
             Self::Device => "/device".to_owned(),
         }
     }
@@ -94,7 +95,7 @@ impl Route {
             | Self::Nodes
             | Self::Tools
             | Self::CommandLine
-            | Self::Settings
+            | Self::Administration(_)
             | Self::Device
             | Self::Unknown => None,
         }
@@ -118,7 +119,7 @@ impl Route {
             Self::Project(_)
             | Self::Nodes
             | Self::Tools
-            | Self::Settings
+            | Self::Administration(_)
             | Self::Device
             | Self::Claim
             | Self::Invite
@@ -146,6 +147,9 @@ mod tests {
             "/tools".to_owned(),
             "/tools/cli".to_owned(),
             "/settings".to_owned(),
+            "/usage".to_owned(),
+            "/models".to_owned(),
+            "/setup".to_owned(),
             "/device".to_owned(),
             format!("/projects/{project}"),
             format!("/projects/{project}/new"),

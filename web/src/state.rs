@@ -16,23 +16,16 @@ use sam_domain::catalogue::Catalog;
 use sam_domain::id::{ProjectId, TaskId};
 use sam_domain::task::TaskView;
 use sam_domain::time::Timestamp;
+use sam_web_parts::page::Page;
+use sam_web_parts::surroundings::Surroundings;
 use std::sync::Arc;
+
+pub(crate) use sam_web_parts::loaded::Loaded;
 
 /// Remembered while a session cookie is thought to exist, so that a visitor
 /// without one is not greeted by a refused request.
 const SIGNED_IN: &str = "sam.signed-in";
 const THEME: &str = "sam.theme";
-
-/// Something that is read over HTTP.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Loaded<T> {
-    /// Not yet.
-    Loading,
-    /// Read.
-    Here(T),
-    /// Not to be had.
-    Failed(Trouble),
-}
 
 /// Who looks at the page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,11 +91,13 @@ pub(crate) struct App {
     pub(crate) filter: RwSignal<String>,
     /// Whether nobody is signed in any more though nobody signed out here.
     pub(crate) ended: RwSignal<bool>,
+    /// Whether the heading of what is still fetched gets the focus.
+    pub(crate) heading_due: RwSignal<bool>,
 }
 
 impl App {
     /// The state at the start.
-    pub(crate) fn new(route: Route) -> Self {
+    pub(crate) fn new(route: Route, around: Surroundings) -> Self {
         let theme = match browser::recall(THEME).as_deref() {
             Some("light") => Theme::Light,
             Some("dark") => Theme::Dark,
@@ -116,12 +111,13 @@ impl App {
             catalog: RwSignal::new(None),
             live: Live::new(),
             dialog: RwSignal::new(None),
-            now: RwSignal::new(browser::now()),
-            said: RwSignal::new(String::new()),
-            trouble: RwSignal::new(None),
+            now: around.now,
+            said: around.said,
+            trouble: around.trouble,
             theme: RwSignal::new(theme),
             filter: RwSignal::new(String::new()),
             ended: RwSignal::new(false),
+            heading_due: RwSignal::new(false),
         }
     }
 
@@ -227,6 +223,7 @@ impl App {
                 status.claimed = true;
             }
         });
+        nav::go_instead(self, Route::Administration(Page::Setup));
         self.welcome(answer);
         Ok(())
     }

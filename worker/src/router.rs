@@ -159,13 +159,45 @@ const fn is_for(id: RouteId, kind: PrincipalKind, in_project: bool) -> bool {
     false
 }
 
+/// Whom a route is for, and whoever proved to be that.
+macro_rules! principals {
+    ($($principal:ident),*) => {
+        /// Whom a route is for.
+        #[derive(Clone, Copy)]
+        enum Whom { $($principal),* }
+
+        /// Whoever proved to be that.
+        enum Presented { $($principal($principal)),* }
+
+        impl Whom {
+            async fn authenticate(self, call: &Call, route: &Route) -> Result<Presented, Failed> {
+                Ok(match self {
+                    $(Self::$principal => {
+                        Presented::$principal($principal::authenticate(call, route).await?)
+                    })*
+                })
+            }
+        }
+    };
+}
+
+principals!(
+    Public,
+    User,
+    Admin,
+    JoinToken,
+    NodeToken,
+    WorkspaceToken,
+    ModelToken,
+    Member,
+    TaskMember
+);
+
 macro_rules! dispatch {
     ($($route:ident => $principal:ident, $handler:path;)*) => {
         /// Establishes the route's principal and runs its handler.
         async fn dispatch(call: &Call, route: &Route) -> Answer {
-            // Boxed, so that a request costs the memory of its own handler alone; behind one type, so
-            // that waiting for it is written once.
-            let answered: Pin<Box<dyn Future<Output = Answer> + '_>> = match route.id {
+            let whom = match route.id {
                 $(RouteId::$route => {
                     const {
                         assert!(
@@ -177,12 +209,18 @@ macro_rules! dispatch {
                             "the route table names another principal"
                         );
                     }
-                    Box::pin(async {
-                        let principal = $principal::authenticate(call, route).await?;
-                        $handler(call, principal).await
-                    })
+                    Whom::$principal
                 })*
             };
+            // Boxed, so that a request costs the memory of its own handler alone; behind one type, so
+            // that waiting for it is written once.
+            let answered: Pin<Box<dyn Future<Output = Answer> + '_>> =
+                match (route.id, whom.authenticate(call, route).await?) {
+                    $((RouteId::$route, Presented::$principal(principal)) => {
+                        Box::pin($handler(call, principal))
+                    })*
+                    _ => return Err(ApiError::internal().into()),
+                };
             answered.await
         }
     };
@@ -245,6 +283,7 @@ dispatch! {
     GetTask => TaskMember, tasks::get;
     CancelTask => TaskMember, tasks::cancel;
     CloseTask => TaskMember, tasks::close;
+    RetryTask => TaskMember, tasks::retry;
     TaskDiff => TaskMember, tasks::diff;
     TaskUsage => TaskMember, tasks::usage;
     GetSession => Member, sessions::get;
@@ -260,6 +299,8 @@ dispatch! {
     ListNodes => User, nodes::list;
     GetNode => User, nodes::get;
     RemoveNode => User, nodes::remove;
+    DrainNode => User, nodes::drain;
+    UndrainNode => User, nodes::undrain;
     ShareNode => User, nodes::share;
     UnshareNode => User, nodes::unshare;
     CreateJoinToken => User, nodes::create_join_token;

@@ -14,7 +14,8 @@
 //! `_headers` says how long files may be kept; `web/static/_headers` replaces it.
 //! Every address is absolute from the root (`/assets/…`), because the app's
 //! own paths are deep. The start module exports nothing; it runs the app. The
-//! Markdown parser is a module of its own beside it, fetched when first needed.
+//! Markdown parser and the pages of administration are modules of their own beside
+//! it, fetched when first needed.
 //!
 //! `openapi.json` and `install.sh` lie beside the app: the Worker hands them out.
 
@@ -33,8 +34,37 @@ const DEFAULT_HEADERS: &str = "/assets/*\n  Cache-Control: public, max-age=31536
 /// The compiled libraries.
 pub(crate) struct Libraries {
     app: PathBuf,
-    markdown: PathBuf,
+    late: Vec<(Late, PathBuf)>,
 }
+
+/// A module that the app fetches when it first needs it.
+struct Late {
+    package: &'static str,
+    /// What its files are called.
+    name: &'static str,
+    /// The function by which the app fetches it.
+    function: &'static str,
+    /// What it exports to the app.
+    exports: &'static str,
+}
+
+/// What people wait for first.
+const APP: &str = "sam-web";
+
+const LATE: [Late; 2] = [
+    Late {
+        package: "sam-web-markdown",
+        name: "markdown",
+        function: "samMarkdown",
+        exports: "blocks, code",
+    },
+    Late {
+        package: "sam-web-administration",
+        name: "administration",
+        function: "samAdministration",
+        exports: "mount",
+    },
+];
 
 /// Compiles the web app and delivers it into `dist/web`.
 pub(crate) fn build(paths: &Paths) -> Result<()> {
@@ -42,11 +72,19 @@ pub(crate) fn build(paths: &Paths) -> Result<()> {
     deliver(paths, &libraries)
 }
 
-/// Compiles the app and the Markdown parser.
+/// Compiles the app and what it fetches late.
 pub(crate) fn compile(paths: &Paths) -> Result<Libraries> {
+    let packages: Vec<_> = std::iter::once(APP)
+        .chain(LATE.iter().map(|late| late.package))
+        .collect();
+    wasm::compile_together(paths, &packages, &[])?;
+    let library = |late: Late| {
+        let library = paths.wasm_library(late.package);
+        (late, library)
+    };
     Ok(Libraries {
-        app: wasm::compile(paths, "sam-web", &[])?,
-        markdown: wasm::compile(paths, "sam-web-markdown", &[])?,
+        app: paths.wasm_library(APP),
+        late: LATE.into_iter().map(library).collect(),
     })
 }
 
@@ -55,9 +93,11 @@ pub(crate) fn deliver(paths: &Paths, libraries: &Libraries) -> Result<()> {
     let fixed = paths.root.join("web/static");
     let out = paths.dist("web");
 
-    let mut inputs = Inputs::new("web 4");
+    let mut inputs = Inputs::new("web 5");
     inputs.add(&libraries.app)?;
-    inputs.add(&libraries.markdown)?;
+    for (_, library) in &libraries.late {
+        inputs.add(library)?;
+    }
     inputs.add(&fixed)?;
     let pages_program = paths.root.join("worker/entry/pages.mjs");
     inputs.add(&pages_program)?;
@@ -77,26 +117,26 @@ pub(crate) fn deliver(paths: &Paths, libraries: &Libraries) -> Result<()> {
     let assets = out.join("assets");
     paths::fresh_directory(&assets)?;
 
-    let scratch = paths.scratch("web-markdown");
-    let (_, markdown) = program(
-        paths,
-        &libraries.markdown,
-        &scratch,
-        &assets,
-        "markdown",
-        |module| {
-            format!(
-                "import init from \"./index.js\";\n\
-             await init({{ module_or_path: \"{module}\" }});\n\
-             export {{ blocks, code }} from \"./index.js\";\n"
-            )
-        },
-    )?;
+    // Each of them takes a processor for a while.
+    let late = std::thread::scope(|scope| {
+        let deliveries: Vec<_> = libraries
+            .late
+            .iter()
+            .map(|(late, library)| scope.spawn(|| late_program(paths, late, library, &assets)))
+            .collect();
+        deliveries
+            .into_iter()
+            .map(|delivery| {
+                delivery
+                    .join()
+                    .map_err(|_| Error::Refused("a delivery broke off".into()))?
+            })
+            .collect::<Result<String>>()
+    })?;
     let scratch = paths.scratch("web");
     let (module, script) = program(paths, &libraries.app, &scratch, &assets, "app", |module| {
         format!(
-            "import init from \"./index.js\";\n\
-             globalThis.samMarkdown = () => import(\"{markdown}\");\n\
+            "import init from \"./index.js\";\n{late}\
              init({{ module_or_path: \"{module}\" }});\n"
         )
     })?;
@@ -124,6 +164,27 @@ pub(crate) fn deliver(paths: &Paths, libraries: &Libraries) -> Result<()> {
     stamp::remember(&stamp, &inputs)?;
     wasm::report(&out.display().to_string(), &stamp::sorted_entries(&assets)?);
     Ok(())
+}
+
+/// Delivers a module that is fetched late; answers the line that tells the app where it is.
+fn late_program(paths: &Paths, late: &Late, library: &Path, assets: &Path) -> Result<String> {
+    let Late {
+        name,
+        function,
+        exports,
+        ..
+    } = late;
+    let scratch = paths.scratch(&format!("web-{name}"));
+    let (_, script) = program(paths, library, &scratch, assets, name, |module| {
+        format!(
+            "import init from \"./index.js\";\n\
+             await init({{ module_or_path: \"{module}\" }});\n\
+             export {{ {exports} }} from \"./index.js\";\n"
+        )
+    })?;
+    Ok(format!(
+        "globalThis.{function} = () => import(\"{script}\");\n"
+    ))
 }
 
 /// Delivers a wasm library with its glue, bundled and minified behind a start

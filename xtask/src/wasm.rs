@@ -42,17 +42,24 @@ pub(crate) struct Bound {
 
 /// Compiles a library of the workspace for wasm32 and returns its path.
 pub(crate) fn compile(paths: &Paths, package: &str, features: &[&str]) -> Result<PathBuf> {
+    compile_together(paths, &[package], features)?;
+    Ok(paths.wasm_library(package))
+}
+
+/// Compiles libraries that share what they depend on: named in one command, so that its features
+/// are settled, and it is compiled, once for all of them.
+pub(crate) fn compile_together(paths: &Paths, packages: &[&str], features: &[&str]) -> Result<()> {
     let mut cargo = process::cargo(paths);
     cargo
-        .args(["build", "--profile", "wasm", "--lib", "--package", package])
+        .args(["build", "--profile", "wasm", "--lib"])
+        .args(packages.iter().flat_map(|package| ["--package", package]))
         .args(["--target", "wasm32-unknown-unknown"])
         .arg("--config")
         .arg(shortened_paths());
     if !features.is_empty() {
         cargo.arg("--features").arg(features.join(","));
     }
-    process::run(&mut cargo)?;
-    Ok(paths.wasm_library(package))
+    process::run(&mut cargo)
 }
 
 /// Flags beside those of `.cargo/config.toml`: messages name a dependency's file

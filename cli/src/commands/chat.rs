@@ -5,6 +5,7 @@
 //! (0); that the agent asks for leave, or that nobody knows what became of the
 //! words, is still 9.
 
+use super::queue;
 use super::task::words;
 use crate::api::{Api, Call};
 use crate::args::InProject;
@@ -46,6 +47,10 @@ pub(super) async fn run(context: &Context, given: Chat) -> Result<Exit, Failure>
             prompt,
             follow,
         } => send(context, &which, prompt, follow).await,
+        ChatCommand::Queue { chat, within } => queue::show(context, chat.as_deref(), &within).await,
+        ChatCommand::Edit { which, words } => queue::edit(context, &which, words).await,
+        ChatCommand::Unsend { which } => queue::unsend(context, &which).await,
+        ChatCommand::Stop { which } => queue::stop(context, &which).await,
         ChatCommand::Read {
             chat,
             within,
@@ -184,12 +189,6 @@ pub(super) async fn show(
         })?;
         return Ok(Exit::Ok);
     }
-    out.line(&format!(
-        "{}  {}",
-        out.style
-            .paint(Paint::Strong, &text::clean_line(&session.title)),
-        out.style.paint(Paint::Muted, session.id.as_str())
-    ))?;
     if has_before {
         out.hint(&format!(
             "There is more before: sam chat read {} --limit {}",
@@ -197,6 +196,13 @@ pub(super) async fn show(
             limit.saturating_mul(4)
         ));
     }
+    let _pager = out.pager();
+    out.line(&format!(
+        "{}  {}",
+        out.style
+            .paint(Paint::Strong, &text::clean_line(&session.title)),
+        out.style.paint(Paint::Muted, session.id.as_str())
+    ))?;
     for line in follow::as_lines(out, &rows) {
         out.line(&line)?;
     }
@@ -204,7 +210,11 @@ pub(super) async fn show(
 }
 
 /// The last rows of a conversation in their order, and whether there are more before them.
-async fn rows(api: &Api, session: &SessionView, limit: u32) -> Result<(Vec<Row>, bool), Failure> {
+pub(super) async fn rows(
+    api: &Api,
+    session: &SessionView,
+    limit: u32,
+) -> Result<(Vec<Row>, bool), Failure> {
     let segments = [session.project.as_str(), session.id.as_str()];
     let mut pages: Vec<Vec<Row>> = Vec::new();
     let mut left = limit;
@@ -350,6 +360,7 @@ async fn search(
 
 fn show_found(context: &Context, found: &[Found]) -> Result<(), Failure> {
     let out = &context.out;
+    let _pager = out.pager();
     let mut last = None;
     for find in found {
         if last != Some(&find.session) {

@@ -18,12 +18,9 @@ use sam_domain::node::wire::{NodeList, NodeState, NodeView};
 pub(super) async fn run(context: &Context, command: Node) -> Result<Exit, Failure> {
     match command {
         Node::List => list(context).await,
-        Node::Show(which) => show(context, &which.node).await,
-        Node::Drain(_) => Err(planned(
-            "`sam node drain`",
-            Some("`sam node destroy` takes out a machine that has no work."),
-        )),
-        Node::Destroy { which, force } => destroy(context, &which.node, force).await,
+        Node::Show(which) => show(context, which.node.as_deref()).await,
+        Node::Drain { which, undo } => drain(context, which.node.as_deref(), undo).await,
+        Node::Destroy { which, force } => destroy(context, which.node.as_deref(), force).await,
         Node::Diagnostics(_) => Err(planned(
             "`sam node diagnostics`",
             Some(
@@ -36,10 +33,12 @@ pub(super) async fn run(context: &Context, command: Node) -> Result<Exit, Failur
     }
 }
 
-/// One of one's machines, by name or id.
-async fn find(api: &Api, given: &str) -> Result<NodeView, Failure> {
+/// One of one's machines, by name or id; who is at the terminal is asked where none is named.
+async fn find(context: &Context, api: &Api, given: Option<&str>) -> Result<NodeView, Failure> {
     let list: NodeList = api.json(Call::new(RouteId::ListNodes, &[])).await?;
-    let found = resolve::named(given, "machine", list.nodes, |node| (&node.name, &node.id));
+    let found = resolve::named_or_chosen(context, given, "machine", list.nodes, |node| {
+        (&node.name, &node.id)
+    });
     found.map_err(|failure| match failure {
         Failure::NotFound { message, .. } => Failure::NotFound {
             message,
@@ -49,8 +48,8 @@ async fn find(api: &Api, given: &str) -> Result<NodeView, Failure> {
     })
 }
 
-async fn show(context: &Context, given: &str) -> Result<Exit, Failure> {
-    let node = find(&context.api()?, given).await?;
+async fn show(context: &Context, given: Option<&str>) -> Result<Exit, Failure> {
+    let node = find(context, &context.api()?, given).await?;
     let out = &context.out;
     if out.json {
         out.value(&node)?;
@@ -101,9 +100,37 @@ async fn show(context: &Context, given: &str) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-async fn destroy(context: &Context, given: &str, force: bool) -> Result<Exit, Failure> {
+async fn drain(context: &Context, given: Option<&str>, undo: bool) -> Result<Exit, Failure> {
     let api = context.api()?;
-    let node = find(&api, given).await?;
+    let node = find(context, &api, given).await?;
+    let route = match undo {
+        true => RouteId::UndrainNode,
+        false => RouteId::DrainNode,
+    };
+    let node: NodeView = api.json(Call::new(route, &[node.id.as_str()])).await?;
+    let out = &context.out;
+    if out.json {
+        out.value(&node)?;
+        return Ok(Exit::Ok);
+    }
+    let name = text::clean_line(&node.name);
+    if undo {
+        out.line(&format!("{name} takes work again."))?;
+        return Ok(Exit::Ok);
+    }
+    let left = match node.workspaces {
+        0 => "none is left there".to_owned(),
+        1 => "one workspace is still at work there".to_owned(),
+        some => format!("{some} workspaces are still at work there"),
+    };
+    out.line(&format!("{name} takes no more work; {left}."))?;
+    out.hint("With --undo it takes work again; `sam node destroy` takes it out for good.");
+    Ok(Exit::Ok)
+}
+
+async fn destroy(context: &Context, given: Option<&str>, force: bool) -> Result<Exit, Failure> {
+    let api = context.api()?;
+    let node = find(context, &api, given).await?;
     let segments = [node.id.as_str()];
     let mut call = Call::new(RouteId::RemoveNode, &segments);
     if force {
@@ -166,6 +193,7 @@ const fn shape(state: NodeState) -> (&'static str, Paint) {
     match state {
         NodeState::Joining => ("○", Paint::Info),
         NodeState::Ready => ("●", Paint::Ok),
+        NodeState::Draining => ("◐", Paint::Info),
         NodeState::Away => ("◌", Paint::Warn),
         NodeState::Contested => ("✗", Paint::Danger),
     }
@@ -192,7 +220,7 @@ async fn join_token(context: &Context) -> Result<Exit, Failure> {
 async fn set_shared(context: &Context, which: OneNode, route: RouteId) -> Result<Exit, Failure> {
     let api = context.api()?;
     let project = resolve::project(context, &api, which.within.project.as_deref()).await?;
-    let node = find(&api, &which.node).await?;
+    let node = find(context, &api, which.node.as_deref()).await?;
     let segments = [node.id.as_str(), project.id.as_str()];
     let node: NodeView = api.json(Call::new(route, &segments)).await?;
     let out = &context.out;

@@ -32,17 +32,21 @@ pub(super) async fn run(context: &Context, command: People) -> Result<Exit, Fail
             invite(context, &api, &body).await
         }
         People::Invites => invites(context, &api).await,
-        People::Revoke { invite } => revoke(context, &api, &invite).await,
+        People::Revoke { invite } => revoke(context, &api, invite.as_deref()).await,
         People::Role { person, role } => {
             let change = ChangePerson {
                 role: Some(role.into()),
                 ..ChangePerson::default()
             };
-            change_to(context, &api, &person, &change).await
+            change_to(context, &api, Some(&person), &change).await
         }
-        People::Suspend { person } => change_to(context, &api, &person, &suspend(true)).await,
-        People::Restore { person } => change_to(context, &api, &person, &suspend(false)).await,
-        People::Remove { person } => remove(context, &api, &person).await,
+        People::Suspend { person } => {
+            change_to(context, &api, person.as_deref(), &suspend(true)).await
+        }
+        People::Restore { person } => {
+            change_to(context, &api, person.as_deref(), &suspend(false)).await
+        }
+        People::Remove { person } => remove(context, &api, person.as_deref()).await,
     }
 }
 
@@ -124,9 +128,9 @@ async fn invites(context: &Context, api: &Api) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-async fn revoke(context: &Context, api: &Api, named: &str) -> Result<Exit, Failure> {
+async fn revoke(context: &Context, api: &Api, named: Option<&str>) -> Result<Exit, Failure> {
     let list: InviteList = api.json(Call::new(RouteId::ListInvites, &[])).await?;
-    let invite = resolve::named(named, "invite", list.invites, |invite| {
+    let invite = resolve::named_or_chosen(context, named, "invite", list.invites, |invite| {
         (invite.note.as_deref().unwrap_or_default(), &invite.id)
     })?;
     let segments = [invite.id.as_str()];
@@ -142,9 +146,9 @@ async fn revoke(context: &Context, api: &Api, named: &str) -> Result<Exit, Failu
     Ok(Exit::Ok)
 }
 
-async fn person(api: &Api, named: &str) -> Result<PersonView, Failure> {
+async fn person(context: &Context, api: &Api, named: Option<&str>) -> Result<PersonView, Failure> {
     let list: PersonList = api.json(Call::new(RouteId::ListPeople, &[])).await?;
-    resolve::named(named, "person", list.people, |person| {
+    resolve::named_or_chosen(context, named, "person", list.people, |person| {
         (&person.name, &person.id)
     })
 }
@@ -152,10 +156,10 @@ async fn person(api: &Api, named: &str) -> Result<PersonView, Failure> {
 async fn change_to(
     context: &Context,
     api: &Api,
-    named: &str,
+    named: Option<&str>,
     change: &ChangePerson,
 ) -> Result<Exit, Failure> {
-    let person = person(api, named).await?;
+    let person = person(context, api, named).await?;
     let segments = [person.id.as_str()];
     let call = Call::new(RouteId::ChangePerson, &segments).body(change)?;
     let person: PersonView = api.json(call).await?;
@@ -176,8 +180,8 @@ async fn change_to(
     Ok(Exit::Ok)
 }
 
-async fn remove(context: &Context, api: &Api, named: &str) -> Result<Exit, Failure> {
-    let person = person(api, named).await?;
+async fn remove(context: &Context, api: &Api, named: Option<&str>) -> Result<Exit, Failure> {
+    let person = person(context, api, named).await?;
     let segments = [person.id.as_str()];
     let _: Done = api
         .json(Call::new(RouteId::RemovePerson, &segments))

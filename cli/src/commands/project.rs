@@ -18,7 +18,7 @@ pub(super) async fn run(context: &mut Context, command: Project) -> Result<Exit,
     match command {
         Project::Create { repo, name, agent } => create(context, &repo, name, agent).await,
         Project::List => list(context).await,
-        Project::Use { project } => choose(context, &project).await,
+        Project::Use { project } => choose(context, project.as_deref()).await,
         Project::Show { project } => {
             let api = context.api()?;
             let project = resolve::project(context, &api, project.as_deref()).await?;
@@ -199,9 +199,17 @@ async fn list(context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-async fn choose(context: &mut Context, named: &str) -> Result<Exit, Failure> {
+async fn choose(context: &mut Context, named: Option<&str>) -> Result<Exit, Failure> {
     let (api, url, _) = context.signed_in()?;
-    let project = resolve::project(context, &api, Some(named)).await?;
+    let project = match named.or(context.project.as_deref()) {
+        Some(named) => resolve::project(context, &api, Some(named)).await?,
+        None => {
+            let list: ProjectList = api.json(Call::new(RouteId::ListProjects, &[])).await?;
+            resolve::chosen(context, "project", list.projects, |project| {
+                format!("{} {}", project.id, project.name)
+            })?
+        }
+    };
     context.settings.use_project(&url, &project.id)?;
     if context.out.json {
         context.out.value(&project)?;

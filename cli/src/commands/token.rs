@@ -29,7 +29,7 @@ pub(super) async fn run(context: &Context, command: Token) -> Result<Exit, Failu
             create(context, &api, &body).await
         }
         Token::List => list(context, &api).await,
-        Token::Revoke { token } => revoke(context, &api, &token).await,
+        Token::Revoke { token } => revoke(context, &api, token.as_deref()).await,
     }
 }
 
@@ -86,9 +86,9 @@ async fn list(context: &Context, api: &Api) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-async fn revoke(context: &Context, api: &Api, named: &str) -> Result<Exit, Failure> {
+async fn revoke(context: &Context, api: &Api, named: Option<&str>) -> Result<Exit, Failure> {
     let list: ApiTokenList = api.json(Call::new(RouteId::ListApiTokens, &[])).await?;
-    let token = resolve::named(named, "API token", list.tokens, |token| {
+    let token = resolve::named_or_chosen(context, named, "API token", list.tokens, |token| {
         (&token.name, &token.id)
     })?;
     let segments = [token.id.as_str()];

@@ -1,5 +1,7 @@
 //! Printing: data to stdout, hints to stderr, colour only where it is seen.
 
+pub(crate) mod pager;
+pub(crate) mod picker;
 pub(crate) mod style;
 pub(crate) mod table;
 pub(crate) mod text;
@@ -7,6 +9,7 @@ pub(crate) mod time;
 
 use crate::error::Failure;
 use crate::secret::scrub;
+use pager::Pager;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
@@ -22,18 +25,37 @@ pub(crate) struct Output {
     pub(crate) style: Style,
     /// Columns of the terminal on stdout; absent when it is no terminal.
     pub(crate) columns: Option<usize>,
+    /// Whether what is long may go to a pager.
+    paged: bool,
 }
 
 impl Output {
     /// Looks at stdout and the environment.
-    pub(crate) fn detect(json: bool) -> Self {
+    pub(crate) fn detect(json: bool, paged: bool) -> Self {
         let stdout = io::stdout();
         let terminal = stdout.is_terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb");
         Self {
             json,
             style: Style::new(terminal && colour_wanted()),
             columns: terminal.then(|| columns(stdout)),
+            paged,
         }
+    }
+
+    /// Opens a pager for what may be longer than the screen, until it is dropped: where a person
+    /// reads, and unless they want none.
+    pub(crate) fn pager(&self) -> Option<Pager> {
+        (self.paged && !self.json && self.columns.is_some())
+            .then(Pager::open)
+            .flatten()
+    }
+
+    /// Whether somebody sits at a terminal who can be asked.
+    pub(crate) fn can_ask(&self) -> bool {
+        !self.json
+            && self.columns.is_some()
+            && io::stdin().is_terminal()
+            && io::stderr().is_terminal()
     }
 
     /// Prints a line of data.
@@ -49,14 +71,17 @@ impl Output {
     /// Prints bytes as they are.
     pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();
-        stdout
-            .write_all(bytes)
-            .and_then(|()| stdout.flush())
-            .map_err(|error| Failure::local("Could not print", &error))
+        match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+            // Who ends the pager has read enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe && pager::is_open() => Ok(()),
+            Err(error) => Err(Failure::local("Could not print", &error)),
+            Ok(()) => Ok(()),
+        }
     }
 
-    /// Prints a table, cut to the terminal.
+    /// Prints a table, cut to the terminal; in a pager where it is long.
     pub(crate) fn table(&self, headings: &[&str], rows: &[Vec<Cell>]) -> Result<(), Failure> {
+        let _pager = self.pager();
         let mut lines = table::lines(self.style, self.columns, headings, rows).into_iter();
         lines.try_for_each(|line| self.line(&line))
     }

@@ -88,6 +88,8 @@ impl Program {
         command
             .args(arguments)
             .env_clear()
+            // Where the program, compiled for tests, leaves the counts of its lines.
+            .envs(std::env::var_os("LLVM_PROFILE_FILE").map(|to| ("LLVM_PROFILE_FILE", to)))
             .env("XDG_CONFIG_HOME", self.home.path())
             .envs(self.env.iter().map(|(n, v)| (n, v)))
             .current_dir(self.home.path())

@@ -2,15 +2,25 @@
 
 use super::program::{DEADLINE, Program};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{LocalModes, OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::Stdio;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-/// Opens a pseudo-terminal. Returns its program's end and what the program writes.
-pub fn open(columns: u16, rows: u16) -> (Stdio, UnboundedReceiver<Vec<u8>>) {
+/// A pseudo-terminal.
+pub struct Terminal {
+    /// The program's end.
+    pub program: File,
+    /// What the program writes.
+    pub output: UnboundedReceiver<Vec<u8>>,
+    /// Where a person types.
+    pub keyboard: File,
+}
+
+/// Opens a pseudo-terminal.
+pub fn open(columns: u16, rows: u16) -> Terminal {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pty");
     grantpt(&master).expect("granted");
     unlockpt(&master).expect("unlocked");
@@ -28,7 +38,8 @@ pub fn open(columns: u16, rows: u16) -> (Stdio, UnboundedReceiver<Vec<u8>>) {
         .open(name.to_str().expect("UTF-8"))
         .expect("the other end");
     let (sender, receiver) = unbounded_channel();
-    let mut reader = File::from(master);
+    let keyboard = File::from(master);
+    let mut reader = keyboard.try_clone().expect("a second end");
     std::thread::spawn(move || {
         let mut buffer = [0; 4096];
         // The read fails once the program has ended and let go of its end.
@@ -38,7 +49,69 @@ pub fn open(columns: u16, rows: u16) -> (Stdio, UnboundedReceiver<Vec<u8>>) {
             }
         }
     });
-    (Stdio::from(slave), receiver)
+    Terminal {
+        program: slave,
+        output: receiver,
+        keyboard,
+    }
+}
+
+/// Runs with everything on a pseudo-terminal. Each time that the words of a step have been written, it
+/// types that step's keys. Returns the exit code and all that was written, escape sequences taken out.
+pub async fn talk(
+    program: &Program,
+    arguments: &[&str],
+    steps: &[(&str, &str)],
+) -> (Option<i32>, String) {
+    let Terminal {
+        program: end,
+        mut output,
+        mut keyboard,
+    } = open(80, 24);
+    // As a program has it while it waits for a key, so that none is lost that comes before.
+    let mut modes = tcgetattr(&end).expect("its modes");
+    modes.local_modes &= !(LocalModes::ISIG | LocalModes::ICANON | LocalModes::ECHO);
+    tcsetattr(&end, OptionalActions::Now, &modes).expect("other modes");
+    let mut command = program.command(arguments);
+    let ends = [0; 3].map(|_| end.try_clone().expect("another end"));
+    let [stdin, stdout, stderr] = ends.map(Stdio::from);
+    command.stdin(stdin).stdout(stdout).stderr(stderr);
+    let mut child = command.spawn().expect("the program starts");
+    drop((command, end));
+    let mut written = Vec::new();
+    let mut steps = steps.iter();
+    let mut step = steps.next();
+    let mut seen = 0;
+    let watching = async {
+        while let Some(bytes) = output.recv().await {
+            written.extend(bytes);
+            let text = String::from_utf8_lossy(&written).into_owned();
+            while let Some((words, keys)) = step
+                && let Some(at) = text[seen..].find(words)
+            {
+                seen += at + words.len();
+                keyboard.write_all(keys.as_bytes()).expect("typed");
+                step = steps.next();
+            }
+        }
+    };
+    let ended = tokio::time::timeout(DEADLINE, watching).await;
+    let text = plain(&String::from_utf8_lossy(&written));
+    assert!(ended.is_ok() && step.is_none(), "{step:?} after:\n{text}");
+    (child.wait().await.expect("it ran").code(), text)
+}
+
+/// Text without its control sequences and carriage returns.
+fn plain(text: &str) -> String {
+    let mut rest = text;
+    let mut out = String::new();
+    while let Some((before, after)) = rest.split_once("\x1b[") {
+        out.push_str(before);
+        let end = after.find(|c: char| c.is_ascii_alphabetic());
+        rest = end.map_or("", |end| &after[end + 1..]);
+    }
+    out.push_str(rest);
+    out.replace('\r', "")
 }
 
 /// A screen of endless height. It knows text, line ends, the cursor's way up,
@@ -146,7 +219,11 @@ pub async fn run_on_terminal(
     shown: &[&str],
     gate: &Notify,
 ) -> (Option<i32>, Screen) {
-    let (stdout, mut output) = open(columns, 40);
+    let Terminal {
+        program: stdout,
+        mut output,
+        ..
+    } = open(columns, 40);
     let mut command = program.command(arguments);
     let mut child = command.stdout(stdout).spawn().unwrap();
     // The command holds the terminal's end too; the program's must be the last.

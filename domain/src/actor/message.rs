@@ -86,6 +86,9 @@ pub struct TaskIntent {
     /// How long it waits when nothing moves.
     #[serde(default, skip_serializing_if = "Patience::is_standard")]
     pub patience: Patience,
+    /// The task whose work it does again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<TaskId>,
 }
 
 impl TaskIntent {

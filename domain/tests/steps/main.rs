@@ -5,6 +5,7 @@ mod budget;
 mod found;
 mod idle;
 mod leaving;
+mod retry;
 mod scene;
 mod settling;
 mod title;

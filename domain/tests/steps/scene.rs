@@ -30,6 +30,7 @@ pub(crate) fn intent(task: TaskId, mode: TaskMode) -> TaskIntent {
         mode,
         permission_mode: PermissionMode::default(),
         patience: Default::default(),
+        retry_of: None,
     }
 }
 

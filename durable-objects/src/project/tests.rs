@@ -230,6 +230,7 @@ fn intent(task: u128, session: u128) -> TaskIntent {
         mode: TaskMode::Task,
         permission_mode: Default::default(),
         patience: Default::default(),
+        retry_of: None,
     }
 }
 

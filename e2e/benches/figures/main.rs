@@ -64,6 +64,10 @@ const GROUPS: &[(&str, &str)] = &[
 const SIZES: &[(&str, f64)] = &[
     ("Worker, gzip", 900.0),
     ("web app's first load, gzip", 350.0),
+    (
+        "web app's first load at a page of administration, gzip",
+        550.0,
+    ),
     ("sam-vm-agent", 10_000.0),
     ("sam-harness", 8_000.0),
     ("sam", 10_000.0),

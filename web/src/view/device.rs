@@ -13,7 +13,6 @@ use crate::view::part::trouble_note;
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use sam_domain::access::tokens::Scope;
 use sam_domain::device::code::UserCode;
 use sam_domain::device::wire::{DecideDevice, DeviceState, DeviceView};
 use sam_domain::error::ApiError;
@@ -218,17 +217,11 @@ fn place(view: &DeviceView) -> String {
 fn may(view: &DeviceView) -> String {
     match &view.asked.scopes {
         None => "do everything that you may".to_owned(),
-        Some(scopes) => scopes.iter().map(meaning).collect::<Vec<_>>().join("; "),
-    }
-}
-
-/// What a scope means.
-pub(crate) const fn meaning(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Read => "read what you can see",
-        Scope::Write => "read and change what you can",
-        Scope::Admin => "do all that you may, running the installation included",
-        Scope::NodeJoin => "join machines as yours",
+        Some(scopes) => scopes
+            .iter()
+            .map(words::scope)
+            .collect::<Vec<_>>()
+            .join("; "),
     }
 }
 

@@ -72,7 +72,7 @@ pub(crate) fn Rail() -> impl IntoView {
                 {icon(icon::tool(ToolKind::Execute))}
                 <span>"Tools"</span>
             </a>
-            <a class="tab" href="/settings" aria-current=current(|r| matches!(r, Route::Settings))>
+            <a class="tab" href="/settings" aria-current=current(|r| matches!(r, Route::Administration(_)))>
                 {icon(icon::SETTINGS)}
                 <span>"Settings"</span>
             </a>

@@ -5,6 +5,7 @@ use crate::live::Link;
 use crate::route::Route;
 use crate::state::{App, Who, app};
 use crate::text::words;
+use crate::view::administration::Administration;
 use crate::view::compose::Compose;
 use crate::view::conversation::ConversationPane;
 use crate::view::device::Device;
@@ -15,14 +16,14 @@ use crate::view::list::ListPane;
 use crate::view::nodes::Nodes;
 use crate::view::part::{blank, skeleton, trouble_note};
 use crate::view::rail::Rail;
-use crate::view::settings::Settings;
 use crate::view::sign_in::{Enter, Entrance, SignIn};
 use crate::view::tools::{CommandLine, Tools};
 use crate::{action, browser, keys, nav};
 use leptos::ev;
 use leptos::prelude::*;
 use sam_domain::task::TaskState;
-use std::time::Duration;
+use sam_web_parts::page::Page;
+use sam_web_parts::surroundings::Surroundings;
 
 /// What may be shown at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,13 +39,15 @@ enum Gate {
 /// The app.
 #[component]
 pub(crate) fn Shell() -> impl IntoView {
-    let app = App::new(nav::here());
+    let around = Surroundings::new();
+    let app = App::new(nav::here(), around);
     provide_context(app);
+    around.provide();
     crate::api::when_signed_out(move || app.session_ended());
     crate::markdown::provide();
     nav::listen(app);
     keys::listen(app);
-    follow_time(app);
+    follow_sight(app);
     follow_route(app);
     app.ask();
 
@@ -107,7 +110,7 @@ enum Pane {
     Nodes,
     Tools,
     CommandLine,
-    Settings,
+    Administration(Page),
     Device,
     Compose,
     Conversation(sam_domain::id::SessionId),
@@ -132,7 +135,7 @@ fn Frame() -> impl IntoView {
             Route::Nodes => Pane::Nodes,
             Route::Tools => Pane::Tools,
             Route::CommandLine => Pane::CommandLine,
-            Route::Settings => Pane::Settings,
+            Route::Administration(page) => Pane::Administration(*page),
             Route::Device => Pane::Device,
             Route::Project(_) | Route::Compose(_) => Pane::Compose,
             Route::Session(_, session) => Pane::Conversation(session.clone()),
@@ -169,7 +172,7 @@ fn Frame() -> impl IntoView {
                     Pane::Nodes => view! { <Nodes /> }.into_any(),
                     Pane::Tools => view! { <Tools /> }.into_any(),
                     Pane::CommandLine => view! { <CommandLine /> }.into_any(),
-                    Pane::Settings => view! { <Settings /> }.into_any(),
+                    Pane::Administration(page) => view! { <Administration page /> }.into_any(),
                     Pane::Device => view! { <Device /> }.into_any(),
                     Pane::Compose => view! { <Compose /> }.into_any(),
                     Pane::Conversation(session) => {
@@ -261,16 +264,8 @@ fn Banner() -> impl IntoView {
     }
 }
 
-/// Moves the clock while the page is seen, and notices when it is seen again.
-fn follow_time(app: App) {
-    let tick = set_interval_with_handle(
-        move || {
-            if browser::visible() {
-                app.now.set(browser::now());
-            }
-        },
-        Duration::from_secs(1),
-    );
+/// Notices when the page is seen again.
+fn follow_sight(app: App) {
     let seen = window_event_listener(
         ev::Custom::<web_sys::Event>::new("visibilitychange"),
         move |_| {
@@ -282,9 +277,6 @@ fn follow_time(app: App) {
     );
     let online = window_event_listener(ev::online, move |_| app.live.probe());
     on_cleanup(move || {
-        if let Ok(tick) = tick {
-            tick.clear();
-        }
         seen.remove();
         online.remove();
     });
@@ -331,9 +323,10 @@ fn follow_route(app: App) {
         let now = app.route.get();
         // At the start the focus belongs to the browser.
         if before.is_some_and(|before| before != now) {
-            request_animation_frame(|| {
+            request_animation_frame(move || {
                 if browser::focused().is_none_or(|f| f.tag_name() != "TEXTAREA") {
-                    let _ = browser::focus(".pane h1") || browser::focus(".list-head h1");
+                    let found = browser::focus(".pane h1") || browser::focus(".list-head h1");
+                    app.heading_due.set(!found);
                 }
             });
         }
@@ -346,7 +339,7 @@ fn title(app: App) -> String {
         Route::Nodes => Some("Nodes".to_owned()),
         Route::Tools => Some("Tools".to_owned()),
         Route::CommandLine => Some("Command line".to_owned()),
-        Route::Settings => Some("Settings".to_owned()),
+        Route::Administration(page) => Some(page.title().to_owned()),
         Route::Device => Some("Sign a program in".to_owned()),
         Route::SignIn => Some("Sign in".to_owned()),
         Route::Claim => Some("Claim".to_owned()),

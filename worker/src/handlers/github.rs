@@ -126,7 +126,7 @@ pub(crate) async fn start(call: &Call, _: Public) -> Answer {
             "github_not_configured",
             "Nobody can sign in with GitHub here.",
         )
-        .hint("An administrator stores the app's id and secret with PUT /api/setup/config, or sets them where the server is started.")
+        .hint("An administrator sets the app up under Setup, or where the server is started.")
     })?;
     let trip = Trip {
         state: base64url(&entropy::bytes::<TOKEN_BYTES>()?),
@@ -327,7 +327,7 @@ pub(super) async fn check(call: &Call) -> Check {
             name,
             health,
             "Nobody can sign in with GitHub here.",
-            "Make an OAuth app on GitHub; set SAM_GITHUB_CLIENT_ID and SAM_GITHUB_CLIENT_SECRET with PUT /api/setup/config, or where the server is started.",
+            "Make an OAuth app on GitHub; set SAM_GITHUB_CLIENT_ID and SAM_GITHUB_CLIENT_SECRET under Setup, or where the server is started.",
         );
     };
     match exchange(call, &github, "doctor", "doctor").await {

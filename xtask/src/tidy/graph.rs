@@ -20,6 +20,7 @@ const ARTEFACTS: &[(&str, &str)] = &[
     ("sam-worker", "scripts/server/main.mjs"),
     ("sam-web", "dist/web"),
     ("sam-web-markdown", "dist/web"),
+    ("sam-web-administration", "dist/web"),
     ("sam-cli", "\"sam\""),
     ("sam-vm-agent", "\"sam-vm-agent\""),
     ("sam-harness", "sam-harness"),
@@ -263,7 +264,7 @@ pub(super) mod tests {
         let started = source("e2e/tests/a.rs", &started().text.replace("dist/web", ""));
         assert_eq!(
             names(&check_exercised(&metadata, &[started])),
-            ["sam-web", "sam-web-markdown"]
+            ["sam-web", "sam-web-markdown", "sam-web-administration"]
         );
     }
 }

@@ -17,7 +17,7 @@ use wasm_bindgen_futures::JsFuture;
 
 /// Why a call has no answer to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
+pub enum Trouble {
     /// Nobody answered.
     Unreachable,
     /// The control plane refused or failed, and said why.
@@ -25,8 +25,14 @@ pub(crate) enum Trouble {
 }
 
 impl Trouble {
+    /// What is refused before it is sent.
+    #[must_use]
+    pub fn here(message: &str) -> Self {
+        Self::Refused(ApiError::new(422, "not_sent", message))
+    }
+
     /// The HTTP status; 0 when nobody answered.
-    pub(crate) const fn status(&self) -> u16 {
+    pub const fn status(&self) -> u16 {
         match self {
             Self::Unreachable => 0,
             Self::Refused(error) => error.status,
@@ -34,7 +40,7 @@ impl Trouble {
     }
 
     /// What failed.
-    pub(crate) fn message(&self) -> String {
+    pub fn message(&self) -> String {
         match self {
             Self::Unreachable => "The control plane does not answer.".to_owned(),
             Self::Refused(error) => error.message.clone(),
@@ -42,7 +48,7 @@ impl Trouble {
     }
 
     /// What one can do about it.
-    pub(crate) fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<String> {
         match self {
             Self::Unreachable => Some("Check that it runs, then try again.".to_owned()),
             Self::Refused(error) => error.hint.clone(),
@@ -55,42 +61,61 @@ thread_local! {
 }
 
 /// Says what happens when an answer is that nobody is signed in; once.
-pub(crate) fn when_signed_out(act: impl Fn() + 'static) {
+pub fn when_signed_out(act: impl Fn() + 'static) {
     SIGNED_OUT.with(|held| drop(held.set(Box::new(act))));
 }
 
 /// An answer, or why there is none.
-pub(crate) type Answer<T> = Result<T, Trouble>;
+pub type Answer<T> = Result<T, Trouble>;
 
 /// Reads JSON.
-pub(crate) async fn get<T: DeserializeOwned>(path: &str) -> Answer<T> {
+pub async fn get<T: DeserializeOwned>(path: &str) -> Answer<T> {
     decode(&send(Method::Get, path, None, None).await?)
 }
 
 /// Reads text.
-pub(crate) async fn get_text(path: &str) -> Answer<String> {
+pub async fn get_text(path: &str) -> Answer<String> {
     send(Method::Get, path, None, None).await
 }
 
 /// Acts, without a body and without an answer to keep.
-pub(crate) async fn act(method: Method, path: &str) -> Answer<()> {
+pub async fn act(method: Method, path: &str) -> Answer<()> {
     send(method, path, None, None).await.map(drop)
 }
 
+/// Acts, without a body, and reads JSON.
+pub async fn act_for<T: DeserializeOwned>(method: Method, path: &str) -> Answer<T> {
+    decode(&send(method, path, None, None).await?)
+}
+
 /// Changes some of what there is, without an answer to keep.
-pub(crate) async fn change<B: Serialize>(path: &str, body: &B) -> Answer<()> {
+pub async fn change<B: Serialize>(path: &str, body: &B) -> Answer<()> {
     let body = serde_json::to_string(body).unwrap_or_default();
     send(Method::Patch, path, Some(body), None).await.map(drop)
 }
 
 /// Sends JSON, reads JSON.
-pub(crate) async fn post<B: Serialize, T: DeserializeOwned>(path: &str, body: &B) -> Answer<T> {
+pub async fn post<B: Serialize, T: DeserializeOwned>(path: &str, body: &B) -> Answer<T> {
+    send_json(Method::Post, path, body).await
+}
+
+/// Sends JSON by any method, reads JSON.
+pub async fn send_json<B: Serialize, T: DeserializeOwned>(
+    method: Method,
+    path: &str,
+    body: &B,
+) -> Answer<T> {
     let body = serde_json::to_string(body).unwrap_or_default();
-    decode(&send(Method::Post, path, Some(body), None).await?)
+    decode(&send(method, path, Some(body), None).await?)
+}
+
+/// Sends a text that is JSON, if any, and answers what comes back.
+pub async fn send_text(method: Method, path: &str, body: Option<String>) -> Answer<String> {
+    send(method, path, body, None).await
 }
 
 /// Sends JSON under an idempotency key, once more if the first answer was lost.
-pub(crate) async fn submit<B: Serialize, T: DeserializeOwned>(path: &str, body: &B) -> Answer<T> {
+pub async fn submit<B: Serialize, T: DeserializeOwned>(path: &str, body: &B) -> Answer<T> {
     let body = serde_json::to_string(body).unwrap_or_default();
     decode(&submit_text(path, body).await?)
 }

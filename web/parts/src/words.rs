@@ -1,12 +1,13 @@
 //! Durations, moments, sizes and states as people say them.
 
+use sam_domain::access::tokens::Scope;
 use sam_domain::conversation::row::ToolKind;
 use sam_domain::node::wire::NodeState;
 use sam_domain::task::{StepName, TaskState};
 use sam_domain::time::Millis;
 
 /// A span that is over: `0.4 s`, `12 s`, `3 m 05 s`, `1 h 02 m`.
-pub(crate) fn took(span: Millis) -> String {
+pub fn took(span: Millis) -> String {
     if span.0 < 9_950 {
         let tenths = (span.0 + 50) / 100;
         return format!("{}.{} s", tenths / 10, tenths % 10);
@@ -15,7 +16,7 @@ pub(crate) fn took(span: Millis) -> String {
 }
 
 /// A span that still runs, in whole seconds: `4 s`, `3 m 05 s`, `1 h 02 m`.
-pub(crate) fn elapsed(span: Millis) -> String {
+pub fn elapsed(span: Millis) -> String {
     let seconds = span.0 / 1_000;
     match seconds {
         0..60 => format!("{seconds} s"),
@@ -26,7 +27,7 @@ pub(crate) fn elapsed(span: Millis) -> String {
 }
 
 /// How long ago something was, coarsely: `now`, `4 min`, `2 h`, `3 d`, `5 w`.
-pub(crate) fn ago(span: Millis) -> String {
+pub fn ago(span: Millis) -> String {
     let minutes = span.0 / 60_000;
     match minutes {
         0 => "now".to_owned(),
@@ -37,8 +38,17 @@ pub(crate) fn ago(span: Millis) -> String {
     }
 }
 
+/// How long something still is, coarsely: `less than a minute`, `4 min`, `2 h`, `3 d`.
+#[must_use]
+pub fn until(span: Millis) -> String {
+    match ago(span) {
+        now if now == "now" => "less than a minute".to_owned(),
+        span => span,
+    }
+}
+
 /// A count of bytes: `812 B`, `3.4 KB`, `12 MB`.
-pub(crate) fn bytes(count: u64) -> String {
+pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 4] = ["KB", "MB", "GB", "TB"];
     if count < 1_000 {
         return format!("{count} B");
@@ -58,7 +68,7 @@ pub(crate) fn bytes(count: u64) -> String {
 }
 
 /// A number with its thousands apart: `12,408`.
-pub(crate) fn number(count: u64) -> String {
+pub fn number(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -71,13 +81,13 @@ pub(crate) fn number(count: u64) -> String {
 }
 
 /// `1 file`, `3 files`.
-pub(crate) fn count(n: u64, one: &str, many: &str) -> String {
+pub fn count(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", number(n), if n == 1 { one } else { many })
 }
 
 /// How a state looks beside its word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub enum Shape {
     /// A dashed ring: nothing runs yet.
     Waiting,
     /// An open ring that turns: something runs.
@@ -94,7 +104,7 @@ pub(crate) enum Shape {
 
 impl Shape {
     /// The class that colours it.
-    pub(crate) const fn class(self) -> &'static str {
+    pub const fn class(self) -> &'static str {
         match self {
             Self::Waiting => "state waiting",
             Self::Working => "state working",
@@ -107,7 +117,7 @@ impl Shape {
 }
 
 /// A task's state as shown: the API's word with spaces, and a shape.
-pub(crate) fn task_state(state: TaskState) -> (&'static str, Shape) {
+pub fn task_state(state: TaskState) -> (&'static str, Shape) {
     let shape = match state {
         TaskState::Queued => Shape::Waiting,
         TaskState::Placing
@@ -128,18 +138,18 @@ pub(crate) fn task_state(state: TaskState) -> (&'static str, Shape) {
 }
 
 /// A node's state as shown.
-pub(crate) const fn node_state(state: NodeState) -> (&'static str, Shape) {
+pub const fn node_state(state: NodeState) -> (&'static str, Shape) {
     let shape = match state {
         NodeState::Joining => Shape::Waiting,
         NodeState::Ready => Shape::Done,
-        NodeState::Away => Shape::Stopped,
+        NodeState::Draining | NodeState::Away => Shape::Stopped,
         NodeState::Contested => Shape::Failed,
     };
     (state.word(), shape)
 }
 
 /// A step's word, and what it is about.
-pub(crate) const fn step(name: StepName) -> (&'static str, &'static str) {
+pub const fn step(name: StepName) -> (&'static str, &'static str) {
     match name {
         StepName::Placing => ("placing", "finding a machine"),
         StepName::Preparing => ("preparing", "making the workspace"),
@@ -150,7 +160,7 @@ pub(crate) const fn step(name: StepName) -> (&'static str, &'static str) {
 }
 
 /// A tool's kind as a word.
-pub(crate) const fn tool_kind(kind: ToolKind) -> &'static str {
+pub const fn tool_kind(kind: ToolKind) -> &'static str {
     match kind {
         ToolKind::Read => "read",
         ToolKind::Edit => "edit",
@@ -161,6 +171,16 @@ pub(crate) const fn tool_kind(kind: ToolKind) -> &'static str {
         ToolKind::Think => "think",
         ToolKind::Fetch => "fetch",
         ToolKind::Other => "tool",
+    }
+}
+
+/// What a scope means.
+pub const fn scope(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Read => "read what you can see",
+        Scope::Write => "read and change what you can",
+        Scope::Admin => "do all that you may, running the installation included",
+        Scope::NodeJoin => "join machines as yours",
     }
 }
 

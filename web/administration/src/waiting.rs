@@ -1,35 +1,27 @@
 //! Who came and waits to be let in: for administrators, where new people need their approval.
 
-use crate::api;
-use crate::state::{Loaded, app};
-use crate::view::dynamic::{on, part};
-use crate::view::settings::{items, since};
+use crate::settings::since;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use sam_domain::access::route::Method;
 use sam_domain::access::wire::{ChangePerson, PersonList, PersonView};
+use sam_web_parts::api;
+use sam_web_parts::dynamic::{on, part};
+use sam_web_parts::loaded::{cards, reading, shown};
+use sam_web_parts::surroundings::surroundings;
 
 /// The people who wait, each with both answers.
 #[component]
 pub(crate) fn Waiting() -> impl IntoView {
-    let app = app();
-    let people = RwSignal::new(Loaded::<Vec<PersonView>>::Loading);
-    let read = move || {
-        spawn_local(async move {
-            let answer = api::get::<PersonList>("/api/people").await;
-            people.set(match answer {
-                Ok(mut list) => {
-                    list.people.retain(|person| person.waits_since.is_some());
-                    Loaded::Here(list.people)
-                }
-                Err(trouble) => Loaded::Failed(trouble),
-            });
-        });
-    };
-    read();
+    let around = surroundings();
+    let (people, read) = reading(async || {
+        let mut list = api::get::<PersonList>("/api/people").await?;
+        list.people.retain(|person| person.waits_since.is_some());
+        Ok(list)
+    });
     let decide = move |person: PersonView, lets_in: bool| {
         spawn_local(async move {
-            app.trouble.set(None);
+            around.trouble.set(None);
             let path = format!("/api/people/{}", person.id);
             let answer = if lets_in {
                 let change = ChangePerson {
@@ -41,13 +33,13 @@ pub(crate) fn Waiting() -> impl IntoView {
                 api::act(Method::Delete, &path).await
             };
             match answer {
-                Ok(()) => app.said.set(match lets_in {
+                Ok(()) => around.said.set(match lets_in {
                     true => format!("{} may come in", person.name),
                     false => format!("{} was refused", person.name),
                 }),
-                Err(trouble) => app.failed(trouble),
+                Err(trouble) => around.failed(trouble),
             }
-            read();
+            read.run();
         });
     };
     let card = move |person: &PersonView| {
@@ -67,18 +59,19 @@ pub(crate) fn Waiting() -> impl IntoView {
                 <div>
                     <p class="name">{name}</p>
                     <p class="muted small">
-                        "came " {part(move || since(app.now.get().since(came)))}
+                        "came " {part(move || since(around.now.get().since(came)))}
                     </p>
                 </div>
                 {button("Let in", "primary", true)}
                 {button("Refuse", "danger", false)}
             </li>
         }
+        .into_any()
     };
     view! {
         <section class="panel" aria-labelledby="waiting">
             <h2 id="waiting">"Who waits to be let in"</h2>
-            {items(people, "Nobody.", card)}
+            {shown(people, 2, move |list| cards(&list.people, "Nobody.", card))}
         </section>
     }
 }

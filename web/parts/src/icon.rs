@@ -1,16 +1,16 @@
 //! Shapes: states, tools and commands, drawn on a 16 × 16 grid in the text's colour.
 
-use crate::text::words::Shape;
+use crate::words::Shape;
 use leptos::prelude::*;
 use sam_domain::conversation::row::ToolKind;
 
 /// A drawing without words; what it means is written beside it.
-pub(crate) fn icon(paths: &'static str) -> impl IntoView {
+pub fn icon(paths: &'static str) -> impl IntoView {
     view! { <svg class="icon" viewBox="0 0 16 16" aria-hidden="true" inner_html=paths></svg> }
 }
 
 /// A state's shape.
-pub(crate) const fn shape(shape: Shape) -> &'static str {
+pub const fn shape(shape: Shape) -> &'static str {
     match shape {
         Shape::Waiting => r#"<circle cx="8" cy="8" r="5.5" stroke-dasharray="2.2 2.1"/>"#,
         Shape::Working => {
@@ -26,7 +26,7 @@ pub(crate) const fn shape(shape: Shape) -> &'static str {
 }
 
 /// A tool's kind.
-pub(crate) const fn tool(kind: ToolKind) -> &'static str {
+pub const fn tool(kind: ToolKind) -> &'static str {
     match kind {
         ToolKind::Read => {
             r#"<path d="M4 1.8h5.2L12.5 5v9.2H4Z"/><path d="M9 2v3.2h3.3M6 8.2h4.5M6 10.9h4.5"/>"#
@@ -53,43 +53,41 @@ pub(crate) const fn tool(kind: ToolKind) -> &'static str {
 }
 
 /// Reasoning.
-pub(crate) const THOUGHT: &str =
+pub const THOUGHT: &str =
     r#"<path d="M5.6 10.8A4.4 4.4 0 1 1 10.4 10.8v1.4H5.6Z"/><path d="M6.2 14.2h3.6"/>"#;
 /// Several files.
-pub(crate) const FILES: &str = r#"<path d="M5.5 1.8h4.2l3 3v6.9H5.5Z"/><path d="M3 4.5v9.7h7.2"/>"#;
+pub const FILES: &str = r#"<path d="M5.5 1.8h4.2l3 3v6.9H5.5Z"/><path d="M3 4.5v9.7h7.2"/>"#;
 /// A fold; turned when open.
-pub(crate) const CHEVRON: &str = r#"<path d="m6 3.8 4.4 4.2L6 12.2"/>"#;
+pub const CHEVRON: &str = r#"<path d="m6 3.8 4.4 4.2L6 12.2"/>"#;
 /// One level up.
-pub(crate) const BACK: &str = r#"<path d="M10 3.5 5.5 8l4.5 4.5"/>"#;
+pub const BACK: &str = r#"<path d="M10 3.5 5.5 8l4.5 4.5"/>"#;
 /// Projects.
-pub(crate) const PROJECTS: &str = r#"<path d="M1.8 4V12.8h12.4V4.8H8.2L6.6 3H1.8Z"/>"#;
+pub const PROJECTS: &str = r#"<path d="M1.8 4V12.8h12.4V4.8H8.2L6.6 3H1.8Z"/>"#;
 /// Conversations.
-pub(crate) const TALK: &str =
+pub const TALK: &str =
     r#"<path d="M2 2.8h12v8.4H7.5L4.4 13.8v-2.6H2Z"/><path d="M5 5.8h6M5 8.2h4"/>"#;
 /// Machines.
-pub(crate) const NODES: &str = r#"<rect x="2" y="2.5" width="12" height="4.6" rx="1.2"/><rect x="2" y="8.9" width="12" height="4.6" rx="1.2"/><path d="M4.6 4.8h.01M4.6 11.2h.01"/>"#;
+pub const NODES: &str = r#"<rect x="2" y="2.5" width="12" height="4.6" rx="1.2"/><rect x="2" y="8.9" width="12" height="4.6" rx="1.2"/><path d="M4.6 4.8h.01M4.6 11.2h.01"/>"#;
 /// Settings.
-pub(crate) const SETTINGS: &str = r#"<path d="M2.5 4.5h11M2.5 8h11M2.5 11.5h11"/><circle cx="5.5" cy="4.5" r="1.5" class="fill"/><circle cx="10.5" cy="8" r="1.5" class="fill"/><circle cx="6.5" cy="11.5" r="1.5" class="fill"/>"#;
+pub const SETTINGS: &str = r#"<path d="M2.5 4.5h11M2.5 8h11M2.5 11.5h11"/><circle cx="5.5" cy="4.5" r="1.5" class="fill"/><circle cx="10.5" cy="8" r="1.5" class="fill"/><circle cx="6.5" cy="11.5" r="1.5" class="fill"/>"#;
 /// Dark and light.
-pub(crate) const THEME: &str =
+pub const THEME: &str =
     r#"<circle cx="8" cy="8" r="5.7"/><path d="M8 2.3a5.7 5.7 0 0 1 0 11.4Z" class="fill"/>"#;
 /// Questions.
-pub(crate) const HELP: &str = r#"<circle cx="8" cy="8" r="6"/><path d="M6.2 6.3a1.9 1.9 0 1 1 2.6 1.8c-.6.2-.8.6-.8 1.2M8 11.6h.01"/>"#;
+pub const HELP: &str = r#"<circle cx="8" cy="8" r="6"/><path d="M6.2 6.3a1.9 1.9 0 1 1 2.6 1.8c-.6.2-.8.6-.8 1.2M8 11.6h.01"/>"#;
 /// Leaving.
-pub(crate) const LEAVE: &str =
-    r#"<path d="M6.2 2.5H2.8v11h3.4M6.5 8h7M10.8 5.2 13.6 8l-2.8 2.8"/>"#;
+pub const LEAVE: &str = r#"<path d="M6.2 2.5H2.8v11h3.4M6.5 8h7M10.8 5.2 13.6 8l-2.8 2.8"/>"#;
 /// A new thing.
-pub(crate) const PLUS: &str = r#"<path d="M8 3v10M3 8h10"/>"#;
+pub const PLUS: &str = r#"<path d="M8 3v10M3 8h10"/>"#;
 /// Sending.
-pub(crate) const SEND: &str = r#"<path d="M8 13V3.2M3.9 7.3 8 3.2l4.1 4.1"/>"#;
+pub const SEND: &str = r#"<path d="M8 13V3.2M3.9 7.3 8 3.2l4.1 4.1"/>"#;
 /// Down to the newest.
-pub(crate) const DOWN: &str = r#"<path d="M8 3v9.8M3.9 8.7 8 12.8l4.1-4.1"/>"#;
+pub const DOWN: &str = r#"<path d="M8 3v9.8M3.9 8.7 8 12.8l4.1-4.1"/>"#;
 /// Something that matters.
-pub(crate) const WARNING: &str =
-    r#"<path d="M8 2 14.6 13.5H1.4Z"/><path d="M8 6.3v3.4M8 11.6h.01"/>"#;
+pub const WARNING: &str = r#"<path d="M8 2 14.6 13.5H1.4Z"/><path d="M8 6.3v3.4M8 11.6h.01"/>"#;
 /// For the record.
-pub(crate) const INFO: &str = r#"<circle cx="8" cy="8" r="6"/><path d="M8 7.4v3.8M8 4.9h.01"/>"#;
+pub const INFO: &str = r#"<circle cx="8" cy="8" r="6"/><path d="M8 7.4v3.8M8 4.9h.01"/>"#;
 /// A branch.
-pub(crate) const BRANCH: &str = r#"<circle cx="4.5" cy="3.8" r="1.8"/><circle cx="4.5" cy="12.2" r="1.8"/><circle cx="11.5" cy="5.8" r="1.8"/><path d="M4.5 5.6v4.8M11.5 7.6c0 2.4-4 2-6.4 3.2"/>"#;
+pub const BRANCH: &str = r#"<circle cx="4.5" cy="3.8" r="1.8"/><circle cx="4.5" cy="12.2" r="1.8"/><circle cx="11.5" cy="5.8" r="1.8"/><path d="M4.5 5.6v4.8M11.5 7.6c0 2.4-4 2-6.4 3.2"/>"#;
 /// The product's mark: one thing handed to another.
-pub(crate) const MARK: &str = r#"<path d="M11.8 4.2C11 2.9 9.6 2.2 8 2.2c-2.3 0-4 1.2-4 3 0 4 8.2 1.8 8.2 5.8 0 1.8-1.8 2.9-4.2 2.9-1.8 0-3.4-.8-4.2-2.3"/>"#;
+pub const MARK: &str = r#"<path d="M11.8 4.2C11 2.9 9.6 2.2 8 2.2c-2.3 0-4 1.2-4 3 0 4 8.2 1.8 8.2 5.8 0 1.8-1.8 2.9-4.2 2.9-1.8 0-3.4-.8-4.2-2.3"/>"#;

@@ -5,13 +5,13 @@
 //! they read (a question, a command, a path, a changed line) shows neither as it is.
 
 /// Whether a character overrides the reading direction of those around it.
-pub(crate) const fn overrides(character: char) -> bool {
+pub const fn overrides(character: char) -> bool {
     matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Text in the order in which it is stored; as many bytes as before, so that what is appended by
 /// place still fits.
-pub(crate) fn in_order(text: String) -> String {
+pub fn in_order(text: String) -> String {
     if text.contains(overrides) {
         text.replace(overrides, "\u{fffd}")
     } else {
@@ -20,7 +20,7 @@ pub(crate) fn in_order(text: String) -> String {
 }
 
 /// Text with a picture in the place of every control character but the end of a line and the tab.
-pub(crate) fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     let picture = |character: char| match character {
         '\n' | '\t' => character,
         '\u{7f}' => '\u{2421}',

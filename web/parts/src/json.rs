@@ -7,7 +7,7 @@
 //! told to the person as just that. Text arrives in the order in which it is stored: whoever wrote it,
 //! nothing that is shown turns around what stands beside it.
 
-use crate::text::honest;
+use crate::honest;
 use serde::Deserializer;
 use serde::de::{
     DeserializeOwned, DeserializeSeed, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess,
@@ -18,7 +18,7 @@ use std::fmt::{self, Display, Formatter};
 
 /// It is not what it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Unreadable;
+pub struct Unreadable;
 
 impl Display for Unreadable {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -35,22 +35,22 @@ impl Error for Unreadable {
 }
 
 /// Reads a text.
-pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Unreadable> {
+pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Unreadable> {
     read(value(text)?)
 }
 
 /// The value that a text is.
-pub(crate) fn value(text: &str) -> Result<Value, Unreadable> {
+pub fn value(text: &str) -> Result<Value, Unreadable> {
     serde_json::from_str(text).map_err(|_| Unreadable)
 }
 
 /// Reads a value.
-pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<T, Unreadable> {
+pub fn read<T: DeserializeOwned>(value: Value) -> Result<T, Unreadable> {
     T::deserialize(Json(value))
 }
 
 /// Reads a member of an object, which is taken out; one that is not there counts as `null`.
-pub(crate) fn member<T: DeserializeOwned>(
+pub fn member<T: DeserializeOwned>(
     object: &mut Map<String, Value>,
     name: &str,
 ) -> Result<T, Unreadable> {

@@ -1,13 +1,7 @@
 //! One's own settings: API tokens, and where one is signed in. Administrators see who waits for them.
 
-use crate::api::{self, Trouble};
-use crate::browser;
-use crate::state::{Loaded, app};
-use crate::text::words;
-use crate::view::device::meaning;
-use crate::view::dynamic::{Show, Views, on, part, value};
-use crate::view::part::{Copyable, skeleton, trouble_note};
-use crate::view::waiting::Waiting;
+use crate::frame::administrator;
+use crate::waiting::Waiting;
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -18,68 +12,36 @@ use sam_domain::access::tokens::{
 };
 use sam_domain::id::Id;
 use sam_domain::time::{Millis, Timestamp};
+use sam_web_parts::api::{self, Trouble};
+use sam_web_parts::dynamic::{Show, Views, on, part, value};
+use sam_web_parts::loaded::{Again, Loaded, cards, reading, shown};
+use sam_web_parts::part::{Copyable, trouble_note};
+use sam_web_parts::surroundings::surroundings;
+use sam_web_parts::{browser, words};
 
 /// The page at `/settings`.
 #[component]
 pub(crate) fn Settings() -> impl IntoView {
-    let app = app();
+    let waiting = administrator().then(|| view! { <Waiting /> });
     view! {
-        <div class="page">
-            <header class="page-head">
-                <h1 tabindex="-1">"Settings"</h1>
-            </header>
-            <Show when=move || app.is_admin()>
-                <Waiting />
-            </Show>
-            <ApiTokens />
-            <Sessions />
-        </div>
+        {waiting}
+        <ApiTokens />
+        <Sessions />
     }
-}
-
-/// A list of things that can be ended one by one.
-pub(crate) fn items<T: Clone + Send + Sync + 'static, V: IntoView + 'static>(
-    loaded: RwSignal<Loaded<Vec<T>>>,
-    none: &'static str,
-    draw: impl Fn(&T) -> V + Copy + Send + Sync + 'static,
-) -> impl IntoView {
-    part(move || {
-        loaded.with(|loaded| match loaded {
-            Loaded::Loading => skeleton(2).into_any(),
-            Loaded::Failed(trouble) => trouble_note(trouble).into_any(),
-            Loaded::Here(list) if list.is_empty() => {
-                view! { <p class="muted">{none}</p> }.into_any()
-            }
-            Loaded::Here(list) => {
-                let rows = list.iter().map(draw).views();
-                view! { <ul class="cards">{rows}</ul> }.into_any()
-            }
-        })
-    })
 }
 
 #[component]
 fn ApiTokens() -> impl IntoView {
-    let app = app();
-    let tokens = RwSignal::new(Loaded::<Vec<ApiTokenView>>::Loading);
-    let read = move || {
-        spawn_local(async move {
-            let answer = api::get::<ApiTokenList>("/api/auth/tokens").await;
-            tokens.set(match answer {
-                Ok(list) => Loaded::Here(list.tokens),
-                Err(trouble) => Loaded::Failed(trouble),
-            });
-        });
-    };
-    read();
+    let around = surroundings();
+    let (tokens, read) = reading(|| api::get::<ApiTokenList>("/api/auth/tokens"));
     let revoke = move |token: ApiTokenView| {
         spawn_local(async move {
-            app.trouble.set(None);
+            around.trouble.set(None);
             match api::act(Method::Delete, &format!("/api/auth/tokens/{}", token.id)).await {
-                Ok(()) => app.said.set(format!("{} is revoked", token.name)),
-                Err(trouble) => app.failed(trouble),
+                Ok(()) => around.said.set(format!("{} is revoked", token.name)),
+                Err(trouble) => around.failed(trouble),
             }
-            read();
+            read.run();
         });
     };
     view! {
@@ -89,11 +51,9 @@ fn ApiTokens() -> impl IntoView {
                 "For scripts and machines that cannot sign in as you do. Use one as "
                 <code>"SAM_API_TOKEN"</code> ", or as a bearer token."
             </p>
-            {items(
-                tokens,
-                "You have none.",
-                move |token: &ApiTokenView| token_card(token, app.now, revoke),
-            )}
+            {shown(tokens, 2, move |list| {
+                cards(&list.tokens, "You have none.", |token| token_card(token, around.now, revoke))
+            })}
             <NewToken made=read />
         </section>
     }
@@ -103,7 +63,7 @@ fn token_card<Revoke: Fn(ApiTokenView) + Copy + Send + 'static>(
     token: &ApiTokenView,
     now: RwSignal<Timestamp>,
     revoke: Revoke,
-) -> impl IntoView + use<Revoke> {
+) -> AnyView {
     let whole = token.clone();
     let used = token.last_used_at;
     let used = move || match used {
@@ -129,6 +89,7 @@ fn token_card<Revoke: Fn(ApiTokenView) + Copy + Send + 'static>(
             </button>
         </li>
     }
+    .into_any()
 }
 
 /// For how many days a new token may last.
@@ -142,7 +103,7 @@ const LIFETIMES: [(&str, Option<u32>); 4] = [
 #[component]
 fn NewToken(
     /// Called once there is another one.
-    made: impl Fn() + Copy + Send + 'static,
+    made: Again,
 ) -> impl IntoView {
     let name = RwSignal::new(String::new());
     let scopes = RwSignal::new(vec![Scope::Read, Scope::Write]);
@@ -168,7 +129,7 @@ fn NewToken(
                 Ok(created) => {
                     name.set(String::new());
                     fresh.set(Some(created));
-                    made();
+                    made.run();
                 }
                 Err(refused) => trouble.set(Some(refused)),
             }
@@ -193,7 +154,7 @@ fn NewToken(
                 />
                 <span>
                     <code>{scope.word()}</code>
-                    <span class="muted">" " {meaning(scope)}</span>
+                    <span class="muted">" " {words::scope(scope)}</span>
                 </span>
             </label>
         }
@@ -261,41 +222,29 @@ fn shown_once(created: &CreatedApiToken) -> impl IntoView + use<> {
 
 #[component]
 fn Sessions() -> impl IntoView {
-    let app = app();
-    let sessions = RwSignal::new(Loaded::<Vec<AuthSessionView>>::Loading);
-    let read = move || {
-        spawn_local(async move {
-            let answer = api::get::<AuthSessionList>("/api/auth/sessions").await;
-            sessions.set(match answer {
-                Ok(list) => Loaded::Here(list.sessions),
-                Err(trouble) => Loaded::Failed(trouble),
-            });
-        });
-    };
-    read();
+    let around = surroundings();
+    let (sessions, read) = reading(|| api::get::<AuthSessionList>("/api/auth/sessions"));
     let end = move |path: String| {
         spawn_local(async move {
-            app.trouble.set(None);
+            around.trouble.set(None);
             match api::act(Method::Delete, &path).await {
-                Ok(()) => app.said.set("Ended".to_owned()),
-                Err(trouble) => app.failed(trouble),
+                Ok(()) => around.said.set("Ended".to_owned()),
+                Err(trouble) => around.failed(trouble),
             }
-            read();
+            read.run();
         });
     };
     let has_others = move || {
         sessions.with(
-            |loaded| matches!(loaded, Loaded::Here(list) if list.iter().any(|one| !one.current)),
+            |loaded| matches!(loaded, Loaded::Here(list) if list.sessions.iter().any(|one| !one.current)),
         )
     };
     view! {
         <section class="panel" aria-labelledby="sessions">
             <h2 id="sessions">"Where you are signed in"</h2>
-            {items(
-                sessions,
-                "Nowhere.",
-                move |session: &AuthSessionView| session_card(session, app.now, end),
-            )}
+            {shown(sessions, 2, move |list| {
+                cards(&list.sessions, "Nowhere.", |session| session_card(session, around.now, end))
+            })}
             <Show when=has_others>
                 <button
                     type="button"
@@ -313,7 +262,7 @@ fn session_card<End: Fn(String) + Copy + Send + 'static>(
     session: &AuthSessionView,
     now: RwSignal<Timestamp>,
     end: End,
-) -> impl IntoView + use<End> {
+) -> AnyView {
     let path = format!("/api/auth/sessions/{}", session.handle);
     let opened = session.created_at;
     let may = session
@@ -345,6 +294,7 @@ fn session_card<End: Fn(String) + Copy + Send + 'static>(
             {action}
         </li>
     }
+    .into_any()
 }
 
 /// How long ago something was, as a phrase.

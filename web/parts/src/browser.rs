@@ -5,7 +5,7 @@ use sam_domain::time::Timestamp;
 use wasm_bindgen::JsCast;
 
 /// The moment by the browser's clock.
-pub(crate) fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     let millis = js_sys::Date::now();
     #[expect(
         clippy::cast_possible_truncation,
@@ -16,12 +16,12 @@ pub(crate) fn now() -> Timestamp {
 }
 
 /// A number from 0 to 1.
-pub(crate) fn chance() -> f64 {
+pub fn chance() -> f64 {
     js_sys::Math::random()
 }
 
 /// 128 random bits as hexadecimal: an idempotency key.
-pub(crate) fn random_key() -> String {
+pub fn random_key() -> String {
     let mut bytes = [0_u8; 16];
     let drawn = window()
         .crypto()
@@ -41,12 +41,12 @@ pub(crate) fn random_key() -> String {
 }
 
 /// A remembered word, if storage is allowed.
-pub(crate) fn recall(name: &str) -> Option<String> {
+pub fn recall(name: &str) -> Option<String> {
     window().local_storage().ok()??.get_item(name).ok()?
 }
 
 /// Remembers a word, or forgets it; silently nothing where storage is refused.
-pub(crate) fn remember(name: &str, value: Option<&str>) {
+pub fn remember(name: &str, value: Option<&str>) {
     if let Ok(Some(storage)) = window().local_storage() {
         let _ = match value {
             Some(value) => storage.set_item(name, value),
@@ -56,7 +56,7 @@ pub(crate) fn remember(name: &str, value: Option<&str>) {
 }
 
 /// What this tab keeps under a name, over a reload; empty where it keeps nothing.
-pub(crate) fn kept(name: &str) -> String {
+pub fn kept(name: &str) -> String {
     let storage = window().session_storage().ok().flatten();
     storage
         .and_then(|storage| storage.get_item(name).ok().flatten())
@@ -64,7 +64,7 @@ pub(crate) fn kept(name: &str) -> String {
 }
 
 /// Keeps text in this tab, or forgets it where it is empty.
-pub(crate) fn keep(name: &str, text: &str) {
+pub fn keep(name: &str, text: &str) {
     if let Ok(Some(storage)) = window().session_storage() {
         let _ = match text {
             "" => storage.remove_item(name),
@@ -74,14 +74,14 @@ pub(crate) fn keep(name: &str, text: &str) {
 }
 
 /// Forgets everything that this tab keeps.
-pub(crate) fn forget_kept() {
+pub fn forget_kept() {
     if let Ok(Some(storage)) = window().session_storage() {
         let _ = storage.clear();
     }
 }
 
 /// Puts text on the clipboard.
-pub(crate) fn copy(text: &str) {
+pub fn copy(text: &str) {
     let clipboard = window().navigator().clipboard();
     // Absent on insecure origins.
     if !clipboard.is_undefined() {
@@ -90,28 +90,28 @@ pub(crate) fn copy(text: &str) {
 }
 
 /// The origin the page came from, e.g. `http://127.0.0.1:8787`.
-pub(crate) fn origin() -> String {
+pub fn origin() -> String {
     window().location().origin().unwrap_or_default()
 }
 
 /// What the browser says of itself and of what it runs on.
-pub(crate) fn user_agent() -> String {
+pub fn user_agent() -> String {
     window().navigator().user_agent().unwrap_or_default()
 }
 
 /// Whether the page can be seen.
-pub(crate) fn visible() -> bool {
+pub fn visible() -> bool {
     document().visibility_state() == web_sys::VisibilityState::Visible
 }
 
 /// The element that has the focus.
-pub(crate) fn focused() -> Option<web_sys::HtmlElement> {
+pub fn focused() -> Option<web_sys::HtmlElement> {
     document().active_element()?.dyn_into().ok()
 }
 
 /// Gives the focus to the first element that matches, if it can be seen; says
 /// whether it did.
-pub(crate) fn focus(selector: &str) -> bool {
+pub fn focus(selector: &str) -> bool {
     document()
         .query_selector(selector)
         .ok()
@@ -122,23 +122,23 @@ pub(crate) fn focus(selector: &str) -> bool {
 }
 
 /// A moment as the person's own clock and calendar say it.
-pub(crate) fn exact(at: Timestamp) -> String {
+pub fn exact(at: Timestamp) -> String {
     String::from(date(at).to_locale_string("default", &wasm_bindgen::JsValue::UNDEFINED))
 }
 
 /// A moment as hours and minutes.
-pub(crate) fn clock(at: Timestamp) -> String {
+pub fn clock(at: Timestamp) -> String {
     let date = date(at);
     format!("{:02}:{:02}", date.get_hours(), date.get_minutes())
 }
 
 /// A moment as hours, minutes and seconds.
-pub(crate) fn clock_seconds(at: Timestamp) -> String {
+pub fn clock_seconds(at: Timestamp) -> String {
     format!("{}:{:02}", clock(at), date(at).get_seconds())
 }
 
 /// A moment for `<time datetime>`.
-pub(crate) fn iso(at: Timestamp) -> String {
+pub fn iso(at: Timestamp) -> String {
     String::from(date(at).to_iso_string())
 }
 

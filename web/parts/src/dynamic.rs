@@ -8,14 +8,14 @@
 use leptos::prelude::*;
 
 /// A part of a view, drawn again as a whole.
-pub(crate) fn part<V: IntoAny>(
+pub fn part<V: IntoAny>(
     mut draw: impl FnMut() -> V + Send + 'static,
 ) -> Box<dyn FnMut() -> AnyView + Send> {
     Box::new(move || draw().into_any())
 }
 
 /// Many views of one kind, of the one type that their list is compiled for.
-pub(crate) trait Views: Iterator + Sized {
+pub trait Views: Iterator + Sized {
     /// The views.
     fn views(self) -> Vec<AnyView>
     where
@@ -28,23 +28,25 @@ pub(crate) trait Views: Iterator + Sized {
 impl<I: Iterator> Views for I {}
 
 /// The value of an attribute or a property.
-pub(crate) fn value<T>(
-    compute: impl FnMut() -> T + Send + 'static,
-) -> Box<dyn FnMut() -> T + Send> {
+pub fn value<T>(compute: impl FnMut() -> T + Send + 'static) -> Box<dyn FnMut() -> T + Send> {
     Box::new(compute)
 }
 
 /// What happens at an event.
-pub(crate) fn on<E>(act: impl FnMut(E) + 'static) -> Box<dyn FnMut(E)> {
+pub fn on<E>(act: impl FnMut(E) + 'static) -> Box<dyn FnMut(E)> {
     Box::new(act)
 }
 
 /// Its children while `when` holds, else `fallback`; drawn again only when that changes.
 #[component]
-pub(crate) fn Show<W>(
+pub fn Show<W>(
+    /// Whether it holds.
     when: W,
+    /// What is drawn while it holds.
     children: ChildrenFn,
-    #[prop(optional, into)] fallback: ViewFn,
+    /// What is drawn while it does not.
+    #[prop(optional, into)]
+    fallback: ViewFn,
 ) -> impl IntoView
 where
     W: Fn() -> bool + Send + Sync + 'static,
