@@ -371,8 +371,10 @@ impl World {
         held.rows.push_back(held.next_n);
         *left -= 1;
         let over = *left == 0;
+        // Some arrive only when their prompt's end is long known.
+        let slow = if self.drags() { 70_000 } else { 50 };
         self.after(
-            Millis(50),
+            Millis(slow),
             Happening::Machine {
                 vm,
                 boot,
