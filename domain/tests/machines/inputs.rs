@@ -145,12 +145,11 @@ pub(super) fn task_input(task: &Task, mode: TaskMode, kind: u8, n: u64) -> Input
                 | AgentBinding::Ready { agent_session } => Some(agent_session.clone()),
             };
             let earlier = AgentSessionId::mint(Timestamp(n), 9);
-            let states = [
-                ActivityState::Prompting,
-                ActivityState::WaitingForPerson,
-                ActivityState::Recovering,
-            ];
-            let state = states[(n % 3) as usize];
+            let state = match n % 3 {
+                0 => ActivityState::Prompting,
+                1 => ActivityState::WaitingForPerson,
+                _ => ActivityState::Recovering,
+            };
             message(Message::NodeEvent {
                 workspace,
                 attempt,
