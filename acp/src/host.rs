@@ -21,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::error::{AcpError, CloseReason, RpcError};
+use crate::opening::{AgentInfo, AuthMethod, Besides, SessionOpened, session_opened};
 use crate::parse;
 use crate::rpc::{Line, LineReader, Message, Peer, Pending};
 use crate::update::{
@@ -54,54 +55,6 @@ impl Default for HostOptions {
             max_queued_bytes: 64 * 1024 * 1024,
         }
     }
-}
-
-/// What the agent says of itself.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AgentInfo {
-    /// The version it claims; some claim 2 and speak 1.
-    pub protocol_version: u64,
-    /// Its name.
-    pub name: Option<String>,
-    /// Its name for people.
-    pub title: Option<String>,
-    /// Its version.
-    pub version: Option<String>,
-    /// Whether [`Host::load_session`] may work.
-    pub load_session: bool,
-    /// How one can sign in to it.
-    pub auth_methods: Vec<AuthMethod>,
-    /// The whole answer's JSON.
-    pub raw: Value,
-}
-
-/// One way to sign in to an agent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AuthMethod {
-    /// What [`Host::authenticate`] takes.
-    pub id: String,
-    /// For people.
-    pub name: String,
-}
-
-/// The modes of a session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Modes {
-    /// The mode it is in.
-    pub current: String,
-    /// The ids of all modes.
-    pub available: Vec<String>,
-}
-
-/// A session that was opened or loaded.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SessionOpened {
-    /// Its id.
-    pub session: AcpSessionId,
-    /// Its modes, when it has any.
-    pub modes: Option<Modes>,
-    /// Its options' JSON, a list, when it has any.
-    pub config_options: Option<Value>,
 }
 
 /// Names one prompt on one connection.
@@ -196,12 +149,6 @@ impl HostEvents {
     /// An event that has arrived already, if there is one.
     pub fn try_recv(&mut self) -> Option<HostEvent> {
         self.queue.try_recv().ok().map(|(event, _permit)| event)
-    }
-}
-
-fn add_meta(params: &mut Value, meta: Option<&Value>) {
-    if let (Some(meta), Some(params)) = (meta, params.as_object_mut()) {
-        params.insert("_meta".to_owned(), meta.clone());
     }
 }
 
@@ -365,6 +312,12 @@ impl Host {
                 });
             }
         };
+        let can = |what: &str| {
+            capabilities
+                .and_then(|capabilities| capabilities.pointer(what))
+                .and_then(Value::as_bool)
+                .unwrap_or(false)
+        };
         let info = parse::present(&raw, "agentInfo")
             .cloned()
             .unwrap_or_default();
@@ -373,10 +326,12 @@ impl Host {
             name: parse::text(&info, "name"),
             title: parse::text(&info, "title"),
             version: parse::text(&info, "version"),
-            load_session: capabilities
-                .and_then(|capabilities| capabilities.get("loadSession"))
-                .and_then(Value::as_bool)
-                .unwrap_or(false),
+            load_session: can("/loadSession"),
+            // What it can be told of how to resume is an object; that it is there says that it can.
+            resume_session: capabilities
+                .and_then(|capabilities| capabilities.pointer("/sessionCapabilities/resume"))
+                .is_some_and(Value::is_object),
+            http_servers: can("/mcpCapabilities/http"),
             auth_methods: parse::list(&raw, "authMethods")
                 .unwrap_or_default()
                 .iter()
@@ -409,17 +364,17 @@ impl Host {
 
     /// `session/new` in an absolute directory, without MCP servers.
     pub async fn new_session(&self, cwd: &Path) -> Result<SessionOpened, AcpError> {
-        self.new_session_with(cwd, None).await
+        self.new_session_with(cwd, Besides::default()).await
     }
 
-    /// The same; `meta` is what this agent alone understands.
+    /// The same, with what it is told besides.
     pub async fn new_session_with(
         &self,
         cwd: &Path,
-        meta: Option<&Value>,
+        besides: Besides<'_>,
     ) -> Result<SessionOpened, AcpError> {
         let mut params = wire::new_session(cwd);
-        add_meta(&mut params, meta);
+        besides.add_to(&mut params);
         let raw = self.call("session/new", &params).await?;
         let session = parse::text(&raw, "sessionId").ok_or_else(|| AcpError::Protocol {
             method: "session/new".to_owned(),
@@ -435,19 +390,41 @@ impl Host {
         session: &AcpSessionId,
         cwd: &Path,
     ) -> Result<SessionOpened, AcpError> {
-        self.load_session_with(session, cwd, None).await
+        self.load_session_with(session, cwd, Besides::default())
+            .await
     }
 
-    /// The same; `meta` is what this agent alone understands.
+    /// The same, with what it is told besides.
     pub async fn load_session_with(
         &self,
         session: &AcpSessionId,
         cwd: &Path,
-        meta: Option<&Value>,
+        besides: Besides<'_>,
     ) -> Result<SessionOpened, AcpError> {
+        self.reopen("session/load", session, cwd, besides).await
+    }
+
+    /// `session/resume`: the agent takes a session up without replaying it.
+    pub async fn resume_session(
+        &self,
+        session: &AcpSessionId,
+        cwd: &Path,
+        besides: Besides<'_>,
+    ) -> Result<SessionOpened, AcpError> {
+        self.reopen("session/resume", session, cwd, besides).await
+    }
+
+    async fn reopen(
+        &self,
+        method: &str,
+        session: &AcpSessionId,
+        cwd: &Path,
+        besides: Besides<'_>,
+    ) -> Result<SessionOpened, AcpError> {
+        // Both methods take the same.
         let mut params = wire::load_session(session, cwd);
-        add_meta(&mut params, meta);
-        let raw = self.call("session/load", &params).await?;
+        besides.add_to(&mut params);
+        let raw = self.call(method, &params).await?;
         Ok(session_opened(session.clone(), &raw))
     }
 
@@ -506,23 +483,6 @@ impl Host {
     /// and must be killed.
     pub fn close(&self) {
         self.inner.peer.close_output();
-    }
-}
-
-fn session_opened(session: AcpSessionId, raw: &Value) -> SessionOpened {
-    let modes = parse::present(raw, "modes").and_then(|modes| {
-        Some(Modes {
-            current: parse::text(modes, "currentModeId")?,
-            available: parse::list(modes, "availableModes")?
-                .iter()
-                .filter_map(|mode| parse::text(mode, "id"))
-                .collect(),
-        })
-    });
-    SessionOpened {
-        session,
-        modes,
-        config_options: parse::present(raw, "configOptions").cloned(),
     }
 }
 

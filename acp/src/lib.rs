@@ -29,6 +29,7 @@ mod agent;
 mod client;
 mod error;
 mod host;
+mod opening;
 mod parse;
 mod repair;
 mod rpc;
@@ -42,9 +43,10 @@ pub use agent::{
 };
 pub use error::{AcpError, CloseReason, PromptFault, RpcError};
 pub use host::{
-    AgentInfo, AuthMethod, Host, HostEvent, HostEvents, HostOptions, Modes, PermissionRequest,
-    PermissionResponder, Report, SessionOpened, TurnId,
+    Host, HostEvent, HostEvents, HostOptions, PermissionRequest, PermissionResponder, Report,
+    TurnId,
 };
+pub use opening::{AgentInfo, AuthMethod, Besides, Modes, SessionOpened};
 pub use session::{
     HostAbilities, OptionCategory, OptionValue, SessionListed, SessionMode, SessionOption,
     SessionSettings, SessionWanted, TerminalExit, TerminalOutput,

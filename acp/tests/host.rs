@@ -13,10 +13,11 @@ use std::time::Duration;
 use agent_client_protocol::v1::schema as acp;
 use proptest::prelude::*;
 use sam_acp::{
-    AcpError, AcpSessionId, AgentDescription, AgentRequest, AgentServer, AgentUpdate, Block, Chunk,
-    CloseReason, Host, HostEvent, HostEvents, HostOptions, Location, PermissionOption,
-    PermissionOptionKind, PermissionOutcome, PromptOutcome, Report, RpcError, SessionSettings,
-    StopReason, TokenUsage, ToolCall, ToolCallUpdate, ToolContent, ToolKind, ToolStatus,
+    AcpError, AcpSessionId, AgentDescription, AgentRequest, AgentServer, AgentUpdate, Besides,
+    Block, Chunk, CloseReason, Host, HostEvent, HostEvents, HostOptions, Location,
+    PermissionOption, PermissionOptionKind, PermissionOutcome, PromptOutcome, Report, RpcError,
+    SessionSettings, StopReason, TokenUsage, ToolCall, ToolCallUpdate, ToolContent, ToolKind,
+    ToolStatus,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, ReadHalf, WriteHalf};
@@ -448,6 +449,10 @@ async fn both_sides_together_speak_schema_v1() {
         .await
         .unwrap_err();
     assert!(matches!(error, AcpError::Rpc { error, .. } if error.code == -32601));
+    let resumed = host.resume_session(&opened.session, Path::new("/w"), Besides::default());
+    let error = resumed.await.unwrap_err();
+    assert!(matches!(error, AcpError::Rpc { error, .. } if error.code == -32601));
+    assert!(info.http_servers && !info.resume_session);
     let error = host.new_session(Path::new("relative")).await.unwrap_err();
     assert!(matches!(error, AcpError::Rpc { error, .. } if error.code == -32602));
     host.prompt(&opened.session, &[Block::text("go")]).unwrap();
@@ -598,9 +603,46 @@ fn from_host_is_valid(message: &Value) {
         Some("initialize") => typed::<acp::InitializeRequest>(&message["params"]),
         Some("session/new") => typed::<acp::NewSessionRequest>(&message["params"]),
         Some("session/load") => typed::<acp::LoadSessionRequest>(&message["params"]),
+        Some("session/resume") => typed::<acp::ResumeSessionRequest>(&message["params"]),
         Some("session/prompt") => typed::<acp::PromptRequest>(&message["params"]),
         Some("session/cancel") => typed::<acp::CancelNotification>(&message["params"]),
         Some(other) => panic!("{other}"),
         None => typed::<acp::RequestPermissionResponse>(&message["result"]),
     }
+}
+
+#[tokio::test]
+async fn a_session_is_resumed_with_what_it_is_told_besides() {
+    let (host, _events, mut agent) = connect(HostOptions::default());
+    let capabilities = json!({"sessionCapabilities": {"resume": {}}});
+    let asked = async {
+        let info = host.initialize().await.unwrap();
+        assert!(info.resume_session && !info.load_session && !info.http_servers);
+        let (meta, servers) = (json!({"a": 1}), [json!({"name": "sam"})]);
+        let besides = Besides {
+            meta: Some(&meta),
+            servers: &servers,
+        };
+        host.resume_session(&session(), Path::new("/w"), besides)
+            .await
+            .unwrap()
+    };
+    let answered = async {
+        let hello = agent.received().await;
+        let result = json!({"protocolVersion": 1, "agentCapabilities": capabilities});
+        agent
+            .say(json!({"jsonrpc": "2.0", "id": hello["id"], "result": result}))
+            .await;
+        let resume = agent.received().await;
+        agent
+            .say(json!({"jsonrpc": "2.0", "id": resume["id"], "result": {}}))
+            .await;
+        resume
+    };
+    let (opened, resume) = tokio::join!(asked, answered);
+    assert_eq!(opened.session, session());
+    assert_eq!(resume["method"], "session/resume");
+    let told =
+        json!({"sessionId": "s", "cwd": "/w", "mcpServers": [{"name": "sam"}], "_meta": {"a": 1}});
+    assert_eq!(resume["params"], told);
 }

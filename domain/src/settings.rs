@@ -7,6 +7,7 @@
 //! Options of the native programs are their own; their help says them.
 
 use crate::link::frame::LEASE;
+use crate::task::patience::Patience;
 use crate::time::Millis;
 
 /// The HMAC key of every token, at least 32 characters.
@@ -43,6 +44,10 @@ pub const SAM_CLOUDFLARE_URL: &str = "SAM_CLOUDFLARE_URL";
 pub const SAM_CREDENTIAL_KEYS: &str = "SAM_CREDENTIAL_KEYS";
 /// How long a machine's link may be silent, in seconds; see [`lease`].
 pub const SAM_LINK_LEASE: &str = "SAM_LINK_LEASE";
+/// How long an agent that has not finished may be idle, in seconds; see [`patience`].
+pub const SAM_IDLE_LIMIT: &str = "SAM_IDLE_LIMIT";
+/// How long what an agent asks waits for an answer, in seconds; see [`patience`].
+pub const SAM_QUESTION_LIMIT: &str = "SAM_QUESTION_LIMIT";
 
 /// Where logins of Codex are refreshed.
 pub const SAM_CODEX_TOKEN_URL: &str = "SAM_CODEX_TOKEN_URL";
@@ -211,6 +216,18 @@ pub const SETTINGS: &[Setting] = &[
         secret: false,
     },
     Setting {
+        name: SAM_IDLE_LIMIT,
+        meaning: "how long the agent of a task may be idle without having finished until it is asked, once, what it waits for, and from then until the task fails; in seconds up to a week. Of tasks submitted from now on",
+        default: "300",
+        secret: false,
+    },
+    Setting {
+        name: SAM_QUESTION_LIMIT,
+        meaning: "how long what the agent of a task asks waits for an answer until the task fails; in seconds up to a week. Of tasks submitted from now on",
+        default: "7200",
+        secret: false,
+    },
+    Setting {
         name: SAM_SECRET,
         meaning: "key of every token, 32 characters or more. Made by the local server",
         default: "required",
@@ -228,10 +245,26 @@ pub const SETTINGS: &[Setting] = &[
 /// means none.
 #[must_use]
 pub fn lease(value: Option<&str>) -> Millis {
+    seconds(value, 3, 3600, LEASE)
+}
+
+/// The patience that values of [`SAM_IDLE_LIMIT`] and [`SAM_QUESTION_LIMIT`] mean; the standard one
+/// where they are not set or mean none.
+#[must_use]
+pub fn patience(idle: Option<&str>, question: Option<&str>) -> Patience {
+    const WEEK: u64 = 7 * 24 * 3600;
+    let standard = Patience::default();
+    Patience {
+        idle: seconds(idle, 1, WEEK, standard.idle),
+        question: seconds(question, 1, WEEK, standard.question),
+    }
+}
+
+fn seconds(value: Option<&str>, least: u64, most: u64, standard: Millis) -> Millis {
     value
         .and_then(|text| text.trim().parse().ok())
-        .filter(|seconds| (3..=3600).contains(seconds))
-        .map_or(LEASE, Millis::seconds)
+        .filter(|seconds| (least..=most).contains(seconds))
+        .map_or(standard, Millis::seconds)
 }
 
 /// The table as Markdown.
@@ -270,6 +303,16 @@ mod tests {
         ] {
             assert_eq!(lease(none), LEASE, "{none:?}");
         }
+    }
+
+    #[test]
+    fn patience_is_what_was_set_or_the_standard_one() {
+        let set = patience(Some("7"), Some("86400"));
+        assert_eq!(
+            (set.idle, set.question),
+            (Millis::seconds(7), Millis::hours(24))
+        );
+        assert!(patience(Some("0"), Some("ever")).is_standard());
     }
 
     #[test]

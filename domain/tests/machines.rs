@@ -23,6 +23,11 @@ use sam_domain::task::step::{TaskLocal, TaskMachine};
 use sam_domain::task::{TaskMode, TaskState};
 use sam_domain::time::{Millis, Timestamp, Turn};
 
+#[path = "machines/inputs.rs"]
+mod inputs;
+
+use inputs::task_input;
+
 fn user() -> UserId {
     UserId::mint(Timestamp(1), 1)
 }
@@ -66,149 +71,8 @@ fn intent(mode: TaskMode) -> TaskIntent {
         agent: "sam-harness".to_owned(),
         mode,
         permission_mode: Default::default(),
+        patience: Default::default(),
         retry_of: None,
-    }
-}
-
-/// An event that a machine could report about what a task has placed there,
-/// true or not.
-fn event(task: &Task, kind: u8, n: u64) -> Event {
-    let agent_session = match &task.agent {
-        AgentBinding::None => AgentSessionId::mint(Timestamp(n), 9),
-        AgentBinding::Starting { agent_session } | AgentBinding::Ready { agent_session } => {
-            agent_session.clone()
-        }
-    };
-    let held = task
-        .prompt
-        .as_ref()
-        .map_or_else(|| prompt(n), |held| held.prompt.clone());
-    let command = task.awaited.first().map(|(id, _)| id.clone());
-    match (kind, command) {
-        (0, _) => Event::WorkspacePhase {
-            phase: "cloning".to_owned(),
-        },
-        (1, _) => Event::WorkspaceReady {
-            branch: "sam/work".to_owned(),
-            base_commit: "0".to_owned(),
-        },
-        (2, _) => Event::AgentState {
-            agent_session,
-            state: AgentState::Ready,
-        },
-        (3, _) => {
-            let state = AgentState::Ended {
-                reason: "exited".to_owned(),
-                stderr_tail: String::new(),
-            };
-            Event::AgentState {
-                agent_session,
-                state,
-            }
-        }
-        (4, _) => Event::PromptStarted { prompt: held },
-        (5, _) => Event::PromptFinished {
-            prompt: held,
-            stop_reason: StopReason::EndTurn,
-            rows_through: n,
-        },
-        (6, _) => {
-            let stop_reason = StopReason::Unknown {
-                reason: "killed".to_owned(),
-            };
-            Event::PromptFinished {
-                prompt: held,
-                stop_reason,
-                rows_through: n,
-            }
-        }
-        (7, _) => {
-            let stop_reason = StopReason::NeverRan {
-                reason: "gone".to_owned(),
-            };
-            Event::PromptFinished {
-                prompt: held,
-                stop_reason,
-                rows_through: n,
-            }
-        }
-        (8, _) => Event::GitResult {
-            commit: Some("c".to_owned()),
-            push_error: n.is_multiple_of(3).then(|| "refused".to_owned()),
-            files_changed: 1,
-            added: 1,
-            removed: 0,
-            diff: None,
-        },
-        (9, Some(command)) => Event::CommandFailed {
-            command,
-            code: "failed".to_owned(),
-            message: "failed".to_owned(),
-            hint: None,
-        },
-        (_, Some(command)) => Event::CommandDone { command },
-        (_, None) => Event::WorkspacePhase {
-            phase: "checking_out".to_owned(),
-        },
-    }
-}
-
-fn task_input(task: &Task, mode: TaskMode, kind: u8, n: u64) -> Input<TaskLocal> {
-    let from = Address::Node(node(1));
-    let message = |message| Input::Message {
-        from: from.clone(),
-        message,
-    };
-    let workspace = task
-        .workspace
-        .clone()
-        .unwrap_or_else(|| WorkspaceId::mint(Timestamp(n), 9));
-    // One time in four it speaks of another attempt.
-    let attempt = if n.is_multiple_of(4) {
-        task.attempt.wrapping_sub(1)
-    } else {
-        task.attempt
-    };
-    match kind {
-        0..=10 => message(Message::NodeEvent {
-            workspace,
-            attempt,
-            event: event(task, kind, n),
-        }),
-        11 | 12 => message(Message::Placed {
-            attempt,
-            node: node(n % 2),
-        }),
-        13 => message(Message::PlacementWaiting {
-            attempt,
-            reason: "waiting".to_owned(),
-        }),
-        14 | 15 => message(Message::PromptDispatched {
-            prompt: prompt(n),
-            text: "go".to_owned(),
-            body: None,
-            context: String::new(),
-        }),
-        16 => message(Message::PromptCancelRequested { prompt: prompt(n) }),
-        17 => message(Message::RowsComplete {
-            prompt: task.rows_mark.clone().map_or_else(|| prompt(n), |(p, _)| p),
-        }),
-        18 => message(Message::WorkspaceLost { workspace, attempt }),
-        19 => message(Message::NodeAway {
-            since: Timestamp(n),
-        }),
-        20 => message(Message::NodeBack),
-        21 => Input::DeadlinePassed,
-        22 if n.is_multiple_of(2) => Input::Local(TaskLocal::ModelWaits {
-            attempt,
-            until: Timestamp(n.saturating_mul(3)),
-        }),
-        22 => Input::Local(TaskLocal::Close { by: user() }),
-        23 if n.is_multiple_of(7) => Input::Local(TaskLocal::SetTitle {
-            title: format!("title {n}"),
-        }),
-        23 if n.is_multiple_of(5) => Input::Local(TaskLocal::Cancel { by: user() }),
-        _ => message(Message::TaskSubmitted(Box::new(intent(mode)))),
     }
 }
 
@@ -260,7 +124,7 @@ fn an_agent_that_does_not_start_fails_in_its_commands_words() {
 proptest! {
     #[test]
     fn a_task_keeps_its_word(
-        inputs in proptest::collection::vec((0u8..26, 0u64..40), 0..150),
+        inputs in proptest::collection::vec((0u8..31, 0u64..40), 0..150),
         conversation: bool,
     ) {
         let mode = if conversation { TaskMode::Conversation } else { TaskMode::Task };
@@ -286,6 +150,70 @@ proptest! {
             prop_assert!(open <= 1 && (open == 0 || !state.state.is_terminal()), "open steps");
             if before.state != state.state {
                 prop_assert!(transition.send.iter().any(|(_, m)| matches!(m, Message::TaskChanged(_))), "a silent change");
+            }
+        }
+    }
+
+    #[test]
+    fn what_an_agent_does_is_told_as_far_as_it_is_known(
+        inputs in proptest::collection::vec((0u8..31, 0u64..40), 0..200),
+    ) {
+        let mut state = Task::default();
+        let (mut now, mut told) = (Timestamp(10), None);
+        for (kind, n) in inputs {
+            now = now.plus(Millis::minutes(n));
+            let before = state.clone();
+            let input = task_input(&state, TaskMode::Task, kind, n);
+            let transition = TaskMachine::step(&mut state, &mut Turn::new(now, n), input);
+            let tells = transition.send.iter().filter_map(|(_, message)| match message {
+                Message::ActivityChanged { state, .. } => Some(*state),
+                _ => None,
+            });
+            let tells: Vec<_> = tells.collect();
+            prop_assert!(tells.len() <= 1);
+            told = tells.first().copied().or(told);
+            prop_assert_eq!(told, state.activity(), "what is told is what is known");
+            prop_assert!(tells.is_empty() || before.activity() != state.activity(), "nothing is told twice");
+            prop_assert!(kind != 27 || before == state, "an earlier agent changes nothing");
+            let over = matches!(told, None | Some(ActivityState::Ended));
+            if state.away_since.is_some() && !state.state.is_terminal() {
+                prop_assert!(over || told == Some(ActivityState::Unknown), "{:?} of a machine that is away", told);
+            }
+            if state.state.is_terminal() || state.agent == AgentBinding::None {
+                prop_assert!(over, "{:?} without an agent", told);
+            }
+        }
+    }
+
+    #[test]
+    fn who_is_idle_is_asked_once_until_a_person_speaks(
+        inputs in proptest::collection::vec((0u8..31, 0u64..40), 0..200),
+        conversation: bool,
+    ) {
+        let mode = if conversation { TaskMode::Conversation } else { TaskMode::Task };
+        let mut state = Task::default();
+        let (mut now, mut asked) = (Timestamp(10), false);
+        for (kind, n) in inputs {
+            now = now.plus(Millis::minutes(n));
+            let before = state.clone();
+            let input = task_input(&state, mode, kind, n);
+            let transition = TaskMachine::step(&mut state, &mut Turn::new(now, n), input);
+            let asks = transition.send.iter().any(|(_, message)| *message == Message::CheckInDue);
+            prop_assert!(!asks || !asked, "asked twice");
+            prop_assert!(!asks || before.asks.is_none(), "it had said what it waits for");
+            prop_assert!(!asks || mode == TaskMode::Task, "a conversation is its person's own");
+            asked |= asks;
+            let spoke = state.prompt.is_some() && before.prompt.is_none();
+            if spoke && kind != 30 {
+                asked = false;
+            }
+            if state.state != TaskState::AwaitingInput {
+                prop_assert!(state.asks.is_none() && state.idle_until.is_none(), "{:?}", state.state);
+            }
+            let failed = before.state != TaskState::Failed && state.state == TaskState::Failed;
+            if let Some(failure) = state.failure.as_ref().filter(|_| failed) {
+                prop_assert!(failure.code != "idle" || asked, "it was never asked");
+                prop_assert!(failure.code != "not_answered" || before.asks.is_some());
             }
         }
     }
@@ -317,7 +245,8 @@ proptest! {
                     view.rev = n;
                     message(Message::TaskChanged(Box::new(view)))
                 }
-                10 if n % 2 == 0 => message(Message::ContinuationDue),
+                10 if n % 4 == 0 => message(Message::ContinuationDue),
+                10 if n % 4 == 2 => message(Message::CheckInDue),
                 10 => message(Message::ActivityChanged { state: ActivityState::Prompting, since: Timestamp(n) }),
                 _ => message(Message::AwaitRows { prompt: flying, workspace: WorkspaceId::mint(Timestamp(n), 1), through: n }),
             };

@@ -286,7 +286,7 @@ impl World {
             random,
         };
         world.plan_machines(&mut turn);
-        let acts = 2 + world.random.below(if conditions.crowd { 120 } else { 8 });
+        let acts = 2 + world.random.below(if conditions.crowd { 200 } else { 8 });
         for _ in 0..acts {
             let at = Millis(world.random.below(ACTIVE.0));
             world.after(at, Happening::Person);

@@ -206,7 +206,8 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
     }
 }
 
-fn authorised(headers: &HeaderMap, secret: &Secret) -> bool {
+/// Whether a request shows this secret, in whatever header its kind of client does.
+pub(crate) fn authorised(headers: &HeaderMap, secret: &Secret) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let bearer = text("authorization").and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;

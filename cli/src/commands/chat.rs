@@ -280,6 +280,8 @@ fn activity(session: &SessionView) -> (&'static str, Paint) {
         Some(ActivityState::Starting) => ("● starting", Paint::Info),
         Some(ActivityState::Prompting) => ("● working", Paint::Info),
         Some(ActivityState::WaitingForPerson) => ("? waiting", Paint::Warn),
+        Some(ActivityState::Recovering) => ("● recovering", Paint::Warn),
+        Some(ActivityState::Unknown) => ("? unknown", Paint::Warn),
         Some(ActivityState::Ended) => ("✓ ended", Paint::Muted),
     }
 }

@@ -432,6 +432,9 @@ async fn status(context: &Context, which: &SomeTask) -> Result<Exit, Failure> {
     if let Some(until) = task.waits_until.filter(|until| *until > now) {
         facts.push(("waits", format!("for the model, until {}", moment(until))));
     }
+    if let Some(question) = &task.asks {
+        facts.push(("asks", text::clean_line(question)));
+    }
     facts.extend(follow::result_facts(&task));
     facts.extend(
         usage

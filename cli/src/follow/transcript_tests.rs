@@ -67,6 +67,7 @@ fn task(state: TaskState, rev: u64, ended: usize) -> TaskView {
         workspace: None,
         machine_away_since: None,
         waits_until: None,
+        asks: None,
         branch: None,
         result: None,
         failure: None,

@@ -109,6 +109,7 @@ pub fn task(state: TaskState, rev: u64, since: u64, steps: Vec<StepView>) -> Tas
         workspace: None,
         machine_away_since: None,
         waits_until: None,
+        asks: None,
         branch: None,
         result: None,
         failure: None,

@@ -9,6 +9,7 @@ use crate::id::{
 use crate::link::frame::{Action, Event, StopReason};
 use crate::node::wire::NodeView;
 use crate::task::TaskView;
+use crate::task::patience::Patience;
 use crate::task::wire::TaskMode;
 use crate::time::{Millis, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -82,6 +83,9 @@ pub struct TaskIntent {
     /// What the agent may do unasked.
     #[serde(default)]
     pub permission_mode: PermissionMode,
+    /// How long it waits when nothing moves.
+    #[serde(default, skip_serializing_if = "Patience::is_standard")]
+    pub patience: Patience,
     /// The task whose work it does again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<TaskId>,
@@ -121,6 +125,9 @@ pub enum Message {
         body: Option<BodyRef>,
         /// Earlier conversation for an agent that starts afresh; may be empty.
         context: String,
+        /// Whether SAM said it by itself, and no person.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        automatic: bool,
     },
     /// Session → task: stop this prompt.
     PromptCancelRequested {
@@ -185,6 +192,9 @@ pub enum Message {
     /// Task → session: the agent was lost while it waited for a limit, which has reset: ask it to
     /// go on, unless somebody has already.
     ContinuationDue,
+    /// Task → session: the agent stopped without finishing and is idle: ask it what it waits for,
+    /// unless somebody has said something.
+    CheckInDue,
     /// Task → session: say this in the conversation.
     Notice(NoticeBody),
 
@@ -296,6 +306,7 @@ impl Message {
             Self::WorkspaceBound { .. } => "workspace_bound",
             Self::ActivityChanged { .. } => "activity_changed",
             Self::ContinuationDue => "continuation_due",
+            Self::CheckInDue => "check_in_due",
             Self::Notice(_) => "notice",
             Self::PlaceRequested { .. } => "place_requested",
             Self::Released { .. } => "released",

@@ -104,6 +104,9 @@ mod tests {
         let left: Value = serde_json::from_str(&left.unwrap()).unwrap();
         let settings = &left["claudeCode"]["options"]["settings"];
         assert_eq!(settings["permissions"]["defaultMode"], "default");
-        assert_eq!(settings["env"], json!({}));
+        assert_eq!(
+            settings["env"],
+            json!({"CLAUDE_CODE_EFFORT_LEVEL": "medium"})
+        );
     }
 }

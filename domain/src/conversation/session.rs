@@ -163,6 +163,12 @@ pub enum SessionOutput {
 /// What an agent is told that was lost while it waited for a limit of the model.
 const GO_ON: &str = "Go on; what you had begun may be half done.";
 
+/// What an agent is asked that stopped without finishing and was idle since.
+const CHECK_IN: &str = "You stopped before the work was done, and nothing has happened since. What do \
+    you wait for? If nothing holds you up, continue now from where you stopped, until the work is done. \
+    If you need something that only a person can give, ask for it with the tool request_human_input, \
+    where you have it, and end your turn. If the work cannot be done, say why and end your turn.";
+
 /// The conversation machine.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionMachine;
@@ -349,7 +355,8 @@ impl Step<'_> {
             Message::ActivityChanged { state, since } if self.is_live(from) => {
                 self.activity(state, since);
             }
-            Message::ContinuationDue if self.is_live(from) => self.go_on(),
+            Message::ContinuationDue if self.is_live(from) => self.go_on(GO_ON),
+            Message::CheckInDue if self.is_live(from) => self.go_on(CHECK_IN),
             Message::Notice(body) => self.notice(body),
             _ => {}
         }
@@ -456,8 +463,8 @@ impl Step<'_> {
         self.dispatch();
     }
 
-    /// Asks the agent to go on, where nothing else is to be done.
-    fn go_on(&mut self) {
+    /// Asks the agent to go on in these words, where nothing else is to be done.
+    fn go_on(&mut self, words: &str) {
         let waiting = |prompt: &Prompt| prompt.state == PromptState::Queued;
         let Some(begun) = self.session.begun.as_ref() else {
             return;
@@ -467,7 +474,7 @@ impl Step<'_> {
         }
         let (by, pool) = (begun.intent.user.clone(), begun.intent.pool.clone());
         let (id, row) = (PromptId::draw(self.turn), RowId::draw(self.turn));
-        let words = (GO_ON.to_owned(), None);
+        let words = (words.to_owned(), None);
         self.add_prompt(Prompt {
             automatic: true,
             ..Prompt::queued(id, row, by, pool, words)
@@ -512,6 +519,7 @@ impl Step<'_> {
         };
         next.state = PromptState::Sent;
         let (prompt, text, body) = (next.id.clone(), next.text.clone(), next.body.clone());
+        let automatic = next.automatic;
         self.session.remember(Author::Person, &text);
         self.send.push((
             Address::Task(task.id),
@@ -520,6 +528,7 @@ impl Step<'_> {
                 text,
                 body,
                 context,
+                automatic,
             },
         ));
     }
@@ -672,6 +681,7 @@ impl Prompt {
             | StopReason::MaxTokens
             | StopReason::MaxTurnRequests
             | StopReason::Refusal
+            | StopReason::NeedsInput { .. }
             | StopReason::Error { .. } => PromptState::Finished,
         };
         self.stop_reason = Some(stop_reason.word().to_owned());

@@ -58,6 +58,11 @@ pub const PROMPT: MachineTable = MachineTable {
     inputs: &[
         input("submit", "person", "It begins a conversation."),
         input("add_prompt", "person", "It goes on with one."),
+        input(
+            "check_in_due",
+            "task",
+            "SAM says it, because the agent stopped without finishing and is idle.",
+        ),
         input("remove_prompt", "person", "It is taken back."),
         input("prompt_started", "task", "The agent began to work on it."),
         input("prompt_ended", "task", "It, or the one before it, is over."),
@@ -67,6 +72,7 @@ pub const PROMPT: MachineTable = MachineTable {
     moves: &[
         on("new", "submit", &["sent"]),
         on("new", "add_prompt", &["queued", "sent"]),
+        on("new", "check_in_due", &["sent"]),
         on("queued", "add_prompt", &["sent"]),
         on("queued", "remove_prompt", &["cancelled"]),
         on("queued", "prompt_ended", &["sent"]),

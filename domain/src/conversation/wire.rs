@@ -146,8 +146,8 @@ pub struct PromptView {
     pub stop_reason: Option<String>,
 }
 
-/// What the agent is doing, as last reported. A lease: it says since when, and
-/// its epoch grows with each report.
+/// What the agent is doing, as far as it is known. A lease: it says since when, its machine's link
+/// renews it, and what an earlier agent or attempt reports changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Activity {
@@ -155,7 +155,7 @@ pub struct Activity {
     pub state: ActivityState,
     /// Since when.
     pub since: Timestamp,
-    /// Grows with each report.
+    /// Grows with each change; an older one is never shown over a newer.
     pub epoch: u64,
 }
 
@@ -173,6 +173,10 @@ pub enum ActivityState {
     Prompting,
     /// A person has to answer.
     WaitingForPerson,
+    /// The agent is started again and gets its conversation back.
+    Recovering,
+    /// Its machine is away: what it does is not known until the machine is back.
+    Unknown,
     /// The agent ended.
     Ended,
 }

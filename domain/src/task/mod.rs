@@ -4,12 +4,14 @@
 //! a fence, and what arrives under an older one changes nothing. Terminal
 //! states are final.
 //!
+//! - [`patience`]: how long it waits when nothing moves.
 //! - [`state`]: what a task remembers.
 //! - [`step`]: how it moves.
 //! - [`table`]: the same as a table.
 //! - [`wire`]: what others see of it.
 
 pub mod call;
+pub mod patience;
 pub mod state;
 pub mod step;
 pub mod table;

@@ -3,6 +3,7 @@
 use super::wire::{GitResult, StepName, StepView, TaskState, TaskView};
 use crate::actor::message::TaskIntent;
 use crate::conversation::row::BodyRef;
+use crate::conversation::wire::ActivityState;
 use crate::error::Failure;
 use crate::id::{AgentSessionId, CommandId, NodeId, PromptId, WorkspaceId};
 use crate::link::frame::StopReason;
@@ -76,6 +77,18 @@ pub struct Task {
     /// When SAM goes on by itself, because the agent was lost while it waited for a limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resumes_at: Option<Timestamp>,
+    /// What the agent does, as its machine last reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported: Option<ActivityState>,
+    /// What the agent asked its person, while nobody has answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<String>,
+    /// When an agent that stopped without finishing has been idle for too long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_until: Option<Timestamp>,
+    /// It was asked what it waits for, and no person has said anything since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub checked_in: bool,
     /// Placements and agent starts repeated by SAM itself since the last success.
     pub retries: u32,
     /// The branch, once the workspace is on it.
@@ -211,11 +224,24 @@ impl Task {
             workspace: self.workspace.clone(),
             machine_away_since: self.away_since,
             waits_until: self.waits_until.or(self.resumes_at),
+            asks: self.asks.clone(),
             branch: self.branch.clone(),
             result: self.result.clone(),
             failure: self.failure.clone(),
             retry_of: intent.retry_of.clone(),
             rows_incomplete: self.rows_incomplete,
+        }
+    }
+
+    /// What its agent does, as far as it is known: what was reported, while the link of its machine
+    /// renews the lease on that. Whatever changes while it does not is reported once it does again,
+    /// because reports lie on the machine's disk.
+    #[must_use]
+    pub fn activity(&self) -> Option<ActivityState> {
+        match self.reported {
+            Some(ActivityState::Ended) | None => self.reported,
+            Some(_) if self.away_since.is_some() => Some(ActivityState::Unknown),
+            known => known,
         }
     }
 
@@ -236,7 +262,13 @@ impl Task {
         };
         // While an end is settling nothing is to be done when the limit resets.
         let waits = self.waits_until.filter(|_| self.settling.is_none());
-        let moments = [self.step_deadline, grace, waits, self.resumes_at];
+        let moments = [
+            self.step_deadline,
+            grace,
+            waits,
+            self.resumes_at,
+            self.idle_until,
+        ];
         moments.into_iter().flatten().min()
     }
 }

@@ -17,6 +17,10 @@
 //!   before it, or after a minute, with a notice.
 //! - A step's deadline is stored when the step begins. Only a machine that is
 //!   away while it commits gets the grace that every absence gets.
+//! - What the agent does is told as its machine reported it while the machine is there, and as
+//!   unknown while it is not. What an earlier agent or attempt reports changes nothing.
+//! - An agent that stops without finishing is asked once what it waits for; when it stops again, or
+//!   nobody answers what it asked, the task fails. A person's words begin that anew.
 //! - `finishing` goes back to `running` when a further prompt was queued before
 //!   the commit began, so that no accepted prompt is lost.
 
@@ -26,6 +30,7 @@ mod launch;
 mod prompts;
 mod trouble;
 
+use super::patience::Patience;
 use super::state::{
     AUTOMATIC_RETRIES, AWAY_GRACE, AgentBinding, Awaited, CLEANUP_LIMIT, Finishing, GIT_LIMIT,
     HeldPrompt, PLACING_LIMIT, PREPARING_LIMIT, PromptStage, ROWS_LIMIT, STARTING_LIMIT, Task,
@@ -36,7 +41,7 @@ use crate::actor::message::{Origin, TaskIntent};
 use crate::actor::{Address, Input, Machine, Message, Named, Transition};
 use crate::budget::ledger::Warning;
 use crate::budget::refusal::HolderKind;
-use crate::conversation::row::{NoticeBody, NoticeLevel};
+use crate::conversation::row::{NoticeBody, NoticeLevel, truncate};
 use crate::conversation::wire::ActivityState;
 use crate::error::{Failure, Fault};
 use crate::id::{AgentSessionId, CommandId, Id, PromptId, RowId, UserId, WorkspaceId};
@@ -45,6 +50,8 @@ use crate::time::{Millis, Timestamp, Turn};
 
 /// How long a prompt command may wait on the machine before it begins.
 const PROMPT_LIMIT: Millis = Millis::hours(24);
+/// Most bytes of an agent's question that its task shows; the conversation has all of it.
+const QUESTION_SHOWN: usize = 500;
 /// An answer whose machine is away is of use as long as the prompt is.
 const ANSWER_LIMIT: Millis = PROMPT_LIMIT;
 
@@ -104,7 +111,7 @@ impl Machine for TaskMachine {
     type Output = ();
 
     fn step(state: &mut Task, turn: &mut Turn, input: Input<TaskLocal>) -> Transition<()> {
-        let before = (state.state, visible(state));
+        let before = (state.state, visible(state), state.activity());
         let mut step = Step {
             task: state,
             turn,
@@ -151,7 +158,15 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
-    fn finish(mut self, before: (TaskState, Visible)) -> Vec<(Address, Message)> {
+    fn finish(
+        mut self,
+        before: (TaskState, Visible, Option<ActivityState>),
+    ) -> Vec<(Address, Message)> {
+        let activity = self.task.activity().filter(|now| before.2 != Some(*now));
+        if let Some(state) = activity {
+            let since = self.turn.now;
+            self.tell_session(Message::ActivityChanged { state, since });
+        }
         let moved = before.0 != self.task.state || self.task.rev == 0;
         let seen = moved || self.renamed || before.1 != visible(self.task);
         if self.task.intent.is_some() && seen {
@@ -198,13 +213,17 @@ impl Step<'_> {
                 text,
                 body,
                 context,
-            } => self.prompt_dispatched(HeldPrompt {
-                prompt,
-                text,
-                body,
-                context,
-                stage: PromptStage::Waiting,
-            }),
+                automatic,
+            } => {
+                let held = HeldPrompt {
+                    prompt,
+                    text,
+                    body,
+                    context,
+                    stage: PromptStage::Waiting,
+                };
+                self.prompt_dispatched(held, automatic);
+            }
             Message::PromptCancelRequested { prompt } => self.cancel_prompt(&prompt),
             Message::PermissionAnswered { permission, option } => {
                 self.answer_permission(permission, option);
@@ -272,6 +291,8 @@ impl Step<'_> {
         self.task.since = self.turn.now;
         self.task.waits_until = None;
         self.task.resumes_at = None;
+        self.task.asks = None;
+        self.task.idle_until = None;
         self.task.step_deadline = limit.map(|limit| self.turn.now.plus(limit));
     }
 
@@ -301,13 +322,6 @@ impl Step<'_> {
         if let Some(step) = self.task.steps.last_mut() {
             step.detail = Some(detail);
         }
-    }
-
-    fn activity(&mut self, state: ActivityState) {
-        self.tell_session(Message::ActivityChanged {
-            state,
-            since: self.turn.now,
-        });
     }
 
     fn notice(&mut self, level: NoticeLevel, code: &str, text: &str, hint: Option<&str>) {

@@ -61,7 +61,7 @@ pub const TASK: MachineTable = MachineTable {
         input(
             "deadline",
             "time",
-            "The step took too long, or the machine was away for longer than the grace.",
+            "The step took too long, the machine was away for longer than the grace, or the agent idle for too long.",
         ),
     ],
     moves: &[
@@ -93,6 +93,7 @@ pub const TASK: MachineTable = MachineTable {
         ),
         on("awaiting_input", "cancel", &["cancelled"]),
         on("awaiting_input", "close", &["finishing", "failed"]),
+        on("awaiting_input", "deadline", &["failed"]),
         on("finishing", "prompt_dispatched", &["starting", "running"]),
         on("finishing", "git_result", &["completed", "failed"]),
         on("finishing", "command_failed", &["failed"]),

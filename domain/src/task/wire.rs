@@ -200,6 +200,9 @@ pub struct TaskView {
     /// on by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_until: Option<Timestamp>,
+    /// What its agent asked, while nobody has answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<String>,
     /// The branch, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,

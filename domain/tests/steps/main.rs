@@ -3,6 +3,7 @@
 mod answers;
 mod budget;
 mod found;
+mod idle;
 mod leaving;
 mod retry;
 mod scene;

@@ -29,6 +29,7 @@ pub(crate) fn intent(task: TaskId, mode: TaskMode) -> TaskIntent {
         agent: "sam-harness".to_owned(),
         mode,
         permission_mode: PermissionMode::default(),
+        patience: Default::default(),
         retry_of: None,
     }
 }
@@ -73,6 +74,7 @@ pub(crate) fn at_work(mode: TaskMode) -> Task {
         text: "Do it".to_owned(),
         body: None,
         context: String::new(),
+        automatic: false,
     };
     let placed = Message::Placed {
         attempt: 1,

@@ -14,10 +14,12 @@ use sam_domain::conversation::wire::{
 };
 use sam_domain::error::ApiError;
 use sam_domain::id::{Id, ProjectId, PromptId, RowId, SessionId, TaskId, UserId};
+use sam_domain::settings;
+use sam_domain::task::patience::Patience;
 use sam_domain::time::{Timestamp, Turn};
-use sam_platform::clock;
 use sam_platform::text::Text;
 use sam_platform::value::MAX_SAFE_INTEGER;
+use sam_platform::{bindings, clock};
 
 use super::feed::REAUTHORISE;
 use super::idempotency::Once;
@@ -51,6 +53,16 @@ pub(super) struct Begun {
 }
 
 impl Project {
+    /// How long tasks that begin now wait when nothing moves.
+    fn patience(&self) -> Patience {
+        let set = |name| bindings::setting(&self.shell.env, name);
+        let (idle, question) = (
+            set(bindings::SAM_IDLE_LIMIT),
+            set(bindings::SAM_QUESTION_LIMIT),
+        );
+        settings::patience(idle.as_deref(), question.as_deref())
+    }
+
     /// Performs a call and returns its reply as JSON.
     pub(super) fn call(&self, call: ProjectCall) -> Result<Text, ShellError> {
         let reply = match call {
@@ -240,7 +252,7 @@ impl Project {
         let text = submission.request.prompt.clone();
         let body = submission.body.clone();
         let local = SessionLocal::Submit {
-            intent: Box::new(intent(submission, &submitted, &ids)),
+            intent: Box::new(intent(submission, &submitted, &ids, self.patience())),
             prompt: submitted.prompt.clone(),
             row: submitted.row.clone(),
             text,
@@ -548,7 +560,7 @@ fn submitted(begun: &[Begun]) -> Option<Submitted> {
     Some(first)
 }
 
-fn intent(submission: Submission, ids: &Submitted, turn: &Turn) -> TaskIntent {
+fn intent(submission: Submission, ids: &Submitted, turn: &Turn, patience: Patience) -> TaskIntent {
     let (retry_of, title) = match submission.retry_of {
         Some((task, title)) => (Some(task), title),
         None => (None, session::title(&submission.request.prompt)),
@@ -567,6 +579,7 @@ fn intent(submission: Submission, ids: &Submitted, turn: &Turn) -> TaskIntent {
         agent: submission.request.agent.unwrap_or(submission.default_agent),
         mode: submission.request.mode,
         permission_mode: submission.request.permission_mode,
+        patience,
         retry_of,
     }
 }

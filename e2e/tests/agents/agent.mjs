@@ -1,6 +1,8 @@
 // A coding agent that asks what the test wants it to ask. Each line of a prompt that is JSON is the
 // parameters of a permission request, without the session; it says what it was answered. What is to be
-// announced of the tool call first is its `announced`.
+// announced of the tool call first is its `announced`. A line with `person` is asked of the person,
+// through the tool that the host offers; one with `stop` is how the turn ends, and with `always` each
+// turn from then on.
 
 import { createInterface } from "node:readline";
 
@@ -14,6 +16,22 @@ const say = (text) => {
 const waiting = new Map();
 let asked = 0;
 let cancelled = false;
+/** MCP servers that the host named. */
+let servers = [];
+/** How each turn ends. */
+let always = "end_turn";
+
+/** Calls the host's tool, and returns what it said. */
+const ask_person = async (question) => {
+  const [{ url, headers }] = servers;
+  const params = { name: "request_human_input", arguments: question };
+  const told = await fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...Object.fromEntries(headers.map(({ name, value }) => [name, value])) },
+    body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params }),
+  });
+  return (await told.json()).result.content[0].text;
+};
 
 const ask = ({ announced, ...params }) =>
   new Promise((resolve) => {
@@ -29,21 +47,26 @@ const ask = ({ announced, ...params }) =>
 
 const play = async (prompt) => {
   cancelled = false;
-  const questions = prompt.split("\n").filter((line) => line.startsWith("{"));
+  const lines = prompt.split("\n").filter((line) => line.startsWith("{"));
+  const steps = lines.map((line) => JSON.parse(line));
+  const ends = steps.find((step) => step.stop);
+  if (ends?.always) always = ends.stop;
+  for (const { person } of steps.filter((step) => step.person)) say(`${await ask_person(person)}\n\n`);
   // All at once: what is asked in parallel is answered in any order.
-  const ask_one = async (line) => say(`heard ${JSON.stringify(await ask(JSON.parse(line)))}\n\n`);
-  await Promise.all(questions.map(ask_one));
-  return { stopReason: cancelled ? "cancelled" : "end_turn" };
+  const ask_one = async (step) => say(`heard ${JSON.stringify(await ask(step))}\n\n`);
+  await Promise.all(steps.filter((step) => !step.person && !step.stop).map(ask_one));
+  return { stopReason: cancelled ? "cancelled" : (ends?.stop ?? always) };
 };
 
 const mode = process.env.GOOSE_MODE;
 const answers = {
-  initialize: () => ({ protocolVersion: 1, agentCapabilities: {} }),
-  "session/new": () => ({
-    sessionId: "one",
-    modes: { currentModeId: mode, availableModes: [{ id: mode, name: mode }] },
-  }),
-  "session/prompt": ({ prompt }) => play(prompt.map((block) => block.text ?? "").join("")),
+  initialize: () => ({ protocolVersion: 1, agentCapabilities: { mcpCapabilities: { http: true } } }),
+  "session/new": ({ mcpServers }) => {
+    servers = mcpServers;
+    return { sessionId: "one", modes: { currentModeId: mode, availableModes: [{ id: mode, name: mode }] } };
+  },
+  // What was said before comes first, and is not to be done again.
+  "session/prompt": ({ prompt }) => play(prompt.at(-1)?.text ?? ""),
 };
 
 for await (const line of createInterface({ input: process.stdin })) {

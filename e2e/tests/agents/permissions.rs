@@ -22,6 +22,11 @@ async fn with_machine(arguments: &[&str]) -> Result<Stack> {
         node_arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
         ..StackOptions::default()
     };
+    with_scripted_agent(options).await
+}
+
+/// The same, with a stack of one's own.
+pub(crate) async fn with_scripted_agent(options: StackOptions) -> Result<Stack> {
     let mut stack = Stack::start_with(options).await?;
     let folder = stack.directory().join("agents");
     let folder = programs::scripted_agent(&folder, "goose", "e2e/tests/agents/agent.mjs")?;

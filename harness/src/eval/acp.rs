@@ -5,8 +5,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use sam_acp::{
-    AcpError, AcpSessionId, Block, Host, HostEvent, HostEvents, HostOptions, PermissionOption,
-    PermissionOptionKind, PermissionOutcome, StopReason, TurnId,
+    AcpError, AcpSessionId, Besides, Block, Host, HostEvent, HostEvents, HostOptions,
+    PermissionOption, PermissionOptionKind, PermissionOutcome, StopReason, TurnId,
 };
 use sam_domain::agents::{Mode, PermissionMode, Values};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -119,7 +119,11 @@ impl Session {
     ) -> Result<AcpSessionId, AcpError> {
         self.host.initialize().await?;
         let repository = place.repository();
-        let opened = self.host.new_session_with(&repository, meta).await?;
+        let besides = Besides {
+            meta,
+            ..Besides::default()
+        };
+        let opened = self.host.new_session_with(&repository, besides).await?;
         let wanted = mode.and_then(|mode| mode.session_mode);
         if let (Some(wanted), Some(modes)) = (wanted, &opened.modes)
             && modes.current != wanted

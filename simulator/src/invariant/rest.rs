@@ -4,7 +4,10 @@
 use super::Held;
 use crate::world::World;
 use sam_domain::actor::Address;
+use sam_domain::conversation::session::Session;
+use sam_domain::conversation::wire::ActivityState;
 use sam_domain::task::TaskState;
+use sam_domain::task::state::Task;
 
 /// Whether a machine is there to do what it is told.
 pub(super) fn is_reachable(world: &World, address: &Address) -> bool {
@@ -53,6 +56,7 @@ pub(super) fn tasks(world: &mut World) -> Held {
             let actor = world.sessions.get(&session);
             actor.and_then(|actor| actor.state.task.clone())
         });
+        activity(world, address, task)?;
         if let (Some(view), Some(shown)) = (view, shown)
             && view.id == shown.id
             && view.state != shown.state
@@ -64,6 +68,36 @@ pub(super) fn tasks(world: &mut World) -> Held {
         }
     }
     Ok(())
+}
+
+/// What an agent does is shown as it is known, and nobody is shown at work when nothing runs.
+fn activity(world: &World, address: &Address, task: &Task) -> Held {
+    let (Some(intent), Some(known)) = (&task.intent, task.activity()) else {
+        return Ok(());
+    };
+    let session = Address::Session {
+        project: intent.project.clone(),
+        session: intent.session.clone(),
+    };
+    let session = world.sessions.get(&session).map(|actor| &actor.state);
+    let live = |session: &&Session| {
+        let live = session.task.as_ref();
+        live.is_some_and(|live| live.id == intent.task)
+    };
+    if let Some(session) = session.filter(live) {
+        let shown = session.activity.as_ref().map(|activity| activity.state);
+        if shown != Some(known) {
+            return Err(format!(
+                "the agent of {address:?} is {known:?} and is shown {shown:?}"
+            ));
+        }
+    }
+    use ActivityState::{Ended, Idle, Unknown};
+    if matches!(known, Idle | Unknown | Ended) {
+        Ok(())
+    } else {
+        Err(format!("the agent of {address:?} rests {known:?}"))
+    }
 }
 
 pub(super) fn nodes(world: &World) -> Held {

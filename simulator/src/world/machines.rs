@@ -4,6 +4,7 @@
 //! and events are kept and told is the real link's.
 
 use super::*;
+use sam_domain::conversation::wire::ActivityState;
 
 impl World {
     pub(super) fn finish(&mut self, vm: usize, command: &Command, mut events: Vec<Event>) {
@@ -224,13 +225,16 @@ impl World {
                         held.prompt = Some(prompt.clone());
                     }
                 }
-                self.finish(
-                    vm,
-                    &command,
-                    vec![Event::PromptStarted {
-                        prompt: prompt.clone(),
-                    }],
-                );
+                let started = Event::PromptStarted {
+                    prompt: prompt.clone(),
+                };
+                let works = Event::AgentState {
+                    agent_session: agent_session.clone(),
+                    state: AgentState::Activity {
+                        state: ActivityState::Prompting,
+                    },
+                };
+                self.finish(vm, &command, vec![started, works]);
                 let span = self.random.span(100, 5_000);
                 self.after(
                     span,
@@ -264,9 +268,7 @@ impl World {
                     .get_mut(vm)
                     .map(|vm| vm.bury(&id, now, "was stopped"))
                     .unwrap_or_default();
-                for draft in buried {
-                    self.emit_with_disk(vm, draft);
-                }
+                self.emit_with_disk(vm, buried);
                 if delete {
                     let span = Millis(200 + self.random.below(30_000));
                     let step = VmStep::Deleted(command);
@@ -345,9 +347,7 @@ impl World {
                 .get_mut(vm)
                 .map(|vm| vm.bury(&id, now, "was killed"))
                 .unwrap_or_default();
-            for draft in drafts {
-                self.emit_with_disk(vm, draft);
-            }
+            self.emit_with_disk(vm, drafts);
             return;
         }
         let Some(machine) = self.vms.get_mut(vm) else {
@@ -371,8 +371,10 @@ impl World {
         held.rows.push_back(held.next_n);
         *left -= 1;
         let over = *left == 0;
+        // Some arrive only when their prompt's end is long known.
+        let slow = if self.drags() { 70_000 } else { 50 };
         self.after(
-            Millis(50),
+            Millis(slow),
             Happening::Machine {
                 vm,
                 boot,
@@ -387,6 +389,9 @@ impl World {
                     hint: None,
                 },
                 1 => StopReason::MaxTokens,
+                2 => StopReason::NeedsInput {
+                    question: "which of them?".to_owned(),
+                },
                 _ => StopReason::EndTurn,
             };
             self.end_turn(vm, &id, &prompt, reason);
@@ -425,35 +430,48 @@ impl World {
         }
         held.prompt = None;
         let (attempt, rows_through) = (held.attempt, held.next_n);
+        let agent = held.agent.clone();
         self.ledger.rows.written(id, rows_through);
-        let draft = Draft {
+        let at = self.vm_now(vm);
+        let draft = |event| Draft {
             workspace: Some(id.clone()),
             attempt,
-            at: self.vm_now(vm),
-            event: Event::PromptFinished {
-                prompt: prompt.clone(),
-                stop_reason,
-                rows_through,
-            },
+            at,
+            event,
         };
-        self.emit_with_disk(vm, draft);
+        let finished = draft(Event::PromptFinished {
+            prompt: prompt.clone(),
+            stop_reason,
+            rows_through,
+        });
+        let rests = agent.map(|agent_session| {
+            let state = AgentState::Activity {
+                state: ActivityState::Idle,
+            };
+            draft(Event::AgentState {
+                agent_session,
+                state,
+            })
+        });
+        let drafts = [Some(finished), rests].into_iter().flatten().collect();
+        self.emit_with_disk(vm, drafts);
     }
 
-    /// An event that belongs to a change of the disk's own memory: one
-    /// transaction, so the one is never lost apart from the other.
-    pub(super) fn emit_with_disk(&mut self, vm: usize, draft: Draft) {
-        let Some(outcome) = self.agent(vm, "emit", |agent| agent.emit(draft)) else {
-            return;
+    /// Events that belong to a change of the disk's own memory: one transaction, so the one is never
+    /// lost apart from the other.
+    pub(super) fn emit_with_disk(&mut self, vm: usize, drafts: Vec<Draft>) {
+        let mut then = Vec::new();
+        for draft in drafts {
+            let Some(outcome) = self.agent(vm, "emit", |agent| agent.emit(draft)) else {
+                return;
+            };
+            self.write(vm, "emit", &outcome.write);
+            then.extend(outcome.then);
+        }
+        let outcome = Outcome {
+            write: Vec::new(),
+            then,
         };
-        self.write(vm, "emit", &outcome.write);
-        let then = outcome.then;
-        self.vm_perform(
-            vm,
-            "emit",
-            Outcome {
-                write: Vec::new(),
-                then,
-            },
-        );
+        self.vm_perform(vm, "emit", outcome);
     }
 }

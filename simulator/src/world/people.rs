@@ -35,6 +35,7 @@ impl World {
                     agent: "sam-harness".to_owned(),
                     mode,
                     permission_mode: Default::default(),
+                    patience: Default::default(),
                     retry_of: None,
                 };
                 let address =

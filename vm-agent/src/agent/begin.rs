@@ -1,6 +1,7 @@
 //! The beginning of a session: its process, its first words, its report.
 
 use super::launch::{Launch, Running, Stderr, Ungreeted, greet, start};
+use super::memory::Memory;
 use super::session::{END_LIMIT, LAST_WORDS, Session, record};
 use crate::hub::{Failure, Subject};
 use crate::log::info;
@@ -11,6 +12,7 @@ use crate::store;
 use sam_acp::AcpSessionId;
 use sam_domain::agents::PermissionMode;
 use sam_domain::conversation::row::BodyRef;
+use sam_domain::conversation::wire::ActivityState;
 use sam_domain::id::{AgentSessionId, CommandId, PromptId, RowId};
 use sam_domain::link::frame::{AgentState, Event};
 use sam_domain::time::Millis;
@@ -98,13 +100,18 @@ pub(crate) async fn run(
 ) {
     let workspace = start.subject.workspace.clone();
     let record = record(&start, None);
-    let state = Event::AgentState {
+    let told = |state| Event::AgentState {
         agent_session: start.agent_session.clone(),
-        state: AgentState::Starting,
+        state,
     };
+    let mut events = vec![told(AgentState::Starting)];
+    if Memory::of(&machine.layout(&workspace), &start.agent).is_some() {
+        let state = ActivityState::Recovering;
+        events.push(told(AgentState::Activity { state }));
+    }
     machine
         .hub
-        .report(&start.subject, vec![state], |tx| {
+        .report(&start.subject, events, |tx| {
             store::put_agent(tx, &workspace, &record)
         })
         .await;

@@ -6,16 +6,19 @@
 
 use super::login::{self, Login};
 use super::memory::{Memory, Replay};
+use super::tools::Tools;
 use crate::api::WorkspaceApi;
 use crate::hub::Failure;
 use crate::layout::Layout;
-use crate::log::info;
+use crate::log::{info, warning};
 use crate::machine::Machine;
 use crate::process::{Program, Supervised};
 use crate::relay::Relay;
 use crate::secret::{self, Secret};
 use crate::store::Store;
-use sam_acp::{AcpError, AcpSessionId, Host, HostEvents, HostOptions, SessionOpened};
+use sam_acp::{
+    AcpError, AcpSessionId, AgentInfo, Besides, Host, HostEvents, HostOptions, SessionOpened,
+};
 use sam_domain::agents::{
     self, Agent, Dialect, Mode, PASSED_ON, PermissionMode, TOOLCHAINS, Values,
 };
@@ -52,6 +55,12 @@ pub(super) struct Running {
     pub(super) relay: Option<Relay>,
     /// Its own login, where it works with one.
     pub(super) login: Option<Login>,
+    /// SAM's own tools for it, for as long as it lives.
+    pub(super) tools: Option<Tools>,
+    /// Whether it takes its session up when it is started again.
+    pub(super) keeps_sessions: bool,
+    /// MCP servers that its sessions are told of.
+    servers: Vec<serde_json::Value>,
     permission_mode: PermissionMode,
     /// The same in its own words.
     mode: &'static Mode,
@@ -64,6 +73,14 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// What its sessions are told besides their directory.
+    fn besides(&self) -> Besides<'_> {
+        Besides {
+            meta: self.meta.as_ref(),
+            servers: &self.servers,
+        }
+    }
+
     /// Whether what it says of this session is of one that was given up.
     pub(super) fn is_former(&self, session: &AcpSessionId) -> bool {
         self.former.as_ref() == Some(session)
@@ -111,8 +128,24 @@ impl Stderr {
     }
 }
 
-/// Starts the process; nothing is said yet.
+/// Starts the process, and what serves it; nothing is said yet.
 pub(super) async fn start(
+    machine: &Machine,
+    api: &WorkspaceApi,
+    launch: &Launch,
+) -> Result<Running, Failure> {
+    let mut running = start_process(machine, api, launch).await?;
+    running.tools = match Tools::start().await {
+        Ok(tools) => Some(tools),
+        Err(error) => {
+            warning!("{} gets no tools of SAM's: {error}", launch.agent);
+            None
+        }
+    };
+    Ok(running)
+}
+
+async fn start_process(
     machine: &Machine,
     api: &WorkspaceApi,
     launch: &Launch,
@@ -276,6 +309,9 @@ pub(super) fn spawn(
         stderr,
         relay: None,
         login: None,
+        tools: None,
+        keeps_sessions: false,
+        servers: Vec::new(),
         permission_mode: setup.permission_mode,
         mode,
         meta,
@@ -285,7 +321,7 @@ pub(super) fn spawn(
 }
 
 /// The first words: initialise, open a session, choose the mode. A session that the agent had here
-/// is loaded again, where it keeps sessions; says whether it was. One that ends or falls silent over it
+/// is taken up again, where it keeps sessions; says whether it was. One that ends or falls silent over it
 /// would do so each time, so that session is forgotten.
 pub(super) async fn greet(
     running: &mut Running,
@@ -293,10 +329,13 @@ pub(super) async fn greet(
     agent: &str,
 ) -> Result<(AcpSessionId, bool), Ungreeted> {
     let info = running.host.initialize().await.map_err(no_start)?;
-    let memory = Memory::of(layout, agent).filter(|_| info.load_session);
+    running.keeps_sessions = info.load_session || info.resume_session;
+    let tools = running.tools.as_ref().filter(|_| info.http_servers);
+    running.servers = tools.map(Tools::offer).into_iter().collect();
+    let memory = Memory::of(layout, agent).filter(|_| running.keeps_sessions);
     if let Some(memory) = &memory {
         let session = || AcpSessionId(memory.session.clone());
-        match reload(running, layout, memory).await {
+        match reopen(running, layout, memory, &info).await {
             Ok(true) => return Ok((session(), true)),
             Ok(false) => running.former = Some(session()),
             Err(failure) => {
@@ -324,23 +363,44 @@ fn no_start(error: sam_acp::AcpError) -> Failure {
 pub(super) async fn open(running: &Running, layout: &Layout) -> Result<AcpSessionId, Failure> {
     let opened = running
         .host
-        .new_session_with(&layout.repo(), running.meta.as_ref())
+        .new_session_with(&layout.repo(), running.besides())
         .await
         .map_err(no_start)?;
     choose_mode(running, &opened).await?;
     Ok(opened.session)
 }
 
-/// Loads a session in its mode. What the agent replays is compared and kept from everybody: it was
+/// Takes a session up in its mode: loads it, because what the agent then replays can be compared; or
+/// resumes it where the agent can do nothing else. What it replays is kept from everybody: it was
 /// heard before. `false` when it has no such session, or has forgotten what was said in it.
-async fn reload(running: &mut Running, layout: &Layout, memory: &Memory) -> Result<bool, Failure> {
-    let (host, meta) = (running.host.clone(), running.meta.clone());
+async fn reopen(
+    running: &mut Running,
+    layout: &Layout,
+    memory: &Memory,
+    info: &AgentInfo,
+) -> Result<bool, Failure> {
+    let (host, meta, servers) = (
+        running.host.clone(),
+        running.meta.clone(),
+        running.servers.clone(),
+    );
+    let besides = Besides {
+        meta: meta.as_ref(),
+        servers: &servers,
+    };
     let (session, repo) = (AcpSessionId(memory.session.clone()), layout.repo());
-    let mut loading = std::pin::pin!(host.load_session_with(&session, &repo, meta.as_ref()));
+    let reopening = async {
+        if info.load_session {
+            host.load_session_with(&session, &repo, besides).await
+        } else {
+            host.resume_session(&session, &repo, besides).await
+        }
+    };
+    let mut reopening = std::pin::pin!(reopening);
     let mut replay = Replay::default();
     let opened = loop {
         tokio::select! {
-            opened = &mut loading => break opened,
+            opened = &mut reopening => break opened,
             Some(event) = running.events.recv() => replay.take(&event),
         }
     };
@@ -352,14 +412,14 @@ async fn reload(running: &mut Running, layout: &Layout, memory: &Memory) -> Resu
         Ok(opened) => opened,
         Err(AcpError::Rpc { error, .. }) => {
             info!(
-                "{} cannot load its session: {}",
+                "{} cannot take its session up: {}",
                 memory.agent, error.message
             );
             return Ok(false);
         }
         Err(error) => return Err(no_start(error)),
     };
-    if !replay.is_of(memory) {
+    if info.load_session && !replay.is_of(memory) {
         info!("{} loaded a session without its last words", memory.agent);
         return Ok(false);
     }

@@ -7,6 +7,7 @@
 //! - [`begin`]: from the command to a session that is ready.
 //! - [`session`]: prompts, updates, cancelling, the end.
 //! - [`permission`]: what an agent asks, and who answers.
+//! - [`tools`]: what SAM itself offers an agent: to ask its person.
 
 mod begin;
 pub(crate) mod conformance;
@@ -16,6 +17,7 @@ mod login;
 mod memory;
 mod permission;
 mod session;
+mod tools;
 mod watch;
 
 pub(crate) use begin::{AgentCommand, AgentNotice, StartAgent, run};

@@ -17,6 +17,7 @@ use super::launch::Running;
 use super::login::Login;
 use super::memory::Memory;
 use super::permission::Asked;
+use super::tools::{Question, Tools};
 use super::watch::Watch;
 use crate::api::{ApiFailure, Backoff};
 use crate::clock;
@@ -30,7 +31,7 @@ use crate::store::{self, AgentRecord};
 use sam_acp::{
     AcpError, AcpSessionId, AgentUpdate, Block, HostEvent, PromptOutcome, Report, TurnId,
 };
-use sam_domain::conversation::row::{BodyRef, NoticeLevel, truncate};
+use sam_domain::conversation::row::{BodyRef, NoticeLevel, RowBody, truncate};
 use sam_domain::conversation::wire::ActivityState;
 use sam_domain::id::{CommandId, PromptId};
 use sam_domain::link::frame::{AgentState, Event, StopReason};
@@ -88,6 +89,8 @@ pub(super) struct Turn {
     began: Instant,
     cancels: Vec<CommandId>,
     kill_at: Option<Instant>,
+    /// What the agent asked its person in it.
+    asks: Option<String>,
 }
 
 /// A session with an agent that is ready.
@@ -216,6 +219,7 @@ impl Session {
                 () = question => self.expire_questions().await,
                 () = kill => return End::Stubborn,
                 () = self.watch.answer() => {}
+                question = asked(&mut self.running.tools) => self.ask_person(question),
                 () = look => {
                     let asks_person = !self.asked.is_empty();
                     if self.watch.look(&self.running, self.writer.calling(), asks_person) {
@@ -298,6 +302,7 @@ impl Session {
                     began,
                     cancels: Vec::new(),
                     kill_at: None,
+                    asks: None,
                 });
             }
             Err(error) => {
@@ -381,6 +386,32 @@ impl Session {
         }
     }
 
+    /// Writes down what the agent asks its person. That it has to have an answer is told with the end
+    /// of its turn.
+    fn ask_person(&mut self, question: Question) {
+        let Some(turn) = self.turn.as_mut() else {
+            let why = "You have nothing to do now, so there is nothing to ask.";
+            let _ = question.taken.send(Err(why));
+            return;
+        };
+        let (level, hint) = (
+            NoticeLevel::Question,
+            "Reply in the conversation; the agent goes on with your answer.",
+        );
+        let mut row = notice(&mut clock::turn(), level, "needs_input", &question.text);
+        if let RowBody::Notice(body) = &mut row.body {
+            body.hint = Some(hint.to_owned());
+        }
+        self.writer.add(row);
+        info!("{} asks its person", self.start.agent);
+        let asks = turn.asks.get_or_insert_default();
+        if !asks.is_empty() {
+            asks.push_str("\n\n");
+        }
+        asks.push_str(&question.text);
+        let _ = question.taken.send(Ok(()));
+    }
+
     async fn answered(&mut self, turn: Turn, result: Result<PromptOutcome, AcpError>) {
         let took = Millis(u64::try_from(turn.began.elapsed().as_millis()).unwrap_or(u64::MAX));
         self.withdraw_questions();
@@ -388,10 +419,15 @@ impl Session {
             Ok(outcome) => self.writer.end_turn(TurnEnd::Finished(outcome, took)).await,
             Err(_) => self.writer.end_turn(TurnEnd::Stopped).await,
         };
-        let reason = if turn.cancels.is_empty() {
-            stop_reason(result)
-        } else {
-            StopReason::Cancelled
+        let reason = match stop_reason(result) {
+            _ if !turn.cancels.is_empty() => StopReason::Cancelled,
+            StopReason::EndTurn => {
+                turn.asks
+                    .map_or(StopReason::EndTurn, |question| StopReason::NeedsInput {
+                        question,
+                    })
+            }
+            other => other,
         };
         info!("{} finished: {}", turn.prompt, reason.word());
         self.turn_over(&turn.command, finished(&turn.prompt, reason, rows))
@@ -405,12 +441,24 @@ impl Session {
     async fn turn_over(&self, command: &CommandId, event: Event) {
         let workspace = self.start.subject.workspace.clone();
         let at_rest = record(&self.start, None);
+        let asks = matches!(
+            &event,
+            Event::PromptFinished {
+                stop_reason: StopReason::NeedsInput { .. },
+                ..
+            }
+        );
+        let now = if asks {
+            ActivityState::WaitingForPerson
+        } else {
+            ActivityState::Idle
+        };
         self.machine
             .hub
             .done(
                 &self.start.subject,
                 command,
-                vec![event, self.activity(ActivityState::Idle)],
+                vec![event, self.activity(now)],
                 |tx| store::put_agent(tx, &workspace, &at_rest),
             )
             .await;
@@ -470,6 +518,14 @@ impl Session {
                 failure.message.clone(),
                 "ended, because its login is no good any more".to_owned(),
             ),
+        };
+        let recovers = self.running.keeps_sessions && matches!(end, End::ByItself | End::Hung);
+        let reason = if recovers {
+            format!(
+                "{reason}; with your next words it is started again and gets its conversation back"
+            )
+        } else {
+            reason
         };
         self.withdraw_questions();
         let rows = self.writer.end_turn(TurnEnd::Stopped).await;
@@ -547,6 +603,14 @@ impl Session {
         {
             self.heard(event).await;
         }
+    }
+}
+
+/// The agent's next question for its person; none ever where it has no tools.
+async fn asked(tools: &mut Option<Tools>) -> Question {
+    match tools {
+        Some(tools) => tools.asked().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -42,6 +42,8 @@ enum Step {
     Model(String),
     /// Asks for permission with options of these kinds; says the answer.
     Ask(Vec<String>),
+    /// Asks its person through SAM's tools, with these options; says what came back.
+    AskPerson(String, Vec<String>),
     /// Leaves a process behind and writes its number into a file.
     Leave(PathBuf),
     /// Writes its own number into a file.
@@ -78,13 +80,21 @@ async fn main() {
     let (link, mut requests) =
         AgentServer::connect(tokio::io::stdin(), tokio::io::stdout(), description);
     let cancelled = Arc::new(AtomicBool::new(false));
+    let mut servers = Vec::new();
     while let Some(request) = requests.recv().await {
         match request {
-            AgentRequest::NewSession { reply, .. } => {
+            AgentRequest::NewSession { wanted, reply } => {
+                servers = wanted.mcp_servers;
                 let session = AcpSessionId(format!("s{}", std::process::id()));
                 reply.opened(&session, &SessionSettings::default());
             }
-            AgentRequest::OpenSession { session, reply, .. } => {
+            AgentRequest::OpenSession {
+                session,
+                wanted,
+                reply,
+                ..
+            } => {
+                servers = wanted.mcp_servers;
                 let text = std::fs::read_to_string(kept()).unwrap_or_default();
                 if text == LETHAL {
                     std::process::exit(3);
@@ -105,6 +115,7 @@ async fn main() {
                 let turn = Turn {
                     link: link.clone(),
                     session,
+                    servers: servers.clone(),
                     cancelled: Arc::clone(&cancelled),
                     stubborn: false,
                     told: String::new(),
@@ -131,6 +142,7 @@ fn kept() -> PathBuf {
 struct Turn {
     link: AgentLink,
     session: AcpSessionId,
+    servers: Vec<serde_json::Value>,
     cancelled: Arc<AtomicBool>,
     stubborn: bool,
     told: String,
@@ -209,6 +221,10 @@ impl Turn {
                 self.say(said);
             }
             Step::Ask(kinds) => self.ask(kinds).await,
+            Step::AskPerson(question, options) => {
+                let said = ask_person(&self.servers, &question, &options).await;
+                self.say(said);
+            }
             Step::Leave(file) => {
                 let script = format!("echo $$ > {}; exec sleep 1000", file.display());
                 std::process::Command::new("setsid")
@@ -338,15 +354,48 @@ async fn wait_for(file: &std::path::Path, stop: impl Fn() -> bool) {
     }
 }
 
+fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .expect("a client")
+}
+
+/// What SAM's tool says to it.
+async fn ask_person(servers: &[serde_json::Value], question: &str, options: &[String]) -> String {
+    let Some(server) = servers.first() else {
+        return "[nobody can be asked]".to_owned();
+    };
+    let text = |at: &str| server.pointer(at).and_then(serde_json::Value::as_str);
+    let call = serde_json::json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {
+            "name": "request_human_input",
+            "arguments": { "question": question, "options": options },
+        },
+    });
+    let answer = client()
+        .post(text("/url").expect("an address"))
+        .header("authorization", text("/headers/0/value").expect("a secret"))
+        .body(call.to_string())
+        .send()
+        .await
+        .expect("an answer");
+    let said = answer.text().await.expect("text");
+    let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    let text = said.pointer("/result/content/0/text");
+    format!(
+        "[{}]",
+        text.and_then(serde_json::Value::as_str)
+            .unwrap_or("nothing")
+    )
+}
+
 async fn model(text: &str) -> String {
     let base = std::env::var("SAM_MODEL_URL").expect("an address");
     let key = std::env::var("SAM_MODEL_KEY").expect("a key");
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .build()
-        .expect("a client");
-    let answer = client
+    let answer = client()
         .post(format!("{base}/chat/completions"))
         .bearer_auth(key)
         .json(&serde_json::json!({ "say": text }))

@@ -5,6 +5,7 @@ use crate::common::{alive, kill, number_in, wait_until};
 use crate::plane::Plane;
 use rustix::process::Signal;
 use sam_domain::conversation::row::RowBody;
+use sam_domain::conversation::wire::ActivityState;
 use sam_domain::id::PromptId;
 use sam_domain::link::frame::{Action, AgentState, Event, StopReason};
 use serde_json::json;
@@ -439,4 +440,31 @@ fn an_agent_that_ends_over_its_session_is_started_again_without_it() {
         "{shown:?}"
     );
     assert!(!said.contains(&"agent_resumed"), "{shown:?}");
+}
+
+#[test]
+fn a_crash_says_what_comes_back_and_recovering_is_told_while_it_lasts() {
+    let plane = Plane::start();
+    let mut machine = Machine::new();
+    machine.start(&plane);
+    let (workspace, agent) = machine.ready(&plane);
+    let kept = plane.prompt(&workspace, &agent, &[json!({"keep": null})]);
+    assert_eq!(plane.finished(&kept), StopReason::EndTurn);
+    let (agent, command) = plane.start_agent(&workspace, "sam-harness");
+    plane.done(&command);
+    plane.wait_for_event("it recovers", |event| {
+        matches!(event, Event::AgentState { agent_session, state: AgentState::Activity { state } }
+            if *agent_session == agent && *state == ActivityState::Recovering)
+    });
+    let (pid, never) = (machine.file("pid"), machine.file("never"));
+    let script = [json!({"pid": pid}), json!({"await": never})];
+    let prompt = plane.prompt(&workspace, &agent, &script);
+    kill(number_in(&pid), Signal::KILL);
+    let reason = plane.finished(&prompt);
+    let says = "the agent killed by signal 9; with your next words it is started again and gets its conversation back";
+    assert!(
+        matches!(&reason, StopReason::Unknown { reason } if reason == says),
+        "{reason:?}"
+    );
+    plane.assert_no_violations();
 }

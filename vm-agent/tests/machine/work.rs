@@ -3,7 +3,8 @@
 use crate::bench::{Machine, expect, git};
 use crate::common::{alive, number_in};
 use crate::plane::Plane;
-use sam_domain::conversation::row::{RowBody, ToolStatus};
+use sam_domain::conversation::row::{NoticeLevel, RowBody, ToolStatus};
+use sam_domain::conversation::wire::ActivityState;
 use sam_domain::id::WorkspaceId;
 use sam_domain::link::frame::{Action, AgentState, Event, StopReason};
 use serde_json::json;
@@ -248,4 +249,48 @@ fn an_idle_machine_takes_little_memory() {
         .and_then(|rest| rest.split_whitespace().next()?.parse().ok())
         .expect("a number");
     assert!(own < 10 * 1024, "{own} KiB");
+}
+
+#[test]
+fn what_an_agent_asks_its_person_is_a_row_and_how_its_turn_ends() {
+    let plane = Plane::start();
+    let mut machine = Machine::new();
+    machine.start(&plane);
+    let (workspace, agent) = machine.ready(&plane);
+    let script = [
+        json!({"ask_person": ["Which of them?", ["the left", "the right"]]}),
+        json!({"say": "I wait."}),
+    ];
+    let prompt = plane.prompt(&workspace, &agent, &script);
+    let question = "Which of them?\n\n1. the left\n2. the right";
+    let asked = StopReason::NeedsInput {
+        question: question.to_owned(),
+    };
+    assert_eq!(
+        plane.finished(&prompt),
+        asked,
+        "{:?}",
+        plane.shown(&workspace)
+    );
+    plane.wait_for_event("it waits for its person", |event| {
+        matches!(event, Event::AgentState { state: AgentState::Activity { state }, .. }
+            if *state == ActivityState::WaitingForPerson)
+    });
+    let shown = plane.see().rows.values().any(|held| {
+        matches!(&held.row.body, RowBody::Notice(notice)
+            if notice.level == NoticeLevel::Question && notice.text == question && notice.hint.is_some())
+    });
+    assert!(shown, "everybody sees what it asked");
+    let told = "[Your person was asked. End your turn now; the answer comes as your next prompt.]";
+    assert!(
+        plane
+            .shown(&workspace)
+            .iter()
+            .any(|(_, text)| text.starts_with(told)),
+        "{:?}",
+        plane.shown(&workspace)
+    );
+    let answer = plane.prompt(&workspace, &agent, &[json!({"say": "Thank you."})]);
+    assert_eq!(plane.finished(&answer), StopReason::EndTurn);
+    plane.assert_no_violations();
 }

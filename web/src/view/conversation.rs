@@ -229,7 +229,10 @@ fn idle_line(app: crate::state::App) -> Option<&'static str> {
                 Some(ActivityState::Starting) => Some("Starting the agent"),
                 Some(ActivityState::Prompting) => Some("The agent works"),
                 Some(ActivityState::WaitingForPerson) => Some("The agent waits for you"),
-                Some(ActivityState::Idle | ActivityState::Ended) | None => None,
+                Some(ActivityState::Recovering) => Some("The agent recovers"),
+                // The head says that the machine is away.
+                Some(ActivityState::Unknown | ActivityState::Idle | ActivityState::Ended)
+                | None => None,
             }
         }
         TaskState::Finishing => Some("Commit and push"),

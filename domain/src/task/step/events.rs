@@ -87,14 +87,14 @@ impl Step<'_> {
 
     pub(super) fn agent_state(&mut self, state: AgentState) {
         match state {
-            AgentState::Starting => self.activity(ActivityState::Starting),
-            AgentState::Activity { state } => self.activity(state),
+            AgentState::Starting => self.task.reported = Some(ActivityState::Starting),
+            AgentState::Activity { state } => self.task.reported = Some(state),
             AgentState::Ready => {
                 let AgentBinding::Starting { agent_session } = self.task.agent.clone() else {
                     return;
                 };
                 self.task.agent = AgentBinding::Ready { agent_session };
-                self.activity(ActivityState::Idle);
+                self.task.reported = Some(ActivityState::Idle);
                 if self.task.prompt.is_some() {
                     self.enter(TaskState::Running, None);
                     self.begin(StepName::Running);
@@ -112,7 +112,7 @@ impl Step<'_> {
 
     pub(super) fn agent_ended(&mut self, reason: &str, stderr_tail: &str) {
         self.task.agent = AgentBinding::None;
-        self.activity(ActivityState::Ended);
+        self.task.reported = Some(ActivityState::Ended);
         match self.task.prompt.as_ref().map(|held| held.stage) {
             // How the prompt ended is known, and told when its rows are there.
             _ if self.task.settling.is_some() => {}

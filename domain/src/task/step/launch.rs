@@ -50,7 +50,11 @@ impl Step<'_> {
             attempt: self.task.attempt,
         });
         self.task.workspace = None;
-        self.task.agent = AgentBinding::None;
+        self.task.idle_until = None;
+        if self.task.agent != AgentBinding::None {
+            self.task.agent = AgentBinding::None;
+            self.task.reported = Some(ActivityState::Ended);
+        }
         self.task.awaited.clear();
         self.task.away_since = None;
         self.task.rows_mark = None;

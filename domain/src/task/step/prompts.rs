@@ -3,7 +3,7 @@
 use super::*;
 
 impl Step<'_> {
-    pub(super) fn prompt_dispatched(&mut self, dispatched: HeldPrompt) {
+    pub(super) fn prompt_dispatched(&mut self, dispatched: HeldPrompt, automatic: bool) {
         let prompt = dispatched.prompt.clone();
         let over = self.task.state.is_terminal() || self.task.finishing == Some(Finishing::Git);
         let same = self
@@ -19,6 +19,7 @@ impl Step<'_> {
             return;
         }
         self.task.prompt = Some(dispatched);
+        self.task.checked_in &= automatic;
         match self.task.state {
             TaskState::AwaitingInput | TaskState::Finishing | TaskState::Running => {
                 self.serve_prompt()
@@ -175,17 +176,18 @@ impl Step<'_> {
                 code,
                 hint,
             } => self.prompt_failed(&message, code.as_deref(), hint.as_deref()),
-            StopReason::MaxTokens => self.ask(
+            StopReason::MaxTokens => self.stopped_short(
                 "max_tokens",
                 "The model reached its output limit in mid-work.",
             ),
             StopReason::MaxTurnRequests => {
-                self.ask(
+                self.stopped_short(
                     "max_turn_requests",
                     "The agent stopped at one of its limits.",
                 );
             }
-            StopReason::Refusal => self.ask("refusal", "The model refused to go on."),
+            StopReason::Refusal => self.stopped_short("refusal", "The model refused to go on."),
+            StopReason::NeedsInput { question } => self.await_answer(&question),
             StopReason::Unknown { reason } | StopReason::NeverRan { reason } => {
                 self.prompt_unknown(&reason)
             }
@@ -293,5 +295,50 @@ impl Step<'_> {
     pub(super) fn await_input(&mut self) {
         self.enter(TaskState::AwaitingInput, None);
         self.end_step();
+    }
+
+    /// The agent stopped without finishing: the person is told at once, and the agent asked what it
+    /// waits for when nobody says anything.
+    fn stopped_short(&mut self, code: &str, text: &str) {
+        self.ask(code, text);
+        self.idle_for(|patience| patience.idle);
+    }
+
+    /// The agent asked its person something; the conversation shows it already.
+    fn await_answer(&mut self, question: &str) {
+        self.await_input();
+        self.task.asks = Some(truncate(question, QUESTION_SHOWN).0.to_owned());
+        self.idle_for(|patience| patience.question);
+    }
+
+    fn idle_for(&mut self, limit: impl FnOnce(&Patience) -> Millis) {
+        let intent = self.task.intent.as_ref();
+        if let Some(intent) = intent.filter(|intent| intent.mode == TaskMode::Task) {
+            self.task.idle_until = Some(self.turn.now.plus(limit(&intent.patience)));
+        }
+    }
+
+    /// Nobody has said anything since the agent stopped.
+    pub(super) fn idle_over(&mut self) {
+        let now = self.turn.now;
+        if self.task.idle_until.is_none_or(|until| until > now) {
+            return;
+        }
+        self.task.idle_until = None;
+        let place = self.task.workspace.as_ref();
+        let place = place.map(ToString::to_string).unwrap_or_default();
+        let hint = format!(
+            "What it did is kept in workspace {place} on its machine. Say something to go on in a new task."
+        );
+        if let Some(question) = self.task.asks.take() {
+            let message = format!("Nobody answered what the agent asked: {question}");
+            self.fail("not_answered", &message, Some(&hint), Fault::Person);
+        } else if self.task.checked_in {
+            let message = "The agent stopped without finishing, was asked what it waits for, and stopped again.";
+            self.fail("idle", message, Some(&hint), Fault::Environment);
+        } else {
+            self.task.checked_in = true;
+            self.tell_session(Message::CheckInDue);
+        }
     }
 }

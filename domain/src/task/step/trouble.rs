@@ -113,6 +113,7 @@ impl Step<'_> {
             TaskState::Running if grace_over => {
                 self.machine_lost("The machine has been away for 24 hours.");
             }
+            TaskState::AwaitingInput => self.idle_over(),
             _ => {}
         }
     }
@@ -171,6 +172,6 @@ impl Step<'_> {
         self.task.away_since = None;
         self.task.agent = AgentBinding::None;
         self.task.awaited.clear();
-        self.activity(ActivityState::Ended);
+        self.task.reported = Some(ActivityState::Ended);
     }
 }
