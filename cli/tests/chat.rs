@@ -181,6 +181,69 @@ async fn more_is_said_to_a_conversation_by_id_end_title_or_task() {
     );
 }
 
+#[tokio::test]
+async fn what_waits_is_shown_changed_and_taken_back_and_a_turn_is_stopped() {
+    let server = Server::start().await;
+    let program = Program::signed_in(&server.url);
+    let projects = json!({ "projects": [project(1, "invoicing")] });
+    server.on("GET", "/api/projects", 200, &projects);
+    let id = session_id();
+    let waiting = session(1, PromptState::Queued);
+    server.on("GET", &session_path(), 200, &json!(waiting));
+    let list = json!({ "sessions": [waiting] });
+    server.on("GET", &sessions_path(), 200, &list);
+    let messages = json!({
+        "rows": [person(1, 1, 0, "Fix it\nat once")], "as_of": 1, "has_before": false, "has_after": false,
+    });
+    server.on(
+        "GET",
+        &format!("{}/messages", session_path()),
+        200,
+        &messages,
+    );
+    let prompt = &waiting.prompts[0];
+    let ran = program.run(&["chat", "queue", id.as_str()]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let line = ran.stdout.lines().nth(1).unwrap_or_default();
+    for shown in [prompt.id.short(), "○ queued", "Fix it"] {
+        assert!(line.contains(shown), "{ran:?}");
+    }
+    let ran = program.run(&["chat", "queue", id.as_str(), "--json"]).await;
+    let shown: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(
+        (&shown[0]["state"], &shown[0]["text"]),
+        (&json!("queued"), &json!("Fix it\nat once"))
+    );
+
+    let path = format!("{}/prompts/{}", session_path(), prompt.id);
+    server.on("PATCH", &path, 200, &json!(prompt));
+    let short = prompt.id.short();
+    let ran = program
+        .run(&["chat", "edit", id.as_str(), short, "Leave it"])
+        .await;
+    ran.expect(0, &format!("Changed {}, which still waits.\n", prompt.id));
+    assert_eq!(
+        server.asked("PATCH", &path)[0].json(),
+        json!({ "text": "Leave it" })
+    );
+    server.on("DELETE", &path, 200, &json!({}));
+    let ran = program.run(&["chat", "unsend", id.as_str(), short]).await;
+    ran.expect(0, &format!("Took {} back.\n", prompt.id));
+    let gone = program
+        .run(&["chat", "unsend", id.as_str(), "zzzzzzzz"])
+        .await;
+    assert_eq!(gone.code, 4, "{gone:?}");
+
+    server.on(
+        "POST",
+        &format!("{}/cancel", session_path()),
+        200,
+        &json!({}),
+    );
+    let ran = program.run(&["chat", "stop", id.as_str()]).await;
+    ran.expect(0, &format!("Told the agent of {id} to stop.\n"));
+}
+
 /// The feed of a conversation whose last words stand there, with these rows.
 fn feed(state: TaskState, prompt: PromptState, rows: Value) -> Vec<Step> {
     let view: TaskView = task(state, 2, 3_000, vec![]);

@@ -2,8 +2,8 @@
 
 mod support;
 
-use sam_domain::conversation::comparison::{Candidate, ComparisonView};
-use sam_domain::conversation::row::{ToolBody, ToolKind, ToolStatus};
+use sam_domain::budget::call::UsageSummary;
+use sam_domain::conversation::comparison::{Candidate, Checks, ComparisonView};
 use sam_domain::conversation::wire::{PromptState, SessionView};
 use sam_domain::id::Id;
 use sam_domain::task::TaskState;
@@ -11,7 +11,7 @@ use sam_domain::time::Timestamp;
 use serde_json::{Value, json};
 use support::fixtures::{
     T0, at, git_result, project, project_id, prompt_id, row_id, session, session_id, setup, task,
-    task_id, tool, user_id,
+    task_id, user_id,
 };
 use support::program::Program;
 use support::server::Server;
@@ -70,24 +70,13 @@ async fn compared(server: &Server) -> String {
     };
     let path = format!("/api/tasks/{}", task_id());
     server.on("GET", &path, 200, &json!(done));
-    let usage = json!({ "calls": 12, "unreported": 0, "input_tokens": 34_567, "output_tokens": 89, "cost": 1_500_000, "ends": {} });
-    server.on("GET", &format!("{path}/usage"), 200, &usage);
-    let tests = ToolBody {
-        kind: ToolKind::Execute,
-        status: ToolStatus::Completed,
-        ..ToolBody::default()
+    let used = UsageSummary {
+        calls: 12,
+        input_tokens: 34_567,
+        output_tokens: 89,
+        cost: 1_500_000,
+        ..UsageSummary::default()
     };
-    let page =
-        |rows: Value| json!({ "rows": rows, "as_of": 1, "has_before": false, "has_after": false });
-    let rows = page(json!([tool(1, 1, 5, tests)]));
-    server.on("GET", &format!("{conversation}/messages"), 200, &rows);
-    let elsewhere = conversation.replace(session_id().as_str(), other.id.as_str());
-    server.on(
-        "GET",
-        &format!("{elsewhere}/messages"),
-        200,
-        &page(json!([])),
-    );
     let view = ComparisonView {
         candidates: vec![
             Candidate {
@@ -95,12 +84,19 @@ async fn compared(server: &Server) -> String {
                 task: done,
                 chosen_by: Some(user_id()),
                 chosen_at: Some(at(1)),
+                checks: Checks {
+                    passed: 1,
+                    failed: 0,
+                },
+                usage: used,
             },
             Candidate {
                 session: other,
                 task: failed,
                 chosen_by: None,
                 chosen_at: None,
+                checks: Checks::default(),
+                usage: UsageSummary::default(),
             },
         ],
     };

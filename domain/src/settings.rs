@@ -59,6 +59,10 @@ pub const SAM_GITHUB_API_URL: &str = "SAM_GITHUB_API_URL";
 /// Whether people whom nobody invited may come: `invite`, `approval` or `open`.
 pub const SAM_SIGN_UP: &str = "SAM_SIGN_UP";
 
+/// The settings that administrators may also set in the app, those of signing in with GitHub. What the
+/// environment sets wins.
+pub const KEPT: [&str; 3] = [SAM_GITHUB_CLIENT_ID, SAM_GITHUB_CLIENT_SECRET, SAM_SIGN_UP];
+
 /// One setting of the control plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setting {
@@ -236,8 +240,13 @@ pub fn table() -> String {
     let mut page = String::from("| setting | meaning | default |\n|---|---|---|\n");
     for setting in SETTINGS {
         let secret = if setting.secret { "; a secret" } else { "" };
+        let kept = if KEPT.contains(&setting.name) {
+            "; also in the app"
+        } else {
+            ""
+        };
         page.push_str(&format!(
-            "| `{}` | {}{secret} | {} |\n",
+            "| `{}` | {}{secret}{kept} | {} |\n",
             setting.name, setting.meaning, setting.default
         ));
     }

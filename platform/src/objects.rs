@@ -249,6 +249,11 @@ impl Object {
         self.exchange(CALL_URL, call, CALL_DEADLINE).await
     }
 
+    /// Makes a call and hands its reply on as text, unread: it becomes a part of what the client gets.
+    pub async fn text_of(&self, call: &impl Serialize) -> Result<String, CallError> {
+        self.exchanged(CALL_URL, json(call)?, CALL_DEADLINE).await
+    }
+
     /// Makes a call and hands its reply on as it is, unread: the object writes what the client gets.
     pub async fn relay(&self, call: &impl Serialize) -> Result<worker::Response, CallError> {
         self.relayed(json(call)?).await

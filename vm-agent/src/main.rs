@@ -125,7 +125,7 @@ enum Subcommands {
     },
     /// Drive coding agents through what SAM needs of them, against the scripted gateway.
     Conformance {
-        /// The address of `sam-sims gateway`.
+        /// The address of `sam-sims gateway --key conformance --provider-key conformance`.
         #[arg(long)]
         gateway: String,
         /// A folder for this run; what is in it is replaced.

@@ -5,6 +5,7 @@
 //! that one is set, by whom and when.
 
 use sam_domain::access::setup::{ConfigView, SettingView, Source};
+use sam_domain::settings::KEPT;
 use sam_platform::bindings;
 use sam_platform::crypto::Secret;
 use sam_platform::d1::settings::{self, Settings, StoredSetting};
@@ -12,13 +13,6 @@ use sam_platform::d1::settings::{self, Settings, StoredSetting};
 use crate::call::Call;
 use crate::errors::Failed;
 use crate::proxy::access::keyring;
-
-/// The settings that can be kept in the app.
-pub(crate) const KEPT: [&str; 3] = [
-    bindings::SAM_GITHUB_CLIENT_ID,
-    bindings::SAM_GITHUB_CLIENT_SECRET,
-    bindings::SAM_SIGN_UP,
-];
 
 /// What is stored, still sealed.
 pub(crate) struct Config<'a> {

@@ -50,17 +50,39 @@ pub(crate) fn build_release(paths: &Paths, target: &str, programs: &[&str]) -> R
     }
     let mut cargo = release(paths, packages.into_iter());
     cargo.args(["--target", target]).envs(SMALL);
-    // SQLite's C is compiled against the library that the file will contain.
     if target.ends_with("-linux-musl") {
-        let compiler = "musl-gcc";
-        if !target.starts_with(std::env::consts::ARCH) || process::is_missing(compiler) {
-            return Err(Error::Refused(format!(
-                "{target}: build it on a machine of that kind with {compiler} (Debian: musl-tools)"
-            )));
-        }
-        cargo.env(format!("CC_{}", target.replace('-', "_")), compiler);
+        compile_c(&mut cargo, target)?;
     }
     process::run(&mut cargo)
+}
+
+/// SQLite's C is compiled against the library that the file will contain: by `musl-gcc` for this kind
+/// of machine, for another by the compiler that the environment names, and linked by Rust's own linker.
+fn compile_c(cargo: &mut Command, target: &str) -> Result<()> {
+    let variable = target.replace('-', "_");
+    let compiler = format!("CC_{variable}");
+    let named = std::env::var_os(&compiler).is_some();
+    if !target.starts_with(std::env::consts::ARCH) {
+        if !named {
+            return Err(Error::Refused(format!(
+                "{target}: build it on a machine of that kind, or name a C compiler for it: \
+                 {compiler}=scripts/lib/zig-cc (which needs zig, or Python's ziglang)"
+            )));
+        }
+        let linker = format!("CARGO_TARGET_{}_LINKER", variable.to_uppercase());
+        if std::env::var_os(&linker).is_none() {
+            cargo.env(linker, "rust-lld");
+        }
+    } else if !named {
+        let usual = "musl-gcc";
+        if process::is_missing(usual) {
+            return Err(Error::Refused(format!(
+                "{target}: {usual} is missing (Debian: musl-tools)"
+            )));
+        }
+        cargo.env(compiler, usual);
+    }
+    Ok(())
 }
 
 fn release<'a>(paths: &Paths, packages: impl Iterator<Item = &'a &'a str>) -> Command {

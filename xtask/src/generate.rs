@@ -101,6 +101,10 @@ Everything that can be set, and where. This page is generated (`cargo xtask gene
 On one machine these are environment variables of `scripts/demo`, or of `node scripts/server/main.mjs`, which also takes
 them as `--var NAME=VALUE` or from an `--env-file`. On Cloudflare they are the Worker's secrets and variables.
 
+Those marked \"also in the app\" an administrator may set there as well, under Settings or with `PUT /api/setup/config`: sealed,
+without a restart, and never read out again. What the environment sets wins, so a setting can always be taken back from the
+app; the app says where each comes from.
+
 ";
 
 const SETTINGS_TAIL: &str = "

@@ -58,6 +58,30 @@ pub(crate) enum ChatCommand {
         #[arg(long, short = 'f')]
         follow: bool,
     },
+    /// What was sent and waits, and what became of what was sent lately
+    Queue {
+        /// The conversation: its id, enough of it, or its title [default: the newest]
+        chat: Option<String>,
+        #[command(flatten)]
+        within: InProject,
+    },
+    /// Change the words of what waits in a conversation's queue
+    Edit {
+        #[command(flatten)]
+        which: OnePrompt,
+        /// The new words (`-` reads them from stdin)
+        words: String,
+    },
+    /// Take back what waits in a conversation's queue
+    Unsend {
+        #[command(flatten)]
+        which: OnePrompt,
+    },
+    /// Stop what the agent does now; the conversation goes on
+    Stop {
+        #[command(flatten)]
+        which: OneChat,
+    },
     /// Read a conversation
     Read {
         /// The conversation: its id, enough of it, or its title [default: the newest]
@@ -96,4 +120,13 @@ pub(crate) struct OneChat {
     pub(crate) chat: String,
     #[command(flatten)]
     pub(crate) within: InProject,
+}
+
+/// A prompt of a conversation.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OnePrompt {
+    #[command(flatten)]
+    pub(crate) chat: OneChat,
+    /// The prompt: its id or enough of it, as `sam chat queue` shows it
+    pub(crate) prompt: String,
 }

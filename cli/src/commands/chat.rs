@@ -5,6 +5,7 @@
 //! (0); that the agent asks for leave, or that nobody knows what became of the
 //! words, is still 9.
 
+use super::queue;
 use super::task::words;
 use crate::api::{Api, Call};
 use crate::args::InProject;
@@ -46,6 +47,10 @@ pub(super) async fn run(context: &Context, given: Chat) -> Result<Exit, Failure>
             prompt,
             follow,
         } => send(context, &which, prompt, follow).await,
+        ChatCommand::Queue { chat, within } => queue::show(context, chat.as_deref(), &within).await,
+        ChatCommand::Edit { which, words } => queue::edit(context, &which, words).await,
+        ChatCommand::Unsend { which } => queue::unsend(context, &which).await,
+        ChatCommand::Stop { which } => queue::stop(context, &which).await,
         ChatCommand::Read {
             chat,
             within,
@@ -205,7 +210,11 @@ pub(super) async fn show(
 }
 
 /// The last rows of a conversation in their order, and whether there are more before them.
-async fn rows(api: &Api, session: &SessionView, limit: u32) -> Result<(Vec<Row>, bool), Failure> {
+pub(super) async fn rows(
+    api: &Api,
+    session: &SessionView,
+    limit: u32,
+) -> Result<(Vec<Row>, bool), Failure> {
     let segments = [session.project.as_str(), session.id.as_str()];
     let mut pages: Vec<Vec<Row>> = Vec::new();
     let mut left = limit;

@@ -5,7 +5,6 @@ use crate::api::{Api, Call};
 use crate::args::AskedTask;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
-use crate::follow;
 use crate::output::style::Paint;
 use crate::output::table::Cell;
 use crate::output::{text, time};
@@ -14,7 +13,6 @@ use sam_domain::access::route::RouteId;
 use sam_domain::budget::call::UsageSummary;
 use sam_domain::budget::{dollars, grouped};
 use sam_domain::conversation::comparison::{Candidate, Checks, ComparisonView};
-use sam_domain::conversation::wire::MessagePage;
 use sam_domain::id::Id;
 use sam_domain::task::TaskView;
 use sam_domain::time::{Millis, Timestamp};
@@ -26,15 +24,13 @@ struct Shown {
     candidates: Vec<Measured>,
 }
 
-/// A candidate with what it used and how its last commands ended.
+/// A candidate with how long it took.
 #[derive(Debug, Serialize)]
 struct Measured {
     #[serde(flatten)]
     candidate: Candidate,
     /// From its submission to its end or to now, in milliseconds.
     took: Millis,
-    usage: Option<UsageSummary>,
-    checks: Checks,
 }
 
 pub(super) async fn show(context: &Context, which: &AskedTask) -> Result<Exit, Failure> {
@@ -42,11 +38,10 @@ pub(super) async fn show(context: &Context, which: &AskedTask) -> Result<Exit, F
     let task = resolve::task_or_chosen(context, &api, which).await?;
     let view = compared(&api, &task).await?;
     let now = time::now();
-    let mut candidates = Vec::with_capacity(view.candidates.len());
-    for candidate in view.candidates {
-        candidates.push(measure(&api, candidate, now).await?);
-    }
-    let shown = Shown { candidates };
+    let candidates = view.candidates.into_iter();
+    let shown = Shown {
+        candidates: candidates.map(|one| measure(one, now)).collect(),
+    };
     let out = &context.out;
     if out.json {
         out.value(&shown)?;
@@ -98,35 +93,28 @@ async fn compared(api: &Api, task: &TaskView) -> Result<ComparisonView, Failure>
     api.json(Call::new(RouteId::GetComparison, &segments)).await
 }
 
-async fn measure(api: &Api, candidate: Candidate, now: Timestamp) -> Result<Measured, Failure> {
-    let session = &candidate.session;
-    let segments = [session.project.as_str(), session.id.as_str()];
-    let page: MessagePage = api
-        .json(Call::new(RouteId::ListMessages, &segments).query("limit", "500"))
-        .await?;
+fn measure(candidate: Candidate, now: Timestamp) -> Measured {
     let task = &candidate.task;
     let end = if task.state.is_terminal() {
         task.since
     } else {
         now
     };
-    Ok(Measured {
-        usage: follow::usage(api, &task.id).await,
+    Measured {
         took: end.since(task.created_at),
-        checks: Checks::of(&page.rows),
         candidate,
-    })
+    }
 }
 
 fn row(measured: &Measured) -> Vec<Cell> {
     let task = &measured.candidate.task;
     let (shape, paint) = shape(task.state);
     // An agent with a login of its own calls no model through SAM.
-    let used = measured.usage.as_ref().filter(|usage| usage.calls > 0);
+    let used = Some(&measured.candidate.usage).filter(|usage| usage.calls > 0);
     let number = |of: fn(&UsageSummary) -> u64| {
         Cell::new(used.map_or_else(|| "–".to_owned(), |usage| grouped(of(usage))))
     };
-    let checks = match measured.checks {
+    let checks = match measured.candidate.checks {
         Checks {
             passed: 0,
             failed: 0,

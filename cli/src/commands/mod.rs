@@ -16,6 +16,7 @@ mod node;
 mod people;
 mod program;
 mod project;
+mod queue;
 mod request;
 mod runner;
 mod task;

@@ -57,6 +57,7 @@ pub(super) const QWEN: Agent = Agent {
     login: "the relay's secret as an API key; `qwen auth` is not used",
     non_interactive: "`qwen -p TEXT --approval-mode yolo`",
     policy: "system settings (`QWEN_CODE_SYSTEM_SETTINGS_PATH`), above its files, a repository's `.qwen/settings.json` among them; the session's mode through `session/set_mode`",
+    limits: "a repository's `.qwen/settings.json` can take tools away (`tools.exclude`) and add none; it is rewritten when it has an older form",
     verified: seen("0.24.4"),
     ..Agent::BASE
 };
@@ -141,7 +142,7 @@ pub(super) const PI: Agent = Agent {
     files: &[
         (
             ".pi/agent/models.json",
-            r#"{"providers":{"sam":{"baseUrl":"$ORIGIN/v1","api":"openai-completions","apiKey":"SAM_MODEL_KEY","models":[{"id":"$MODEL","name":"$MODEL","reasoning":false,"input":["text"],"contextWindow":128000,"maxTokens":16384,"cost":{"input":0,"output":0,"cacheRead":0,"cacheWrite":0}}]}}}"#,
+            r#"{"providers":{"sam":{"baseUrl":"$ORIGIN/v1","api":"openai-completions","apiKey":"$SAM_MODEL_KEY","models":[{"id":"$MODEL","name":"$MODEL","reasoning":false,"input":["text"],"contextWindow":128000,"maxTokens":16384,"cost":{"input":0,"output":0,"cacheRead":0,"cacheWrite":0}}]}}}"#,
         ),
         (
             ".pi/agent/settings.json",

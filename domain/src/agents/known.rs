@@ -41,7 +41,7 @@ macro_rules! opencode_config {
 macro_rules! claude_meta {
     ($mode:literal, $asks:literal) => {
         concat!(
-            r#"{"claudeCode":{"options":{"settings":{"model":"$MODEL","env":{"ANTHROPIC_BASE_URL":"$ORIGIN/anthropic","ANTHROPIC_MODEL":"$MODEL"},"permissions":{"defaultMode":""#,
+            r#"{"claudeCode":{"options":{"settings":{"model":"$MODEL","effortLevel":"medium","env":{"ANTHROPIC_BASE_URL":"$ORIGIN/anthropic","ANTHROPIC_MODEL":"$MODEL","CLAUDE_CODE_EFFORT_LEVEL":"medium"},"permissions":{"defaultMode":""#,
             $mode,
             r#"","ask":["#,
             $asks,

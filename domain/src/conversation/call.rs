@@ -108,8 +108,8 @@ pub enum ProjectCall {
         /// The conversation.
         session: SessionId,
     },
-    /// What does the same work as a conversation. Reply:
-    /// [`ComparisonView`](super::comparison::ComparisonView).
+    /// What does the same work as a conversation. Reply: a line for each candidate, which is its newest
+    /// task, a space, and the candidate as JSON without its usage and its closing brace.
     GetComparison(SessionId),
     /// Choose a conversation of those that do the same work, as this person. Reply: [`Done`].
     Choose(SessionId, UserId),

@@ -5,8 +5,8 @@
 //! one does changes no other. ProjectData keeps which belong together and who chose one; each
 //! conversation says so in its view. Choosing ends nothing and removes nothing, and can be done anew.
 
-use super::row::{Row, RowBody, ToolBody, ToolKind, ToolStatus};
 use super::wire::{SessionView, SubmitTask};
+use crate::budget::call::UsageSummary;
 use crate::error::ApiError;
 use crate::id::UserId;
 use crate::task::TaskView;
@@ -38,6 +38,13 @@ pub struct Candidate {
     /// When.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chosen_at: Option<Timestamp>,
+    /// How its last commands ended.
+    #[serde(default)]
+    pub checks: Checks,
+    /// What its task's model calls used so far. An agent with a login of its own calls none through
+    /// SAM.
+    #[serde(default)]
+    pub usage: UsageSummary,
 }
 
 /// Refuses agents that make no comparison.
@@ -64,6 +71,7 @@ pub fn check_agents(request: &SubmitTask) -> Result<(), ApiError> {
 
 /// How the commands ended that an agent ran after its last change: what it checked its work with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Checks {
     /// Commands that succeeded.
     pub passed: u32,
@@ -72,54 +80,33 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// Those in a conversation's newest rows, in their order.
-    #[must_use]
-    pub fn of(rows: &[Row]) -> Self {
-        let mut checks = Self::default();
-        for row in rows {
-            let RowBody::Tool(tool) = &row.body else {
-                continue;
-            };
-            match tool.kind {
-                ToolKind::Edit | ToolKind::Delete | ToolKind::Move
-                    if tool.status == ToolStatus::Completed =>
-                {
-                    checks = Self::default();
-                }
-                ToolKind::Execute if tool.status.is_terminal() => {
-                    if succeeded(tool) {
-                        checks.passed += 1;
-                    } else {
-                        checks.failed += 1;
-                    }
-                }
-                _ => {}
-            }
+    /// Counts the next tool call of a conversation that is over: its kind, its status and the end of
+    /// its output, in the words of the wire.
+    pub fn add(&mut self, kind: &str, status: &str, output: &str) {
+        let completed = status == "completed";
+        match kind {
+            "edit" | "delete" | "move" if completed => *self = Self::default(),
+            "execute" if completed && succeeded(output) => self.passed += 1,
+            "execute" => self.failed += 1,
+            _ => {}
         }
-        checks
     }
 }
 
-/// Whether a command succeeded. Agents call a command that ran completed, whatever its exit code;
-/// several of them tell that at the output's end.
-fn succeeded(tool: &ToolBody) -> bool {
-    let last = tool.output.trim_end().lines().next_back().unwrap_or("");
+/// Whether a command that ran succeeded. Agents call it completed, whatever its exit code; several of
+/// them tell that at the output's end.
+fn succeeded(output: &str) -> bool {
+    let last = output.trim_end().lines().next_back().unwrap_or("");
     let code = last
         .to_ascii_lowercase()
         .split_once("exit code")
         .map(|(_, code)| code.trim_matches(|c: char| !c.is_ascii_digit()).to_owned());
-    tool.status == ToolStatus::Completed && code.is_none_or(|code| code.is_empty() || code == "0")
+    code.is_none_or(|code| code.is_empty() || code == "0")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conversation::row::Author;
-    use crate::id::{Id, RowId};
-
-    fn id<I: Id>(n: u128) -> I {
-        I::mint(Timestamp(1), n)
-    }
 
     #[test]
     fn a_comparison_has_two_to_eight_agents_each_once() {
@@ -147,43 +134,29 @@ mod tests {
 
     #[test]
     fn checks_are_the_commands_after_the_last_change() {
-        let row = |kind: ToolKind, status: ToolStatus, output: &str| Row {
-            id: RowId::mint(Timestamp(1), 1),
-            session: id(1),
-            seq: 1,
-            pos: 1,
-            attempt: 1,
-            rev: 1,
-            author: Author::Agent,
-            created_at: Timestamp(1),
-            body: RowBody::Tool(Box::new(ToolBody {
-                kind,
-                status,
-                output: output.to_owned(),
-                ..ToolBody::default()
-            })),
-        };
-        use ToolKind::{Edit, Execute, Read};
-        use ToolStatus::{Completed, Failed, InProgress, Interrupted};
-        let of = |rows: &[Row]| {
-            let checks = Checks::of(rows);
+        let mut checks = Checks::default();
+        let mut after = |calls: &[(&str, &str, &str)]| {
+            for (kind, status, output) in calls {
+                checks.add(kind, status, output);
+            }
             (checks.passed, checks.failed)
         };
         let before = [
-            row(Execute, Failed, "1 failing"),
-            row(Read, Completed, ""),
-            row(Edit, Failed, "no such file"),
+            ("execute", "failed", "1 failing"),
+            ("read", "completed", ""),
+            ("edit", "failed", "no such file"),
         ];
-        assert_eq!(of(&before), (0, 1));
-        let mut all = before.to_vec();
-        all.push(row(Edit, Completed, ""));
-        assert_eq!(of(&all), (0, 0));
-        all.push(row(Execute, Completed, "12 passing\n[exit code 0]"));
-        all.push(row(Execute, Completed, "12 passing"));
-        all.push(row(Execute, InProgress, ""));
-        assert_eq!(of(&all), (2, 0));
-        all.push(row(Execute, Completed, "1 failing\n[exit code 1]\n"));
-        all.push(row(Execute, Interrupted, ""));
-        assert_eq!(of(&all), (2, 2));
+        assert_eq!(after(&before), (0, 1));
+        assert_eq!(after(&[("edit", "completed", "")]), (0, 0));
+        let passed = [
+            ("execute", "completed", "12 passing\n[exit code 0]"),
+            ("execute", "completed", "12 passing"),
+        ];
+        assert_eq!(after(&passed), (2, 0));
+        let failed = [
+            ("execute", "completed", "1 failing\n[exit code 1]\n"),
+            ("execute", "interrupted", ""),
+        ];
+        assert_eq!(after(&failed), (2, 2));
     }
 }

@@ -1,9 +1,10 @@
 //! The same work under several agents: which conversations belong together, and which was chosen.
 
 use sam_domain::conversation::call::Done;
+use sam_domain::conversation::comparison::Checks;
 use sam_domain::conversation::session::SessionLocal;
 use sam_domain::error::ApiError;
-use sam_domain::id::{Id as _, SessionId, UserId};
+use sam_domain::id::{Id as _, SessionId, TaskId, UserId};
 use sam_platform::{clock, columns, params};
 
 use super::Project;
@@ -13,11 +14,34 @@ use crate::shell::ShellError;
 
 /// What does the same work as a conversation, put together where it is stored. The first of them may
 /// be asked for as well as any other.
-const CANDIDATES: &str = "SELECT group_concat('{\"session\":' || s.view || ',\"task\":' || t.view || \
+const CANDIDATES: &str = "SELECT c.session, t.id AS task, \
+       '{\"session\":' || s.view || ',\"task\":' || t.view || \
        iif(c.chosen_by IS NULL, '', ',\"chosen_by\":\"' || c.chosen_by || '\",\"chosen_at\":' || c.chosen_at) \
-       || '}', ',' ORDER BY c.session) AS candidates \
+       AS shown \
      FROM comparisons c JOIN entities s ON s.id = c.session \
-       JOIN entities t ON t.id = json_extract(s.view, '$.task') WHERE c.comparison = ?";
+       JOIN entities t ON t.id = json_extract(s.view, '$.task') WHERE c.comparison = ? ORDER BY c.session";
+
+/// The tool calls among a conversation's newest rows that are over.
+const TOOL_CALLS: &str = "SELECT row ->> '$.body.tool_kind' AS kind, row ->> '$.body.status' AS status, \
+       coalesce(substr(row ->> '$.body.output', -1000), '') AS output \
+     FROM (SELECT row, pos FROM rows WHERE session = ? ORDER BY pos DESC LIMIT 500) \
+     WHERE row ->> '$.kind' = 'tool' AND status IN ('completed', 'failed', 'interrupted') ORDER BY pos";
+
+struct Stored {
+    session: SessionId,
+    task: TaskId,
+    shown: String,
+}
+
+columns!(Stored: session, task, shown);
+
+struct ToolCall {
+    kind: String,
+    status: String,
+    output: String,
+}
+
+columns!(ToolCall: kind, status, output);
 
 struct Member {
     session: SessionId,
@@ -59,15 +83,23 @@ impl Project {
     /// What does the same work as this conversation.
     pub(super) fn comparison(&self, session: &SessionId) -> Result<String, ShellError> {
         let comparison = self.comparison_of(session)?;
-        let found = self.shell.sql.record(CANDIDATES, params![&comparison])?;
-        let candidates = found
-            .map(|row| row.text("candidates"))
-            .transpose()?
-            .flatten();
-        Ok(format!(
-            "{{\"candidates\":[{}]}}",
-            candidates.unwrap_or_default()
-        ))
+        let stored: Vec<Stored> = self.shell.sql.rows(CANDIDATES, params![&comparison])?;
+        let mut lines = String::new();
+        for one in &stored {
+            let Checks { passed, failed } = self.checks(&one.session)?;
+            let checks = format!(",\"checks\":{{\"passed\":{passed},\"failed\":{failed}}}\n");
+            lines.extend([one.task.as_str(), " ", &one.shown, &checks]);
+        }
+        Ok(lines)
+    }
+
+    fn checks(&self, session: &SessionId) -> Result<Checks, ShellError> {
+        let calls: Vec<ToolCall> = self.shell.sql.rows(TOOL_CALLS, params![session])?;
+        let mut checks = Checks::default();
+        for call in &calls {
+            checks.add(&call.kind, &call.status, &call.output);
+        }
+        Ok(checks)
     }
 
     /// Chooses a conversation; each of those that do the same work says whether it is the one.

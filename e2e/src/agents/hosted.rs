@@ -23,6 +23,8 @@ struct Job<'a> {
     settings: Option<(&'a str, String)>,
     /// Requires of its home that its settings are ours.
     policy: fn(&Path) -> Result,
+    /// Requires of each of its requests that its settings are ours.
+    asked: fn(&Value) -> Result,
 }
 
 /// Lets the agent do it, and requires all that was promised.
@@ -58,14 +60,19 @@ async fn check(job: &Job<'_>) -> Result {
         .result
         .ok_or_else(|| failure("a completed task has no result"))?;
     let counts = (result.files_changed, result.added, result.removed);
-    ensure(result.pushed && counts == (1, 1, 1), || {
-        format!("{result:?}")
-    })?;
+    if !result.pushed || counts != (1, 1, 1) {
+        let diff = work.diff().await.unwrap_or_default();
+        let told = work.told().await;
+        return Err(failure(format!("{result:?}\n{diff}\n{told}")));
+    }
     let (passes, said) = tests_of(&repository, &result.branch)?;
     ensure(passes && said.contains("fail 0"), || said.clone())?;
     let diff = git(&repository, &["diff", &format!("main..{}", result.branch)])?;
     ensure(diff.contains("src/ageing.js"), || diff.clone())?;
     own_dialect(&stack, &work, job.path).await?;
+    for request in stack.gateway().requests().await? {
+        (job.asked)(&request)?;
+    }
     stack.until_empty("machine").await
 }
 
@@ -167,6 +174,7 @@ pub async fn codex() -> Result {
                 format!("{turns:?}")
             })
         },
+        asked: |_| Ok(()),
     })
     .await
 }
@@ -178,7 +186,12 @@ pub async fn codex() -> Result {
 pub async fn claude_code() -> Result {
     let settings = json!({
         "model": "evil",
-        "env": {"ANTHROPIC_BASE_URL": NOWHERE, "ANTHROPIC_MODEL": "evil"},
+        // It asks for no effort of a model that it does not know, unless it is told to.
+        "env": {
+            "ANTHROPIC_BASE_URL": NOWHERE, "ANTHROPIC_MODEL": "evil",
+            "CLAUDE_CODE_ALWAYS_ENABLE_EFFORT": "1", "CLAUDE_CODE_EFFORT_LEVEL": "low",
+        },
+        "effortLevel": "xhigh",
         "permissions": {"defaultMode": "plan", "deny": []},
     });
     check(&Job {
@@ -199,6 +212,12 @@ pub async fn claude_code() -> Result {
                     && models.iter().all(|model| *model == "scripted"),
                 || format!("{modes:?} {models:?}"),
             )
+        },
+        asked: |request| {
+            let effort = request.pointer("/body/output_config/effort");
+            let ours = effort.is_some_and(|effort| effort == "medium");
+            let counts = request.pointer("/body/max_tokens").is_none();
+            ensure(ours || counts, || format!("it asked for {effort:?}"))
         },
     })
     .await
@@ -222,6 +241,7 @@ pub async fn opencode() -> Result {
         settings: Some(("opencode.json", settings.to_string())),
         // That it could edit and run, and whom it called, shows that ours won.
         policy: |_| Ok(()),
+        asked: |_| Ok(()),
     })
     .await
 }
@@ -236,6 +256,7 @@ pub async fn goose() -> Result {
         path: "/v1/chat/completions",
         settings: None,
         policy: |_| Ok(()),
+        asked: |_| Ok(()),
     })
     .await
 }
@@ -250,7 +271,9 @@ pub async fn qwen() -> Result {
         "security": {"auth": {
             "selectedType": "openai", "apiKey": "evil", "baseUrl": format!("{NOWHERE}/v1"),
         }},
-        "tools": {"approvalMode": "plan", "exclude": ["run_shell_command"]},
+        "tools": {"approvalMode": "plan"},
+        // Without it Qwen Code would add it to the file.
+        "$version": 4,
     });
     check(&Job {
         agent: "qwen",
@@ -258,6 +281,7 @@ pub async fn qwen() -> Result {
         settings: Some((".qwen/settings.json", settings.to_string())),
         // That it could edit and run, whom it called and for which model, shows that ours won.
         policy: |_| Ok(()),
+        asked: |_| Ok(()),
     })
     .await
 }
@@ -272,6 +296,7 @@ pub async fn copilot() -> Result {
         path: "/v1/chat/completions",
         settings: None,
         policy: |_| Ok(()),
+        asked: |_| Ok(()),
     })
     .await
 }
@@ -287,6 +312,7 @@ pub async fn pi() -> Result {
         path: "/v1/chat/completions",
         settings: Some((".pi/settings.json", settings.to_string())),
         policy: |_| Ok(()),
+        asked: |_| Ok(()),
     })
     .await
 }
@@ -301,6 +327,7 @@ pub async fn kimi() -> Result {
         path: "/v1/chat/completions",
         settings: None,
         policy: |_| Ok(()),
+        asked: |_| Ok(()),
     })
     .await
 }

@@ -1,10 +1,12 @@
 //! Conversations, their rows and their prompts.
 
+use sam_domain::budget::call::BudgetCall;
 use sam_domain::conversation::call::{
     AnswerPermissionReply, Done, Idempotency, ProjectCall, SendPromptReply,
 };
 use sam_domain::conversation::wire::{AnswerPermission, PromptView, SendPrompt};
 use sam_domain::error::ApiError;
+use sam_domain::id::{Id as _, TaskId};
 use sam_platform::crypto::sha256_hex;
 use sam_platform::http;
 
@@ -122,7 +124,18 @@ pub(crate) async fn cancel_turn(call: &Call, member: Member) -> Answer {
 
 pub(crate) async fn comparison(call: &Call, member: Member) -> Answer {
     let ask = ProjectCall::GetComparison(call.id(1, "conversation")?);
-    objects::relay(call, &member.project, &ask).await
+    let project = sam_platform::objects::project(&call.env, &member.project)?;
+    let budget = sam_platform::objects::budget(&call.env, member.project.as_str())?;
+    let mut view = String::from("{\"candidates\":[");
+    for line in project.text_of(&ask).await?.lines() {
+        let (task, candidate) = line.split_once(' ').unwrap_or_default();
+        let task: TaskId = task.parse().map_err(|_| ApiError::internal())?;
+        let usage = budget.text_of(&BudgetCall::TaskUsage { task }).await?;
+        let comma = if view.ends_with('}') { "," } else { "" };
+        view.extend([comma, candidate, ",\"usage\":", &usage, "}"]);
+    }
+    view.push_str("]}");
+    Ok(http::json_text(200, &view.into()))
 }
 
 pub(crate) async fn choose(call: &Call, member: Member) -> Answer {

@@ -3,6 +3,7 @@
 use sam_domain::access::setup::PutConfig;
 use sam_domain::access::wire::{ClaimSetup, Role, SetupStatus};
 use sam_domain::error::ApiError;
+use sam_domain::settings::KEPT;
 use sam_platform::bindings;
 use sam_platform::crypto::Secret;
 use sam_platform::d1::installation::Installation;
@@ -12,7 +13,7 @@ use sam_platform::http;
 
 use super::{audit, auth, github};
 use crate::call::Call;
-use crate::config::{self, Config, KEPT};
+use crate::config::{self, Config};
 use crate::errors::{Answer, Failed, hidden};
 use crate::principal::{Admin, Public};
 use crate::proxy::access::keyring;

@@ -22,6 +22,12 @@ pub(super) const PASSED: &str = "passed";
 /// A step that the agent says it cannot do, or has no use for.
 pub(super) const NOT_OFFERED: &str = "not offered";
 
+/// The gateway's key, which stands in for the relay's secret.
+pub(super) const KEY: &str = "conformance";
+
+/// The settings of the AI Gateway before its Anthropic dialect: one that asks for no key of its own.
+pub(super) const GATEWAY: &str = r#"{"id":"gateway","authentication":false,"cache_invalidate_on_update":false,"cache_ttl":0,"collect_logs":false,"rate_limiting_interval":0,"rate_limiting_limit":0}"#;
+
 /// How long a step may take.
 const STEP_LIMIT: Duration = Duration::from_secs(180);
 /// How long a turn may go on after it was cancelled.
@@ -174,7 +180,7 @@ impl Bench<'_> {
             Dialect::Messages => format!("{}/v1/account/gateway", self.gateway),
             _ => self.gateway.to_owned(),
         };
-        let running = spawn(self.store, &setup, &origin, "conformance", "scripted")?;
+        let running = spawn(self.store, &setup, &origin, KEY, "scripted")?;
         match running.host.initialize().await {
             Ok(info) => Ok((running, info)),
             Err(error) => Err(failed(format!("{error}; {}", running.stderr.tail()))),

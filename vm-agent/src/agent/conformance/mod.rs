@@ -65,6 +65,8 @@ pub(crate) async fn run(options: Options) -> Result<(), RunError> {
         true,
         options.custom_agent,
     )?;
+    let gateway = options.gateway.trim_end_matches('/');
+    prepare(gateway).await?;
     let mut reports = read(&options.out)?;
     let mut failed = Vec::new();
     for agent in AGENTS.iter().filter(wanted) {
@@ -76,7 +78,7 @@ pub(crate) async fn run(options: Options) -> Result<(), RunError> {
         let bench = Bench {
             store: &store,
             agents: &agents,
-            gateway: options.gateway.trim_end_matches('/'),
+            gateway,
             agent,
         };
         let steps = bench.steps().await;
@@ -106,6 +108,34 @@ pub(crate) async fn run(options: Options) -> Result<(), RunError> {
     Err(RunError::Conformance(format!(
         "not everything passed with: {}",
         failed.join(", ")
+    )))
+}
+
+/// Requires a gateway that takes no call without its key: an agent whose recipe gives it none would
+/// otherwise pass here and fail in every task.
+async fn prepare(gateway: &str) -> Result<(), RunError> {
+    let client = reqwest::Client::new();
+    let models = client.get(format!("{gateway}/v1/models")).send().await;
+    let refused = models.map_err(std::io::Error::other)?.status();
+    // Where its Anthropic dialect is, the key of the gateway itself would be asked for as well.
+    let made = client
+        .post(format!(
+            "{gateway}/client/v4/accounts/account/ai-gateway/gateways"
+        ))
+        .bearer_auth(drive::KEY)
+        .header("content-type", "application/json")
+        .body(drive::GATEWAY)
+        .send()
+        .await
+        .map_err(std::io::Error::other)?
+        .status();
+    let there = made.is_success() || made == reqwest::StatusCode::CONFLICT;
+    if refused == reqwest::StatusCode::UNAUTHORIZED && there {
+        return Ok(());
+    }
+    Err(RunError::Conformance(format!(
+        "the gateway does not ask for this key: start it as `sam-sims gateway --key {0} --provider-key {0}`",
+        drive::KEY
     )))
 }
 
