@@ -292,7 +292,7 @@ describe("administration", { timeout: 300_000 }, () => {
     await cleo.getByText("shut out since").waitFor();
     guest.refused.push("/api/");
     await guest.getByRole("button", { name: "Set limits" }).click();
-    await guest.getByRole("heading", { name: "Sign in" }).waitFor();
+    await guest.getByRole("alert").filter({ hasText: "Your account is suspended." }).waitFor();
     await guest.context().close();
     await cleo.getByRole("button", { name: "Let back in Cleo" }).click();
     await cleo.getByText("shut out since").waitFor({ state: "detached" });
