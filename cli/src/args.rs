@@ -469,8 +469,14 @@ pub(crate) enum Task {
     Cancel(AskedTask),
     /// Close a conversation: commit and push what is there
     Close(AskedTask),
-    /// (not built yet) Do a task's work again from the beginning, as a new task
-    Retry(OneTask),
+    /// Do the work of a task that is over again from the beginning, as a new task
+    Retry {
+        #[command(flatten)]
+        which: AskedTask,
+        /// Watch it live and exit with its outcome
+        #[arg(long, short = 'f')]
+        follow: bool,
+    },
     /// A task's diff against its base
     Diff(SomeTask),
     /// What was said and done in a task's conversation
@@ -557,8 +563,14 @@ pub(crate) enum Node {
     List,
     /// What is known of a machine
     Show(ThisNode),
-    /// (not built yet) Let a machine end its work and take no more
-    Drain(ThisNode),
+    /// Let a machine end its work and take no more
+    Drain {
+        #[command(flatten)]
+        which: ThisNode,
+        /// Let it take work again
+        #[arg(long)]
+        undo: bool,
+    },
     /// Take a machine out for good: it gets no work any more and has to join anew
     Destroy {
         #[command(flatten)]

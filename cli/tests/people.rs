@@ -234,19 +234,81 @@ async fn a_machine_is_taken_out_and_by_force_with_its_work() {
 }
 
 #[tokio::test]
-async fn what_the_server_cannot_do_with_a_machine_or_a_task_is_said_and_not_asked() {
+async fn what_the_server_cannot_do_with_a_machine_is_said_and_not_asked() {
     let (server, program) = server().await;
-    for words in [
-        ["node", "drain"],
-        ["node", "diagnostics"],
-        ["task", "retry"],
-    ] {
+    for words in [["node", "diagnostics"]] {
         let ran = program.run(&[words[0], words[1], "desk"]).await;
         assert_eq!((ran.code, ran.stdout.as_str()), (7, ""), "{ran:?}");
         let said = format!("error: `sam {}` is not built yet.\n", words.join(" "));
         assert!(ran.stderr.starts_with(&said), "{ran:?}");
     }
     assert!(server.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_machine_is_drained_and_takes_work_again() {
+    for (flags, route, workspaces, said, hint) in [
+        (
+            &[][..],
+            RouteId::DrainNode,
+            0,
+            "desk takes no more work; none is left there.\n",
+            true,
+        ),
+        (
+            &[],
+            RouteId::DrainNode,
+            1,
+            "desk takes no more work; one workspace is still at work there.\n",
+            true,
+        ),
+        (
+            &[],
+            RouteId::DrainNode,
+            3,
+            "desk takes no more work; 3 workspaces are still at work there.\n",
+            true,
+        ),
+        (
+            &["--undo"],
+            RouteId::UndrainNode,
+            3,
+            "desk takes work again.\n",
+            false,
+        ),
+    ] {
+        let (server, program) = server().await;
+        let mut node = node();
+        server.on("GET", "/api/nodes", 200, &json!({ "nodes": [node] }));
+        node["workspaces"] = json!(workspaces);
+        node["state"] = json!("draining");
+        let (method, path) = path(route, &[NODE]);
+        server.on(method, &path, 200, &node);
+        let ran = program
+            .run(&[&["node", "drain", "desk"], flags].concat())
+            .await;
+        ran.expect(0, said);
+        assert_eq!(ran.stderr.contains("--undo"), hint, "{ran:?}");
+        let asked = server.asked(method, &path);
+        assert_eq!((asked.len(), asked[0].body.as_str()), (1, ""));
+        let ran = program
+            .run(&[&["node", "drain", "desk", "--json"], flags].concat())
+            .await;
+        assert_eq!(serde_json::from_str::<Value>(&ran.stdout).unwrap(), node);
+    }
+}
+
+#[tokio::test]
+async fn a_draining_machine_says_so() {
+    let (server, program) = server().await;
+    let mut node = node();
+    node["state"] = json!("draining");
+    server.on("GET", "/api/nodes", 200, &json!({ "nodes": [node] }));
+    for words in [&["node", "list"][..], &["node", "show", "desk"]] {
+        let ran = program.run(words).await;
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(ran.stdout.contains("◐ draining  "), "{ran:?}");
+    }
 }
 
 #[tokio::test]

@@ -239,10 +239,10 @@ mod tests {
             words("task"),
             crate::task::TaskState::ALL.map(crate::task::TaskState::word)
         );
-        use crate::node::wire::NodeState::{Away, Contested, Joining, Ready};
+        use crate::node::wire::NodeState::{Away, Contested, Draining, Joining, Ready};
         assert_eq!(
             words("node"),
-            [Joining, Ready, Away, Contested].map(|state| state.word())
+            [Joining, Ready, Draining, Away, Contested].map(|state| state.word())
         );
     }
 }

@@ -66,6 +66,7 @@ fn intent(mode: TaskMode) -> TaskIntent {
         agent: "sam-harness".to_owned(),
         mode,
         permission_mode: Default::default(),
+        retry_of: None,
     }
 }
 
@@ -368,6 +369,7 @@ proptest! {
                 } },
                 7 => Input::Message { from: Address::Task(task(n)), message: Message::Fenced { below: 2 } },
                 _ if n == 0 => Input::Local(NodeLocal::Leave),
+                _ if n < 5 => Input::Local(NodeLocal::Drain { drains: n % 2 == 1 }),
                 _ => continue,
             };
             let before = state.clone();
@@ -379,6 +381,8 @@ proptest! {
             } else if before.link.store_id != state.link.store_id {
                 taken.insert(state.link.store_id.clone().unwrap_or_default(), state.link.acked_event);
             }
+            let standing = if state.drains { NodeState::Ready } else { NodeState::Draining };
+            prop_assert!(state.state != standing, "it takes work as its owner wants");
             prop_assert!(!before.left || state.left, "a machine that left is back");
             prop_assert!(!state.left || (!state.has_work() && state.workspaces.is_empty()), "work on a machine that left");
             let gone = transition.send.iter().filter(|(_, m)| matches!(m, Message::NodeLeft(_))).count();

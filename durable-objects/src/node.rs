@@ -340,6 +340,7 @@ impl Lifecycle {
             NodeCall::Share { project, shared } => {
                 self.change(NodeLocal::Share { project, shared })
             }
+            NodeCall::Drain { drains } => self.change(NodeLocal::Drain { drains }),
             NodeCall::Suspend { suspended } => {
                 let view = self.change(NodeLocal::Suspend { suspended })?;
                 if suspended {

@@ -24,6 +24,8 @@ pub(crate) enum Act {
     Rejoin,
     /// Suspends a machine for a while.
     Suspend,
+    /// Has a machine take no more work for a while.
+    Drain,
 }
 
 impl Act {
@@ -46,7 +48,8 @@ impl Act {
             86..91 => Self::CancelTask,
             91..96 => Self::Close,
             96..98 => Self::Rejoin,
-            _ => Self::Suspend,
+            98 => Self::Suspend,
+            _ => Self::Drain,
         }
     }
 }

@@ -140,6 +140,7 @@ enum Happening {
     },
     Person,
     Pardon(Address),
+    Undrain(Address),
     FeedDial(usize),
     FeedCut(usize),
     FeedUp {
@@ -319,6 +320,10 @@ impl World {
             self.vms.push(Vm::new(node, room, skew));
             self.wires.push(None);
             self.node_local(&address, join);
+            if self.random.chance(1) {
+                // Its owner knows before it comes for the first time that it shall take no work.
+                self.drain_for_a_while(&address);
+            }
             let at = self.random.span(0, 60_000);
             self.after(at, Happening::Restart(number));
             if self.conditions.twins {
@@ -477,6 +482,7 @@ impl World {
             } => self.rows_answered(vm, boot, workspace, through),
             Happening::Person => self.person(),
             Happening::Pardon(address) => self.pardon(&address),
+            Happening::Undrain(address) => self.undrain(&address),
             Happening::FeedDial(client) => self.feed_dial(client),
             Happening::FeedCut(client) => self.feed_cut(client),
             Happening::FeedUp {

@@ -283,6 +283,7 @@ dispatch! {
     GetTask => TaskMember, tasks::get;
     CancelTask => TaskMember, tasks::cancel;
     CloseTask => TaskMember, tasks::close;
+    RetryTask => TaskMember, tasks::retry;
     TaskDiff => TaskMember, tasks::diff;
     TaskUsage => TaskMember, tasks::usage;
     GetSession => Member, sessions::get;
@@ -298,6 +299,8 @@ dispatch! {
     ListNodes => User, nodes::list;
     GetNode => User, nodes::get;
     RemoveNode => User, nodes::remove;
+    DrainNode => User, nodes::drain;
+    UndrainNode => User, nodes::undrain;
     ShareNode => User, nodes::share;
     UnshareNode => User, nodes::unshare;
     CreateJoinToken => User, nodes::create_join_token;

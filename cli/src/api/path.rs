@@ -62,6 +62,7 @@ mod tests {
             (RouteId::GetTask, vec!["t"], "GET /api/tasks/t"),
             (RouteId::CancelTask, vec!["t"], "POST /api/tasks/t/cancel"),
             (RouteId::CloseTask, vec!["t"], "POST /api/tasks/t/close"),
+            (RouteId::RetryTask, vec!["t"], "POST /api/tasks/t/retry"),
             (RouteId::TaskDiff, vec!["t"], "GET /api/tasks/t/diff"),
             (RouteId::TaskUsage, vec!["t"], "GET /api/tasks/t/usage"),
             (RouteId::ListNodes, vec![], "GET /api/nodes"),

@@ -19,10 +19,7 @@ pub(super) async fn run(context: &Context, command: Node) -> Result<Exit, Failur
     match command {
         Node::List => list(context).await,
         Node::Show(which) => show(context, which.node.as_deref()).await,
-        Node::Drain(_) => Err(planned(
-            "`sam node drain`",
-            Some("`sam node destroy` takes out a machine that has no work."),
-        )),
+        Node::Drain { which, undo } => drain(context, which.node.as_deref(), undo).await,
         Node::Destroy { which, force } => destroy(context, which.node.as_deref(), force).await,
         Node::Diagnostics(_) => Err(planned(
             "`sam node diagnostics`",
@@ -103,6 +100,34 @@ async fn show(context: &Context, given: Option<&str>) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
+async fn drain(context: &Context, given: Option<&str>, undo: bool) -> Result<Exit, Failure> {
+    let api = context.api()?;
+    let node = find(context, &api, given).await?;
+    let route = match undo {
+        true => RouteId::UndrainNode,
+        false => RouteId::DrainNode,
+    };
+    let node: NodeView = api.json(Call::new(route, &[node.id.as_str()])).await?;
+    let out = &context.out;
+    if out.json {
+        out.value(&node)?;
+        return Ok(Exit::Ok);
+    }
+    let name = text::clean_line(&node.name);
+    if undo {
+        out.line(&format!("{name} takes work again."))?;
+        return Ok(Exit::Ok);
+    }
+    let left = match node.workspaces {
+        0 => "none is left there".to_owned(),
+        1 => "one workspace is still at work there".to_owned(),
+        some => format!("{some} workspaces are still at work there"),
+    };
+    out.line(&format!("{name} takes no more work; {left}."))?;
+    out.hint("With --undo it takes work again; `sam node destroy` takes it out for good.");
+    Ok(Exit::Ok)
+}
+
 async fn destroy(context: &Context, given: Option<&str>, force: bool) -> Result<Exit, Failure> {
     let api = context.api()?;
     let node = find(context, &api, given).await?;
@@ -168,6 +193,7 @@ const fn shape(state: NodeState) -> (&'static str, Paint) {
     match state {
         NodeState::Joining => ("○", Paint::Info),
         NodeState::Ready => ("●", Paint::Ok),
+        NodeState::Draining => ("◐", Paint::Info),
         NodeState::Away => ("◌", Paint::Warn),
         NodeState::Contested => ("✗", Paint::Danger),
     }

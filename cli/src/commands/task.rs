@@ -1,6 +1,6 @@
 //! `sam task …`
 
-use super::{answer, chat, compare, planned, stdin};
+use super::{answer, chat, compare, stdin};
 use crate::api::{Api, Call};
 use crate::args::{AskedTask, InProject, OneTask, SomeTask, Task};
 use crate::context::Context;
@@ -18,7 +18,7 @@ use sam_domain::conversation::wire::{
     PROMPT_LIMIT, PromptAccepted, SendPrompt, SubmitTask, Submitted,
 };
 use sam_domain::error::Failure as TaskFailure;
-use sam_domain::id::{Id, TaskId};
+use sam_domain::id::{Id, ProjectId, TaskId};
 use sam_domain::task::{TaskState, TaskView};
 use serde::Serialize;
 
@@ -64,10 +64,7 @@ pub(super) async fn run(context: &Context, command: Task) -> Result<Exit, Failur
         }
         Task::Cancel(which) => act(context, &which, RouteId::CancelTask).await,
         Task::Close(which) => act(context, &which, RouteId::CloseTask).await,
-        Task::Retry(_) => Err(planned(
-            "`sam task retry`",
-            Some("Go on where it ended with `sam task prompt`, or submit its words again."),
-        )),
+        Task::Retry { which, follow } => retry(context, &which, follow).await,
         Task::Diff(which) => diff(context, &which).await,
         Task::Logs { which, limit } => logs(context, &which, limit).await,
         Task::Compare(which) => compare::show(context, &which).await,
@@ -118,23 +115,10 @@ async fn submit(
     let submitted: Submitted = api
         .json(Call::new(RouteId::SubmitTask, &segments).body(body)?)
         .await?;
-    let out = &context.out;
     if follow {
-        if out.json {
-            out.event(&SubmittedEvent {
-                event: "submitted",
-                submitted: &submitted,
-            })?;
-        }
-        let target = Target {
-            task: submitted.task,
-            project: project.id,
-            session: submitted.session,
-            from: None,
-            chat: false,
-        };
-        return follow::run(context, &api, target).await;
+        return follow_submitted(context, &api, project.id, submitted).await;
     }
+    let out = &context.out;
     if out.json {
         out.value(&submitted)?;
         return Ok(Exit::Ok);
@@ -155,6 +139,51 @@ async fn submit(
     }
     follow_hint(context, &submitted.task);
     Ok(Exit::Ok)
+}
+
+async fn retry(context: &Context, which: &AskedTask, follow: bool) -> Result<Exit, Failure> {
+    let api = context.api()?;
+    let task = resolve::task_or_chosen(context, &api, which).await?;
+    let segments = [task.id.as_str()];
+    let submitted: Submitted = api.json(Call::new(RouteId::RetryTask, &segments)).await?;
+    if follow {
+        return follow_submitted(context, &api, task.project, submitted).await;
+    }
+    let out = &context.out;
+    if out.json {
+        out.value(&submitted)?;
+        return Ok(Exit::Ok);
+    }
+    out.line(&format!(
+        "Submitted {}, which does the work of {} again.",
+        submitted.task,
+        task.id.short()
+    ))?;
+    follow_hint(context, &submitted.task);
+    Ok(Exit::Ok)
+}
+
+/// Watches what was submitted a moment ago.
+async fn follow_submitted(
+    context: &Context,
+    api: &Api,
+    project: ProjectId,
+    submitted: Submitted,
+) -> Result<Exit, Failure> {
+    if context.out.json {
+        context.out.event(&SubmittedEvent {
+            event: "submitted",
+            submitted: &submitted,
+        })?;
+    }
+    let target = Target {
+        task: submitted.task,
+        project,
+        session: submitted.session,
+        from: None,
+        chat: false,
+    };
+    follow::run(context, api, target).await
 }
 
 /// The first event of `--follow --json`.
@@ -391,6 +420,9 @@ async fn status(context: &Context, which: &SomeTask) -> Result<Exit, Failure> {
         ("agent", task.agent.clone()),
         ("created", time::ago(task.created_at, now)),
     ];
+    if let Some(earlier) = &task.retry_of {
+        facts.push(("again", format!("the work of {}", earlier.short())));
+    }
     if task.attempt > 1 {
         facts.push(("attempt", task.attempt.to_string()));
     }

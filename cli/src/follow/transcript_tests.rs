@@ -70,6 +70,7 @@ fn task(state: TaskState, rev: u64, ended: usize) -> TaskView {
         branch: None,
         result: None,
         failure: None,
+        retry_of: None,
         rows_incomplete: false,
     }
 }

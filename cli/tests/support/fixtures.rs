@@ -112,6 +112,7 @@ pub fn task(state: TaskState, rev: u64, since: u64, steps: Vec<StepView>) -> Tas
         branch: None,
         result: None,
         failure: None,
+        retry_of: None,
         rows_incomplete: false,
     }
 }

@@ -143,11 +143,14 @@ pub const fn expectation(id: RouteId) -> Expectation {
             code: Some("node_busy"),
         },
         // The caller owns the node and is a member of the project.
-        RouteId::ShareNode | RouteId::UnshareNode => answers(&[200]),
+        RouteId::DrainNode | RouteId::UndrainNode | RouteId::ShareNode | RouteId::UnshareNode => {
+            answers(&[200])
+        }
         RouteId::Feed | RouteId::NodeLink | RouteId::LiveSocket => answers(NOT_A_SOCKET),
         RouteId::GetTask
         | RouteId::CancelTask
         | RouteId::CloseTask
+        | RouteId::RetryTask
         | RouteId::TaskDiff
         | RouteId::TaskUsage
         | RouteId::GetComparison

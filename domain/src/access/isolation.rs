@@ -222,6 +222,8 @@ fn owner(route: &Route, caller: Caller, names: Names) -> Verdict {
     let is_theirs = match route.id {
         RouteId::GetNode
         | RouteId::RemoveNode
+        | RouteId::DrainNode
+        | RouteId::UndrainNode
         | RouteId::RevokeApiToken
         | RouteId::EndAuthSession => {
             matches!(names, Names::Own | Names::Mixed)

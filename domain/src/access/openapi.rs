@@ -234,6 +234,7 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
         RouteId::SubmitTask => json::<Submitted>(g)
             .accepted()
             .taking(body::<SubmitTask>(g)),
+        RouteId::RetryTask => json::<Submitted>(g).accepted(),
         RouteId::ListTasks => json::<TaskList>(g).paged::<TaskId>(g, 100),
         RouteId::ListSessions => json::<SessionList>(g).paged::<SessionId>(g, 100),
         RouteId::Feed => socket::<ClientFrame, ServerFrame>(g),
@@ -295,7 +296,11 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
             json::<Done>(g)
         }
         RouteId::ListNodes => json::<NodeList>(g),
-        RouteId::GetNode | RouteId::ShareNode | RouteId::UnshareNode => json::<NodeView>(g),
+        RouteId::GetNode
+        | RouteId::DrainNode
+        | RouteId::UndrainNode
+        | RouteId::ShareNode
+        | RouteId::UnshareNode => json::<NodeView>(g),
         RouteId::CreateJoinToken => json::<JoinToken>(g).created(),
         RouteId::JoinNode => json::<Joined>(g).taking(body::<JoinNode>(g)),
         RouteId::NodeLink => socket::<AgentFrame, ObjectFrame>(g),

@@ -146,6 +146,7 @@ routes! {
     GetTask Get "/api/tasks/{task}" User(Viewer) "One task";
     CancelTask Post "/api/tasks/{task}/cancel" User(Contributor) "Cancel a task";
     CloseTask Post "/api/tasks/{task}/close" User(Contributor) "Close a conversation-mode task: commit and push";
+    RetryTask Post "/api/tasks/{task}/retry" User(Contributor) "Do the work of a task that is over again from the beginning, as a new task";
     TaskDiff Get "/api/tasks/{task}/diff" User(Viewer) "The task's diff against its base (text)";
     TaskUsage Get "/api/tasks/{task}/usage" User(Viewer) "Model calls of a task, as the upstream reported them";
     GetSession Get "/api/projects/{project}/sessions/{session}" User(Viewer) "One conversation";
@@ -161,6 +162,8 @@ routes! {
     ListNodes Get "/api/nodes" User "One's machines";
     GetNode Get "/api/nodes/{node}" User "One machine";
     RemoveNode Delete "/api/nodes/{node}" User "Take out one's machine that has no work, or with `force=true` any";
+    DrainNode Put "/api/nodes/{node}/drain" User "Let one's machine end its work and take no more";
+    UndrainNode Delete "/api/nodes/{node}/drain" User "Let one's machine take work again";
     ShareNode Put "/api/nodes/{node}/shares/{project}" User "Let one's machine take a project's tasks beside one's own";
     UnshareNode Delete "/api/nodes/{node}/shares/{project}" User "Let one's machine take a project's tasks no more";
     CreateJoinToken Post "/api/nodes/join-tokens" User "Mint a token that joins one machine";

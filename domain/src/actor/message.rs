@@ -82,6 +82,9 @@ pub struct TaskIntent {
     /// What the agent may do unasked.
     #[serde(default)]
     pub permission_mode: PermissionMode,
+    /// The task whose work it does again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<TaskId>,
 }
 
 impl TaskIntent {

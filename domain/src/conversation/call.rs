@@ -46,6 +46,21 @@ pub enum ProjectCall {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         body: Option<BodyRef>,
     },
+    /// Do a task's work again from the beginning, as a new task in a conversation of its own. Reply:
+    /// [`Submitted`]; 409 `continues_conversation` when it is not the task its conversation began
+    /// with. Whoever asks has seen that the task is over.
+    Retry {
+        /// The task.
+        task: TaskId,
+        /// Its conversation.
+        session: SessionId,
+        /// Who.
+        by: UserId,
+        /// Whose pool it draws on; the person's own when absent.
+        pool: Option<UserId>,
+        /// The client's key.
+        idempotency: Idempotency,
+    },
     /// Send a prompt. Reply: [`PromptAccepted`].
     SendPrompt {
         /// The project.

@@ -427,6 +427,7 @@ impl Step<'_> {
             pool,
             created_at: self.turn.now,
             title: title(text),
+            retry_of: None,
             ..begun.intent.clone()
         };
         self.submit_task(intent);

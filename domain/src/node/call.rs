@@ -29,6 +29,12 @@ pub enum NodeCall {
         /// Whether it does from now on.
         shared: bool,
     },
+    /// Let it end its work and take no more, or take work again.
+    /// Reply: [`NodeView`](super::wire::NodeView).
+    Drain {
+        /// Whether it drains from now on.
+        drains: bool,
+    },
     /// Its owner may not use the installation for now, or may again: closes the
     /// link and refuses it. Reply: [`NodeView`](super::wire::NodeView).
     Suspend {

@@ -35,6 +35,9 @@ pub struct Node {
     /// Its owner may not use the installation for now: it gets no link and no tokens.
     #[serde(default)]
     pub suspended: bool,
+    /// Its owner wants it to end its work and take no more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drains: bool,
     /// Its owner took it out for good.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub left: bool,
@@ -187,8 +190,26 @@ impl Node {
     /// Whether its lease is kept: somebody waits for it, or it is not there.
     #[must_use]
     pub fn is_watched(&self) -> bool {
-        let leased = matches!(self.state, NodeState::Ready | NodeState::Contested);
-        leased && (self.link.connection.is_none() || self.has_work())
+        self.is_here() && (self.link.connection.is_none() || self.has_work())
+    }
+
+    /// Whether its link is believed to be up.
+    #[must_use]
+    pub const fn is_here(&self) -> bool {
+        match self.state {
+            NodeState::Ready | NodeState::Draining | NodeState::Contested => true,
+            NodeState::Joining | NodeState::Away => false,
+        }
+    }
+
+    /// What it is while its link is up and nobody contests it.
+    #[must_use]
+    pub const fn at_hand(&self) -> NodeState {
+        if self.drains {
+            NodeState::Draining
+        } else {
+            NodeState::Ready
+        }
     }
 
     /// How long the link may be silent.

@@ -1,10 +1,13 @@
 //! How a node moves.
 //!
 //! ```text
-//! joining → ready ⇄ away
-//!             ⇅      ↑
-//!         contested ─┘
+//! joining → ready ⇄ draining ⇄ away
+//!             ⇅        ⇅        ↑
+//!              contested ───────┘
 //! ```
+//!
+//! `ready` and `draining` are alike but for what the owner wants; a node that
+//! drains is `draining` again whenever it would else be `ready`.
 //!
 //! Rules that are decided here and nowhere else:
 //! - A command waits here until the node says it is done or failed. Only one
@@ -18,6 +21,8 @@
 //!   for a while or a person joins it anew; nothing new is placed on it.
 //! - A node that was taken out stays out: it is nobody's place any more, its pool and the index are
 //!   told once, and whoever still asks for a workspace on it hears that it is lost.
+//! - A node that drains keeps its work and is nobody's place for more, until its owner says
+//!   otherwise. What was placed on it a moment before is still done there.
 //! - Who was shut out on a connection that had not said hello yet is refused when it does.
 //! - `ready` speaks of the link's lease, not of any single ping: a socket that
 //!   closes begins the lease, it does not end it.
@@ -68,6 +73,11 @@ pub enum NodeLocal {
         /// Whether it is suspended from now on.
         suspended: bool,
     },
+    /// Its owner wants it to end its work and take no more, or to take work again.
+    Drain {
+        /// Whether it drains from now on.
+        drains: bool,
+    },
     /// Its token is worth nothing any more.
     Revoke,
     /// Its owner took it out for good; what is on it counts as lost.
@@ -109,6 +119,7 @@ impl Named for NodeLocal {
             Self::Closed { .. } => "closed",
             Self::Share { .. } => "share",
             Self::Suspend { .. } => "suspend",
+            Self::Drain { .. } => "drain",
             Self::Revoke => "revoke",
             Self::Leave => "leave",
             Self::Lease { .. } => "lease",
@@ -224,7 +235,7 @@ impl Step<'_> {
                     self.node.contested_until = None;
                     if self.node.state == NodeState::Contested {
                         self.node.last_seen = self.turn.now;
-                        self.enter(NodeState::Ready);
+                        self.enter(self.node.at_hand());
                     }
                 }
             }
@@ -241,6 +252,12 @@ impl Step<'_> {
                 self.node.suspended = suspended;
                 if suspended {
                     self.turn_away("suspended");
+                }
+            }
+            Input::Local(NodeLocal::Drain { drains }) => {
+                self.node.drains = drains;
+                if matches!(self.node.state, NodeState::Ready | NodeState::Draining) {
+                    self.enter(self.node.at_hand());
                 }
             }
             Input::Local(NodeLocal::Revoke) => {
@@ -291,7 +308,7 @@ impl Step<'_> {
             self.refuse(connection, reason);
             self.node.last_seen = self.turn.now;
         }
-        if matches!(self.node.state, NodeState::Ready | NodeState::Contested) {
+        if self.node.is_here() {
             self.node.contested_until = None;
             self.enter(NodeState::Away);
             self.tell_tasks(&Message::NodeAway {
@@ -449,7 +466,7 @@ impl Step<'_> {
         let now = self.turn.now;
         if self.node.contested_until.is_some_and(|until| until <= now) {
             self.node.contested_until = None;
-            self.enter(NodeState::Ready);
+            self.enter(self.node.at_hand());
         }
         let lapses = self.node.last_seen.plus(self.node.lease());
         if self.node.is_watched() && lapses <= now {

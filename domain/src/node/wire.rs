@@ -15,6 +15,8 @@ pub enum NodeState {
     Joining,
     /// Its link is up.
     Ready,
+    /// Its link is up; it ends its work and takes no more.
+    Draining,
     /// Its link was silent for longer than the lease.
     Away,
     /// Two agents claim its identity; nothing is placed on it.
@@ -28,6 +30,7 @@ impl NodeState {
         match self {
             Self::Joining => "joining",
             Self::Ready => "ready",
+            Self::Draining => "draining",
             Self::Away => "away",
             Self::Contested => "contested",
         }

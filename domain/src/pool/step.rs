@@ -180,17 +180,20 @@ impl Pool {
 
     /// Why no machine is ready, by name.
     fn absent(open: &[(&NodeId, &PoolNode)]) -> String {
-        let named = |contested: bool| {
-            let of_kind = open
-                .iter()
-                .filter(|(_, node)| (node.state == NodeState::Contested) == contested);
+        let told = |states: &[NodeState], what: &str| {
+            let of_kind = open.iter().filter(|(_, node)| states.contains(&node.state));
             let names: Vec<_> = of_kind.map(|(_, node)| node.name.as_str()).collect();
-            (!names.is_empty()).then(|| names.join(", "))
+            (!names.is_empty()).then(|| format!("{} {what}", names.join(", ")))
         };
-        let away = named(false).map(|names| format!("{names} away"));
-        let contested = named(true)
-            .map(|names| format!("{names} claimed by two vm-agents at once; stop one of them"));
-        let parts: Vec<_> = away.into_iter().chain(contested).collect();
+        let parts = [
+            told(&[NodeState::Joining, NodeState::Away], "away"),
+            told(&[NodeState::Draining], "draining, so it takes no more work"),
+            told(
+                &[NodeState::Contested],
+                "claimed by two vm-agents at once; stop one of them",
+            ),
+        ];
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
         parts.join("; ")
     }
 

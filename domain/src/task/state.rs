@@ -214,6 +214,7 @@ impl Task {
             branch: self.branch.clone(),
             result: self.result.clone(),
             failure: self.failure.clone(),
+            retry_of: intent.retry_of.clone(),
             rows_incomplete: self.rows_incomplete,
         }
     }

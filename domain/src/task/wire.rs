@@ -209,6 +209,9 @@ pub struct TaskView {
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// The task whose work it does again, from the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<TaskId>,
     /// Rows did not all arrive before the task was finished.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rows_incomplete: bool,

@@ -1,11 +1,11 @@
-//! A machine that is taken out for good.
+//! A machine that takes no more work, or is taken out for good.
 
 use sam_domain::actor::{Address, Input, Message};
 use sam_domain::id::{CommandId, NodeId, ProjectId, SessionId, TaskId, UserId, WorkspaceId};
 use sam_domain::link::frame::{Action, AgentFrame, NodeFacts, PROTOCOL};
 use sam_domain::node::state::Node;
 use sam_domain::node::step::{NodeLocal, NodeMachine, NodeOutput};
-use sam_domain::node::wire::NodeState;
+use sam_domain::node::wire::{NodeState, NodeView};
 use sam_domain::pool::state::Pool;
 use sam_domain::pool::step::PoolMachine;
 use sam_domain::time::Millis;
@@ -151,4 +151,82 @@ fn a_pool_forgets_a_machine_that_left() {
     let reason = "waiting for a machine: none has joined yet".to_owned();
     let waiting = Message::PlacementWaiting { attempt: 1, reason };
     assert_eq!(answer.send, [(Address::Task(id(1)), waiting)]);
+}
+
+fn drain(drains: bool) -> Input<NodeLocal> {
+    Input::Local(NodeLocal::Drain { drains })
+}
+
+#[test]
+fn a_machine_that_drains_keeps_its_work_and_goes_on_draining_when_it_is_back() {
+    let mut node = at_work();
+    let told = step::<NodeMachine>(&mut node, 4, drain(true));
+    assert_eq!(
+        (node.state, node.live_workspaces()),
+        (NodeState::Draining, 1)
+    );
+    let changed = |(to, message): &(Address, Message)| {
+        let draining = |view: &NodeView| view.state == NodeState::Draining;
+        *to == Address::Pool(id(1))
+            && matches!(message, Message::NodeChanged(view) if draining(view))
+    };
+    assert!(told.send.iter().any(changed), "{:?}", told.send);
+    // What is on its way to it is still done there.
+    let sent = step::<NodeMachine>(&mut node, 5, prepare(2));
+    assert_eq!(node.live_workspaces(), 2);
+    assert!(
+        matches!(sent.output.as_slice(), [NodeOutput::Send { .. }]),
+        "{:?}",
+        sent.output
+    );
+    let lapsed = node.deadline().unwrap();
+    let away = Input::Local(NodeLocal::Closed { connection: 1 });
+    let _ = step::<NodeMachine>(&mut node, 6, away);
+    let _ = step::<NodeMachine>(&mut node, lapsed.0 + 60_000, Input::DeadlinePassed);
+    assert_eq!(node.state, NodeState::Away);
+    let again = step::<NodeMachine>(&mut node, lapsed.0 + 60_001, drain(true));
+    assert!(again.send.is_empty() && node.state == NodeState::Away);
+    let _ = step::<NodeMachine>(&mut node, lapsed.0 + 60_002, hello(2));
+    assert_eq!(node.state, NodeState::Draining);
+    let _ = step::<NodeMachine>(&mut node, lapsed.0 + 60_003, drain(false));
+    assert_eq!(node.state, NodeState::Ready);
+}
+
+#[test]
+fn a_machine_that_drains_is_nobodys_place_until_it_takes_work_again() {
+    let mut pool = Pool::default();
+    let mut node = at_work();
+    let rev = |node: &mut Node, drains| {
+        let told = step::<NodeMachine>(node, 4, drain(drains));
+        let view = told
+            .send
+            .into_iter()
+            .find_map(|(_, message)| match message {
+                Message::NodeChanged(mut view) => {
+                    view.facts.agents = vec!["sam-harness".to_owned()];
+                    Some(Message::NodeChanged(view))
+                }
+                _ => None,
+            });
+        from(Address::Node(id(1)), view.unwrap())
+    };
+    let _ = step::<PoolMachine>(&mut pool, 5, rev(&mut node, true));
+    let request = Message::PlaceRequested {
+        attempt: 1,
+        agent: "sam-harness".to_owned(),
+        origin: None,
+    };
+    let waits = step::<PoolMachine>(&mut pool, 6, from(Address::Task(id(1)), request));
+    let reason = "waiting for a machine: laptop draining, so it takes no more work";
+    let told = Message::PlacementWaiting {
+        attempt: 1,
+        reason: reason.to_owned(),
+    };
+    assert_eq!(waits.send, [(Address::Task(id(1)), told)]);
+    let placed = step::<PoolMachine>(&mut pool, 7, rev(&mut node, false));
+    let place = Message::Placed {
+        attempt: 1,
+        node: id(1),
+    };
+    assert_eq!(placed.send, [(Address::Task(id(1)), place)]);
 }

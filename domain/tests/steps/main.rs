@@ -4,6 +4,7 @@ mod answers;
 mod budget;
 mod found;
 mod leaving;
+mod retry;
 mod scene;
 mod settling;
 mod title;

@@ -29,6 +29,7 @@ pub(crate) fn intent(task: TaskId, mode: TaskMode) -> TaskIntent {
         agent: "sam-harness".to_owned(),
         mode,
         permission_mode: PermissionMode::default(),
+        retry_of: None,
     }
 }
 

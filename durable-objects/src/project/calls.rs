@@ -39,6 +39,8 @@ pub(super) struct Submission {
     pub(super) pool: Option<UserId>,
     pub(super) request: SubmitTask,
     pub(super) body: Option<BodyRef>,
+    /// The task whose work is done again, and what it is called.
+    pub(super) retry_of: Option<(TaskId, String)>,
 }
 
 /// A conversation that was begun in a transaction, to be told to followers when that is done.
@@ -61,18 +63,29 @@ impl Project {
                 idempotency,
                 request,
                 body,
-            } => self.submit(
-                Submission {
+            } => {
+                self.remember(&project)?;
+                let submission = Submission {
                     project,
-                    by,
+                    by: by.clone(),
                     repository,
                     default_agent,
                     pool,
                     request,
                     body,
-                },
-                &idempotency,
-            ),
+                    retry_of: None,
+                };
+                self.submit("submit", &by, &idempotency, || Ok(submission))
+            }
+            ProjectCall::Retry {
+                task,
+                session,
+                by,
+                pool,
+                idempotency,
+            } => self.submit("retry", &by, &idempotency, || {
+                self.again(&task, &session, &by, pool)
+            }),
             ProjectCall::SendPrompt {
                 project,
                 session,
@@ -135,16 +148,19 @@ impl Project {
         reply.map(Text::from)
     }
 
+    /// Begins what is asked for, once under the client's key on this route.
     fn submit(
         &self,
-        submission: Submission,
+        route: &str,
+        by: &UserId,
         idempotency: &Idempotency,
+        submission: impl FnOnce() -> Result<Submission, ShellError>,
     ) -> Result<String, ShellError> {
-        self.remember(&submission.project)?;
-        let once = Once::of(&self.shell.sql, &submission.by, "submit", idempotency)?;
+        let once = Once::of(&self.shell.sql, by, route, idempotency)?;
         if let Some(reply) = once.earlier_reply()? {
             return Ok(reply);
         }
+        let submission = submission()?;
         let (reply, begun) = self.shell.sql.transaction(|| {
             let begun = self.begin_all(submission)?;
             let reply = object::text(&submitted(&begun))?;
@@ -157,6 +173,47 @@ impl Project {
         }
         self.shell.host.deliver_soon();
         Ok(reply)
+    }
+
+    /// A task's work, to be done again by this person.
+    fn again(
+        &self,
+        task: &TaskId,
+        session: &SessionId,
+        by: &UserId,
+        pool: Option<UserId>,
+    ) -> Result<Submission, ShellError> {
+        let missing = || ApiError::not_found("task");
+        let actor = self.shell.load(session.as_str())?.ok_or_else(missing)?;
+        let intent = actor.state.begun.ok_or_else(missing)?.intent;
+        if intent.task != *task {
+            return Err(ApiError::conflict(
+                "continues_conversation",
+                "This task continued a conversation, so it has no beginning of its own.",
+            )
+            .hint("Say it again in the conversation, or retry the task that began it.")
+            .into());
+        }
+        let Some(RowBody::Text(words)) = rows::first_said(&self.shell.sql, session)? else {
+            return Err(missing().into());
+        };
+        Ok(Submission {
+            project: intent.project,
+            by: by.clone(),
+            repository: intent.repository,
+            default_agent: intent.agent,
+            pool,
+            request: SubmitTask {
+                prompt: words.text,
+                agent: None,
+                agents: Vec::new(),
+                mode: intent.mode,
+                base: intent.base,
+                permission_mode: intent.permission_mode,
+            },
+            body: words.body_ref,
+            retry_of: Some((intent.task, intent.title)),
+        })
     }
 
     /// Begins a conversation within the caller's transaction. `same_work`: it is one of those that do
@@ -492,7 +549,10 @@ fn submitted(begun: &[Begun]) -> Option<Submitted> {
 }
 
 fn intent(submission: Submission, ids: &Submitted, turn: &Turn) -> TaskIntent {
-    let title = session::title(&submission.request.prompt);
+    let (retry_of, title) = match submission.retry_of {
+        Some((task, title)) => (Some(task), title),
+        None => (None, session::title(&submission.request.prompt)),
+    };
     TaskIntent {
         task: ids.task.clone(),
         project: submission.project,
@@ -507,6 +567,7 @@ fn intent(submission: Submission, ids: &Submitted, turn: &Turn) -> TaskIntent {
         agent: submission.request.agent.unwrap_or(submission.default_agent),
         mode: submission.request.mode,
         permission_mode: submission.request.permission_mode,
+        retry_of,
     }
 }
 

@@ -274,11 +274,22 @@ pub(super) fn said(
     session: &SessionId,
     row: &RowId,
 ) -> Result<Option<RowBody>, ShellError> {
-    let Some(record) = sql.record(
+    body(sql.record(
         "SELECT row FROM rows WHERE id = ? AND session = ?",
         params![row, session],
-    )?
-    else {
+    )?)
+}
+
+/// What a session's first row says: the words it began with.
+pub(super) fn first_said(sql: &Sql, session: &SessionId) -> Result<Option<RowBody>, ShellError> {
+    body(sql.record(
+        "SELECT row FROM rows WHERE session = ? ORDER BY pos LIMIT 1",
+        params![session],
+    )?)
+}
+
+fn body(record: Option<Record>) -> Result<Option<RowBody>, ShellError> {
+    let Some(record) = record else {
         return Ok(None);
     };
     let text = record.text("row")?.unwrap_or_default();

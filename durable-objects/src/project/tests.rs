@@ -229,6 +229,7 @@ fn intent(task: u128, session: u128) -> TaskIntent {
         agent: "sam-harness".to_owned(),
         mode: TaskMode::Task,
         permission_mode: Default::default(),
+        retry_of: None,
     }
 }
 

@@ -3,10 +3,14 @@
 
 use std::path::Path;
 
+use reqwest::Method;
+use sam_domain::conversation::row::{Row, RowBody};
+use sam_domain::conversation::wire::Submitted;
 use sam_domain::error::Fault;
-use sam_domain::task::{StepName, TaskState};
+use sam_domain::node::wire::{NodeList, NodeState, NodeView};
+use sam_domain::task::{StepName, TaskState, TaskView};
 use sam_e2e::repository::sample;
-use sam_e2e::{Result, Stack, Work, ensure, failure, programs};
+use sam_e2e::{Client, Result, Stack, Work, ensure, failure, programs};
 use serde_json::{Value, json};
 
 struct Refused<'a> {
@@ -145,10 +149,65 @@ async fn a_task_says_what_it_waits_for_until_the_machine_has_it() -> Result {
         }
     };
     waits("none has joined").await?;
+    let again = format!("/api/tasks/{}/retry", work.task);
+    let refused = stack.admin()?.intend(&again, "early", &json!({})).await?;
+    ensure(
+        refused.status == 409 && refused.code() == "still_open",
+        || format!("an open task was begun again: {}", refused.text()),
+    )?;
     stack.start_node("machine", &[]).await?;
     waits("goose installed").await?;
     stack.node_process()?.stop()?;
     stack.restart_node("machine", &[&programs::goose()?])?;
-    work.until(TaskState::Completed).await?;
+    let done = work.until(TaskState::Completed).await?;
+    stack.until_empty("machine").await?;
+    retried_where_nothing_is_placed(&stack, &work, &done).await?;
     stack.until_empty("machine").await
+}
+
+async fn asked(client: &Client, method: Method, path: &str) -> Result<NodeView> {
+    client.send(client.request(method, path)).await?.json()
+}
+
+/// The same work again, while its only machine drains: it waits until that takes work again.
+async fn retried_where_nothing_is_placed(stack: &Stack, work: &Work, done: &TaskView) -> Result {
+    let admin = stack.admin()?;
+    let nodes: NodeList = admin.get("/api/nodes").await?.json()?;
+    let node = nodes.nodes.first().ok_or_else(|| failure("no machine"))?;
+    let drain = format!("/api/nodes/{}/drain", node.id);
+    let view: NodeView = asked(admin, Method::PUT, &drain).await?;
+    ensure(view.state == NodeState::Draining, || format!("{view:?}"))?;
+
+    let path = format!("/api/tasks/{}/retry", work.task);
+    let submitted: Submitted = admin.intend(&path, "again", &json!({})).await?.json()?;
+    let repeated: Submitted = admin.intend(&path, "again", &json!({})).await?.json()?;
+    ensure(submitted == repeated && submitted.task != work.task, || {
+        format!("{submitted:?} and {repeated:?}")
+    })?;
+    let mut again = work.clone();
+    again.task = submitted.task;
+    again.session = submitted.session;
+    again.prompt = submitted.prompt;
+    let waits = |view: &TaskView| {
+        let detail = view.steps.last().and_then(|step| step.detail.as_ref());
+        view.state == TaskState::Placing && detail.is_some_and(|told| told.contains("draining"))
+    };
+    let view = again.until_view("draining", waits).await?;
+    ensure(
+        view.retry_of.as_ref() == Some(&work.task)
+            && (&view.title, &view.agent, view.mode) == (&done.title, &done.agent, done.mode),
+        || format!("{view:?} is not {done:?} again"),
+    )?;
+    let view: NodeView = asked(admin, Method::DELETE, &drain).await?;
+    ensure(view.state == NodeState::Ready, || format!("{view:?}"))?;
+    let view = again.until(TaskState::Completed).await?;
+    ensure(view.branch.is_some() && view.branch != done.branch, || {
+        format!("{view:?}")
+    })?;
+    let first = |rows: Vec<Row>| rows.into_iter().next().map(|row| row.body);
+    let (then, now) = (work.rows().await?, again.rows().await?);
+    match (first(then), first(now)) {
+        (Some(RowBody::Text(then)), Some(RowBody::Text(now))) if then.text == now.text => Ok(()),
+        other => Err(failure(&format!("other words: {other:?}"))),
+    }
 }

@@ -35,6 +35,7 @@ impl World {
                     agent: "sam-harness".to_owned(),
                     mode,
                     permission_mode: Default::default(),
+                    retry_of: None,
                 };
                 let address =
                     sam_domain::conversation::session::address(self.project.clone(), session);
@@ -83,6 +84,7 @@ impl World {
             }
             (Act::Rejoin, _, _) => self.rejoin(),
             (Act::Suspend, _, _) => self.suspend(),
+            (Act::Drain, _, _) => self.drain_one(),
             _ => {}
         }
     }
@@ -93,13 +95,40 @@ impl World {
         queued.map(|prompt| prompt.id.clone())
     }
 
+    /// One of the machines.
+    fn some_node(&mut self) -> Option<Address> {
+        let at = self.random.next() as usize;
+        let at = at.checked_rem(self.nodes.len())?;
+        self.nodes.keys().nth(at).cloned()
+    }
+
+    /// A machine takes no more work for a while: one that is contested, if there is one.
+    fn drain_one(&mut self) {
+        let contested = self.nodes.iter().find_map(|(address, actor)| {
+            let is = actor.state.state == sam_domain::node::wire::NodeState::Contested;
+            is.then(|| address.clone())
+        });
+        if let Some(address) = contested.or_else(|| self.some_node()) {
+            self.drain_for_a_while(&address);
+        }
+    }
+
+    pub(super) fn drain_for_a_while(&mut self, address: &Address) {
+        if self.node_local(address, NodeLocal::Drain { drains: true }) {
+            let span = self.random.span(60_000, 3_600_000);
+            self.after(span, Happening::Undrain(address.clone()));
+        }
+    }
+
+    pub(super) fn undrain(&mut self, address: &Address) {
+        let faults = std::mem::replace(&mut self.faults, false);
+        self.node_local(address, NodeLocal::Drain { drains: false });
+        self.faults = faults;
+    }
+
     /// A machine's owner may not use the installation for a while.
     fn suspend(&mut self) {
-        let at = self.random.next() as usize;
-        let picked = at
-            .checked_rem(self.nodes.len())
-            .and_then(|at| self.nodes.keys().nth(at));
-        let Some(address) = picked.cloned() else {
+        let Some(address) = self.some_node() else {
             return;
         };
         if self.node_local(&address, NodeLocal::Suspend { suspended: true }) {

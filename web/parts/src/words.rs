@@ -142,7 +142,7 @@ pub const fn node_state(state: NodeState) -> (&'static str, Shape) {
     let shape = match state {
         NodeState::Joining => Shape::Waiting,
         NodeState::Ready => Shape::Done,
-        NodeState::Away => Shape::Stopped,
+        NodeState::Draining | NodeState::Away => Shape::Stopped,
         NodeState::Contested => Shape::Failed,
     };
     (state.word(), shape)

@@ -84,6 +84,20 @@ pub(crate) async fn remove(call: &Call, user: User) -> Answer {
     Ok(http::json(200, &Done {}))
 }
 
+pub(crate) async fn drain(call: &Call, user: User) -> Answer {
+    set_draining(call, &user, true).await
+}
+
+pub(crate) async fn undrain(call: &Call, user: User) -> Answer {
+    set_draining(call, &user, false).await
+}
+
+async fn set_draining(call: &Call, user: &User, drains: bool) -> Answer {
+    let node = own_node(call, user).await?;
+    let view: NodeView = objects::node(call, &node, &NodeCall::Drain { drains }).await?;
+    Ok(http::json(200, &view))
+}
+
 pub(crate) async fn share(call: &Call, user: User) -> Answer {
     set_shared(call, &user, true).await
 }

@@ -17,7 +17,7 @@ use sam_platform::r2::{Bodies, BodyName};
 
 use super::{idempotency_key, projects, words};
 use crate::call::Call;
-use crate::errors::{Answer, log};
+use crate::errors::{Answer, Failed, log};
 use crate::membership::{Member, TaskMember};
 use crate::objects;
 use crate::proxy::title::{self, Untitled};
@@ -68,42 +68,80 @@ pub(crate) async fn submit(call: &Call, member: Member) -> Answer {
         },
     )
     .await?;
-    // So that the task is found by its id alone from the first moment on. The task itself writes
-    // newer versions of this row, so a failure here only delays that.
+    index(call, &member, &reply, session::title(&words)).await?;
+    // What is compared keeps one name, its first line, by which it is found side by side.
+    let alone = reply.others.is_empty();
+    let task = reply.task.clone();
+    // A request that is repeated is answered with the task of then, which has its title.
+    if alone && task > TaskId::mint(Timestamp(call.now.0.saturating_sub(REPEATED.0)), 0) {
+        title::begin(
+            call,
+            Untitled {
+                user: member.id().clone(),
+                project: member.project,
+                session: reply.session.clone(),
+                task,
+                agent,
+                words,
+            },
+        );
+    }
+    Ok(http::json(202, &reply))
+}
+
+/// Has the new tasks found by their ids alone from the first moment on. They write newer versions of
+/// these rows themselves, so a failure here only delays that.
+async fn index(
+    call: &Call,
+    member: &Member,
+    reply: &SubmitReply,
+    title: String,
+) -> Result<(), Failed> {
     let mut row = IndexedTask {
         id: reply.task.clone(),
-        project_id: project.id.clone(),
+        project_id: member.project.clone(),
         session_id: reply.session.clone(),
         created_by: member.id().clone(),
-        title: session::title(&words),
+        title,
         state: TaskState::Queued.word().to_owned(),
         rev: 0,
         created_at: call.now,
         since: call.now,
     };
-    for submitted in std::iter::once(&reply).chain(&reply.others) {
+    for submitted in std::iter::once(reply).chain(&reply.others) {
         row.id = submitted.task.clone();
         row.session_id = submitted.session.clone();
         if let Err(error) = TaskIndex(&call.database()?).put(&row).await {
             log(&error.to_string());
         }
     }
-    // What is compared keeps one name, its first line, by which it is found side by side.
-    let alone = reply.others.is_empty();
-    // A request that is repeated is answered with the task of then, which has its title.
-    if alone && row.id > TaskId::mint(Timestamp(call.now.0.saturating_sub(REPEATED.0)), 0) {
-        title::begin(
-            call,
-            Untitled {
-                user: row.created_by,
-                project: row.project_id,
-                session: row.session_id,
-                task: row.id,
-                agent,
-                words,
-            },
-        );
+    Ok(())
+}
+
+/// Does the work of a task that is over again. The task itself says whether it is: its project hears
+/// that a moment later.
+pub(crate) async fn retry(call: &Call, by: TaskMember) -> Answer {
+    let key = idempotency_key(call)?;
+    let TaskMember { member, task } = by;
+    let view = objects::task(call, &task, &TaskCall::Get).await?;
+    if !view.state.is_terminal() {
+        return Err(ApiError::conflict(
+            "still_open",
+            format!("This task is still {}.", view.state.word()),
+        )
+        .hint("Cancel it first, or send a further prompt into its conversation.")
+        .into());
     }
+    let body_sha256 = sha256_hex(task.as_str().as_bytes());
+    let ask = ProjectCall::Retry {
+        task,
+        session: view.session,
+        by: member.id().clone(),
+        pool: member.pool(call).await?,
+        idempotency: Idempotency { key, body_sha256 },
+    };
+    let reply: SubmitReply = objects::project(call, &member.project, &ask).await?;
+    index(call, &member, &reply, view.title).await?;
     Ok(http::json(202, &reply))
 }
 

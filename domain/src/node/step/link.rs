@@ -80,7 +80,7 @@ impl Step<'_> {
         self.node.facts = facts;
         self.node.last_seen = self.turn.now;
         if self.node.state != NodeState::Contested {
-            self.enter(NodeState::Ready);
+            self.enter(self.node.at_hand());
         }
         if was_away {
             self.tell_tasks(&Message::NodeBack);
@@ -107,7 +107,7 @@ impl Step<'_> {
     /// A rival was refused: the node keeps its work and gets no more of it. One
     /// that is away stays away until its own agent is back.
     fn contested(&mut self) {
-        if matches!(self.node.state, NodeState::Ready | NodeState::Contested) {
+        if self.node.is_here() {
             self.enter(NodeState::Contested);
             self.node.contested_until = Some(self.turn.now.plus(CONTEST_LIMIT));
         }
