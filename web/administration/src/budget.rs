@@ -217,22 +217,28 @@ pub(crate) fn LimitsForm(
             }
         });
     };
-    view! {
-        <form class="stack" on:submit=submit>
-            <p class="muted">{words}</p>
-            <div class="fields">
-                {field("limit-tokens", "Tokens a day", "text", tokens)}
-                {field("limit-cost", "Dollars a month", "text", cost)}
-                {field("limit-requests", "Calls a minute", "text", requests)}
-            </div>
-            <div>
-                <button type="submit" class="primary" disabled=value(move || busy.get())>
-                    "Set limits"
-                </button>
-            </div>
-            {part(move || trouble.get().map(|it| trouble_note(&it)))}
-        </form>
-    }
+    // What holds would replace what somebody typed before it was here.
+    let here = Memo::new(move |_| budget.with(|budget| matches!(budget, Loaded::Here(_))));
+    let form = move || {
+        let submit = submit.clone();
+        view! {
+            <form class="stack" on:submit=submit>
+                <p class="muted">{words}</p>
+                <div class="fields">
+                    {field("limit-tokens", "Tokens a day", "text", tokens)}
+                    {field("limit-cost", "Dollars a month", "text", cost)}
+                    {field("limit-requests", "Calls a minute", "text", requests)}
+                </div>
+                <div>
+                    <button type="submit" class="primary" disabled=value(move || busy.get())>
+                        "Set limits"
+                    </button>
+                </div>
+                {part(move || trouble.get().map(|it| trouble_note(&it)))}
+            </form>
+        }
+    };
+    view! { {part(move || here.get().then(&form))} }
 }
 
 #[cfg(test)]
