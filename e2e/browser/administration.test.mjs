@@ -280,7 +280,7 @@ describe("administration", { timeout: 300_000 }, () => {
     await page.reload();
     const cleo = section("People").getByRole("listitem").filter({ hasText: "Cleo" });
     await cleo.getByRole("button", { name: "Budget Cleo" }).click();
-    await cleo.getByText("0, without limit").waitFor();
+    await cleo.getByText("0, without limit").first().waitFor();
     await cleo.getByLabel("Tokens a day").fill("1000");
     await page.keyboard.press("Enter");
     await cleo.getByText("0 of 1,000").waitFor();
