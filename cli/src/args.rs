@@ -15,6 +15,7 @@ use sam_domain::access::wire::{ProjectRole, Role};
 use sam_domain::agents::PermissionMode;
 use sam_domain::release::QUICK_START;
 use sam_domain::task::TaskMode;
+use std::path::PathBuf;
 
 /// What stands below the list of commands: how one begins, and what all commands share.
 fn after_help() -> String {
@@ -579,8 +580,14 @@ pub(crate) enum Node {
         #[arg(long)]
         force: bool,
     },
-    /// (not built yet) Collect a machine's logs and facts in one file
-    Diagnostics(ThisNode),
+    /// Collect a machine's log and facts in one file, without secrets
+    Diagnostics {
+        #[command(flatten)]
+        which: ThisNode,
+        /// The file to write [default: stdout]
+        #[arg(long, short = 'o', value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// Mint a token that joins one machine
     JoinToken,
     /// Let your machine do a project's work for everybody in it

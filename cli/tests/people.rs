@@ -234,15 +234,27 @@ async fn a_machine_is_taken_out_and_by_force_with_its_work() {
 }
 
 #[tokio::test]
-async fn what_the_server_cannot_do_with_a_machine_is_said_and_not_asked() {
+async fn what_a_machine_knows_of_itself_is_written_into_a_file() {
     let (server, program) = server().await;
-    for words in [["node", "diagnostics"]] {
-        let ran = program.run(&[words[0], words[1], "desk"]).await;
-        assert_eq!((ran.code, ran.stdout.as_str()), (7, ""), "{ran:?}");
-        let said = format!("error: `sam {}` is not built yet.\n", words.join(" "));
-        assert!(ran.stderr.starts_with(&said), "{ran:?}");
-    }
-    assert!(server.requests().is_empty());
+    server.on("GET", "/api/nodes", 200, &json!({ "nodes": [node()] }));
+    let taken = json!({
+        "taken_at": 1, "facts": node()["facts"], "kernel": "Linux 6", "up": 2, "agent_up": 1, "load": "0 0 0",
+        "memory_available_bytes": 3, "programs": [["git", "git version 2"]], "workspaces": [], "open_commands": 0,
+        "pending_events": 0, "log": ["00:00:00 info  the link is up"],
+    });
+    let (method, path) = path(RouteId::NodeDiagnostics, &[NODE]);
+    server.on(method, &path, 200, &taken);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("desk.json");
+    let name = file.to_str().unwrap();
+    let ran = program
+        .run(&["node", "diagnostics", "desk", "-o", name])
+        .await;
+    ran.expect(0, &format!("What desk knows of itself is in {name}.\n"));
+    let written = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&written).unwrap(), taken);
+    let ran = program.run(&["node", "diagnostics", "desk"]).await;
+    assert_eq!(serde_json::from_str::<Value>(&ran.stdout).unwrap(), taken);
 }
 
 #[tokio::test]

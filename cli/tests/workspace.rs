@@ -111,8 +111,6 @@ async fn a_workspaces_diff_is_its_tasks() {
 async fn what_has_no_server_side_says_so_and_asks_nothing() {
     let (server, program) = server(&[]).await;
     for (arguments, what) in [
-        (&["workspace", "ports", "abcd"][..], "`sam workspace ports`"),
-        (&["workspace", "abcd", "ports"], "`sam workspace ports`"),
         (
             &[
                 "workspace",
@@ -122,11 +120,10 @@ async fn what_has_no_server_side_says_so_and_asks_nothing() {
                 "3000",
                 "--port",
                 "3001",
-            ],
+            ][..],
             "`sam workspace forward`",
         ),
         (&["workspace", "abcd", "forward"], "`sam workspace forward`"),
-        (&["workspace", "files", "abcd"], "`sam workspace files`"),
     ] {
         let ran = program.run(arguments).await;
         assert_eq!((ran.code, ran.stdout.as_str()), (7, ""), "{ran:?}");
@@ -137,4 +134,85 @@ async fn what_has_no_server_side_says_so_and_asks_nothing() {
         );
     }
     assert!(server.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_folder_of_a_workspace_is_listed() {
+    let (server, program) = server(&[placed(TaskState::Running)]).await;
+    let path = format!("/api/tasks/{}/files", task_id());
+    let folder = json!({ "path": "", "kind": "folder", "bytes": 0, "offset": 0, "more": true, "entries": [
+        { "name": "\u{1b}[31mred", "kind": "file", "bytes": 2048 },
+        { "name": "link", "kind": "link", "bytes": 0 },
+        { "name": "src", "kind": "folder", "bytes": 0 },
+    ] });
+    server.on("GET", &path, 200, &folder);
+    let id = workspace();
+    let ran = program.run(&["workspace", "files", id.short()]).await;
+    ran.expect(0, "NAME  SIZE\nred   2 kB\nlink  link\nsrc   folder\n");
+    assert_eq!(ran.stderr, "There are more entries than are shown.\n");
+    let ran = program
+        .run(&["workspace", "files", id.short(), "--json"])
+        .await;
+    let said: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(said["entries"][2]["name"], "src");
+    assert_eq!(
+        server.asked("GET", &format!("{path}?path=")).len(),
+        2,
+        "{:?}",
+        server.requests()
+    );
+}
+
+#[tokio::test]
+async fn a_file_of_a_workspace_is_printed_as_it_is_part_by_part() {
+    let (server, program) = server(&[placed(TaskState::Running)]).await;
+    let path = format!("/api/tasks/{}/files", task_id());
+    let id = workspace();
+
+    let part = |content: &str, offset: u64, more: bool| json!({ "path": "src/a b", "kind": "file", "bytes": 6, "offset": offset, "content": content, "more": more });
+    server.on("GET", &path, 200, &part("AAH/", 0, true));
+    server.on("GET", &path, 200, &part("YQpi", 3, false));
+    let arguments = ["workspace", id.short(), "files", "--path", "src/a b"];
+    let ran = program.command(&arguments).output().await.unwrap();
+    assert_eq!(ran.stdout, b"\0\x01\xffa\nb", "{ran:?}");
+    // The second part begins where the first ended.
+    for query in ["?path=src%2Fa+b", "?path=src%2Fa+b&offset=3"] {
+        let asked = server.asked("GET", &format!("{path}{query}"));
+        assert_eq!(asked.len(), 1, "{:?}", server.requests());
+    }
+}
+
+#[tokio::test]
+async fn a_machine_that_is_away_is_said_to_be() {
+    let (server, program) = server(&[placed(TaskState::Running)]).await;
+    let away = json!({ "error": { "code": "machine_away", "message": "The machine is away, so it cannot be asked." } });
+    let path = format!("/api/tasks/{}", task_id());
+    server.on("GET", &format!("{path}/files"), 409, &away);
+    server.on("GET", &format!("{path}/ports"), 409, &away);
+    let id = workspace();
+    for what in ["files", "ports"] {
+        let ran = program.run(&["workspace", what, id.short()]).await;
+        ran.expect_error(5, "error: The machine is away, so it cannot be asked.\n");
+    }
+}
+
+#[tokio::test]
+async fn the_ports_of_a_workspace_are_listed() {
+    let (server, program) = server(&[placed(TaskState::Running)]).await;
+    let list = json!({ "ports": [
+        { "port": 3000, "address": "127.0.0.1", "program": "node" },
+        { "port": 8080, "address": "::", "program": "\u{1b}[2Jsrv" },
+    ] });
+    let path = format!("/api/tasks/{}/ports", task_id());
+    server.on("GET", &path, 200, &list);
+    let id = workspace();
+    let ran = program.run(&["workspace", "ports", id.short()]).await;
+    ran.expect(
+        0,
+        "PORT  ADDRESS    PROGRAM\n3000  127.0.0.1  node\n8080  ::         srv\n",
+    );
+    let ran = program
+        .run(&["workspace", "ports", id.short(), "--json"])
+        .await;
+    assert_eq!(serde_json::from_str::<Value>(&ran.stdout).unwrap(), list);
 }

@@ -140,7 +140,7 @@ impl Pair {
                     }
                 }
             },
-            AgentFrame::Ack { .. } | AgentFrame::Ping => return,
+            AgentFrame::Ack { .. } | AgentFrame::Answer(_) | AgentFrame::Ping => return,
         };
         let outcome = self.agent.frame(reply);
         self.perform(outcome, usize::MAX);

@@ -13,6 +13,8 @@
     reason = "the attribute of the class writes methods without documentation"
 )]
 
+mod questions;
+
 use std::rc::Rc;
 
 use sam_domain::access::internal::LinkAccess;
@@ -33,6 +35,7 @@ use sam_platform::sockets::{CloseCode, Socket, Sockets};
 use sam_platform::{bindings, clock, columns, params};
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
+use self::questions::Questions;
 use crate::object::{self, Asked};
 use crate::shell::{Shell, ShellError};
 
@@ -53,6 +56,7 @@ struct Lifecycle {
     sockets: Sockets,
     /// How long a link may be silent.
     lease: Millis,
+    questions: Questions,
 }
 
 impl DurableObject for NodeLifecycle {
@@ -164,12 +168,14 @@ impl Lifecycle {
             shell,
             sockets: Sockets::of(state),
             lease,
+            questions: Questions::default(),
         })
     }
 
     async fn serve(self: &Rc<Self>, request: &Request) -> Response {
         match object::asked(request) {
             Ok(Asked::Call) => match object::read_call(&self.shell.probe, request).await {
+                Ok(NodeCall::Ask(question)) => object::answer(questions::ask(self, question).await),
                 Ok(call) => object::answer(self.call(call)),
                 Err(error) => object::refused(&error),
             },
@@ -330,6 +336,8 @@ impl Lifecycle {
                 }
                 object::text(&view)
             }
+            // It is waited for, which a turn cannot.
+            NodeCall::Ask(_) => Err(ApiError::not_found("call").into()),
             NodeCall::Get => {
                 let view = self.turn(&self.address()?, |actor, turn, outputs| {
                     let changed = self.give_up_silent(actor, turn, outputs);
@@ -488,6 +496,10 @@ impl Lifecycle {
             Ok(AgentFrame::Ping) => {
                 // Only a ping in other words than the agreed text comes here.
                 let _ = socket.send_json(&ObjectFrame::Pong);
+                return;
+            }
+            Ok(AgentFrame::Answer(answer)) => {
+                self.questions.answered(answer);
                 return;
             }
             Ok(frame) => frame,

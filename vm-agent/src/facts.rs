@@ -20,6 +20,7 @@ pub(crate) fn read(state: &Path, agents: &Agents, max_workspaces: u32) -> NodeFa
         agents: agents.available(),
         max_workspaces,
         disk_full: crate::disk::is_full_now(state),
+        answers: true,
     }
 }
 

@@ -20,8 +20,9 @@ use rusqlite::Transaction;
 use sam_domain::id::{CommandId, WorkspaceId};
 use sam_domain::link::agent_end::{AgentEnd, Do, Draft, Identity, Outcome};
 use sam_domain::link::frame::{AgentFrame, Command, Event, LEASE, NodeFacts, ObjectFrame};
+use sam_domain::link::question::{Answer, Question};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
@@ -54,6 +55,8 @@ pub(crate) struct Hub {
     store: Arc<Store>,
     inner: Mutex<Inner>,
     begin: mpsc::UnboundedSender<Command>,
+    /// Who answers questions; until there is somebody, nobody does.
+    asked: OnceLock<mpsc::UnboundedSender<Question>>,
     welcomed: watch::Sender<bool>,
     owed: watch::Sender<usize>,
     /// The link's lease, in milliseconds.
@@ -106,6 +109,7 @@ impl Hub {
             store: Arc::clone(store),
             inner: Mutex::new(Inner { end, link: None }),
             begin,
+            asked: OnceLock::new(),
             welcomed: watch::Sender::new(false),
             owed: watch::Sender::new(owed),
             lease: AtomicU64::new(LEASE.0),
@@ -151,6 +155,35 @@ impl Hub {
             self.welcomed.send_replace(true);
         }
         Ok(())
+    }
+
+    /// Has questions answered by whoever takes them from the other end.
+    pub(crate) fn answer_by(&self, asked: mpsc::UnboundedSender<Question>) {
+        let _ = self.asked.set(asked);
+    }
+
+    /// Something is asked. Nothing of it is kept.
+    pub(crate) fn ask(&self, question: Question) {
+        if let Some(asked) = self.asked.get() {
+            let _ = asked.send(question);
+        }
+    }
+
+    /// Sends an answer, if the link is still up.
+    pub(crate) fn answer(&self, answer: Answer) {
+        let frame = Box::new(AgentFrame::Answer(answer));
+        self.tell(&self.lock(), ToLink::Frame(frame));
+    }
+
+    /// What the machine is, how many commands it holds, and how many events it owes.
+    pub(crate) fn standing(&self) -> (NodeFacts, u32, u32) {
+        let inner = self.lock();
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        (
+            inner.end.said_facts().clone(),
+            count(inner.end.open_commands().count()),
+            count(inner.end.pending_events()),
+        )
     }
 
     /// How long the link may be silent.

@@ -169,6 +169,13 @@ fn take(api: &Api, hub: &Hub, text: &str, welcomed: &mut bool) -> Result<(), Soc
             return Ok(());
         }
     };
+    let frame = match frame {
+        ObjectFrame::Ask(question) => {
+            hub.ask(question);
+            return Ok(());
+        }
+        frame => frame,
+    };
     let welcome = matches!(frame, ObjectFrame::Welcome { .. });
     hub.frame(frame)
         .map_err(|error| SocketEnd(format!("the disk refused a frame: {error}")))?;

@@ -37,6 +37,7 @@ mod hub;
 mod layout;
 mod link;
 mod log;
+mod look;
 mod machine;
 mod process;
 mod recover;

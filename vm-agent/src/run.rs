@@ -10,7 +10,7 @@ use crate::recover::recover;
 use crate::secret::Secret;
 use crate::store::{Membership, Store, StoreError};
 use crate::workspace::{self, Message};
-use crate::{clock, disk, facts};
+use crate::{clock, disk, facts, look};
 use sam_domain::access::wire::JoinNode;
 use sam_domain::id::WorkspaceId;
 use sam_domain::link::agent_end::Identity;
@@ -143,6 +143,9 @@ pub(crate) async fn run(options: Options) -> Result<(), RunError> {
         agents,
         options.limits,
     ));
+    let (ask, asked) = mpsc::unbounded_channel();
+    machine.hub.answer_by(ask);
+    tokio::spawn(look::answer_all(Arc::clone(&machine), asked));
     machine.set_disk_full(facts.disk_full);
     recover(&machine).await?;
     tokio::spawn(disk::watch(Arc::clone(&machine), facts));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use sam_domain::conversation::call::ProjectCall;
 use sam_domain::error::ApiError;
 use sam_domain::id::{NodeId, ProjectId, TaskId};
+use sam_domain::link::question::Question;
 use sam_domain::node::call::NodeCall;
 use sam_domain::task::TaskView;
 use sam_domain::task::call::TaskCall;
@@ -68,6 +69,12 @@ pub(crate) async fn node<R: DeserializeOwned>(
     ask: &NodeCall,
 ) -> Result<R, Failed> {
     Ok(objects::node(&call.env, id)?.call(ask).await?)
+}
+
+/// Asks a machine, and hands its answer on.
+pub(crate) async fn ask(call: &Call, id: &NodeId, question: Question) -> Answer {
+    let object = objects::node(&call.env, id)?;
+    Ok(object.relay(&NodeCall::Ask(question)).await?)
 }
 
 /// Hands a WebSocket on to an object, with what its sender may do.

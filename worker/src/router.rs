@@ -285,6 +285,8 @@ dispatch! {
     CloseTask => TaskMember, tasks::close;
     RetryTask => TaskMember, tasks::retry;
     TaskDiff => TaskMember, tasks::diff;
+    TaskFiles => TaskMember, tasks::files;
+    TaskPorts => TaskMember, tasks::ports;
     TaskUsage => TaskMember, tasks::usage;
     GetSession => Member, sessions::get;
     ListMessages => Member, sessions::messages;
@@ -299,6 +301,7 @@ dispatch! {
     ListNodes => User, nodes::list;
     GetNode => User, nodes::get;
     RemoveNode => User, nodes::remove;
+    NodeDiagnostics => User, nodes::diagnostics;
     DrainNode => User, nodes::drain;
     UndrainNode => User, nodes::undrain;
     ShareNode => User, nodes::share;

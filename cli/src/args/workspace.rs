@@ -30,7 +30,7 @@ pub(crate) enum WorkspaceCommand {
     },
     /// What a workspace's task changed, against its base
     Diff(OneWorkspace),
-    /// (not built yet) The ports that programs in a workspace listen on
+    /// The ports that programs in a workspace listen on
     Ports(OneWorkspace),
     /// (not built yet) Bring a workspace's port to this machine
     Forward {
@@ -40,8 +40,14 @@ pub(crate) enum WorkspaceCommand {
         #[arg(long)]
         port: Vec<u16>,
     },
-    /// (not built yet) The files of a workspace
-    Files(OneWorkspace),
+    /// The files of a workspace as they are now: a folder's entries, or what a file says
+    Files {
+        #[command(flatten)]
+        which: OneWorkspace,
+        /// The file or folder, below the checkout
+        #[arg(long, value_name = "PATH", default_value = "")]
+        path: String,
+    },
 }
 
 /// A workspace, and where its short id is looked up.

@@ -92,10 +92,13 @@ pub(super) async fn logout(context: &Context, agent: &str) -> Result<Exit, Failu
     let _: Done = api
         .json(Call::new(RouteId::RemoveAgentLogin, &segments))
         .await?;
-    let agent = text::clean_line(agent);
-    context
-        .out
-        .line(&format!("The login of {agent} is forgotten."))?;
+    let out = &context.out;
+    if out.json {
+        out.value(&serde_json::json!({ "agent": agent, "removed": true }))?;
+    } else {
+        let agent = text::clean_line(agent);
+        out.line(&format!("The login of {agent} is forgotten."))?;
+    }
     Ok(Exit::Ok)
 }
 

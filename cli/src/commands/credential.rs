@@ -34,9 +34,12 @@ pub(super) async fn run(context: &Context, command: Credential) -> Result<Exit, 
             let place = Place::of(context, &api, &place).await?;
             let segments = place.segments(provider.name());
             let _: Done = api.json(Call::new(place.remove, &segments)).await?;
-            context
-                .out
-                .line(&format!("The key for {} is removed.", provider.name()))?;
+            let out = &context.out;
+            if out.json {
+                out.value(&serde_json::json!({ "provider": provider.name(), "removed": true }))?;
+            } else {
+                out.line(&format!("The key for {} is removed.", provider.name()))?;
+            }
             Ok(Exit::Ok)
         }
     }

@@ -1,6 +1,5 @@
 //! `sam node …`
 
-use super::planned;
 use crate::api::{Api, Call};
 use crate::args::{Node, OneNode};
 use crate::context::Context;
@@ -13,7 +12,9 @@ use sam_domain::access::route::RouteId;
 use sam_domain::access::wire::JoinToken;
 use sam_domain::conversation::call::Done;
 use sam_domain::id::Id;
+use sam_domain::link::question::Diagnostics;
 use sam_domain::node::wire::{NodeList, NodeState, NodeView};
+use std::path::Path;
 
 pub(super) async fn run(context: &Context, command: Node) -> Result<Exit, Failure> {
     match command {
@@ -21,12 +22,9 @@ pub(super) async fn run(context: &Context, command: Node) -> Result<Exit, Failur
         Node::Show(which) => show(context, which.node.as_deref()).await,
         Node::Drain { which, undo } => drain(context, which.node.as_deref(), undo).await,
         Node::Destroy { which, force } => destroy(context, which.node.as_deref(), force).await,
-        Node::Diagnostics(_) => Err(planned(
-            "`sam node diagnostics`",
-            Some(
-                "What the server knows is in `sam node show`; on the machine itself, `sam runner doctor`.",
-            ),
-        )),
+        Node::Diagnostics { which, output } => {
+            diagnostics(context, which.node.as_deref(), output.as_deref()).await
+        }
         Node::JoinToken => join_token(context).await,
         Node::Share(which) => set_shared(context, which, RouteId::ShareNode).await,
         Node::Unshare(which) => set_shared(context, which, RouteId::UnshareNode).await,
@@ -125,6 +123,38 @@ async fn drain(context: &Context, given: Option<&str>, undo: bool) -> Result<Exi
     };
     out.line(&format!("{name} takes no more work; {left}."))?;
     out.hint("With --undo it takes work again; `sam node destroy` takes it out for good.");
+    Ok(Exit::Ok)
+}
+
+/// What a machine knows of itself, in a file or on stdout.
+async fn diagnostics(
+    context: &Context,
+    given: Option<&str>,
+    output: Option<&Path>,
+) -> Result<Exit, Failure> {
+    let api = context.api()?;
+    let node = find(context, &api, given).await?;
+    let segments = [node.id.as_str()];
+    let taken: Diagnostics = api
+        .json(Call::new(RouteId::NodeDiagnostics, &segments))
+        .await?;
+    let out = &context.out;
+    let Some(file) = output else {
+        out.value(&taken)?;
+        return Ok(Exit::Ok);
+    };
+    let mut text = serde_json::to_string_pretty(&taken)
+        .map_err(|error| Failure::local("Could not write the diagnostics", &error.into()))?;
+    text.push('\n');
+    let what = format!("Could not write {}", file.display());
+    std::fs::write(file, text).map_err(|error| Failure::local(&what, &error))?;
+    if out.json {
+        out.value(&serde_json::json!({ "node": node.id, "file": file }))?;
+    } else {
+        let name = text::clean_line(&node.name);
+        let file = text::clean_line(&file.display().to_string());
+        out.line(&format!("What {name} knows of itself is in {file}."))?;
+    }
     Ok(Exit::Ok)
 }
 

@@ -1,11 +1,12 @@
 //! `sam workspace …`: the checkouts that agents work in.
 //!
 //! The control plane knows a workspace by its task, so that is how they are
-//! found here. It has no way into one yet: `ports`, `forward` and `files` say so.
+//! found here. What is in one is asked of its machine; there is no way to its
+//! ports yet, which `forward` says.
 
 use super::planned;
 use super::task::{self, shape, state_word};
-use crate::api::Api;
+use crate::api::{Api, Call};
 use crate::args::workspace::{OneWorkspace, Workspace, WorkspaceCommand};
 use crate::context::Context;
 use crate::error::{Exit, Failure};
@@ -13,7 +14,11 @@ use crate::output::style::Paint;
 use crate::output::table::Cell;
 use crate::output::{text, time};
 use crate::resolve;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sam_domain::access::route::RouteId;
 use sam_domain::id::{Id, NodeId, TaskId, WorkspaceId};
+use sam_domain::link::question::{EntryKind, FileView, PortList};
 use sam_domain::task::{TaskState, TaskView};
 use sam_domain::time::Timestamp;
 use serde::Serialize;
@@ -35,15 +40,19 @@ pub(super) async fn run(context: &Context, given: Workspace) -> Result<Exit, Fai
             let task = find(context, &api, &named, which.within.project.as_deref()).await?;
             task::print_diff(context, &api, &task.id).await
         }
-        WorkspaceCommand::Ports(_) => Err(planned(
-            "`sam workspace ports`",
-            Some("On the machine itself: `ss -tlnp`."),
-        )),
+        WorkspaceCommand::Ports(which) => {
+            let named = named(before, &which)?;
+            let api = context.api()?;
+            let task = find(context, &api, &named, which.within.project.as_deref()).await?;
+            ports(context, &api, &task).await
+        }
         WorkspaceCommand::Forward { .. } => Err(planned("`sam workspace forward`", None)),
-        WorkspaceCommand::Files(_) => Err(planned(
-            "`sam workspace files`",
-            Some("What was changed is in `sam workspace diff`."),
-        )),
+        WorkspaceCommand::Files { which, path } => {
+            let named = named(before, &which)?;
+            let api = context.api()?;
+            let task = find(context, &api, &named, which.within.project.as_deref()).await?;
+            files(context, &api, &task, &path).await
+        }
     }
 }
 
@@ -157,4 +166,105 @@ async fn find(
         .collect();
     let given = resolve::named(named, "workspace", placed, |(id, _)| ("", id));
     given.map(|(_, task)| task)
+}
+
+async fn ports(context: &Context, api: &Api, task: &TaskView) -> Result<Exit, Failure> {
+    let segments = [task.id.as_str()];
+    let list: PortList = api.json(Call::new(RouteId::TaskPorts, &segments)).await?;
+    let out = &context.out;
+    if out.json {
+        out.value(&list)?;
+        return Ok(Exit::Ok);
+    }
+    if list.ports.is_empty() {
+        out.hint("No program of the workspace listens on a port.");
+        return Ok(Exit::Ok);
+    }
+    let rows: Vec<Vec<Cell>> = list
+        .ports
+        .iter()
+        .map(|open| {
+            vec![
+                Cell::new(open.port.to_string()).paint(Paint::Strong),
+                Cell::new(text::clean_line(&open.address)),
+                Cell::new(text::clean_line(&open.program)),
+            ]
+        })
+        .collect();
+    out.table(&["PORT", "ADDRESS", "PROGRAM"], &rows)?;
+    Ok(Exit::Ok)
+}
+
+/// A folder's entries, or the whole of a file, part by part.
+async fn files(context: &Context, api: &Api, task: &TaskView, path: &str) -> Result<Exit, Failure> {
+    let out = &context.out;
+    let (mut offset, mut shown) = (0_u64, Vec::new());
+    loop {
+        let segments = [task.id.as_str()];
+        let from = offset.to_string();
+        let mut call = Call::new(RouteId::TaskFiles, &segments).query("path", path);
+        if offset > 0 {
+            call = call.query("offset", &from);
+        }
+        let view: FileView = api.json(call).await?;
+        if out.json {
+            out.event(&view)?;
+        } else if view.kind == EntryKind::Folder {
+            list_folder(context, &view)?;
+            return Ok(Exit::Ok);
+        }
+        let part = STANDARD.decode(&view.content).map_err(|error| {
+            Failure::local("Could not read the answer", &std::io::Error::other(error))
+        })?;
+        offset = offset.saturating_add(part.len() as u64);
+        let done = !view.more || part.is_empty();
+        match (out.json, out.columns) {
+            (true, _) => {}
+            // For programs: not a byte more or less.
+            (false, None) => out.bytes(&part)?,
+            (false, Some(_)) => shown.extend(part),
+        }
+        if done {
+            break;
+        }
+    }
+    // For people: nothing that would move their cursor.
+    let words = String::from_utf8(shown)
+        .ok()
+        .filter(|words| !words.contains('\0'));
+    let words = words.ok_or_else(|| {
+        Failure::usage(
+            "This is no text, and would not do a terminal good.",
+            "Write it into a file: put `> FILE` behind the command.",
+        )
+    })?;
+    for line in words.lines() {
+        out.line(&text::clean_line(line))?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn list_folder(context: &Context, view: &FileView) -> Result<(), Failure> {
+    let out = &context.out;
+    let rows: Vec<Vec<Cell>> = view
+        .entries
+        .iter()
+        .map(|entry| {
+            let (what, paint) = match entry.kind {
+                EntryKind::Folder => ("folder".to_owned(), Paint::Info),
+                EntryKind::File => (time::size(entry.bytes), Paint::Muted),
+                EntryKind::Link => ("link".to_owned(), Paint::Muted),
+                EntryKind::Other => ("other".to_owned(), Paint::Muted),
+            };
+            vec![
+                Cell::new(text::clean_line(&entry.name)),
+                Cell::new(what).paint(paint),
+            ]
+        })
+        .collect();
+    out.table(&["NAME", "SIZE"], &rows)?;
+    if view.more {
+        out.hint("There are more entries than are shown.");
+    }
+    Ok(())
 }

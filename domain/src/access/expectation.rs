@@ -142,6 +142,8 @@ pub const fn expectation(id: RouteId) -> Expectation {
             statuses: &[409],
             code: Some("node_busy"),
         },
+        // The caller's node is none that answers questions.
+        RouteId::NodeDiagnostics => answers(&[409]),
         // The caller owns the node and is a member of the project.
         RouteId::DrainNode | RouteId::UndrainNode | RouteId::ShareNode | RouteId::UnshareNode => {
             answers(&[200])
@@ -152,6 +154,8 @@ pub const fn expectation(id: RouteId) -> Expectation {
         | RouteId::CloseTask
         | RouteId::RetryTask
         | RouteId::TaskDiff
+        | RouteId::TaskFiles
+        | RouteId::TaskPorts
         | RouteId::TaskUsage
         | RouteId::GetComparison
         | RouteId::Choose

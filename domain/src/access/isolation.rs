@@ -222,6 +222,7 @@ fn owner(route: &Route, caller: Caller, names: Names) -> Verdict {
     let is_theirs = match route.id {
         RouteId::GetNode
         | RouteId::RemoveNode
+        | RouteId::NodeDiagnostics
         | RouteId::DrainNode
         | RouteId::UndrainNode
         | RouteId::RevokeApiToken

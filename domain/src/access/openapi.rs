@@ -44,6 +44,7 @@ use crate::id::{
     WorkspaceId,
 };
 use crate::link::frame::{AgentFrame, ObjectFrame};
+use crate::link::question::{Diagnostics, FileView, PortList};
 use crate::login::wire::{LoginView, PutLogin, WorkspaceLogin, WorkspaceLoginRequest};
 use crate::node::wire::{NodeList, NodeView};
 use crate::provider::wire::{
@@ -240,6 +241,19 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
         RouteId::Feed => socket::<ClientFrame, ServerFrame>(g),
         RouteId::GetTask | RouteId::CancelTask | RouteId::CloseTask => json::<TaskView>(g),
         RouteId::TaskDiff | RouteId::RowBody | RouteId::GetBody => answers(Content::Text),
+        RouteId::TaskFiles => json::<FileView>(g)
+            .query(
+                "path",
+                json!({"type": "string"}),
+                "Below the checkout; the checkout itself when absent.",
+            )
+            .query(
+                "offset",
+                json!({"type": "integer", "minimum": 0}),
+                "From which byte of a file on.",
+            ),
+        RouteId::TaskPorts => json::<PortList>(g),
+        RouteId::NodeDiagnostics => json::<Diagnostics>(g),
         RouteId::TaskUsage => json::<UsageSummary>(g),
         RouteId::Usage | RouteId::ProjectUsage | RouteId::AllUsage => {
             let by = of::<UsageBy>(g);

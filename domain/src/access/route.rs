@@ -148,6 +148,8 @@ routes! {
     CloseTask Post "/api/tasks/{task}/close" User(Contributor) "Close a conversation-mode task: commit and push";
     RetryTask Post "/api/tasks/{task}/retry" User(Contributor) "Do the work of a task that is over again from the beginning, as a new task";
     TaskDiff Get "/api/tasks/{task}/diff" User(Viewer) "The task's diff against its base (text)";
+    TaskFiles Get "/api/tasks/{task}/files" User(Viewer) "A file or folder of the task's workspace, as it is on the machine now";
+    TaskPorts Get "/api/tasks/{task}/ports" User(Viewer) "The ports that programs in the task's workspace listen on now";
     TaskUsage Get "/api/tasks/{task}/usage" User(Viewer) "Model calls of a task, as the upstream reported them";
     GetSession Get "/api/projects/{project}/sessions/{session}" User(Viewer) "One conversation";
     ListMessages Get "/api/projects/{project}/sessions/{session}/messages" User(Viewer) "Rows of a conversation, by page";
@@ -162,6 +164,7 @@ routes! {
     ListNodes Get "/api/nodes" User "One's machines";
     GetNode Get "/api/nodes/{node}" User "One machine";
     RemoveNode Delete "/api/nodes/{node}" User "Take out one's machine that has no work, or with `force=true` any";
+    NodeDiagnostics Get "/api/nodes/{node}/diagnostics" User "What one's machine knows of itself now, without secrets";
     DrainNode Put "/api/nodes/{node}/drain" User "Let one's machine end its work and take no more";
     UndrainNode Delete "/api/nodes/{node}/drain" User "Let one's machine take work again";
     ShareNode Put "/api/nodes/{node}/shares/{project}" User "Let one's machine take a project's tasks beside one's own";

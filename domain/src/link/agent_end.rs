@@ -166,6 +166,12 @@ impl AgentEnd {
         self.commands.iter()
     }
 
+    /// What the machine is, as it last said.
+    #[must_use]
+    pub const fn said_facts(&self) -> &NodeFacts {
+        &self.identity.facts
+    }
+
     /// Events the control plane has not stored yet.
     #[must_use]
     pub fn pending_events(&self) -> usize {
@@ -238,7 +244,10 @@ impl AgentEnd {
             ObjectFrame::Acked { store_id, n } if store_id == self.identity.store_id => {
                 self.acknowledged(n)
             }
-            ObjectFrame::Acked { .. } | ObjectFrame::Pong => Outcome::default(),
+            // The shell answers: a question is not the machine's to keep.
+            ObjectFrame::Acked { .. } | ObjectFrame::Ask(_) | ObjectFrame::Pong => {
+                Outcome::default()
+            }
             ObjectFrame::Bye { reason } => {
                 self.welcomed = false;
                 let for_good = matches!(reason.as_str(), "revoked" | "contested" | "protocol");

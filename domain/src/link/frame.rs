@@ -4,6 +4,7 @@ use crate::agents::PermissionMode;
 use crate::conversation::row::BodyRef;
 use crate::conversation::wire::ActivityState;
 use crate::id::{AgentSessionId, CommandId, PromptId, RowId, SessionId, TaskId, WorkspaceId};
+use crate::link::question::{Answer, Question};
 use crate::time::{Millis, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +64,8 @@ pub enum AgentFrame {
     },
     /// Something happened.
     Event(EventFrame),
+    /// What it was asked; nobody keeps it.
+    Answer(Answer),
     /// Keeps the link; see [`PING`].
     Ping,
 }
@@ -110,6 +113,8 @@ pub enum ObjectFrame {
         /// Up to and including.
         n: u64,
     },
+    /// Something is asked, to be answered now or not at all.
+    Ask(Question),
     /// Answer to `ping`.
     Pong,
     /// The socket is about to be closed.
@@ -129,6 +134,7 @@ impl ObjectFrame {
             Self::Welcome { .. } => "welcome",
             Self::Command(_) => "command",
             Self::Acked { .. } => "acked",
+            Self::Ask(_) => "ask",
             Self::Pong => "pong",
             Self::Bye { .. } => "bye",
         }
@@ -160,6 +166,9 @@ pub struct NodeFacts {
     /// There is no room left where workspaces go: it takes no new work until there is.
     #[serde(default)]
     pub disk_full: bool,
+    /// It answers questions about itself and its workspaces.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answers: bool,
 }
 
 /// A command to a node. It is kept until it is done, failed or given up.

@@ -1,6 +1,7 @@
 //! What the Worker asks of a NodeLifecycle.
 
 use crate::id::{NodeId, ProjectId, UserId, WorkspaceId};
+use crate::link::question::Question;
 use serde::{Deserialize, Serialize};
 
 /// A call to a NodeLifecycle.
@@ -50,6 +51,9 @@ pub enum NodeCall {
         /// Whether work that is on it counts as lost instead.
         force: bool,
     },
+    /// Ask the machine, while its link is up. Reply: what it says, as JSON text that nobody reads on
+    /// the way; 409 `machine_away` or `workspace_gone`, 504 `machine_silent`, or its own refusal.
+    Ask(Question),
     /// Whether this is the node's token. Reply: [`NodeView`](super::wire::NodeView),
     /// or 401.
     Authenticate {

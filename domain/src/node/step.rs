@@ -114,6 +114,7 @@ impl Named for NodeLocal {
                 AgentFrame::Hello { .. } => "hello",
                 AgentFrame::Event(frame) => frame.event.word(),
                 AgentFrame::Ack { .. } => "ack",
+                AgentFrame::Answer(_) => "answer",
                 AgentFrame::Ping => "ping",
             },
             Self::Closed { .. } => "closed",

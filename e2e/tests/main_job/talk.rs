@@ -2,7 +2,8 @@
 
 use sam_domain::conversation::row::{Author, RowBody, ToolStatus};
 use sam_domain::conversation::wire::{ActivityState, PromptState};
-use sam_domain::task::{StepName, TaskState};
+use sam_domain::link::question::{Diagnostics, EntryKind, FileView, PortList};
+use sam_domain::task::{StepName, TaskState, TaskView};
 use sam_e2e::conversation::{PATIENCE, settled, texts};
 use sam_e2e::gateway::messages;
 use sam_e2e::repository::{git, sample, tests_of};
@@ -49,6 +50,56 @@ async fn said_in_order(work: &Work, prompts: &[&str]) -> Result {
     ensure(said == prompts, || format!("{said:?} is not {prompts:?}"))
 }
 
+/// What lies in the workspace, which ports it has, and what its machine knows of itself.
+async fn asked_while_it_is_there(stack: &Stack, work: &Work, view: &TaskView) -> Result {
+    let admin = stack.admin()?;
+    let task = format!("/api/tasks/{}", work.task);
+    let root: FileView = admin.get(&format!("{task}/files")).await?.json()?;
+    let names: Vec<&str> = root
+        .entries
+        .iter()
+        .map(|entry| entry.name.as_str())
+        .collect();
+    ensure(
+        names.contains(&"package.json") && !names.contains(&".git"),
+        || format!("{root:?}"),
+    )?;
+    let path = format!("{task}/files?path=package.json");
+    let file: FileView = admin.get(&path).await?.json()?;
+    ensure(
+        file.kind == EntryKind::File && file.bytes > 0 && !file.content.is_empty() && !file.more,
+        || format!("{file:?}"),
+    )?;
+    for (path, status) in [
+        ("../git.config", 422),
+        (".git/config", 404),
+        ("nowhere", 404),
+    ] {
+        let refused = admin.get(&format!("{task}/files?path={path}")).await?;
+        ensure(refused.status == status, || {
+            format!("{path}: {} {}", refused.status, refused.text())
+        })?;
+    }
+    let ports: PortList = admin.get(&format!("{task}/ports")).await?.json()?;
+    ensure(ports.ports.is_empty(), || format!("{ports:?}"))?;
+    let node = view.node.as_ref().ok_or_else(|| failure("no machine"))?;
+    let reply = admin.get(&format!("/api/nodes/{node}/diagnostics")).await?;
+    let taken: Diagnostics = reply.json()?;
+    let linked = taken.log.iter().any(|line| line.contains("the link is up"));
+    let here = taken
+        .workspaces
+        .iter()
+        .any(|(id, _)| view.workspace.as_ref() == Some(id));
+    ensure(linked && here && !taken.kernel.is_empty(), || {
+        format!("{taken:?}")
+    })?;
+    let text = reply.text();
+    for secret in ["sam_join_", "sam_nod_", "sam_wsp_", "sam_mdl_"] {
+        ensure(!text.contains(secret), || format!("{secret} is in {text}"))?;
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_conversation_goes_on_until_it_is_closed() -> Result {
     let mut stack = Stack::start().await?;
@@ -60,6 +111,7 @@ async fn a_conversation_goes_on_until_it_is_closed() -> Result {
     ensure(view.result.is_none(), || format!("{view:?}"))?;
     until_prompt(&work, PromptState::Finished).await?;
     let agents = stack.disk("machine").started()?;
+    asked_while_it_is_there(&stack, &work, &view).await?;
 
     // The second prompt waits in the queue while the first of the two is held.
     stack

@@ -1,5 +1,6 @@
 //! What administrators set in the app: write-only, sealed, and behind what the environment sets.
 
+use futures::future::join_all;
 use reqwest::Method;
 use sam_domain::access::doctor::{Diagnosis, Health};
 use sam_domain::access::setup::{ConfigView, SettingView, Source};
@@ -90,6 +91,21 @@ async fn a_secret_that_is_set_in_the_app_works_and_is_never_read_out() -> Result
         .iter()
         .filter(|one| one.action == "setting_put");
     ensure(written.count() == 2, || format!("{audit:?}"))?;
+
+    // Of many changes at once one holds whole: the id that is sent to GitHub and the secret are of one.
+    let other = json!({"SAM_GITHUB_CLIENT_ID": "other", "SAM_GITHUB_CLIENT_SECRET": "another"});
+    let puts = (0..20).map(|n| put(&admin, if n % 2 == 0 { &settings } else { &other }));
+    for reply in join_all(puts).await {
+        answered(&reply?, 200)?;
+    }
+    let out = admin.get("/api/auth/github/start").await?;
+    let ours = out
+        .header("location")
+        .is_some_and(|to| to.contains("client_id=sam-app"));
+    ensure((github_health(&admin).await? == Health::Ok) == ours, || {
+        format!("the id is ours: {ours}, and the secret is not of the same change")
+    })?;
+    answered(&put(&admin, &settings).await?, 200)?;
 
     // Under another encryption key it is still there; in the files it stands nowhere.
     stack.stop_server()?;

@@ -152,6 +152,8 @@ pub enum Outside {
     Provider,
     /// Another event of the same object.
     Turn,
+    /// A machine's answer on its link.
+    Machine,
 }
 
 impl Outside {
@@ -163,6 +165,7 @@ impl Outside {
             Self::Database => "database.before",
             Self::Provider => "provider.before",
             Self::Turn => "turn.before",
+            Self::Machine => "machine.before",
         }
     }
 
@@ -174,6 +177,7 @@ impl Outside {
             Self::Database => "database.after",
             Self::Provider => "provider.after",
             Self::Turn => "turn.after",
+            Self::Machine => "machine.after",
         }
     }
 }

@@ -187,7 +187,7 @@ async fn what_was_reported_is_repeated_after_a_restart_and_a_finished_command_is
                 assert_eq!((open_commands, next_event), (vec![command(1).id], 1));
             }
             AgentFrame::Event(event) => numbers.push(event.n),
-            AgentFrame::Ack { .. } | AgentFrame::Ping => {}
+            AgentFrame::Ack { .. } | AgentFrame::Answer(_) | AgentFrame::Ping => {}
         }
     }
     assert_eq!(numbers, [2], "what was not acknowledged");

@@ -15,6 +15,6 @@
 
 mod child;
 pub(crate) mod supervise;
-mod table;
+pub(crate) mod table;
 
 pub(crate) use child::{Program, SpawnError, Supervised, describe_exit, sweep, sweep_role};

@@ -551,6 +551,7 @@ impl Connection {
                     n: state.acked_event,
                 }]
             }
+            AgentFrame::Answer(_) => Vec::new(),
             AgentFrame::Ping => vec![ObjectFrame::Pong],
         }
     }

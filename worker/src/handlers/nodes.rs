@@ -11,6 +11,7 @@ use sam_domain::collect;
 use sam_domain::conversation::call::Done;
 use sam_domain::error::ApiError;
 use sam_domain::id::{Id as _, NodeId, ProjectId};
+use sam_domain::link::question::{About, Question};
 use sam_domain::node::call::NodeCall;
 use sam_domain::node::wire::{NodeList, NodeView};
 use sam_domain::time::Millis;
@@ -82,6 +83,18 @@ pub(crate) async fn remove(call: &Call, user: User) -> Answer {
     NodeIndex(&database).remove(&node).await?;
     audit::record(call, &database, user.id(), "node_removed", node.as_str()).await?;
     Ok(http::json(200, &Done {}))
+}
+
+pub(crate) async fn diagnostics(call: &Call, user: User) -> Answer {
+    let node = own_node(call, &user).await?;
+    let question = Question {
+        id: call.mint()?,
+        about: About::Diagnostics,
+        workspace: None,
+        path: String::new(),
+        offset: 0,
+    };
+    objects::ask(call, &node, question).await
 }
 
 pub(crate) async fn drain(call: &Call, user: User) -> Answer {

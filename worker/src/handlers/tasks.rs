@@ -7,6 +7,7 @@ use sam_domain::conversation::session;
 use sam_domain::conversation::wire::SubmitTask;
 use sam_domain::error::ApiError;
 use sam_domain::id::{Id as _, TaskId};
+use sam_domain::link::question::{About, Question};
 use sam_domain::task::TaskState;
 use sam_domain::task::call::TaskCall;
 use sam_domain::time::{Millis, Timestamp};
@@ -207,6 +208,34 @@ pub(crate) async fn diff(call: &Call, by: TaskMember) -> Answer {
         .await?
         .ok_or_else(missing)?;
     Ok(super::bodies::as_text(stored))
+}
+
+pub(crate) async fn files(call: &Call, by: TaskMember) -> Answer {
+    ask(call, &by, About::Files).await
+}
+
+pub(crate) async fn ports(call: &Call, by: TaskMember) -> Answer {
+    ask(call, &by, About::Ports).await
+}
+
+/// Asks the machine that has the task's workspace.
+async fn ask(call: &Call, by: &TaskMember, about: About) -> Answer {
+    let view = objects::task(call, &by.task, &TaskCall::Get).await?;
+    let (Some(node), Some(workspace)) = (view.node, view.workspace) else {
+        return Err(
+            ApiError::conflict("no_workspace", "This task has no workspace now.")
+                .hint("One is made when the task begins, and is gone a while after it is over.")
+                .into(),
+        );
+    };
+    let question = Question {
+        id: call.mint()?,
+        about,
+        workspace: Some(workspace),
+        path: call.query("path")?.unwrap_or_default(),
+        offset: call.query("offset")?.unwrap_or_default(),
+    };
+    objects::ask(call, &node, question).await
 }
 
 pub(crate) async fn usage(call: &Call, by: TaskMember) -> Answer {

@@ -31,7 +31,8 @@ impl Step<'_> {
             AgentFrame::Event(event) => self.event(connection, event),
             // A command that was sent is not sent again on this connection, and
             // the next hello says what arrived: an ack needs no write.
-            AgentFrame::Ack { .. } | AgentFrame::Ping => {}
+            // The shell hands an answer to whoever waits for it.
+            AgentFrame::Ack { .. } | AgentFrame::Answer(_) | AgentFrame::Ping => {}
         }
     }
 

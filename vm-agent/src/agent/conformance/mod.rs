@@ -114,7 +114,9 @@ pub(crate) async fn run(options: Options) -> Result<(), RunError> {
 /// Requires a gateway that takes no call without its key: an agent whose recipe gives it none would
 /// otherwise pass here and fail in every task.
 async fn prepare(gateway: &str) -> Result<(), RunError> {
-    let client = reqwest::Client::new();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().build();
+    let client = client.map_err(std::io::Error::other)?;
     let models = client.get(format!("{gateway}/v1/models")).send().await;
     let refused = models.map_err(std::io::Error::other)?.status();
     // Where its Anthropic dialect is, the key of the gateway itself would be asked for as well.
