@@ -259,8 +259,64 @@ describe("administration", { timeout: 300_000 }, () => {
     await guest.context().close();
   });
 
+  test("people are invited, given a budget, shut out, let back in and removed", async () => {
+    await page.goto(`${stack.url}/people`);
+    const invites = section("Invites");
+    await invites.getByLabel("For whom").fill("Dora");
+    await page.keyboard.press("Enter");
+    await invites.getByRole("button", { name: "Take back the invite for Dora" }).click();
+    await invites.getByText("None is open.").waitFor();
+    await invites.getByLabel("For whom").fill("Cleo");
+    await page.keyboard.press("Enter");
+    await invites.getByRole("listitem").filter({ hasText: "Cleo" }).waitFor();
+    const url = await invites.getByRole("button", { name: /^Copy invite/ }).locator("code").textContent();
+
+    const guest = await stack.page({ signedIn: false });
+    await guest.goto(url);
+    await guest.getByLabel("Your name").fill("Cleo");
+    await guest.getByRole("button", { name: "Come in" }).click();
+    await guest.getByRole("heading", { name: "Projects", level: 1 }).waitFor();
+
+    await page.reload();
+    const cleo = section("People").getByRole("listitem").filter({ hasText: "Cleo" });
+    await cleo.getByRole("button", { name: "Budget Cleo" }).click();
+    await cleo.getByText("0, without limit").first().waitFor();
+    await cleo.getByLabel("Tokens a day").fill("1000");
+    await page.keyboard.press("Enter");
+    await cleo.getByText("0 of 1,000").waitFor();
+    assert.deepEqual(await axe(page), []);
+    await guest.goto(`${stack.url}/usage`);
+    await guest.getByText("0 of 1,000").waitFor();
+
+    await cleo.getByRole("button", { name: "Shut out Cleo" }).click();
+    await cleo.getByText("shut out since").waitFor();
+    guest.refused.push("/api/");
+    await guest.getByRole("button", { name: "Set limits" }).click();
+    await guest.getByRole("alert").filter({ hasText: "Your account is suspended." }).waitFor();
+    await guest.context().close();
+    await cleo.getByRole("button", { name: "Let back in Cleo" }).click();
+    await cleo.getByText("shut out since").waitFor({ state: "detached" });
+    await cleo.getByLabel("Cleo", { exact: true }).selectOption("admin");
+    const person = async () => (await stack.call("GET", "/api/people")).people.find(({ name }) => name === "Cleo");
+    await until("the role", async () => (await person()).role === "admin");
+    await cleo.getByRole("button", { name: "Remove Cleo" }).click();
+    await cleo.getByRole("button", { name: "Remove Cleo for good" }).click();
+    await cleo.waitFor({ state: "detached" });
+    assert.equal(await person(), undefined);
+
+    // Somebody has to run the installation: the refusal is said, and the list shows what holds.
+    page.refused.push("/api/people/");
+    const own = section("People").getByRole("listitem").first().getByRole("combobox");
+    await own.selectOption("member");
+    await page.getByRole("alert").filter({ hasText: "Somebody has to run the installation" }).waitFor();
+    await becomes("the role that holds", () => own.inputValue(), "admin");
+    await page.getByRole("button", { name: "Dismiss" }).click();
+    page.refused.length = 0;
+    assert.deepEqual(page.complaints, []);
+  });
+
   test("every page is clean in axe, dark and light, wide and narrow, and scrolls only down", async () => {
-    const pages = { "/usage": "Used this month", "/models": "Models", "/setup": "What it runs on", "/settings": "API tokens" };
+    const pages = { "/usage": "Used this month", "/models": "Models", "/people": "Invites", "/setup": "What it runs on", "/settings": "API tokens" };
     for (const width of [1280, 375, 320]) {
       await page.setViewportSize({ width, height: 800 });
       for (const [where, last] of Object.entries(pages)) {

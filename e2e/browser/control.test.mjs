@@ -100,16 +100,31 @@ describe("a running task", { timeout: 300_000 }, () => {
     await page.getByRole("button", { name: "Start task" }).click();
     await page.waitForURL(/\/sessions\/ses_/);
     await page.locator(".fact-line", { hasText: "goose" }).waitFor();
+    const check = { title: "npm test", tool_kind: "execute", status: "completed", arguments: "{}", output: "12 passing", ended_at: Date.now() };
     for (const run of [await node.run(), await node.run()]) {
-      const [row] = await node.rows(run, [{ kind: "text", body: { text: "Done.", ended_at: Date.now() } }]);
-      node.finish(run, row.n);
+      const { model_token: token } = await stack.call("POST", `/api/nodes/${node.id}/tokens`, { workspace: run.workspace }, { token: node.token });
+      const call = { model: "scripted", messages: [{ role: "user", content: "Do it" }] };
+      await stack.call("POST", "/ai/v1/chat/completions", call, { token });
+      const rows = await node.rows(run, [{ kind: "tool", body: check }, { kind: "text", body: { text: "Done.", ended_at: Date.now() } }]);
+      node.finish(run, rows.at(-1).n);
       await node.perform("finish_git", () => ({ event: "git_result", files_changed: 0, added: 0, removed: 0 }));
     }
     const result = page.locator(".result");
     await result.getByRole("link", { name: "sam-harness" }).waitFor();
+    // Side by side: turns, tokens, cost, time, checks and changes of each.
+    const candidates = result.locator(".candidates > li");
+    await until("both to be done", async () => (await candidates.filter({ hasText: "completed" }).count()) === 2);
+    for (const [fact, shown] of [["Turns", /^1$/], ["Tokens", /^\d+ in, \d+ out$/], ["Cost", /^\$/], ["Time", /s$/], ["Checks", /^1 passed$/], ["Changes", /^0 files/]]) {
+      const values = candidates.locator("dl > div").filter({ hasText: fact }).locator("dd");
+      await until(`${fact} of both`, async () => {
+        const texts = await values.allTextContents();
+        return texts.length === 2 && texts.every((text) => shown.test(text));
+      });
+    }
     await result.getByRole("button", { name: "Choose goose" }).click();
     await result.getByText("chosen", { exact: true }).waitFor();
     assert.deepEqual(await axe(page), []);
+    assert.deepEqual(await sideways(page), []);
   });
 
   test("a failure says at which step, what, and what next", async () => {

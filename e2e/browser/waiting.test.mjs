@@ -29,7 +29,7 @@ describe("who waits to be let in", { timeout: 300_000 }, () => {
     await olga.getByRole("alert").filter({ hasText: "An administrator has to let you in first." }).waitFor();
     assert.deepEqual(await axe(olga), []);
 
-    await admin.goto(`${stack.url}/settings`);
+    await admin.goto(`${stack.url}/people`);
     await waiting().getByText("Olga", { exact: true }).first().waitFor();
     assert.deepEqual(await axe(admin), []);
     await admin.setViewportSize({ width: 320, height: 740 });

@@ -39,6 +39,8 @@ pub(crate) enum Action {
     Usage,
     /// Go to the models.
     Models,
+    /// Go to everybody of the installation.
+    People,
     /// Go to setting the installation up.
     Setup,
     /// One level up.
@@ -57,7 +59,7 @@ pub(crate) enum Action {
 
 impl Action {
     /// All actions in the order the palette lists them.
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Compose,
         Self::NewTask,
         Self::Cancel,
@@ -71,6 +73,7 @@ impl Action {
         Self::Settings,
         Self::Usage,
         Self::Models,
+        Self::People,
         Self::Setup,
         Self::Back,
         Self::SwitchTheme,
@@ -96,6 +99,7 @@ impl Action {
             Self::Settings => "Go to settings: API tokens and sessions",
             Self::Usage => "Go to usage and budget",
             Self::Models => "Go to models, keys and who pays",
+            Self::People => "Go to people and invites",
             Self::Setup => "Go to setup of this installation",
             Self::Back => "Go back",
             Self::SwitchTheme => "Switch between dark and light",
@@ -125,6 +129,7 @@ impl Action {
             | Self::Settings
             | Self::Usage
             | Self::Models
+            | Self::People
             | Self::Setup
             | Self::SwitchTheme
             | Self::SystemTheme
@@ -149,7 +154,7 @@ impl Action {
             | Self::Usage
             | Self::Models
             | Self::SignOut => signed_in,
-            Self::Setup => untrack(|| app.is_admin()),
+            Self::People | Self::Setup => untrack(|| app.is_admin()),
             Self::Back => app.route.with_untracked(|route| route.up().is_some()),
             Self::SwitchTheme | Self::SystemTheme | Self::Help | Self::Palette => true,
         }
@@ -201,6 +206,7 @@ impl Action {
             Self::Settings => nav::go(app, Route::Administration(Page::Settings)),
             Self::Usage => nav::go(app, Route::Administration(Page::Usage)),
             Self::Models => nav::go(app, Route::Administration(Page::Models)),
+            Self::People => nav::go(app, Route::Administration(Page::People)),
             Self::Setup => nav::go(app, Route::Administration(Page::Setup)),
             Self::Back => {
                 if let Some(up) = app.route.with_untracked(Route::up) {

@@ -29,7 +29,7 @@ pub(crate) enum Route {
     Tools,
     /// `/tools/cli`: the command line.
     CommandLine,
-    /// `/settings`, `/usage`, `/models`, `/setup`: a page of the administration module.
+    /// `/settings`, `/usage`, `/models`, `/people`, `/setup`: a page of the administration module.
     Administration(Page),
     /// `/device`: signing a program in. The code is in the query; it opens nothing by itself.
     Device,
@@ -149,6 +149,7 @@ mod tests {
             "/settings".to_owned(),
             "/usage".to_owned(),
             "/models".to_owned(),
+            "/people".to_owned(),
             "/setup".to_owned(),
             "/device".to_owned(),
             format!("/projects/{project}"),

@@ -208,6 +208,6 @@ async fn retried_where_nothing_is_placed(stack: &Stack, work: &Work, done: &Task
     let (then, now) = (work.rows().await?, again.rows().await?);
     match (first(then), first(now)) {
         (Some(RowBody::Text(then)), Some(RowBody::Text(now))) if then.text == now.text => Ok(()),
-        other => Err(failure(&format!("other words: {other:?}"))),
+        other => Err(failure(format!("other words: {other:?}"))),
     }
 }

@@ -23,13 +23,14 @@ pub(crate) fn Budget() -> impl IntoView {
     view! {
         <section class="panel" aria-labelledby="budget">
             <h2 id="budget">"Your budget"</h2>
-            {shown(budget, 3, |view| standing(view).into_any())}
-            <OwnLimits budget />
+            {shown(budget, 3, standing)}
+            <LimitsForm budget path="/api/budgets".to_owned() allowance=false />
         </section>
     }
 }
 
-fn standing(view: &BudgetView) -> impl IntoView + use<> {
+/// What is spent and reserved of the limits, and when they start anew.
+pub(crate) fn standing(view: &BudgetView) -> AnyView {
     let limits = &view.limits;
     let mut bars = vec![
         bar(
@@ -67,6 +68,7 @@ fn standing(view: &BudgetView) -> impl IntoView + use<> {
             {open} "At this pace the month comes to " {dollars(view.monthly_forecast)} "."
         </p>
     }
+    .into_any()
 }
 
 /// A limit that is nearly used up, in words.
@@ -149,12 +151,22 @@ pub(crate) fn typed(amount: Option<u64>) -> String {
         .replace(['$', ','], "")
 }
 
-/// One's own limits: they only ever lower what an administrator allows.
+/// Limits in one layer: one's own, which only ever lower what an administrator allows; or those.
 #[component]
-fn OwnLimits(
+pub(crate) fn LimitsForm(
     /// What holds; replaced by what the change answers.
     budget: RwSignal<Loaded<BudgetView>>,
+    /// Where they are set.
+    path: String,
+    /// Whether it is what an administrator allows.
+    allowance: bool,
 ) -> impl IntoView {
+    let words = match allowance {
+        true => {
+            "What they may use at most. Their own limits hold below it. Empty means without limit."
+        }
+        false => "Your own limits, below what an administrator allows. Empty means none.",
+    };
     let said = surroundings().said;
     let [tokens, cost, requests] = [(); 3].map(|()| RwSignal::new(String::new()));
     let trouble = RwSignal::new(None::<Trouble>);
@@ -163,9 +175,14 @@ fn OwnLimits(
         budget.with(|budget| {
             if let Loaded::Here(view) = budget {
                 let text = |limit: Option<u64>| limit.map_or(String::new(), |it| it.to_string());
-                tokens.set(text(view.own.daily_tokens));
-                cost.set(typed(view.own.monthly_cost));
-                requests.set(text(view.own.requests_per_minute));
+                let held = if allowance {
+                    &view.allowance
+                } else {
+                    &view.own
+                };
+                tokens.set(text(held.daily_tokens));
+                cost.set(typed(held.monthly_cost));
+                requests.set(text(held.requests_per_minute));
             }
         });
     });
@@ -186,9 +203,9 @@ fn OwnLimits(
             requests_per_minute,
         };
         busy.set(true);
+        let path = path.clone();
         spawn_local(async move {
-            let answer = api::send_json::<_, BudgetView>(Method::Put, "/api/budgets", &limits);
-            let answer = answer.await;
+            let answer = api::send_json::<_, BudgetView>(Method::Put, &path, &limits).await;
             busy.set(false);
             trouble.set(None);
             match answer {
@@ -200,24 +217,28 @@ fn OwnLimits(
             }
         });
     };
-    view! {
-        <form class="stack" on:submit=submit>
-            <p class="muted">
-                "Your own limits, below what an administrator allows. Empty means none."
-            </p>
-            <div class="fields">
-                {field("limit-tokens", "Tokens a day", "text", tokens)}
-                {field("limit-cost", "Dollars a month", "text", cost)}
-                {field("limit-requests", "Calls a minute", "text", requests)}
-            </div>
-            <div>
-                <button type="submit" class="primary" disabled=value(move || busy.get())>
-                    "Set limits"
-                </button>
-            </div>
-            {part(move || trouble.get().map(|it| trouble_note(&it)))}
-        </form>
-    }
+    // What holds would replace what somebody typed before it was here.
+    let here = Memo::new(move |_| budget.with(|budget| matches!(budget, Loaded::Here(_))));
+    let form = move || {
+        let submit = submit.clone();
+        view! {
+            <form class="stack" on:submit=submit>
+                <p class="muted">{words}</p>
+                <div class="fields">
+                    {field("limit-tokens", "Tokens a day", "text", tokens)}
+                    {field("limit-cost", "Dollars a month", "text", cost)}
+                    {field("limit-requests", "Calls a minute", "text", requests)}
+                </div>
+                <div>
+                    <button type="submit" class="primary" disabled=value(move || busy.get())>
+                        "Set limits"
+                    </button>
+                </div>
+                {part(move || trouble.get().map(|it| trouble_note(&it)))}
+            </form>
+        }
+    };
+    view! { {part(move || here.get().then(&form))} }
 }
 
 #[cfg(test)]

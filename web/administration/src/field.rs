@@ -36,6 +36,7 @@ pub(crate) fn field(
 pub(crate) fn choose<B: Serialize>(
     event: &web_sys::Event,
     held: String,
+    method: Method,
     path: String,
     body: &B,
     then: Again,
@@ -45,7 +46,7 @@ pub(crate) fn choose<B: Serialize>(
     let body = serde_json::to_string(body).unwrap_or_default();
     around.trouble.set(None);
     spawn_local(async move {
-        match api::send_text(Method::Put, &path, Some(body)).await {
+        match api::send_text(method, &path, Some(body)).await {
             Ok(_) => around.said.set("Chosen".to_owned()),
             Err(trouble) => {
                 list.set_value(&held);

@@ -1,6 +1,7 @@
 //! What is around every page: the way to the others, what failed, and what a screen reader is told.
 
 use crate::models::Models;
+use crate::people::People;
 use crate::settings::Settings;
 use crate::setup::Setup;
 use crate::usage::Usage;
@@ -26,7 +27,7 @@ pub(crate) fn page(page: Page, administrator: bool) -> impl IntoView {
     provide_context(Administrator(administrator));
     let tabs = Page::ALL
         .into_iter()
-        .filter(|page| administrator || *page != Page::Setup)
+        .filter(|page| administrator || !page.is_for_administrators())
         .map(|one| {
             view! {
                 <a href=format!("/{}", one.word()) aria-current=(one == page).then_some("page")>
@@ -39,6 +40,7 @@ pub(crate) fn page(page: Page, administrator: bool) -> impl IntoView {
         Page::Usage => view! { <Usage /> }.into_any(),
         Page::Settings => view! { <Settings /> }.into_any(),
         Page::Models => view! { <Models /> }.into_any(),
+        Page::People => view! { <People /> }.into_any(),
         Page::Setup => view! { <Setup /> }.into_any(),
     };
     view! {

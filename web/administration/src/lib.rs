@@ -9,9 +9,10 @@
 //! |---|---|
 //! | [`frame`] | what is around every page |
 //! | [`field`] | fields of forms, and doing what they ask for |
-//! | [`settings`], [`waiting`] | who waits, API tokens, where one is signed in |
+//! | [`settings`] | API tokens, where one is signed in |
 //! | [`usage`], [`budget`] | what model calls used and cost, and the limits |
 //! | [`models`], [`payers`], [`keys`] | the catalogue, who pays for which agent, keys |
+//! | [`people`], [`waiting`] | everybody: roles, being shut out, budgets, invites; who waits |
 //! | [`setup`] | what the installation needs, with what the doctor says |
 //!
 //! Invariant: this crate decides nothing about who may do what: it shows what the
@@ -29,6 +30,7 @@ mod frame;
 mod keys;
 mod models;
 mod payers;
+mod people;
 mod settings;
 mod setup;
 mod usage;

@@ -85,7 +85,7 @@ fn roles(list: &ModelList, read: Again) -> impl IntoView + use<> {
                     defaults: [(role, event_target_value(&event))].into_iter().collect(),
                 };
                 let path = "/api/models/defaults".to_owned();
-                choose(&event, before.clone(), path, &body, read);
+                choose(&event, before.clone(), Method::Put, path, &body, read);
             };
             view! {
                 <select id=id.clone() on:change=on(chosen)>

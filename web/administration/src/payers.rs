@@ -86,7 +86,7 @@ fn card(held: &AgentProvider, read: Again) -> AnyView {
             model: model.clone(),
         };
         let path = format!("/api/agents/{agent}/provider");
-        choose(&event, before.clone(), path, &body, read);
+        choose(&event, before.clone(), Method::Put, path, &body, read);
     };
     view! {
         <li class="setting">

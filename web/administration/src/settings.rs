@@ -1,7 +1,5 @@
 //! One's own settings: API tokens, and where one is signed in. Administrators see who waits for them.
 
-use crate::frame::administrator;
-use crate::waiting::Waiting;
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -22,9 +20,7 @@ use sam_web_parts::{browser, words};
 /// The page at `/settings`.
 #[component]
 pub(crate) fn Settings() -> impl IntoView {
-    let waiting = administrator().then(|| view! { <Waiting /> });
     view! {
-        {waiting}
         <ApiTokens />
         <Sessions />
     }

@@ -6,19 +6,27 @@ pub const SIGNED_OUT: &str = "sam-signed-out";
 /// A page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Page {
-    /// Who waits, API tokens, where one is signed in.
+    /// API tokens, where one is signed in.
     Settings,
     /// What model calls used and cost, and the limits.
     Usage,
     /// The models, and who pays for which agent.
     Models,
+    /// Everybody of the installation.
+    People,
     /// What the installation needs to work.
     Setup,
 }
 
 impl Page {
     /// All of them, in the order in which they are offered.
-    pub const ALL: [Self; 4] = [Self::Settings, Self::Usage, Self::Models, Self::Setup];
+    pub const ALL: [Self; 5] = [
+        Self::Settings,
+        Self::Usage,
+        Self::Models,
+        Self::People,
+        Self::Setup,
+    ];
 
     /// Its path is this behind a slash.
     #[must_use]
@@ -27,6 +35,7 @@ impl Page {
             Self::Settings => "settings",
             Self::Usage => "usage",
             Self::Models => "models",
+            Self::People => "people",
             Self::Setup => "setup",
         }
     }
@@ -38,8 +47,15 @@ impl Page {
             Self::Settings => "Settings",
             Self::Usage => "Usage",
             Self::Models => "Models",
+            Self::People => "People",
             Self::Setup => "Setup",
         }
+    }
+
+    /// Whether it is offered to administrators alone.
+    #[must_use]
+    pub const fn is_for_administrators(self) -> bool {
+        matches!(self, Self::People | Self::Setup)
     }
 
     /// The page of a word.

@@ -65,13 +65,18 @@ fn line(((line, text), html): ((&DiffLine, String), String)) -> impl IntoView + 
 
 /// Several files, each with a fold of its own.
 #[component]
-pub(crate) fn DiffFiles(files: Vec<DiffFile>) -> impl IntoView {
+pub(crate) fn DiffFiles(
+    /// The files.
+    files: Vec<DiffFile>,
+    /// Under what their ids stand, which is there once.
+    under: String,
+) -> impl IntoView {
     files
         .into_iter()
         .enumerate()
-        .map(|(index, file)| {
+        .map(move |(index, file)| {
             let open = RwSignal::new(file.lines.len() <= SHORT_DIFF * 5);
-            let body = format!("diff-file-{index}");
+            let body = format!("{under}-file-{index}");
             let controls = body.clone();
             let lines = StoredValue::new(file.lines);
             view! {

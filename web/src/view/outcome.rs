@@ -129,17 +129,23 @@ fn handed_back(task: TaskId, result: GitResult) -> impl IntoView {
                     }
                 })}
         </dl>
-        {has_diff.then(|| view! { <TaskDiff task /> })}
+        {has_diff.then(|| view! { <TaskDiff task place="diff" /> })}
     }
 }
 
 /// The whole diff, read when asked for.
 #[component]
-fn TaskDiff(task: TaskId) -> impl IntoView {
+pub(crate) fn TaskDiff(
+    /// Whose.
+    task: TaskId,
+    /// Where it is shown: a diff may be open in two places.
+    place: &'static str,
+) -> impl IntoView {
     let open = RwSignal::new(false);
     let text = RwSignal::new(None::<Result<String, Trouble>>);
     let path = format!("/api/tasks/{task}/diff");
-    let body = format!("diff-{task}");
+    let body = format!("{place}-{task}");
+    let under = StoredValue::new(body.clone());
     let controls = body.clone();
     let toggle = move |_| {
         open.update(|open| *open = !*open);
@@ -162,7 +168,10 @@ fn TaskDiff(task: TaskId) -> impl IntoView {
             <Show when=move || open.get()>
                 {part(move || match text.get() {
                     None => skeleton(4).into_any(),
-                    Some(Ok(text)) => view! { <DiffFiles files=diff::files(&text) /> }.into_any(),
+                    Some(Ok(text)) => {
+                        let under = under.get_value();
+                        view! { <DiffFiles files=diff::files(&text) under /> }.into_any()
+                    },
                     Some(Err(trouble)) => trouble_note(&trouble).into_any(),
                 })}
             </Show>
