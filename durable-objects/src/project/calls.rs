@@ -3,8 +3,9 @@
 use sam_domain::access::claims::Claims;
 use sam_domain::actor::Actor;
 use sam_domain::actor::message::TaskIntent;
+use sam_domain::conversation::attachment::PromptBody;
 use sam_domain::conversation::call::{Done, Editor, Idempotency, ProjectCall};
-use sam_domain::conversation::row::{Author, BodyRef, RowBody, RowUpsert};
+use sam_domain::conversation::row::{Author, RowBody, RowUpsert};
 use sam_domain::conversation::session::{
     self, Prompt, QUEUED_BYTES, QUEUED_PROMPTS, Session, SessionLocal, SessionMachine,
 };
@@ -38,7 +39,7 @@ pub(super) struct Submission {
     pub(super) default_agent: String,
     pub(super) pool: Option<UserId>,
     pub(super) request: SubmitTask,
-    pub(super) body: Option<BodyRef>,
+    pub(super) body: Option<PromptBody>,
 }
 
 /// A conversation that was begun in a transaction, to be told to followers when that is done.
@@ -211,7 +212,7 @@ impl Project {
         project: &ProjectId,
         session: &SessionId,
         (by, pool): (UserId, Option<UserId>),
-        (request, body): (SendPrompt, Option<BodyRef>),
+        (request, body): (SendPrompt, Option<PromptBody>),
         idempotency: &Idempotency,
     ) -> Result<String, ShellError> {
         // One key is one request of this route, whichever conversation it names.
@@ -254,7 +255,7 @@ impl Project {
         session: &SessionId,
         prompt: &PromptId,
         by: &Editor,
-        (request, body): (SendPrompt, Option<BodyRef>),
+        (request, body): (SendPrompt, Option<PromptBody>),
     ) -> Result<String, ShellError> {
         self.work(&self.project()?, session, |actor, turn, work| {
             begun(actor)?;

@@ -4,6 +4,7 @@
 //! and the temporary folder are private to the workspace, so an agent finds
 //! neither a person's configuration nor another workspace's.
 
+use super::attachments::Takes;
 use super::login::{self, Login};
 use super::memory::{Memory, Replay};
 use crate::api::WorkspaceApi;
@@ -61,6 +62,8 @@ pub(super) struct Running {
     options: Vec<(&'static str, String)>,
     /// A session that it loaded in vain, of which it may go on to speak.
     former: Option<AcpSessionId>,
+    /// What it takes in a prompt.
+    pub(super) takes: Takes,
 }
 
 impl Running {
@@ -281,6 +284,7 @@ pub(super) fn spawn(
         meta,
         options,
         former: None,
+        takes: Takes::default(),
     })
 }
 
@@ -293,6 +297,7 @@ pub(super) async fn greet(
     agent: &str,
 ) -> Result<(AcpSessionId, bool), Ungreeted> {
     let info = running.host.initialize().await.map_err(no_start)?;
+    running.takes = Takes::of(&info.raw);
     let memory = Memory::of(layout, agent).filter(|_| info.load_session);
     if let Some(memory) = &memory {
         let session = || AcpSessionId(memory.session.clone());

@@ -8,6 +8,7 @@
 //! - [`session`]: prompts, updates, cancelling, the end.
 //! - [`permission`]: what an agent asks, and who answers.
 
+mod attachments;
 mod begin;
 pub(crate) mod conformance;
 mod install;
