@@ -41,6 +41,7 @@ pub struct Attachment {
 
 /// What belongs to a prompt and does not travel with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PromptBody {
     /// Lower-case hexadecimal SHA-256 of the whole words, under which they are stored.
     pub sha256: String,
