@@ -437,6 +437,8 @@ pub(crate) enum Task {
         /// What the agent may do unasked
         #[arg(long, value_enum, default_value_t)]
         permission_mode: Permissions,
+        #[command(flatten)]
+        attach: Attach,
         /// Watch it live and exit with its outcome
         #[arg(long, short = 'f')]
         follow: bool,
@@ -447,6 +449,8 @@ pub(crate) enum Task {
         which: OneTask,
         /// The words (`-` reads them from stdin)
         prompt: String,
+        #[command(flatten)]
+        attach: Attach,
         /// Watch it live and exit with its outcome
         #[arg(long, short = 'f')]
         follow: bool,
@@ -628,4 +632,12 @@ mod tests {
             Args::try_parse_from(["sam", "auth", "login", "--claim", "claim-canary"]).unwrap();
         assert!(!format!("{args:?}").contains("canary"));
     }
+}
+
+/// Files that go with a prompt.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Attach {
+    /// A file that belongs to it; may be repeated. The agent finds it beside the repository
+    #[arg(long = "attach", value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
 }

@@ -332,6 +332,7 @@ dispatch! {
     RotateKey => Admin, credentials::rotate;
     PostMessages => WorkspaceToken, workspaces::messages;
     LiveSocket => WorkspaceToken, workspaces::live;
+    PutAttachment => Member, bodies::put_attachment;
     PutBody => WorkspaceToken, bodies::put;
     GetBody => WorkspaceToken, bodies::get_for_workspace;
     Usage => User, usage::own;

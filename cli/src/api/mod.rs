@@ -48,7 +48,7 @@ pub(crate) struct Call<'a> {
     route: RouteId,
     segments: &'a [&'a str],
     query: Vec<(&'static str, String)>,
-    body: Option<(&'static str, String)>,
+    body: Option<(&'static str, Vec<u8>)>,
 }
 
 impl<'a> Call<'a> {
@@ -73,8 +73,14 @@ impl<'a> Call<'a> {
         let text = serde_json::to_string(body).map_err(|error| {
             Failure::local("Could not write the request", &std::io::Error::other(error))
         })?;
-        self.body = Some(("application/json", text));
+        self.body = Some(("application/json", text.into_bytes()));
         Ok(self)
+    }
+
+    /// Adds bytes as its body.
+    pub(crate) fn bytes(mut self, bytes: Vec<u8>) -> Self {
+        self.body = Some(("application/octet-stream", bytes));
+        self
     }
 
     /// Adds a form as its body.
@@ -82,7 +88,7 @@ impl<'a> Call<'a> {
         let text = url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs(fields)
             .finish();
-        self.body = Some(("application/x-www-form-urlencoded", text));
+        self.body = Some(("application/x-www-form-urlencoded", text.into_bytes()));
         self
     }
 }
@@ -233,10 +239,7 @@ impl Api {
             method,
             url,
             headers,
-            body: call
-                .body
-                .as_ref()
-                .map(|(_, text)| text.clone().into_bytes()),
+            body: call.body.as_ref().map(|(_, bytes)| bytes.clone()),
             timeout: ANSWER_TIMEOUT,
         })
     }

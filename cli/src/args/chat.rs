@@ -1,6 +1,6 @@
 //! `sam chat …`
 
-use super::{InProject, Permissions};
+use super::{Attach, InProject, Permissions};
 use clap::Subcommand;
 
 /// `sam chat "<prompt>"`, or one of its commands.
@@ -33,6 +33,8 @@ pub(crate) struct Begin {
     /// What the agent may do unasked
     #[arg(long, value_enum, default_value_t)]
     pub(crate) permission_mode: Permissions,
+    #[command(flatten)]
+    pub(crate) attach: Attach,
 }
 
 /// The commands of `sam chat`.
@@ -54,6 +56,8 @@ pub(crate) enum ChatCommand {
         which: OneChat,
         /// The words (`-` reads them from stdin)
         prompt: String,
+        #[command(flatten)]
+        attach: Attach,
         /// Watch the answer
         #[arg(long, short = 'f')]
         follow: bool,

@@ -5,11 +5,11 @@
 //! (0); that the agent asks for leave, or that nobody knows what became of the
 //! words, is still 9.
 
-use super::queue;
 use super::task::words;
+use super::{attach, queue};
 use crate::api::{Api, Call};
-use crate::args::InProject;
 use crate::args::chat::{Begin, Chat, ChatCommand, OneChat};
+use crate::args::{Attach, InProject};
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::follow::{self, Target};
@@ -45,8 +45,9 @@ pub(super) async fn run(context: &Context, given: Chat) -> Result<Exit, Failure>
         ChatCommand::Send {
             which,
             prompt,
+            attach,
             follow,
-        } => send(context, &which, prompt, follow).await,
+        } => send(context, &which, prompt, &attach, follow).await,
         ChatCommand::Queue { chat, within } => queue::show(context, chat.as_deref(), &within).await,
         ChatCommand::Edit { which, words } => queue::edit(context, &which, words).await,
         ChatCommand::Unsend { which } => queue::unsend(context, &which).await,
@@ -71,16 +72,18 @@ async fn begin(
     how: Begin,
     follow: bool,
 ) -> Result<Exit, Failure> {
-    let body = SubmitTask {
+    let mut body = SubmitTask {
         prompt: words(prompt)?,
         agent: how.agent,
         agents: Vec::new(),
         mode: TaskMode::Conversation,
         base: how.base,
         permission_mode: how.permission_mode.into(),
+        attachments: Vec::new(),
     };
     let api = context.api()?;
     let project = resolve::project(context, &api, how.within.project.as_deref()).await?;
+    body.attachments = attach::store(&api, &project.id, &how.attach).await?;
     let segments = [project.id.as_str()];
     let submitted: Submitted = api
         .json(Call::new(RouteId::SubmitTask, &segments).body(&body)?)
@@ -119,14 +122,17 @@ async fn send(
     context: &Context,
     which: &OneChat,
     prompt: String,
+    attached: &Attach,
     follow: bool,
 ) -> Result<Exit, Failure> {
-    let body = SendPrompt {
+    let mut body = SendPrompt {
         text: words(prompt)?,
+        attachments: Vec::new(),
     };
     let api = context.api()?;
     let project = which.within.project.as_deref();
     let session = resolve::session(context, &api, &which.chat, project).await?;
+    body.attachments = attach::store(&api, &session.project, attached).await?;
     let segments = [session.project.as_str(), session.id.as_str()];
     let accepted: PromptAccepted = api
         .json(Call::new(RouteId::SendPrompt, &segments).body(&body)?)

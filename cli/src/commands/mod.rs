@@ -2,6 +2,7 @@
 
 mod agent;
 mod answer;
+mod attach;
 mod auth;
 mod auth_sessions;
 mod budget;

@@ -15,6 +15,7 @@ use crate::output::table::Cell;
 use crate::output::text;
 use crate::resolve;
 use sam_domain::access::route::RouteId;
+use sam_domain::conversation::attachment::Attachment;
 use sam_domain::conversation::call::Done;
 use sam_domain::conversation::row::{Row, RowBody};
 use sam_domain::conversation::wire::{PromptState, PromptView, SendPrompt, SessionView};
@@ -78,11 +79,15 @@ pub(super) async fn edit(
     which: &OnePrompt,
     prompt: String,
 ) -> Result<Exit, Failure> {
-    let body = SendPrompt {
-        text: words(prompt)?,
-    };
+    let text = words(prompt)?;
     let api = context.api()?;
     let (session, prompt) = find(context, &api, which).await?;
+    let (rows, _) = rows(&api, &session, ENTRIES).await?;
+    let body = SendPrompt {
+        text,
+        // The words are changed; what belongs to them stays.
+        attachments: attached(&rows, &prompt),
+    };
     let segments = [
         session.project.as_str(),
         session.id.as_str(),
@@ -145,6 +150,15 @@ async fn find(
     let prompts = session.prompts.clone();
     let prompt = resolve::named(&which.prompt, "prompt", prompts, |prompt| ("", &prompt.id))?;
     Ok((session, prompt))
+}
+
+/// The files of a prompt, as its entry names them.
+fn attached(rows: &[Row], prompt: &PromptView) -> Vec<Attachment> {
+    let row = rows.iter().find(|row| row.id == prompt.row);
+    match row.map(|row| &row.body) {
+        Some(RowBody::Text(body)) => body.attachments.clone(),
+        _ => Vec::new(),
+    }
 }
 
 /// The beginning of a prompt's words, as its entry shows them.

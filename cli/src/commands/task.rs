@@ -1,8 +1,8 @@
 //! `sam task …`
 
-use super::{answer, chat, compare, stdin};
+use super::{answer, attach, chat, compare, stdin};
 use crate::api::{Api, Call};
-use crate::args::{AskedTask, InProject, OneTask, SomeTask, Task};
+use crate::args::{AskedTask, Attach, InProject, OneTask, SomeTask, Task};
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::follow::{self, Target};
@@ -32,6 +32,7 @@ pub(super) async fn run(context: &Context, command: Task) -> Result<Exit, Failur
             mode,
             base,
             permission_mode,
+            attach,
             follow,
         } => {
             let body = SubmitTask {
@@ -41,18 +42,21 @@ pub(super) async fn run(context: &Context, command: Task) -> Result<Exit, Failur
                 mode: mode.into(),
                 base,
                 permission_mode: permission_mode.into(),
+                attachments: Vec::new(),
             };
-            submit(context, &within, &body, follow).await
+            submit(context, &within, body, &attach, follow).await
         }
         Task::Prompt {
             which,
             prompt,
+            attach,
             follow,
         } => {
             let body = SendPrompt {
                 text: words(prompt)?,
+                attachments: Vec::new(),
             };
-            prompt_task(context, &which, &body, follow).await
+            prompt_task(context, &which, body, &attach, follow).await
         }
         Task::Answer(command) => answer::run(context, command).await,
         Task::Status(which) => status(context, &which).await,
@@ -106,14 +110,16 @@ async fn newest(context: &Context, api: &Api, which: &SomeTask) -> Result<TaskVi
 async fn submit(
     context: &Context,
     within: &InProject,
-    body: &SubmitTask,
+    mut body: SubmitTask,
+    attached: &Attach,
     follow: bool,
 ) -> Result<Exit, Failure> {
     let api = context.api()?;
     let project = resolve::project(context, &api, within.project.as_deref()).await?;
+    body.attachments = attach::store(&api, &project.id, attached).await?;
     let segments = [project.id.as_str()];
     let submitted: Submitted = api
-        .json(Call::new(RouteId::SubmitTask, &segments).body(body)?)
+        .json(Call::new(RouteId::SubmitTask, &segments).body(&body)?)
         .await?;
     if follow {
         return follow_submitted(context, &api, project.id, submitted).await;
@@ -215,15 +221,17 @@ async fn scripted_hint(context: &Context, api: &Api) {
 async fn prompt_task(
     context: &Context,
     which: &OneTask,
-    body: &SendPrompt,
+    mut body: SendPrompt,
+    attached: &Attach,
     follow: bool,
 ) -> Result<Exit, Failure> {
     let api = context.api()?;
     let project = which.within.project.as_deref();
     let task = resolve::task(context, &api, &which.task, project).await?;
+    body.attachments = attach::store(&api, &task.project, attached).await?;
     let segments = [task.project.as_str(), task.session.as_str()];
     let accepted: PromptAccepted = api
-        .json(Call::new(RouteId::SendPrompt, &segments).body(body)?)
+        .json(Call::new(RouteId::SendPrompt, &segments).body(&body)?)
         .await?;
     let out = &context.out;
     if follow {

@@ -185,7 +185,7 @@ pub const fn expectation(id: RouteId) -> Expectation {
         RouteId::NodeTokens | RouteId::NodeLogin => takes(r#"{"workspace":"not an id"}"#, &[400]),
         RouteId::PostMessages => takes(r#"{"rows":7}"#, &[400]),
         // The bytes do not have the hash that the path names.
-        RouteId::PutBody => takes("bytes", &[400]),
+        RouteId::PutBody | RouteId::PutAttachment => takes("bytes", &[400]),
         RouteId::ChatCompletions
         | RouteId::Responses
         | RouteId::Messages

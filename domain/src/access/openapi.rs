@@ -348,7 +348,7 @@ fn shape(id: RouteId, g: &mut SchemaGenerator) -> Shape {
                 "Now, by the clock that dates the rows, in milliseconds since the Unix epoch.",
             ),
         RouteId::LiveSocket => socket::<LiveDelta, ()>(g),
-        RouteId::PutBody => json::<BodyRef>(g).taking(Content::Bytes),
+        RouteId::PutBody | RouteId::PutAttachment => json::<BodyRef>(g).taking(Content::Bytes),
         RouteId::ChatCompletions => answers(Content::ForeignStream(
             "A chat completion, as the upstream answers it.",
         ))

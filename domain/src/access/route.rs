@@ -195,6 +195,7 @@ routes! {
     RotateKey Post "/api/admin/rotate-key" Admin "Encrypt every stored key under the present encryption key";
     PostMessages Post "/api/workspaces/{workspace}/messages" WorkspaceToken "Store rows";
     LiveSocket Get "/api/workspaces/{workspace}/live" WorkspaceToken "Send deltas (WebSocket)";
+    PutAttachment Put "/api/projects/{project}/attachments/{sha256}" User(Contributor) "Store a file by its SHA-256, to be attached to a prompt";
     PutBody Put "/api/workspaces/{workspace}/bodies/{sha256}" WorkspaceToken "Store a body by its SHA-256";
     GetBody Get "/api/workspaces/{workspace}/bodies/{sha256}" WorkspaceToken "A body of the workspace's project";
     Usage Get "/api/usage" User "What one's model calls used, by day, project, task, model or user; also as CSV";

@@ -1,7 +1,8 @@
 //! Who machines are and what they tell each other.
 
 use crate::agents::PermissionMode;
-use crate::conversation::row::{BodyRef, NoticeBody};
+use crate::conversation::attachment::PromptBody;
+use crate::conversation::row::NoticeBody;
 use crate::conversation::wire::ActivityState;
 use crate::id::{
     CommandId, NodeId, ProjectId, PromptId, RowId, SessionId, TaskId, UserId, WorkspaceId,
@@ -122,7 +123,7 @@ pub enum Message {
         text: String,
         /// The whole of them, when `text` is only their beginning.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        body: Option<BodyRef>,
+        body: Option<PromptBody>,
         /// Earlier conversation for an agent that starts afresh; may be empty.
         context: String,
         /// Whether SAM said it by itself, and no person.

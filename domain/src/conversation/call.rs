@@ -4,7 +4,7 @@
 //! reply or an [`ApiError`](crate::error::ApiError). Authorisation happened
 //! before: a call carries who it is for, never a token.
 
-use super::row::BodyRef;
+use super::attachment::PromptBody;
 use super::wire::{
     AnswerAccepted, AnswerPermission, MessagePage, PromptAccepted, SendPrompt, SessionList,
     SessionView, SubmitTask, Submitted, TaskList,
@@ -44,7 +44,7 @@ pub enum ProjectCall {
         request: SubmitTask,
         /// The whole of the words, when the request has only their beginning.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        body: Option<BodyRef>,
+        body: Option<PromptBody>,
     },
     /// Do a task's work again from the beginning, as a new task in a conversation of its own. Reply:
     /// [`Submitted`]; 409 `continues_conversation` when it is not the task its conversation began
@@ -77,7 +77,7 @@ pub enum ProjectCall {
         request: SendPrompt,
         /// The whole of the words, when the request has only their beginning.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        body: Option<BodyRef>,
+        body: Option<PromptBody>,
     },
     /// Change the words of a queued prompt. Reply:
     /// [`PromptView`](super::wire::PromptView); 409 `already_sent` when it is too
@@ -93,7 +93,7 @@ pub enum ProjectCall {
         request: SendPrompt,
         /// The whole of the words, when the request has only their beginning.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        body: Option<BodyRef>,
+        body: Option<PromptBody>,
     },
     /// Take back a queued prompt. Reply: [`Done`]; 409 `already_sent` when it is too late, 403
     /// `not_your_prompt` when it is another's.

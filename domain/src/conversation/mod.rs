@@ -6,11 +6,13 @@
 //!
 //! - [`row`]: what a row is, on the wire, in storage and on the screen alike.
 //! - [`session`]: the machine that owns prompts and their queue.
+//! - [`attachment`]: files that belong to a prompt.
 //! - [`comparison`]: the same work under several agents, side by side.
 //! - [`table`]: the machine as tables.
 //! - [`reducer`]: turns feed frames into what web and CLI show.
 //! - [`wire`]: the HTTP shapes.
 
+pub mod attachment;
 pub mod call;
 pub mod comparison;
 pub mod reducer;

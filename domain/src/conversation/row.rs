@@ -135,6 +135,9 @@ pub struct TextBody {
     /// Bytes that were left out and are nowhere else.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub truncated_bytes: u64,
+    /// Files that belong to it, for rows of people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<super::attachment::Attachment>,
     /// The prompt this row is, for rows of people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<crate::id::PromptId>,

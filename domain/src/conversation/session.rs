@@ -20,6 +20,7 @@ mod state;
 pub use naming::{branch, title, title_said};
 pub use state::{Answer, AwaitedRows, Begun, BoundWorkspace, LiveTask, Prompt, Session, Utterance};
 
+use super::attachment::PromptBody;
 use super::row::{AnswerBody, Author, BodyRef, NoticeBody, RowBody, TextBody};
 use super::wire::{Activity, ActivityState, PromptState};
 use crate::actor::message::TaskIntent;
@@ -60,7 +61,7 @@ pub enum SessionLocal {
         /// The words.
         text: String,
         /// The whole of them, when `text` is only their beginning.
-        body: Option<BodyRef>,
+        body: Option<PromptBody>,
     },
     /// A person changed the words of a queued prompt.
     EditPrompt {
@@ -69,7 +70,7 @@ pub enum SessionLocal {
         /// The new words.
         text: String,
         /// The whole of them, when `text` is only their beginning.
-        body: Option<BodyRef>,
+        body: Option<PromptBody>,
     },
     /// A person said something more.
     AddPrompt {
@@ -84,7 +85,7 @@ pub enum SessionLocal {
         /// The words.
         text: String,
         /// The whole of them, when `text` is only their beginning.
-        body: Option<BodyRef>,
+        body: Option<PromptBody>,
     },
     /// A person took a queued prompt back.
     RemovePrompt {
@@ -481,7 +482,7 @@ impl Step<'_> {
         });
     }
 
-    fn edit_prompt(&mut self, id: &PromptId, text: String, body: Option<BodyRef>) {
+    fn edit_prompt(&mut self, id: &PromptId, text: String, body: Option<PromptBody>) {
         let now = self.turn.now;
         let mut output = None;
         self.change(id, |held| {
@@ -633,7 +634,7 @@ impl Prompt {
         row: RowId,
         by: UserId,
         pool: Option<UserId>,
-        (text, body): (String, Option<BodyRef>),
+        (text, body): (String, Option<PromptBody>),
     ) -> Self {
         Self {
             id,
@@ -655,7 +656,16 @@ impl Prompt {
         let body = TextBody {
             text: self.text.clone(),
             ended_at: Some(now),
-            body_ref: self.body.clone(),
+            body_ref: self.body.as_ref().and_then(|body| {
+                (body.bytes > self.text.len() as u64).then(|| BodyRef {
+                    sha256: body.sha256.clone(),
+                    bytes: body.bytes,
+                })
+            }),
+            attachments: self
+                .body
+                .as_ref()
+                .map_or_else(Vec::new, |body| body.attachments.clone()),
             prompt: Some(self.id.clone()),
             by: Some(self.by.clone()).filter(|_| !self.automatic),
             ..TextBody::default()

@@ -1,5 +1,6 @@
 //! The HTTP shapes of projects' tasks, sessions, prompts and rows.
 
+use super::attachment::Attachment;
 use super::row::{BodyRef, Row, RowUpsert};
 use crate::agents::PermissionMode;
 use crate::id::{ProjectId, PromptId, RowId, SessionId, TaskId, UserId};
@@ -40,6 +41,9 @@ pub struct SubmitTask {
     /// What the agent may do unasked: everything, unless it says otherwise.
     #[serde(default, skip_serializing_if = "PermissionMode::is_default")]
     pub permission_mode: PermissionMode,
+    /// Files that belong to it; each was stored before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
 }
 
 /// 202 to a submitted task.
@@ -66,6 +70,9 @@ pub struct Submitted {
 pub struct SendPrompt {
     /// The words.
     pub text: String,
+    /// Files that belong to it; each was stored before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
 }
 
 /// 202 to a prompt.

@@ -1,6 +1,7 @@
 //! Frames of the node link.
 
 use crate::agents::PermissionMode;
+use crate::conversation::attachment::PromptBody;
 use crate::conversation::row::BodyRef;
 use crate::conversation::wire::ActivityState;
 use crate::id::{AgentSessionId, CommandId, PromptId, RowId, SessionId, TaskId, WorkspaceId};
@@ -237,7 +238,7 @@ pub enum Action {
         text: String,
         /// The whole of them, when `text` is only their beginning.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        body: Option<BodyRef>,
+        body: Option<PromptBody>,
         /// Earlier conversation, for an agent that starts afresh; empty for none.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         context: String,

@@ -2,7 +2,7 @@
 
 use super::wire::{GitResult, StepName, StepView, TaskState, TaskView};
 use crate::actor::message::TaskIntent;
-use crate::conversation::row::BodyRef;
+use crate::conversation::attachment::PromptBody;
 use crate::conversation::wire::ActivityState;
 use crate::error::Failure;
 use crate::id::{AgentSessionId, CommandId, NodeId, PromptId, WorkspaceId};
@@ -140,7 +140,7 @@ pub struct HeldPrompt {
     pub text: String,
     /// The whole of them, when `text` is only their beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub body: Option<BodyRef>,
+    pub body: Option<PromptBody>,
     /// Earlier conversation for an agent that starts afresh.
     pub context: String,
     /// How far it is.

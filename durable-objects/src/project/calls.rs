@@ -3,6 +3,7 @@
 use sam_domain::access::claims::Claims;
 use sam_domain::actor::Actor;
 use sam_domain::actor::message::TaskIntent;
+use sam_domain::conversation::attachment::PromptBody;
 use sam_domain::conversation::call::{Done, Editor, Idempotency, ProjectCall};
 use sam_domain::conversation::row::{Author, BodyRef, RowBody, RowUpsert};
 use sam_domain::conversation::session::{
@@ -17,6 +18,7 @@ use sam_domain::id::{Id, ProjectId, PromptId, RowId, SessionId, TaskId, UserId};
 use sam_domain::settings;
 use sam_domain::task::patience::Patience;
 use sam_domain::time::{Timestamp, Turn};
+use sam_platform::crypto::sha256_hex;
 use sam_platform::text::Text;
 use sam_platform::value::MAX_SAFE_INTEGER;
 use sam_platform::{bindings, clock};
@@ -40,7 +42,7 @@ pub(super) struct Submission {
     pub(super) default_agent: String,
     pub(super) pool: Option<UserId>,
     pub(super) request: SubmitTask,
-    pub(super) body: Option<BodyRef>,
+    pub(super) body: Option<PromptBody>,
     /// The task whose work is done again, and what it is called.
     pub(super) retry_of: Option<(TaskId, String)>,
 }
@@ -209,6 +211,19 @@ impl Project {
         let Some(RowBody::Text(words)) = rows::first_said(&self.shell.sql, session)? else {
             return Err(missing().into());
         };
+        // Words that files belong to are stored whole, whatever their length.
+        let body = match words.body_ref {
+            None if words.attachments.is_empty() => None,
+            stored => Some(stored.unwrap_or_else(|| BodyRef {
+                sha256: sha256_hex(words.text.as_bytes()),
+                bytes: words.text.len() as u64,
+            })),
+        };
+        let body = body.map(|BodyRef { sha256, bytes }| PromptBody {
+            sha256,
+            bytes,
+            attachments: words.attachments,
+        });
         Ok(Submission {
             project: intent.project,
             by: by.clone(),
@@ -222,8 +237,9 @@ impl Project {
                 mode: intent.mode,
                 base: intent.base,
                 permission_mode: intent.permission_mode,
+                attachments: Vec::new(),
             },
-            body: words.body_ref,
+            body,
             retry_of: Some((intent.task, intent.title)),
         })
     }
@@ -280,7 +296,7 @@ impl Project {
         project: &ProjectId,
         session: &SessionId,
         (by, pool): (UserId, Option<UserId>),
-        (request, body): (SendPrompt, Option<BodyRef>),
+        (request, body): (SendPrompt, Option<PromptBody>),
         idempotency: &Idempotency,
     ) -> Result<String, ShellError> {
         // One key is one request of this route, whichever conversation it names.
@@ -323,7 +339,7 @@ impl Project {
         session: &SessionId,
         prompt: &PromptId,
         by: &Editor,
-        (request, body): (SendPrompt, Option<BodyRef>),
+        (request, body): (SendPrompt, Option<PromptBody>),
     ) -> Result<String, ShellError> {
         self.work(&self.project()?, session, |actor, turn, work| {
             begun(actor)?;

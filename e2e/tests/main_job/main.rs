@@ -6,6 +6,7 @@
 //! - [`recover`]: a command that fails gets what it lacks.
 //! - [`diagnose`]: a failing test is diagnosed in writing.
 //! - [`question`]: an answer that changes nothing.
+//! - [`attach`]: files that go with a prompt.
 //! - [`compare`]: the same work under two agents, side by side, and a choice.
 //! - [`apart`]: two workspaces on one machine, and no secret in either.
 //! - [`remote`]: a repository behind HTTP, and one that refuses the push.
@@ -13,6 +14,7 @@
 //! - [`talk`]: conversations: several prompts, follow-ups, cancelling.
 
 mod apart;
+mod attach;
 mod compare;
 mod diagnose;
 mod question;

@@ -11,7 +11,7 @@ use crate::rows::{Live, Writer};
 use crate::store;
 use sam_acp::AcpSessionId;
 use sam_domain::agents::PermissionMode;
-use sam_domain::conversation::row::BodyRef;
+use sam_domain::conversation::attachment::PromptBody;
 use sam_domain::conversation::wire::ActivityState;
 use sam_domain::id::{AgentSessionId, CommandId, PromptId, RowId};
 use sam_domain::link::frame::{AgentState, Event};
@@ -53,7 +53,7 @@ pub(crate) enum AgentCommand {
         /// Its words.
         text: String,
         /// The whole of them, when `text` is only their beginning.
-        body: Option<BodyRef>,
+        body: Option<PromptBody>,
         /// Earlier conversation; empty for none.
         context: String,
     },

@@ -4,6 +4,7 @@
 //! and the temporary folder are private to the workspace, so an agent finds
 //! neither a person's configuration nor another workspace's.
 
+use super::attachments::Takes;
 use super::login::{self, Login};
 use super::memory::{Memory, Replay};
 use super::tools::Tools;
@@ -70,6 +71,8 @@ pub(super) struct Running {
     options: Vec<(&'static str, String)>,
     /// A session that it loaded in vain, of which it may go on to speak.
     former: Option<AcpSessionId>,
+    /// What it takes in a prompt.
+    pub(super) takes: Takes,
 }
 
 impl Running {
@@ -317,6 +320,7 @@ pub(super) fn spawn(
         meta,
         options,
         former: None,
+        takes: Takes::default(),
     })
 }
 
@@ -329,6 +333,7 @@ pub(super) async fn greet(
     agent: &str,
 ) -> Result<(AcpSessionId, bool), Ungreeted> {
     let info = running.host.initialize().await.map_err(no_start)?;
+    running.takes = Takes::of(&info.raw);
     running.keeps_sessions = info.load_session || info.resume_session;
     let tools = running.tools.as_ref().filter(|_| info.http_servers);
     running.servers = tools.map(Tools::offer).into_iter().collect();

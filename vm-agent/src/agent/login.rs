@@ -137,7 +137,7 @@ fn not_written(error: &std::io::Error) -> Failure {
 
 /// Where a file lies below a home, with the folders on the way. What stands there in a folder's place
 /// is taken away: an agent may have left a link that leads out of its home.
-fn place(home: &Path, file: &str) -> std::io::Result<PathBuf> {
+pub(super) fn place(home: &Path, file: &str) -> std::io::Result<PathBuf> {
     let mut folder = home.to_owned();
     let folders = Path::new(file).parent().into_iter().flat_map(Path::iter);
     for name in folders {

@@ -9,6 +9,7 @@
 //! - [`permission`]: what an agent asks, and who answers.
 //! - [`tools`]: what SAM itself offers an agent: to ask its person.
 
+mod attachments;
 mod begin;
 pub(crate) mod conformance;
 mod install;

@@ -12,6 +12,7 @@
 //! - A prompt that was begun is finished exactly once, whatever happens.
 //! - When the task ends, nothing that the agent started is running.
 
+use super::attachments;
 use super::begin::{AgentCommand, StartAgent};
 use super::launch::Running;
 use super::login::Login;
@@ -31,6 +32,7 @@ use crate::store::{self, AgentRecord};
 use sam_acp::{
     AcpError, AcpSessionId, AgentUpdate, Block, HostEvent, PromptOutcome, Report, TurnId,
 };
+use sam_domain::conversation::attachment::PromptBody;
 use sam_domain::conversation::row::{BodyRef, NoticeLevel, RowBody, truncate};
 use sam_domain::conversation::wire::ActivityState;
 use sam_domain::id::{CommandId, PromptId};
@@ -196,8 +198,8 @@ impl Session {
                 },
                 command = queue.recv() => match command {
                     Some(AgentCommand::Prompt { command, prompt, text, body, context }) => {
-                        match self.whole(text, body).await {
-                            Ok(text) => self.prompt(command, prompt, &text, &context).await,
+                        match self.whole(&prompt, text, body).await {
+                            Ok(said) => self.prompt(command, prompt, said, &context).await,
                             Err(reason) => {
                                 let why = StopReason::NeverRan { reason };
                                 self.done(&command, vec![finished(&prompt, why, 0)]).await;
@@ -231,33 +233,59 @@ impl Session {
         }
     }
 
-    /// The words of a prompt, fetched where only their beginning came; or why
-    /// they cannot be had.
-    async fn whole(&self, text: String, body: Option<BodyRef>) -> Result<String, String> {
+    /// The words of a prompt and the blocks of its files, fetched where they did not come with it; or
+    /// why they cannot be had.
+    async fn whole(
+        &self,
+        prompt: &PromptId,
+        text: String,
+        body: Option<PromptBody>,
+    ) -> Result<(String, Vec<Block>), String> {
         let Some(body) = body else {
-            return Ok(text);
+            return Ok((text, Vec::new()));
         };
+        let bytes = self.fetch(body.sha256, body.bytes).await?;
+        let text = String::from_utf8(bytes).map_err(|_| "its words are not text".to_owned())?;
+        if body.attachments.is_empty() {
+            return Ok((text, Vec::new()));
+        }
+        let mut files = Vec::with_capacity(body.attachments.len());
+        for file in body.attachments {
+            let bytes = self.fetch(file.sha256.clone(), file.bytes).await?;
+            files.push((file, bytes));
+        }
+        let layout = self.machine.layout(&self.start.subject.workspace);
+        let blocks = attachments::place(&layout, prompt, self.running.takes, files)?;
+        Ok((text, blocks))
+    }
+
+    /// A body of the project.
+    async fn fetch(&self, sha256: String, bytes: u64) -> Result<Vec<u8>, String> {
+        let body = BodyRef { sha256, bytes };
         let (api, _) = self.machine.deliveries(&self.start.subject.workspace);
         let mut backoff = Backoff::standard();
         let deadline = Instant::now() + FETCH_LIMIT;
         loop {
             let why = match api.body(&body).await {
-                Ok(bytes) => {
-                    return String::from_utf8(bytes)
-                        .map_err(|_| "its words are not text".to_owned());
-                }
+                Ok(bytes) => return Ok(bytes),
                 Err(ApiFailure::Refused { message, .. }) => return Err(message),
                 Err(failure) => failure.to_string(),
             };
             let pause = backoff.step();
             if Instant::now() + pause > deadline {
-                return Err(format!("its words cannot be fetched: {why}"));
+                return Err(format!("what belongs to it cannot be fetched: {why}"));
             }
             tokio::time::sleep(pause).await;
         }
     }
 
-    async fn prompt(&mut self, command: CommandId, prompt: PromptId, text: &str, context: &str) {
+    async fn prompt(
+        &mut self,
+        command: CommandId,
+        prompt: PromptId,
+        (text, attached): (String, Vec<Block>),
+        context: &str,
+    ) {
         if self.turn.is_some() {
             let reason = "another prompt is running".to_owned();
             let event = finished(&prompt, StopReason::NeverRan { reason }, 0);
@@ -281,7 +309,7 @@ impl Session {
             &self.machine.layout(&workspace),
             &self.start.agent,
             &self.acp,
-            text,
+            &text,
         );
         let mut blocks = Vec::new();
         let recalls = std::mem::take(&mut self.recalls);
@@ -291,6 +319,7 @@ impl Session {
             )));
         }
         blocks.push(Block::text(text));
+        blocks.extend(attached);
         let began = Instant::now();
         self.watch.heard();
         match self.running.host.prompt(&self.acp, &blocks) {

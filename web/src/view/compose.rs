@@ -91,6 +91,7 @@ fn Form() -> impl IntoView {
             mode: mode.get_untracked(),
             base: None,
             permission_mode: permissions.get_untracked(),
+            attachments: Vec::new(),
         };
         spawn_local(async move {
             let refused = submit(app, &project, request).await.err();

@@ -109,7 +109,14 @@ async fn prompt(app: App, session: &SessionId, text: String) -> Result<(), Troub
         return Ok(());
     };
     let path = format!("/api/projects/{project}/sessions/{session}/prompts");
-    let _: PromptAccepted = api::submit(&path, &SendPrompt { text }).await?;
+    let _: PromptAccepted = api::submit(
+        &path,
+        &SendPrompt {
+            text,
+            attachments: Vec::new(),
+        },
+    )
+    .await?;
     app.said.set("Sent".to_owned());
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use sam_domain::conversation::call::{GetSessionReply, ProjectCall};
 use sam_domain::error::ApiError;
+use sam_domain::id::ProjectId;
 use sam_platform::http;
 use sam_platform::r2::{Bodies, BodyName, MAX_BODY_BYTES, StoredBody};
 use worker::Response;
@@ -36,11 +37,17 @@ pub(crate) async fn get_for_workspace(call: &Call, workspace: WorkspaceToken) ->
 }
 
 pub(crate) async fn put(call: &Call, workspace: WorkspaceToken) -> Answer {
+    keep(call, &workspace.claims.prj).await
+}
+
+pub(crate) async fn put_attachment(call: &Call, member: Member) -> Answer {
+    keep(call, &member.project).await
+}
+
+async fn keep(call: &Call, project: &ProjectId) -> Answer {
     let name = BodyName::parse(call.segment(1).unwrap_or_default())?;
     let bytes = http::read_body(&call.request, MAX_BODY_BYTES).await?;
-    let stored = Bodies::of(&call.env, &workspace.claims.prj)?
-        .put(&name, &bytes)
-        .await?;
+    let stored = Bodies::of(&call.env, project)?.put(&name, &bytes).await?;
     Ok(http::json(200, &stored))
 }
 

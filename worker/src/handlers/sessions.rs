@@ -58,7 +58,8 @@ pub(crate) async fn send_prompt(call: &Call, member: Member) -> Answer {
     let (mut request, bytes): (SendPrompt, _) =
         http::read_stated_json(&call.request, words::REQUEST_LIMIT).await?;
     words::check("text", &request.text)?;
-    let body = words::keep(call, &member.project, &mut request.text).await?;
+    let (text, attached) = (&mut request.text, &mut request.attachments);
+    let body = words::keep(call, &member.project, text, attached).await?;
     let ask = ProjectCall::SendPrompt {
         project: member.project.clone(),
         session: call.id(1, "conversation")?,
@@ -79,7 +80,8 @@ pub(crate) async fn edit_prompt(call: &Call, member: Member) -> Answer {
     let (mut request, _): (SendPrompt, _) =
         http::read_stated_json(&call.request, words::REQUEST_LIMIT).await?;
     words::check("text", &request.text)?;
-    let body = words::keep(call, &member.project, &mut request.text).await?;
+    let (text, attached) = (&mut request.text, &mut request.attachments);
+    let body = words::keep(call, &member.project, text, attached).await?;
     let ask = ProjectCall::EditPrompt {
         session: call.id(1, "conversation")?,
         prompt: call.id(2, "prompt")?,

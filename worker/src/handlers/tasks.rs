@@ -50,7 +50,8 @@ pub(crate) async fn submit(call: &Call, member: Member) -> Answer {
     }
     let pool = member.pool(call).await?;
     let (agent, words) = (agent.to_owned(), request.prompt.clone());
-    let body = words::keep(call, &project.id, &mut request.prompt).await?;
+    let (text, attached) = (&mut request.prompt, &mut request.attachments);
+    let body = words::keep(call, &project.id, text, attached).await?;
     let reply: SubmitReply = objects::project(
         call,
         &project.id,

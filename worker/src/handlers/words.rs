@@ -4,7 +4,8 @@
 //! and their beginning travels with its name; the machine fetches the whole when it gives them to the
 //! agent.
 
-use sam_domain::conversation::row::{BodyRef, INLINE_TEXT_LIMIT, truncate};
+use sam_domain::conversation::attachment::{self, Attachment, PromptBody};
+use sam_domain::conversation::row::{INLINE_TEXT_LIMIT, truncate};
 use sam_domain::conversation::wire::{PROMPT_INLINE_LIMIT, PROMPT_LIMIT};
 use sam_domain::error::ApiError;
 use sam_domain::id::ProjectId;
@@ -33,21 +34,39 @@ pub(super) fn check(field: &str, text: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Stores long words as a body and leaves their beginning. `None`: they stay as they are.
+/// Stores long words, and those that files belong to, as a body, and leaves the beginning of long ones.
+/// `None`: they stay as they are.
 pub(super) async fn keep(
     call: &Call,
     project: &ProjectId,
     text: &mut String,
-) -> Result<Option<BodyRef>, Failed> {
-    if text.len() <= PROMPT_INLINE_LIMIT {
+    attachments: &mut Vec<Attachment>,
+) -> Result<Option<PromptBody>, Failed> {
+    let long = text.len() > PROMPT_INLINE_LIMIT;
+    if !long && attachments.is_empty() {
         return Ok(None);
     }
+    let bodies = Bodies::of(&call.env, project)?;
+    attachment::check(attachments)?;
+    for one in attachments.iter() {
+        let stored = bodies.get(&BodyName::parse(&one.sha256)?).await?;
+        if stored.is_none_or(|stored| stored.bytes != one.bytes) {
+            let words = format!("The attachment {:?} is not stored.", one.name);
+            return Err(ApiError::new(422, "not_stored", words)
+                .hint("Store its bytes by their SHA-256 first.")
+                .into());
+        }
+    }
     let name = BodyName::parse(&sha256_hex(text.as_bytes()))?;
-    let stored = Bodies::of(&call.env, project)?
-        .put(&name, text.as_bytes())
-        .await?;
-    text.truncate(truncate(text, INLINE_TEXT_LIMIT).0.len());
-    Ok(Some(stored))
+    let stored = bodies.put(&name, text.as_bytes()).await?;
+    if long {
+        text.truncate(truncate(text, INLINE_TEXT_LIMIT).0.len());
+    }
+    Ok(Some(PromptBody {
+        sha256: stored.sha256,
+        bytes: stored.bytes,
+        attachments: std::mem::take(attachments),
+    }))
 }
 
 #[cfg(test)]

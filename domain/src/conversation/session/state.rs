@@ -5,7 +5,8 @@ use super::{
     REMEMBERED_WORKSPACES, UTTERANCE_LIMIT,
 };
 use crate::actor::message::TaskIntent;
-use crate::conversation::row::{Author, BodyRef, truncate};
+use crate::conversation::attachment::PromptBody;
+use crate::conversation::row::{Author, truncate};
 use crate::conversation::wire::{Activity, PromptState, PromptView, SessionView};
 use crate::id::{PromptId, RowId, SessionId, TaskId, UserId, WorkspaceId};
 use crate::task::TaskState;
@@ -72,7 +73,7 @@ pub struct Prompt {
     pub text: String,
     /// The whole of them, when `text` is only their beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub body: Option<BodyRef>,
+    pub body: Option<PromptBody>,
     /// Who sent it.
     pub by: UserId,
     /// Whose pool a task that begins with it draws on; the sender's own when absent.
