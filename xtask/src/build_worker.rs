@@ -76,7 +76,7 @@ pub(crate) fn deliver(paths: &Paths, variant: Variant, library: &Path) -> Result
 /// Bundles a compiled Worker with the entry; skipped when neither changed.
 pub(crate) fn bundle(paths: &Paths, library: &Path, out: &Path, size: wasm::Size) -> Result<()> {
     let entry = paths.root.join("worker/entry");
-    let mut inputs = Inputs::new("worker 6");
+    let mut inputs = Inputs::new("worker 7");
     inputs.add(library)?;
     inputs.add(&entry)?;
     inputs.add(&paths.root.join("package-lock.json"))?;
@@ -101,6 +101,8 @@ pub(crate) fn bundle(paths: &Paths, library: &Path, out: &Path, size: wasm::Size
             .arg(&bound.glue)
             .args(["--bundle", "--format=cjs", "--platform=neutral"])
             .args(["--external:cloudflare:*", "--external:sam:*"])
+            // Generated: what is worth reading in a stack is the entry's.
+            .arg("--minify-identifiers")
             .arg("--log-level=warning")
             .arg(format!(
                 "--banner:js=export default function instantiate({GLUE_PARAMETERS}) {{ const module = {{ exports: {{}} }};"

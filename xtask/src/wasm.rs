@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use wasm_bindgen_cli_support::Bindgen;
+use wasm_bindgen_cli_support::{Bindgen, Output};
 
 use crate::error::{Error, Result};
 use crate::paths::{self, Paths};
@@ -97,7 +97,7 @@ pub(crate) fn bind(paths: &Paths, library: &Path, scratch: &Path, size: Size) ->
         path: library.to_path_buf(),
         reason: error.to_string(),
     };
-    Bindgen::new()
+    let mut output = Bindgen::new()
         .input_path(library)
         .web(true)
         .map_err(|error| refused(&format!("{error:#}")))?
@@ -105,8 +105,19 @@ pub(crate) fn bind(paths: &Paths, library: &Path, scratch: &Path, size: Size) ->
         .typescript(false)
         .omit_default_module_path(true)
         .remove_producers_section(true)
-        .generate(scratch)
+        .generate_output()
         .map_err(|error| refused(&format!("{error:#}")))?;
+    let shorter = shorten(&mut output);
+    output
+        .emit(scratch)
+        .map_err(|error| refused(&format!("{error:#}")))?;
+    let glue = scratch.join("index.js");
+    let shortened = shorter
+        .iter()
+        .fold(paths::read(&glue)?, |text, (long, short)| {
+            text.replace(long, short)
+        });
+    paths::write(&glue, shortened)?;
     let raw = scratch.join("index_bg.wasm");
     let module = scratch.join("optimised.wasm");
     process::run(
@@ -120,10 +131,34 @@ pub(crate) fn bind(paths: &Paths, library: &Path, scratch: &Path, size: Size) ->
             .arg("-o")
             .arg(&module),
     )?;
-    Ok(Bound {
-        glue: scratch.join("index.js"),
-        module,
-    })
+    Ok(Bound { glue, module })
+}
+
+/// Numbers the names by which the module and its glue call each other. Those that wasm-bindgen makes up
+/// end in a hash, which no compression makes smaller. Returns the names, old and new.
+fn shorten(output: &mut Output) -> Vec<(String, String)> {
+    let module = output.wasm_mut();
+    let imports = module.imports.iter_mut().map(|import| &mut import.name);
+    let exports = module.exports.iter_mut().map(|export| &mut export.name);
+    let hashed = imports.chain(exports).filter(|name| is_hashed(name));
+    hashed
+        .enumerate()
+        .map(|(index, name)| {
+            let stem = name.strip_prefix("__wbg_").unwrap_or(name);
+            let stem = stem.get(..stem.len() - HASH).unwrap_or_default();
+            let short = format!("{stem}{index}");
+            (std::mem::replace(name, short.clone()), short)
+        })
+        .collect()
+}
+
+/// Digits of the hash that a name ends in.
+const HASH: usize = 16;
+
+/// Whether a name ends in a hash, so that it stands nowhere but where it is meant.
+fn is_hashed(name: &str) -> bool {
+    let digits = name.len().checked_sub(HASH).and_then(|at| name.get(at..));
+    digits.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// One line on what was delivered, with its size.
