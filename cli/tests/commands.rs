@@ -580,7 +580,7 @@ async fn each_refusal_has_its_exit_code() {
         .run(&["node", "list"])
         .await;
     assert_eq!(ran.code, 6);
-    for planned in [vec!["workspace", "ports", "abcd"], vec!["acp"]] {
+    for planned in [vec!["workspace", "forward", "abcd"], vec!["acp"]] {
         let ran = Program::new("http://127.0.0.1:9").run(&planned).await;
         assert_eq!((ran.code, ran.stdout.as_str()), (7, ""), "{planned:?}");
         assert!(ran.stderr.contains("is not built yet."), "{ran:?}");
