@@ -67,9 +67,9 @@ async fn activity_reaches_those_who_watch_its_conversation_alone() -> Result {
     let mut here = watch(&stack, &id, &first.session).await?;
     let mut there = watch(&stack, &id, &second.session).await?;
 
-    // Both report, under their agent sessions' ids, in the opposite order of their sessions.
+    // Both report something new, under their agent sessions' ids, in the opposite order of their sessions.
     for (command, state) in [
-        (&other, ActivityState::Idle),
+        (&other, ActivityState::Prompting),
         (&prompt, ActivityState::WaitingForPerson),
     ] {
         let event = Event::AgentState {
@@ -84,7 +84,7 @@ async fn activity_reaches_those_who_watch_its_conversation_alone() -> Result {
 
     for (socket, own, state) in [
         (&mut here, &first.session, ActivityState::WaitingForPerson),
-        (&mut there, &second.session, ActivityState::Idle),
+        (&mut there, &second.session, ActivityState::Prompting),
     ] {
         let mut strayed = None;
         socket
