@@ -134,13 +134,14 @@ pub(crate) fn bind(paths: &Paths, library: &Path, scratch: &Path, size: Size) ->
     Ok(Bound { glue, module })
 }
 
-/// Numbers the names by which the module and its glue call each other. Those that wasm-bindgen makes up
-/// end in a hash, which no compression makes smaller. Returns the names, old and new.
+/// Numbers the names by which the module calls its glue. Those that wasm-bindgen makes up end in a hash,
+/// which no compression makes smaller. Returns the names, old and new. The glue's calls stay: their names
+/// may go on after the hash.
 fn shorten(output: &mut Output) -> Vec<(String, String)> {
-    let module = output.wasm_mut();
-    let imports = module.imports.iter_mut().map(|import| &mut import.name);
-    let exports = module.exports.iter_mut().map(|export| &mut export.name);
-    let hashed = imports.chain(exports).filter(|name| is_hashed(name));
+    let imports = output.wasm_mut().imports.iter_mut();
+    let hashed = imports
+        .map(|import| &mut import.name)
+        .filter(|name| is_hashed(name));
     hashed
         .enumerate()
         .map(|(index, name)| {
@@ -157,6 +158,9 @@ const HASH: usize = 16;
 
 /// Whether a name ends in a hash, so that it stands nowhere but where it is meant.
 fn is_hashed(name: &str) -> bool {
+    if !name.starts_with("__wbg_") {
+        return false;
+    }
     let digits = name.len().checked_sub(HASH).and_then(|at| name.get(at..));
     digits.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
