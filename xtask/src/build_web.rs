@@ -93,7 +93,7 @@ pub(crate) fn deliver(paths: &Paths, libraries: &Libraries) -> Result<()> {
     let fixed = paths.root.join("web/static");
     let out = paths.dist("web");
 
-    let mut inputs = Inputs::new("web 6");
+    let mut inputs = Inputs::new("web 7");
     inputs.add(&libraries.app)?;
     for (_, library) in &libraries.late {
         inputs.add(library)?;

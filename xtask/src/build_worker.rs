@@ -76,7 +76,7 @@ pub(crate) fn deliver(paths: &Paths, variant: Variant, library: &Path) -> Result
 /// Bundles a compiled Worker with the entry; skipped when neither changed.
 pub(crate) fn bundle(paths: &Paths, library: &Path, out: &Path, size: wasm::Size) -> Result<()> {
     let entry = paths.root.join("worker/entry");
-    let mut inputs = Inputs::new("worker 7");
+    let mut inputs = Inputs::new("worker 8");
     inputs.add(library)?;
     inputs.add(&entry)?;
     inputs.add(&paths.root.join("package-lock.json"))?;
