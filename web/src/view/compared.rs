@@ -16,6 +16,14 @@ use sam_domain::budget::dollars;
 use sam_domain::conversation::comparison::{Candidate, Checks, ComparisonView};
 use sam_domain::conversation::wire::SessionView;
 use sam_domain::id::SessionId;
+use std::time::Duration;
+
+/// When it is asked for again after one of them moved on.
+const AGAIN: [Duration; 3] = [
+    Duration::from_secs(2),
+    Duration::from_secs(8),
+    Duration::from_secs(30),
+];
 
 /// What is compared with this conversation, itself included; nothing where nothing is.
 pub(crate) fn compared(own: SessionId) -> impl IntoView {
@@ -39,14 +47,23 @@ pub(crate) fn compared(own: SessionId) -> impl IntoView {
         Some((format!("{}/comparison", place(&session)), states))
     });
     let view = RwSignal::new(Loaded::<ComparisonView>::Loading);
+    let ask = move |path: String| {
+        spawn_local(async move {
+            let answer = api::get::<ComparisonView>(&path).await;
+            // The conversation may have been left meanwhile.
+            let _ = view.try_set(answer.into());
+        });
+    };
     Effect::new(move |_| {
-        if let Some((path, _)) = stands.get() {
-            spawn_local(async move {
-                let answer = api::get::<ComparisonView>(&path).await;
-                // The conversation may have been left meanwhile.
-                let _ = view.try_set(answer.into());
-            });
+        let Some((path, _)) = stands.get() else {
+            return;
+        };
+        // What a call used is recorded after its reply, so the end of the work may come first.
+        for wait in AGAIN {
+            let path = path.clone();
+            set_timeout(move || ask(path), wait);
         }
+        ask(path);
     });
     let any = Memo::new(move |_| stands.with(Option::is_some));
     part(move || {
