@@ -141,8 +141,8 @@ async fn a_file_that_is_attached_reaches_the_agent_and_no_commit() -> Result {
     let path = format!("/api/projects/{}/sessions/{}", project.id, again.session);
     let page: Value = admin.get(&format!("{path}/messages")).await?.json()?;
     let first = &page["rows"][0]["body"];
-    ensure(
-        first["attachments"].to_string() == named && first["text"] == QUESTION,
-        || page.to_string(),
-    )
+    let again = first["attachments"].to_string();
+    ensure(again == named && first["text"] == QUESTION, || {
+        page.to_string()
+    })
 }
